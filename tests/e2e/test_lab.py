@@ -1,0 +1,297 @@
+"""The lab keeps what its README promises."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import DEAD_RESOLVER, Lab, Node, available, reachability, reference_mesh, steady_ping, tarpit
+from lab.tree import LabError
+
+pytestmark = [pytest.mark.e2e, pytest.mark.skipif((why := available()) is not None, reason=str(why))]
+
+HOME = "/run/home"
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    with Lab() as lab:
+        yield lab
+
+
+def reaches(host: Node, address: str) -> bool:
+    return reachability([(host, address)])[host.name, address]
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def resolve(node: Node, name: str, family: str = "ahostsv4") -> set[str]:
+    answer = node.run(["getent", family, name], check=False)
+    return {line.split()[0] for line in answer.stdout.splitlines()}
+
+
+def tunnel(node: Node, address: str) -> str:
+    """Make wg0 with a fresh key; return the public one."""
+    node.add_wireguard("wg0")
+    node.run(
+        ["sh", "-c", "umask 077; wg genkey >/run/key; wg set wg0 private-key /run/key listen-port 51820"]
+    )
+    node.ip(f"address add {address}/24 dev wg0", "link set wg0 up")
+    return node.run(["wg", "show", "wg0", "public-key"]).stdout.strip()
+
+
+def introduce(node: Node, key: str, address: str, endpoint: str | None) -> None:
+    where = ["endpoint", endpoint] if endpoint else []
+    node.run(["wg", "set", "wg0", "peer", key, "allowed-ips", f"{address}/32", *where])
+
+
+# -- hosts
+
+
+def test_hosts_on_the_internet_reach_each_other_in_both_families(lab: Lab) -> None:
+    a = lab.node("a", "203.0.113.5", "2001:db8::5")
+    b = lab.node("b", "203.0.113.6", "2001:db8::6")
+    assert reaches(a, "203.0.113.6")
+    assert reaches(b, "2001:db8::5")
+
+
+def test_a_renumbered_host_is_found_at_its_new_address_only(lab: Lab) -> None:
+    a, b = lab.node("a", "203.0.113.5"), lab.node("b", "203.0.113.6", "2001:db8::6")
+    b.renumber("203.0.113.77")
+    assert reaches(a, "203.0.113.77")
+    assert not reaches(a, "203.0.113.6")
+    assert "2001:db8::6" in b.run(["ip", "address"]).stdout
+
+
+def test_a_cable_can_be_pulled_and_a_family_be_swallowed(lab: Lab) -> None:
+    a, b = lab.node("a", "203.0.113.5", "2001:db8::5"), lab.node("b", "203.0.113.6", "2001:db8::6")
+    b.port.block("ipv4")
+    assert not reaches(a, "203.0.113.6")
+    assert reaches(a, "2001:db8::6")
+    b.port.unblock("ipv4")
+    assert reaches(a, "203.0.113.6")
+    b.port.unplug()
+    assert "NO-CARRIER" in b.run(["ip", "link", "show", "eth0"]).stdout
+    assert not reaches(a, "203.0.113.6")
+    b.port.plug()
+    assert eventually(lambda: reaches(a, "203.0.113.6"))
+
+
+def test_a_reboot_keeps_the_disk_and_nothing_else(lab: Lab) -> None:
+    a, b = lab.node("a", "203.0.113.5"), lab.node("b", "203.0.113.6")
+    b.path("/etc/mesh-sync/node.toml").write_text("kept")
+    b.path("/run/forgotten").write_text("")
+    b.add_wireguard("wg0")
+    sleep = b.popen(["sleep", "1000"])
+    b.reboot()
+    assert sleep.poll() is not None
+    assert b.run(["cat", "/etc/mesh-sync/node.toml"]).stdout == "kept"
+    assert not b.path("/run/forgotten").exists()
+    assert "wg0" not in b.run(["ip", "link"]).stdout
+    assert reaches(a, "203.0.113.6")
+
+
+def test_a_program_that_takes_too_long_is_ended(lab: Lab) -> None:
+    a = lab.node("a", "203.0.113.5")
+    with pytest.raises(subprocess.TimeoutExpired):
+        a.run(["sleep", "1000"], timeout=0.3)
+    assert eventually(lambda: "sleep" not in a.run(["ps", "ax"]).stdout)
+
+
+def test_a_steady_ping_counts_what_a_disturbance_costs(lab: Lab) -> None:
+    a, b = lab.node("a", "203.0.113.5"), lab.node("b", "203.0.113.6")
+    with steady_ping(a, "203.0.113.6") as calm:
+        time.sleep(0.5)
+    assert calm.lost == 0
+    assert calm.sent > 20
+    with steady_ping(a, "203.0.113.6") as disturbed:
+        time.sleep(0.2)
+        b.port.block("ipv4")
+        time.sleep(0.2)
+        b.port.unblock("ipv4")
+        time.sleep(0.2)
+    assert disturbed.longest_gap == disturbed.lost > 5
+
+
+def test_a_tarpit_accepts_and_says_nothing(lab: Lab) -> None:
+    a, b = lab.node("a", "203.0.113.5"), lab.node("b", "203.0.113.6")
+    tarpit(b, 443)
+    a.run(["bash", "-c", "exec 3<>/dev/tcp/203.0.113.6/443; ! read -t 0.5 -u 3"])
+
+
+# -- DNS
+
+
+def test_a_name_follows_its_updates(lab: Lab) -> None:
+    a = lab.node("a", "203.0.113.5", "2001:db8::5")
+    assert resolve(a, "aws.com") == set()
+    lab.dns.set("aws.com", "203.0.113.11", "203.0.113.12", "2001:db8::11")
+    assert resolve(a, "aws.com") == {"203.0.113.11", "203.0.113.12"}
+    assert resolve(a, "aws.com", "ahostsv6") == {"2001:db8::11"}
+    lab.dns.set("aws.com", "203.0.113.13")
+    assert resolve(a, "aws.com") == {"203.0.113.13"}
+    lab.dns.remove("aws.com")
+    assert resolve(a, "aws.com") == set()
+
+
+def test_dns_can_be_frozen_killed_and_dead(lab: Lab) -> None:
+    a = lab.node("a", "203.0.113.5")
+    lab.dns.set("aws.com", "203.0.113.11")
+    dig = ["dig", "+time=1", "+tries=1", "+short"]
+    lab.dns.freeze()
+    assert "timed out" in a.run([*dig, "aws.com"], check=False).stdout
+    lab.dns.thaw()
+    assert a.run([*dig, "aws.com"]).stdout == "203.0.113.11\n"
+    lab.dns.kill()
+    assert "refused" in a.run([*dig, "aws.com"], check=False).stdout
+    lab.dns.start()
+    assert a.run([*dig, "aws.com"]).stdout == "203.0.113.11\n"
+    a.set_resolvers(DEAD_RESOLVER)
+    assert "timed out" in a.run([*dig, "aws.com"], check=False).stdout
+
+
+# -- git
+
+
+def test_what_the_operator_pushes_a_node_clones_over_ssh_and_git(lab: Lab) -> None:
+    a, operator = lab.node("a", "203.0.113.5"), lab.operator
+    operator.run(["git", "clone", lab.git.url, "mesh"], cwd=HOME)
+    commit = (
+        "echo 'format = 1' >mesh.toml && git add . && git commit -m 'mesh: start' && git push origin main"
+    )
+    operator.run(["sh", "-c", commit], cwd=f"{HOME}/mesh")
+    for url in (lab.git.url, lab.git.daemon_url):
+        a.run(["git", "clone", url, "copy"], cwd=HOME)
+        assert a.path(f"{HOME}/copy/mesh.toml").read_text() == "format = 1\n"
+        a.run(["rm", "-r", "copy"], cwd=HOME)
+    assert (lab.git.bare / "refs/heads/main").exists()
+
+
+def test_git_can_refuse_vanish_hang_and_be_somebody_else(lab: Lab) -> None:
+    a = lab.node("a", "203.0.113.5", "2001:db8::5")
+    ssh = {"GIT_SSH_COMMAND": "ssh -o ConnectTimeout=1 -o BatchMode=yes"}
+
+    def look(url: str = lab.git.url) -> str:
+        return a.run(["git", "ls-remote", url], env=ssh, check=False).stderr
+
+    assert look() == ""
+    lab.git.allow([])
+    assert "Permission denied" in look()
+    lab.git.allow([a])
+    lab.git.freeze()
+    assert "timed out" in look()
+    lab.git.thaw()
+    lab.git.kill()
+    assert "refused" in look()
+    assert "refused" in look(lab.git.daemon_url)
+    lab.git.start()
+    assert look(lab.git.daemon_url) == ""
+    lab.git.change_host_key()
+    assert "IDENTIFICATION HAS CHANGED" in look()
+
+
+# -- sites
+
+
+def test_gateways_talk_through_nat_and_forwarded_ports(lab: Lab) -> None:
+    aws = lab.site("aws", "192.168.10.0/24", "203.0.113.11", "2001:db8::11")
+    azure = lab.site("azure", "192.168.20.0/24", "203.0.113.12", "2001:db8::12", port=None)
+    key, other = tunnel(aws.gateway, "10.0.0.1"), tunnel(azure.gateway, "10.0.0.2")
+    introduce(aws.gateway, other, "10.0.0.2", None)
+    introduce(azure.gateway, key, "10.0.0.1", "203.0.113.11:51820")
+    assert reaches(azure.gateway, "10.0.0.1")
+    assert "203.0.113.12:51820" in aws.gateway.run(["wg", "show", "wg0", "endpoints"]).stdout
+    introduce(azure.gateway, key, "10.0.0.1", "[2001:db8::11]:51820")
+    assert reaches(azure.gateway, "10.0.0.1")
+    assert "[2001:db8::12]:51820" in aws.gateway.run(["wg", "show", "wg0", "endpoints"]).stdout
+
+    azure.router.renumber("203.0.113.22", "2001:db8::22")
+    assert reaches(azure.gateway, "10.0.0.1")
+    assert "[2001:db8::22]:51820" in aws.gateway.run(["wg", "show", "wg0", "endpoints"]).stdout
+
+
+def test_a_symmetric_nat_changes_the_port(lab: Lab) -> None:
+    a = lab.node("a", "203.0.113.5")
+    home = lab.site("home", "192.168.10.0/24", "203.0.113.11", port=None, symmetric=True)
+    key, other = tunnel(a, "10.0.0.1"), tunnel(home.gateway, "10.0.0.2")
+    introduce(a, other, "10.0.0.2", None)
+    introduce(home.gateway, key, "10.0.0.1", "203.0.113.5:51820")
+    assert reaches(home.gateway, "10.0.0.1")
+    endpoint = a.run(["wg", "show", "wg0", "endpoints"]).stdout.split()[1]
+    assert endpoint.startswith("203.0.113.11:")
+    assert endpoint != "203.0.113.11:51820"
+
+
+def test_a_lan_host_leaves_only_through_its_gateway(lab: Lab) -> None:
+    home = lab.site("home", "192.168.10.0/24", "203.0.113.11")
+    lab.node("a", "203.0.113.5")
+    assert not reaches(home.host, "203.0.113.5")
+    home.gateway.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"])
+    assert reaches(home.host, "203.0.113.5")
+
+
+def test_the_reference_mesh_resolves_and_its_routers_meet(lab: Lab) -> None:
+    sites = reference_mesh(lab)
+    assert list(sites) == ["aws", "azure", "gcp", "aliyun"]
+    pairs = [(site.gateway, f"{other}.com") for site in sites.values() for other in sites]
+    assert all(reachability(pairs).values())
+
+
+# -- the lab itself
+
+
+def test_nothing_is_left_of_a_lab_whose_owner_is_killed() -> None:
+    program = """
+import lab, signal
+l = lab.Lab()
+n = l.node("a", "203.0.113.5")
+n.add_wireguard()
+n.popen(["sleep", "1000"])
+l.git
+l.dns.freeze()
+print(l.capsule.pid, n.tree.pid, l.directory, flush=True)
+signal.pause()
+"""
+    tests = Path(__file__).parents[1]
+    owner = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(tests)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert owner.stdout is not None
+    capsule, node, directory = owner.stdout.readline().split()
+    assert Path(f"/proc/{node}").exists()
+    owner.send_signal(signal.SIGKILL)
+    owner.communicate(timeout=10)
+    assert eventually(lambda: not Path(f"/proc/{capsule}").exists())
+    assert eventually(lambda: directory not in all_command_lines())
+    assert not Path(f"/proc/{node}").exists()
+    assert not Path(directory).exists()
+
+
+def all_command_lines() -> str:
+    return subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+
+
+def test_a_failure_says_what_the_program_said(lab: Lab) -> None:
+    a = lab.node("a", "203.0.113.5")
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        a.run(["ls", "/nowhere"])
+    assert "on a: ls: cannot access '/nowhere'" in failure.value.__notes__[0]
+    with pytest.raises(LabError, match="File exists"):
+        a.port.segment.plug("a", a.tree)

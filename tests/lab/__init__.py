@@ -1,0 +1,34 @@
+"""The network lab: hosts, routers, NAT, DNS and git in Linux namespaces. See README.md."""
+
+from lab.capsule import available
+from lab.dnsserver import DnsServer
+from lab.githost import GitHost
+from lab.host import Host
+from lab.network import DEAD_RESOLVER, Lab
+from lab.node import Node, Site
+from lab.ping import Loss, reachability, steady_ping
+from lab.reference import PLACES, Place, reference_mesh
+from lab.router import Router
+from lab.service import Service, tarpit
+from lab.tree import LabError
+
+__all__ = [
+    "DEAD_RESOLVER",
+    "PLACES",
+    "DnsServer",
+    "GitHost",
+    "Host",
+    "Lab",
+    "LabError",
+    "Loss",
+    "Node",
+    "Place",
+    "Router",
+    "Service",
+    "Site",
+    "available",
+    "reachability",
+    "reference_mesh",
+    "steady_ping",
+    "tarpit",
+]

@@ -1,0 +1,144 @@
+"""A lab: an internet with a DNS server and a git host, to which nodes and sites are added."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import ipaddress
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from lab.address import Network
+from lab.capsule import Capsule, kernel_wireguard
+from lab.dnsserver import DnsServer
+from lab.githost import NAME as GIT_NAME
+from lab.githost import GitHost, GitMachine
+from lab.host import Host
+from lab.node import Node, Site
+from lab.router import Router
+from lab.segment import Segment
+
+INTERNET = Network(ipaddress.IPv4Network("203.0.113.0/24"), ipaddress.IPv6Network("2001:db8::/64"))
+DEAD_RESOLVER = "203.0.113.66"
+
+AnyHost = TypeVar("AnyHost", bound=Host)
+
+
+class Lab:
+    """A context manager; nothing of the lab is left when it ends or when its process does.
+
+    DNS is there from the start, `git` and `operator` from their first use.
+    """
+
+    def __init__(self) -> None:
+        self._hosts: list[Host] = []
+        with contextlib.ExitStack() as undo:
+            self.capsule = Capsule()
+            undo.callback(self.close)
+            self.directory = self.capsule.directory
+            self.kernel_wireguard = kernel_wireguard(self.capsule)
+            self._internet()
+            machine = Host("dns", *self._place("dns"))
+            self.dns = DnsServer(self._attached(machine, "203.0.113.53", "2001:db8::53"))
+            self.dns.start()
+            undo.pop_all()
+
+    def node(
+        self,
+        name: str,
+        address: str,
+        address6: str | None = None,
+        *,
+        resolvers: tuple[str, ...] | None = None,
+    ) -> Node:
+        """A node directly on the internet. Names have at most 10 characters."""
+        return self._attached(self._node(name, resolvers), address, address6)
+
+    def site(
+        self,
+        name: str,
+        lan: str,
+        address: str,
+        address6: str | None = None,
+        *,
+        port: int | None = 51820,
+        symmetric: bool = False,
+    ) -> Site:
+        """A site behind a NAT router with this WAN address: gateway .2 and host .10 of the LAN.
+
+        UDP `port` is forwarded to the gateway (None: no port is). The hosts are called NAME-rt, NAME-gw
+        and NAME-host.
+        """
+        network = Network.behind_nat(lan)
+        router = Router(f"{name}-rt", *self._place(f"{name}-rt"), network)
+        self._attached(router, address, address6)
+        router.forward(port, symmetric=symmetric)
+        gateway = self._node(f"{name}-gw")
+        gateway.attach(router.lan, network.host(2))
+        host = self._node(f"{name}-host")
+        host.attach(router.lan, network.host(10).routed_by(network.host(2)))
+        return Site(name, network, router, gateway, host)
+
+    @functools.cached_property
+    def git(self) -> GitHost:
+        """The git host. Every node made before or after is let in."""
+        machine = self._attached(GitMachine("git", *self._place("git")), "203.0.113.10", "2001:db8::10")
+        git = GitHost(machine)
+        self.dns.set(GIT_NAME, "203.0.113.10", "2001:db8::10")
+        for host in self._hosts:
+            if isinstance(host, Node):
+                git.introduce(host)
+        return git
+
+    @functools.cached_property
+    def operator(self) -> Node:
+        """The machine of the person who changes the mesh."""
+        return self.node("operator", "203.0.113.9", "2001:db8::9")
+
+    def _internet(self) -> None:
+        """The switch all are plugged into; its own address is everybody's router and leads nowhere."""
+        host = Host("internet", *self._place("internet"))
+        self._hosts.append(host)
+        self._switch = Segment(host.tree, "switch")
+        router = INTERNET.router()
+        host.ip(
+            f"address add {router.v4} dev switch",
+            f"address add {router.v6} dev switch nodad",
+            f"address add {DEAD_RESOLVER} dev switch",
+        )
+        host.nft(f"""table ip dead {{
+            chain input {{ type filter hook input priority 0; ip daddr {DEAD_RESOLVER} drop; }}
+        }}""")
+
+    def _place(self, name: str) -> tuple[Capsule, Path]:
+        return self.capsule, self.directory / name
+
+    def _node(self, name: str, resolvers: tuple[str, ...] | None = None) -> Node:
+        if resolvers is None:
+            resolvers = (self.dns.address,)
+        node = Node(name, *self._place(name), resolvers, kernel_wireguard=self.kernel_wireguard)
+        self._hosts.append(node)
+        if "git" in self.__dict__:
+            self.git.introduce(node)
+        return node
+
+    def _attached(self, host: AnyHost, address: str, address6: str | None) -> AnyHost:
+        if host not in self._hosts:
+            self._hosts.append(host)
+        host.attach(self._switch, INTERNET.at(address, address6))
+        return host
+
+    def close(self) -> None:
+        """End everything that the lab started."""
+        self.capsule.close()
+        for host in self._hosts:
+            host.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

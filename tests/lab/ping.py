@@ -1,0 +1,67 @@
+"""Who reaches whom, and how many packets a disturbance costs."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import os
+import re
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from lab.host import Host
+
+_SEQUENCE = re.compile(r"^\d+ bytes from .*icmp_seq=(\d+)", re.MULTILINE)
+_SENT = re.compile(r"^(\d+) packets transmitted", re.MULTILINE)
+
+
+def reachability(pairs: Iterable[tuple[Host, str]], *, deadline: int = 2) -> Mapping[tuple[str, str], bool]:
+    """Given (host, address) pairs, return which answer within `deadline` seconds; all are asked at once."""
+    asked = {
+        (host.name, address): host.popen(["ping", "-q", "-n", "-c1", f"-w{deadline}", address])
+        for host, address in pairs
+    }
+    for process in asked.values():
+        process.communicate(timeout=deadline + 10)
+    return {pair: process.returncode == 0 for pair, process in asked.items()}
+
+
+@dataclasses.dataclass
+class Loss:
+    """What a steady ping saw, filled in when it ends; `longest_gap` is in packets in a row."""
+
+    sent: int = 0
+    received: int = 0
+    longest_gap: int = 0
+
+    @property
+    def lost(self) -> int:
+        return self.sent - self.received
+
+
+@contextlib.contextmanager
+def steady_ping(host: Host, address: str, *, interval: float = 0.01) -> Iterator[Loss]:
+    """Ping through the body of the `with`, 100 times a second."""
+    loss = Loss()
+    process = host.popen(["ping", "-n", "-i", str(interval), address])
+    with ThreadPoolExecutor(1) as pool:
+        output = pool.submit(process.communicate)
+        try:
+            yield loss
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+        _count(loss, output.result(timeout=10)[0])
+
+
+def _count(loss: Loss, output: str) -> None:
+    """The last packet does not count if its answer was still on the way."""
+    answered = {int(number) for number in _SEQUENCE.findall(output)}
+    sent = _SENT.search(output)
+    assert sent is not None, f"ping said: {output}"
+    last = int(sent[1])
+    loss.sent = last if last in answered else last - 1
+    loss.received = len(answered)
+    steps = itertools.pairwise([0, *sorted(answered), loss.sent + 1])
+    loss.longest_gap = max(after - before - 1 for before, after in steps)
