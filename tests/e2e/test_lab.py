@@ -27,7 +27,7 @@ def lab() -> Iterator[Lab]:
 
 
 def reaches(host: Node, address: str) -> bool:
-    return reachability([(host, address)])[host.name, address]
+    return reachability([(host, address)], deadline=1)[host.name, address]
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
@@ -47,9 +47,7 @@ def resolve(node: Node, name: str, family: str = "ahostsv4") -> set[str]:
 def tunnel(node: Node, address: str) -> str:
     """Make wg0 with a fresh key; return the public one."""
     node.add_wireguard("wg0")
-    node.run(
-        ["sh", "-c", "umask 077; wg genkey >/run/key; wg set wg0 private-key /run/key listen-port 51820"]
-    )
+    node.run(["sh", "-c", "umask 077; wg genkey >/run/key; wg set wg0 private-key /run/key listen-port 51820"])
     node.ip(f"address add {address}/24 dev wg0", "link set wg0 up")
     return node.run(["wg", "show", "wg0", "public-key"]).stdout.strip()
 
@@ -112,6 +110,16 @@ def test_a_program_that_takes_too_long_is_ended(lab: Lab) -> None:
     assert eventually(lambda: "sleep" not in a.run(["ps", "ax"]).stdout)
 
 
+def test_a_signal_reaches_the_program_and_all_it_started(lab: Lab) -> None:
+    a = lab.node("a", "203.0.113.5")
+    program = a.popen(["sh", "-c", "sleep 1000; true"])
+    program.send_signal(signal.SIGSTOP)
+    program.send_signal(signal.SIGCONT)
+    program.terminate()
+    assert program.wait(timeout=5) == -signal.SIGTERM
+    assert eventually(lambda: "sleep" not in a.run(["ps", "ax"]).stdout)
+
+
 def test_a_steady_ping_counts_what_a_disturbance_costs(lab: Lab) -> None:
     a, b = lab.node("a", "203.0.113.5"), lab.node("b", "203.0.113.6")
     with steady_ping(a, "203.0.113.6") as calm:
@@ -170,9 +178,7 @@ def test_dns_can_be_frozen_killed_and_dead(lab: Lab) -> None:
 def test_what_the_operator_pushes_a_node_clones_over_ssh_and_git(lab: Lab) -> None:
     a, operator = lab.node("a", "203.0.113.5"), lab.operator
     operator.run(["git", "clone", lab.git.url, "mesh"], cwd=HOME)
-    commit = (
-        "echo 'format = 1' >mesh.toml && git add . && git commit -m 'mesh: start' && git push origin main"
-    )
+    commit = "echo 'format = 1' >mesh.toml && git add . && git commit -m 'mesh: start' && git push origin main"
     operator.run(["sh", "-c", commit], cwd=f"{HOME}/mesh")
     for url in (lab.git.url, lab.git.daemon_url):
         a.run(["git", "clone", url, "copy"], cwd=HOME)

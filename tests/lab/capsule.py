@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
-from lab.tree import HOME, LabError, Tree
+from lab.tree import ENVIRONMENT, HOME, LabError, Tree
 
 PROGRAMS = (
     *("unshare", "nsenter", "ip", "ss", "nft", "wg", "ping"),
@@ -80,7 +81,8 @@ def available() -> str | None:
 
 def kernel_wireguard(capsule: Capsule) -> bool:
     """Whether the kernel makes WireGuard interfaces; else the lab uses wireguard-go."""
-    return os.spawnvp(os.P_WAIT, "nsenter", [*capsule.enter, "sh", "-c", KERNEL_WIREGUARD]) == 0
+    probe = [*capsule.enter, "sh", "-c", KERNEL_WIREGUARD]
+    return subprocess.run(probe, env=dict(ENVIRONMENT), timeout=10, check=False).returncode == 0
 
 
 def _no_userspace_wireguard() -> str | None:

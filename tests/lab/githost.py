@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -53,6 +54,7 @@ class GitHost:
         (place / "sshd_config").write_text(CONFIGURATION.format(place=place))
         (place / "authorized_keys").touch()
         self._users: dict[str, Node] = {}
+        self._introducing = threading.Lock()
         self._make_host_key()
         self.bare = self.repository("mesh")
         self.url = f"ssh://git@{NAME}/srv/mesh.git"
@@ -72,8 +74,9 @@ class GitHost:
 
     def introduce(self, node: Node) -> None:
         """Let the node's key in, and let the node know the host's key."""
-        self._users[node.name] = node
-        self.allow(self._users.values())
+        with self._introducing:
+            self._users[node.name] = node
+            self.allow(self._users.values())
         node.path(node.known_hosts).write_text(f"{NAME} {self._host_key()}")
 
     def allow(self, nodes: Iterable[Node]) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab.address import Addresses
+from lab.program import Program
 from lab.segment import Port, Segment
-from lab.tree import ENVIRONMENT, HOME, Tree
+from lab.tree import HOME, Tree
 
 # With br_netfilter loaded, what is only switched would be translated like what is routed.
 # Redirects would teach hosts a way around the gateway; duplicate address detection would cost a second.
@@ -22,6 +21,7 @@ mount -t tmpfs -o mode=755 tmpfs /run
 mkdir {HOME}
 cd /proc/sys/net
 for scope in all default; do
+    echo 0 >ipv4/conf/$scope/rp_filter
     for redirects in send_redirects accept_redirects; do echo 0 >ipv4/conf/$scope/$redirects; done
     echo 0 >ipv6/conf/$scope/accept_redirects
     echo 0 >ipv6/conf/$scope/accept_dad
@@ -53,7 +53,7 @@ class Host:
         self.addresses = Addresses()
         self._capsule = capsule
         self._port: Port | None = None
-        self._started: list[subprocess.Popen[str]] = []
+        self._started: list[Program] = []
         directory.mkdir()
         self.prepare()
         self.tree = self._power_on()
@@ -75,18 +75,9 @@ class Host:
         stdin: int = subprocess.DEVNULL,
         stdout: int = subprocess.PIPE,
         stderr: int = subprocess.STDOUT,
-    ) -> subprocess.Popen[str]:
-        """Start a program on the host, in a process group of its own; it ends with the host at the latest."""
-        directory = ("env", "-C", str(cwd)) if cwd else ()
-        process = subprocess.Popen(
-            [*self.tree.enter, *directory, *map(str, argv)],
-            env={**ENVIRONMENT, **(env or {})},
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-            text=True,
-        )
+    ) -> Program:
+        """Start a program on the host; it ends with the host at the latest."""
+        process = Program(self.tree, argv, env=env, cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr)
         self._started.append(process)
         return process
 
@@ -111,8 +102,8 @@ class Host:
         try:
             stdout, stderr = process.communicate(input, timeout)
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            process.kill()
+            process.communicate(timeout=10)
             raise
         finally:
             self._started.remove(process)
@@ -170,13 +161,7 @@ class Host:
     def close(self) -> None:
         """End everything on the host and collect what is left of it."""
         self.tree.close()
-        self._forget_started()
-
-    def _forget_started(self) -> None:
         for process in self._started:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            if process.stdout and not process.stdout.closed:
-                process.communicate()
-            process.wait(timeout=10)
+            with process:
+                process.kill()
         self._started.clear()

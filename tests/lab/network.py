@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import ipaddress
 from pathlib import Path
@@ -15,12 +16,24 @@ from lab.dnsserver import DnsServer
 from lab.githost import NAME as GIT_NAME
 from lab.githost import GitHost, GitMachine
 from lab.host import Host
-from lab.node import Node, Site
+from lab.node import Node
 from lab.router import Router
 from lab.segment import Segment
 
 INTERNET = Network(ipaddress.IPv4Network("203.0.113.0/24"), ipaddress.IPv6Network("2001:db8::/64"))
 DEAD_RESOLVER = "203.0.113.66"
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """A router with a LAN, on which a mesh node is the gateway and a host knows only that gateway."""
+
+    name: str
+    lan: Network
+    router: Router
+    gateway: Node
+    host: Node
+
 
 AnyHost = TypeVar("AnyHost", bound=Host)
 
@@ -52,7 +65,7 @@ class Lab:
         *,
         resolvers: tuple[str, ...] | None = None,
     ) -> Node:
-        """A node directly on the internet. Names have at most 10 characters."""
+        """A node directly on the internet. Its name is a label of at most 15 characters."""
         return self._attached(self._node(name, resolvers), address, address6)
 
     def site(
@@ -68,7 +81,7 @@ class Lab:
         """A site behind a NAT router with this WAN address: gateway .2 and host .10 of the LAN.
 
         UDP `port` is forwarded to the gateway (None: no port is). The hosts are called NAME-rt, NAME-gw
-        and NAME-host.
+        and NAME-host; NAME has at most 10 characters.
         """
         network = Network.behind_nat(lan)
         router = Router(f"{name}-rt", *self._place(f"{name}-rt"), network)

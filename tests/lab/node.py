@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path, PurePosixPath
 
-from lab.address import Network
 from lab.host import Host
 from lab.tree import HOME, Tree
 
@@ -68,14 +67,3 @@ class Node(Host):
             self.ip(f"link add {interface} type wireguard")
         else:
             self.run(["wireguard-go", interface])
-
-
-class Site:
-    """A router with a LAN, on which a mesh node is the gateway and a host knows only that gateway."""
-
-    def __init__(self, name: str, lan: Network, router: Host, gateway: Node, host: Node) -> None:
-        self.name = name
-        self.lan = lan
-        self.router = router
-        self.gateway = gateway
-        self.host = host

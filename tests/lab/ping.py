@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import os
 import re
 import signal
 from collections.abc import Iterable, Iterator, Mapping
@@ -51,7 +50,7 @@ def steady_ping(host: Host, address: str, *, interval: float = 0.01) -> Iterator
         try:
             yield loss
         finally:
-            os.killpg(process.pid, signal.SIGINT)
+            process.send_signal(signal.SIGINT)
         _count(loss, output.result(timeout=10)[0])
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from lab.network import Lab
-from lab.node import Site
+from lab.host import Host
+from lab.network import Lab, Site
 
 LISTEN_PORT = 51820
 
@@ -51,9 +52,7 @@ def reference_mesh(lab: Lab) -> Mapping[str, Site]:
         return dict(zip((place.name for place in PLACES), pool.map(build, PLACES), strict=True))
 
 
-def host_pairs(sites: Mapping[str, Site]) -> Iterator[tuple[Site, str]]:
-    """Every site with the address of every other site's host."""
-    for source in sites.values():
-        for target in sites.values():
-            if source is not target:
-                yield source, str(target.lan.v4[10])
+def host_pairs(sites: Mapping[str, Site]) -> Iterator[tuple[Host, str]]:
+    """Every host behind a site with the address of every other, for `reachability`."""
+    for source, target in itertools.permutations(sites.values(), 2):
+        yield source.host, str(target.lan.v4[10])
