@@ -1,0 +1,78 @@
+"""Every error mesh-sync shows to a person, in one tree.
+
+MeshSyncError           message, hint, exit code
+├── ConfigError      2  node.toml, a key file or the command line is not usable
+├── Unreachable      3  no remote could be asked
+├── Refused          4  the commit is not one this node accepts
+├── DeviceError      6  the interface could not be read or changed
+└── Locked           7  another run holds the lock
+CommandError            a program failed; its caller turns it into one of the above
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mesh_sync.findings import Finding
+
+
+class MeshSyncError(Exception):
+    """Something a person can understand and act on: never shown as a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(MeshSyncError):
+    """The node's own configuration, or what was typed, is not usable."""
+
+    exit_code = 2
+
+
+class Unreachable(MeshSyncError):
+    """No remote answered in time; the last applied state stays in force."""
+
+    exit_code = 3
+
+
+class Refused(MeshSyncError):
+    """A commit this node does not accept, with the findings that say why."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, findings: Sequence[Finding] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.findings = tuple(findings)
+
+
+class DeviceError(MeshSyncError):
+    """The kernel, or a file of this machine, did not take a change."""
+
+    exit_code = 6
+
+
+class Locked(MeshSyncError):
+    """Another run is changing the same interface."""
+
+    exit_code = 7
+
+
+class CommandError(MeshSyncError):
+    """An external program failed, was not found, or missed its deadline.
+
+    ``message`` names the program and what it said; its input is never part of it.
+    """
+
+    exit_code = 6
+
+    def __init__(self, message: str, *, program: str, status: int | None, stderr: str = "") -> None:
+        super().__init__(message)
+        self.program = program
+        self.status = status
+        self.stderr = stderr

@@ -1,0 +1,74 @@
+"""The text of a mesh repository to a `Mesh`: every problem found, each with its file and key.
+
+The caller reads the files (`tree`) and says for each path what is there; this module is pure.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+import attrs
+
+from mesh_sync.findings import Finding
+from mesh_sync.model import LABEL, Mesh, Peer
+from mesh_sync.shape import structure
+from mesh_sync.strict import problems
+
+MESH_FILE = "mesh.toml"
+PEERS = "peers/"
+
+T = TypeVar("T", Mesh, Peer)
+
+
+def read(files: Mapping[str, bytes]) -> tuple[Mesh | None, tuple[Finding, ...]]:
+    """Given the repository's mesh.toml and peers/*.toml, return the mesh and everything wrong with them.
+
+    The mesh is None when mesh.toml itself cannot be used; a peer whose file is broken is left out of it,
+    and its finding is there.
+    """
+    findings: list[Finding] = []
+    peers: dict[str, Peer] = {}
+    seen: dict[str, str] = {}
+    for path in sorted(path for path in files if is_peer_file(path)):
+        name = path.removeprefix(PEERS).removesuffix(".toml")
+        findings += _name_findings(path, name, seen)
+        peer = _structure(path, files[path], Peer, findings)
+        if peer is not None:
+            peers[name] = attrs.evolve(peer, name=name)
+    if MESH_FILE not in files:
+        findings.append(Finding(MESH_FILE, "", "is missing; `mesh-sync init` lays one down"))
+        return None, tuple(findings)
+    mesh = _structure(MESH_FILE, files[MESH_FILE], Mesh, findings)
+    return (attrs.evolve(mesh, peers=peers) if mesh else None), tuple(findings)
+
+
+def is_peer_file(path: str) -> bool:
+    """Whether a path of the repository describes a peer."""
+    return path.startswith(PEERS) and path.endswith(".toml")
+
+
+def _name_findings(path: str, name: str, seen: dict[str, str]) -> Iterator[Finding]:
+    shown = name if len(name) <= 80 else name[:77] + "..."
+    if not LABEL.fullmatch(name):
+        yield Finding(path, "", f"the peer name {shown!r} is not a lower-case DNS label (a-z, 0-9, -, at most 63)")
+    other = seen.setdefault(name.casefold(), path)
+    if other != path:
+        yield Finding(path, "", f"the same name as {other} but for case")
+
+
+def _structure(path: str, text: bytes, kind: type[T], findings: list[Finding]) -> T | None:
+    try:
+        table = tomllib.loads(text.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        findings.append(Finding(path, "", f"is not UTF-8 text (byte {error.start})"))
+        return None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        findings.append(Finding(path, "", f"is not valid TOML: {str(error) or 'nested too deep'}"))
+        return None
+    try:
+        return structure(table, kind)
+    except Exception as error:
+        findings += (Finding(path, key.replace("].source", "].from"), message) for key, message in problems(error))
+        return None

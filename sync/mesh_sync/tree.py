@@ -1,0 +1,105 @@
+"""The files of a mesh repository, from a directory or from a commit, as bytes and never as anything else.
+
+Only regular files of bearable size are read. What is a link, a submodule or too large is a finding.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from mesh_sync.findings import Finding
+from mesh_sync.manifest import MESH_FILE, PEERS, is_peer_file
+
+MAX_FILE = 64 * 1024
+"""Bytes; a peer file is some hundred."""
+MAX_FILES = 20_000
+MAX_TOTAL = 32 * 1024 * 1024
+"""Bytes of all files together."""
+SYMLINK, SUBMODULE = 0o120000, 0o160000
+REGULAR = stat.S_IFREG
+
+
+@frozen
+class Entry:
+    """One path of the repository before it is read: its git mode, size in bytes, and where to read it."""
+
+    path: str
+    mode: int
+    size: int
+    blob: str = ""
+
+
+@frozen
+class Tree:
+    """What was read: the texts by path, and what had to be left out."""
+
+    texts: Mapping[str, bytes]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def manifests(self) -> dict[str, bytes]:
+        """The files that declare the mesh."""
+        return {path: text for path, text in self.texts.items() if _is_manifest(path)}
+
+
+def choose(entries: Iterable[Entry]) -> tuple[list[Entry], list[Finding]]:
+    """Given what a repository lists, return what to read and the findings on the rest."""
+    wanted: list[Entry] = []
+    findings: list[Finding] = []
+    total = 0
+    for count, entry in enumerate(entries):
+        if count >= MAX_FILES or total > MAX_TOTAL:
+            limits = f"more than {MAX_FILES:,} files or {MAX_TOTAL:,} bytes"
+            return [], [*findings, Finding(".", "", f"{limits}; this is not a mesh repository")]
+        problem = _problem(entry)
+        if problem:
+            findings.append(Finding(printable(entry.path), "", problem))
+        elif entry.size <= MAX_FILE and stat.S_IFMT(entry.mode) == REGULAR:
+            wanted.append(entry)
+            total += entry.size
+    return wanted, findings
+
+
+def _problem(entry: Entry) -> str:
+    kind = stat.S_IFMT(entry.mode)
+    ours = _is_manifest(entry.path) or entry.path + "/" == PEERS
+    if kind == SUBMODULE:
+        return "is a submodule; a mesh repository holds plain files"
+    if kind == SYMLINK and (ours or entry.path.startswith(PEERS)):
+        return "is a symbolic link; write a plain file"
+    if kind not in (REGULAR, SYMLINK):
+        return "is not a plain file"
+    if ours and entry.size > MAX_FILE:
+        return f"is {entry.size:,} bytes long; no more than {MAX_FILE:,} are read"
+    return ""
+
+
+def _is_manifest(path: str) -> bool:
+    return path == MESH_FILE or is_peer_file(path)
+
+
+def printable(path: str) -> str:
+    """A path as messages show it: control characters escaped, so that no terminal obeys them."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in path)
+
+
+def from_directory(root: Path) -> Tree:
+    """Read a working copy. OSError if ``root`` cannot be listed."""
+    wanted, findings = choose(_walk(root))
+    return Tree({entry.path: (root / entry.path).read_bytes() for entry in wanted}, tuple(findings))
+
+
+def _walk(root: Path) -> Iterator[Entry]:
+    for folder, folders, names in os.walk(root):
+        here = Path(folder)
+        folders[:] = sorted(name for name in folders if name != ".git")
+        for name in sorted(names + [name for name in folders if (here / name).is_symlink()]):
+            path = here / name
+            status = path.lstat()
+            if name != ".git":
+                yield Entry(path.relative_to(root).as_posix(), status.st_mode, status.st_size)
