@@ -1,0 +1,43 @@
+"""Private keys that somebody committed by mistake. A mesh repository holds none."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+
+from mesh_sync.findings import Finding
+
+_LABELLED = re.compile(rb"(?i)\bprivate[ _-]?key\b[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9+/]{43}=")
+_PEM = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
+_KEY = re.compile(rb"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{43}=(?![A-Za-z0-9+/=])")
+
+
+def leaked_keys(texts: Mapping[str, bytes]) -> Iterator[Finding]:
+    """Given every file of the repository, yield where a private key stands. The key is never quoted.
+
+    A bare key counts when its public half is in the repository too.
+    """
+    public = {key for path, text in texts.items() if path.endswith(".toml") for key in _KEY.findall(text)}
+    for path, text in texts.items():
+        if _PEM.search(text) or _LABELLED.search(text):
+            yield Finding(path, "", "holds a private key; remove it and make a new one, this one is burnt")
+            continue
+        for key in _KEY.findall(text):
+            if _may_be_private(key) and _public_half(key) in public:
+                yield Finding(
+                    path, "", "holds the private key of a public key in this mesh; it is burnt, make a new one"
+                )
+                break
+
+
+def _may_be_private(key: bytes) -> bool:
+    """Every private key that `wg genkey` makes is clamped (RFC 7748, section 5); few public keys look so."""
+    raw = base64.b64decode(key)
+    return not raw[0] & 7 and raw[31] & 0xC0 == 0x40
+
+
+def _public_half(key: bytes) -> bytes:
+    from nacl.bindings import crypto_scalarmult_base
+
+    return base64.b64encode(crypto_scalarmult_base(base64.b64decode(key)))
