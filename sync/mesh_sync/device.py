@@ -1,0 +1,184 @@
+"""One WireGuard interface: read it as `Live`, carry out a plan on it, take it away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mesh_sync import gateway, ip, wg
+from mesh_sync.errors import CommandError, DeviceError
+from mesh_sync.feed import syncconf_text
+from mesh_sync.live import Live
+from mesh_sync.plan import Change
+from mesh_sync.run import run
+from mesh_sync.wanted import EXIT_TABLE, Wanted
+
+SYNCED = frozenset({
+    "private-key", "listen-port", "fwmark", "peer-added", "peer-removed", "foreign-peer",
+    "allowed-ips", "keepalive", "preshared-key", "endpoint", "endpoint-removed",
+})  # fmt: skip
+"""Kinds of change that one `wg syncconf` carries out."""
+
+
+class Device:
+    """The interface ``name``; ``memory`` is the file that keeps the sysctls' earlier values."""
+
+    def __init__(self, name: str, memory: Path, note: Callable[[str], None] = lambda text: None) -> None:
+        self.name = name
+        self.memory = memory
+        self.note = note
+
+    def exists(self) -> bool:
+        """Whether the interface is there."""
+        return ip.link(self.name) is not None
+
+    def read(self, wanted: Wanted | None) -> Live | None:
+        """The interface as it is, None when there is none; of the gateway only what ``wanted`` concerns."""
+        with ThreadPoolExecutor(4) as pool:
+            link, routes = pool.submit(ip.link, self.name), pool.submit(ip.routes, self.name)
+            dump = pool.submit(wg.dump, self.name)
+            paths = (wanted.forwarding if wanted else frozenset()) | gateway.remembered(self.memory).keys()
+            gates = bool(paths) or bool(wanted and wanted.firewall)
+            firewall = pool.submit(gateway.live_rules, self.name) if gates else None
+            found = link.result()
+            if found is None:
+                dump.exception(), routes.exception()
+                return None
+            fields = {**found, **dump.result()}
+            exits = ip.exit_rules() if fields["fwmark"] or (wanted and wanted.fwmark) else frozenset()
+            return Live(
+                routes=routes.result(),
+                exit_rules=exits,
+                forwarding=gateway.live_sysctls(paths),
+                firewall=firewall.result() if firewall else frozenset(),
+                **fields,
+            )
+
+    def apply(
+        self,
+        wanted: Wanted,
+        live: Live | None,
+        changes: Sequence[Change],
+        private_key: Callable[[], str],
+        endpoints: Mapping[str, str],
+    ) -> None:
+        """Carry out ``changes``. Raise DeviceError when something did not take; what was done stays done.
+
+        ``private_key`` is asked only when the kernel does not have the right one; ``endpoints`` are the numeric
+        endpoints to set now, by public key.
+        """
+        kinds = {change.kind for change in changes if change.acted}
+        try:
+            if "interface-added" in kinds:
+                self._create()
+            before = live or Live()
+            ip.batch(self._lines(changes, "address-added", "mtu"))
+            if kinds & SYNCED:
+                key = before.private_key if before.public_key == wanted.public_key else private_key()
+                self._sync(wanted, before, changes, key, endpoints)
+            ip.batch(self._lines(changes, "link-up", "route-added"))
+            for change in changes:
+                if change.kind in ("exit-rule-added", "exit-rule-removed"):
+                    self._log("ip", f"-{change.value} rule: {change.text}")
+                    ip.exit_rule(change.kind == "exit-rule-added", int(change.value))
+            ip.batch(self._lines(changes, "route-removed", "address-removed"))
+            self._gateway(wanted, changes)
+        except CommandError as error:
+            raise DeviceError(f"{self.name}: {error.message}") from None
+
+    def remove(self) -> None:
+        """Take the interface away, and with it its routes, its rules and what it did as a gateway."""
+        try:
+            if self.exists():
+                self._log("ip link delete", self.name)
+                run(["ip", "link", "delete", "dev", self.name])
+            for version in sorted(ip.exit_rules()):
+                ip.exit_rule(False, version)
+            if gateway.live_rules(self.name):
+                gateway.set_rules(self.name, ())
+            gateway.put_back(self.memory)
+        except CommandError as error:
+            raise DeviceError(f"{self.name}: {error.message}") from None
+
+    def _create(self) -> None:
+        """The kernel's WireGuard where it is there, else the userspace one."""
+        try:
+            self._log("ip link add", self.name)
+            run(["ip", "link", "add", "dev", self.name, "type", "wireguard"])
+        except CommandError as error:
+            if "Unknown device type" not in error.stderr and "not supported" not in error.stderr:
+                raise
+            Path("/run/wireguard").mkdir(mode=0o700, exist_ok=True)
+            try:
+                run(["wireguard-go", self.name])
+            except CommandError as missing:
+                if missing.status is None:
+                    raise DeviceError(
+                        "this kernel has no WireGuard, and wireguard-go is not installed",
+                        hint="install a kernel with WireGuard (5.6 or newer), or wireguard-go",
+                    ) from None
+                raise
+
+    def _sync(
+        self, wanted: Wanted, live: Live, changes: Sequence[Change], key: str, endpoints: Mapping[str, str]
+    ) -> None:
+        by_key = {peer.public_key: peer for peer in wanted.peers}
+        for change in changes:
+            if change.kind == "endpoint-removed":  # syncconf never unsets one (fact 5): remove, then add again
+                wg.set_peer(self.name, change.value, "remove")
+            elif change.kind == "preshared-key" and not by_key[change.value].preshared_key:
+                wg.set_peer(self.name, change.value, "preshared-key", "/dev/null")
+        self._log("wg syncconf", self.name)
+        wg.syncconf(self.name, syncconf_text(wanted, live, changes, key, endpoints))
+        if any(change.kind == "listen-port" for change in changes) and live.peers:
+            self._greet(wanted, live)
+
+    def _greet(self, wanted: Wanted, live: Live) -> None:
+        """Send every peer a packet from the new port, so that it follows at once: keepalive 0, then on (fact 15)."""
+        for peer in wanted.peers:
+            if peer.public_key in live.peers and live.peers[peer.public_key].endpoint:
+                wg.set_peer(self.name, peer.public_key, "persistent-keepalive", "0")
+                wg.set_peer(self.name, peer.public_key, "persistent-keepalive", "25")
+                if peer.keepalive != 25:
+                    wg.set_peer(self.name, peer.public_key, "persistent-keepalive", str(peer.keepalive))
+
+    def _gateway(self, wanted: Wanted, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.kind == "forwarding":
+                gateway.turn_on(change.value, self.memory)
+            elif change.kind == "firewall":
+                gateway.set_rules(self.name, wanted.firewall)
+            elif change.kind == "forwarding-undone":
+                gateway.put_back(self.memory)
+
+    def _lines(self, changes: Sequence[Change], *kinds: str) -> list[str]:
+        lines = [line for change in changes if change.kind in kinds for line in _ip_lines(change, self.name)]
+        for line in lines:
+            self._log("ip", line)
+        return lines
+
+    def _log(self, *words: str) -> None:
+        self.note(" ".join(words))
+
+
+def _ip_lines(change: Change, interface: str) -> list[str]:
+    value = change.value
+    match change.kind:
+        case "address-added":
+            return [f"address replace {value} dev {interface}"]
+        case "address-removed":
+            return [f"address delete {value} dev {interface}"]
+        case "mtu":
+            return [f"link set dev {interface} mtu {value}"]
+        case "link-up":
+            return [f"link set dev {interface} up"]
+        case "route-added":
+            return [f"route replace {value} dev {interface}{_table(value)}"]
+        case "route-removed":
+            return [f"route delete {value} dev {interface}{_table(value)}"]
+    return []
+
+
+def _table(network: str) -> str:
+    return f" table {EXIT_TABLE}" if network.endswith("/0") else ""

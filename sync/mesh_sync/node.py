@@ -1,0 +1,206 @@
+"""node.toml: which peer this machine is, where its list comes from, where things lie. Owned by root, never in git.
+
+Attribute names are the keys of the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import field, frozen
+from cattrs.gen import override
+
+from mesh_sync import __version__
+from mesh_sync.errors import ConfigError
+from mesh_sync.model import LABEL
+from mesh_sync.strict import between, converter, list_of, one_of, problems, shown, table, text
+
+DEFAULT_CONFIG = Path("/etc/mesh-sync/node.toml")
+
+
+@frozen(kw_only=True)
+class Repository:
+    """Where the list comes from. ``deadline``: seconds that asking, and fetching, may take; ``max_size``: MiB.
+
+    ``identity_file`` and ``known_hosts_file`` are ssh's; without them it looks where it always does.
+    """
+
+    urls: tuple[str, ...]
+    branch: str = "main"
+    deadline: int = 20
+    max_size: int = 256
+    identity_file: Path | None = None
+    known_hosts_file: Path | None = None
+
+
+@frozen(kw_only=True)
+class Trust:
+    """Which commits this node accepts. ``mode`` has no default: "none" must be written out to be had."""
+
+    mode: Literal["signed", "none"]
+    allowed_signers: Path | None = None
+
+
+@frozen(kw_only=True)
+class Gateway:
+    """This node routes for its subnets; ``masquerade`` names the interface whose hosts see the node's address."""
+
+    masquerade: str = ""
+
+
+@frozen(kw_only=True)
+class Hooks:
+    """Commands of this machine's own root, run by `sh -c`. The mesh repository cannot set them."""
+
+    post_up: tuple[str, ...] = ()
+    pre_down: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class Paths:
+    """Where things lie; relocatable, so that many nodes can run on one machine."""
+
+    state: Path = Path("/var/lib/mesh-sync")
+    run: Path = Path("/run/mesh-sync")
+    wireguard: Path = Path("/etc/wireguard")
+
+
+@frozen(kw_only=True)
+class Node:
+    """This machine's place in the mesh. The `[watchdog]` table belongs to mesh-watchdog."""
+
+    name: str
+    interface: str = "wg0"
+    private_key_file: Path = Path("/etc/mesh-sync/private.key")
+    foreign_peers: Literal["keep", "remove"] = "keep"
+    repository: Repository
+    trust: Trust
+    gateway: Gateway | None = None
+    hooks: Hooks = Hooks()
+    paths: Paths = Paths()
+    watchdog: dict[str, Any] = field(factory=dict)
+
+    @property
+    def conf_file(self) -> Path:
+        return self.paths.wireguard / f"{self.interface}.conf"
+
+    @property
+    def state_file(self) -> Path:
+        return self.paths.state / self.interface / "state.json"
+
+    @property
+    def bare_repository(self) -> Path:
+        return self.paths.state / self.interface / "repo.git"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.paths.run / f"{self.interface}.lock"
+
+    @property
+    def sysctl_file(self) -> Path:
+        return self.paths.run / f"{self.interface}.sysctl.json"
+
+    @property
+    def settings(self) -> str:
+        """Fingerprint of what `accept` depends on besides the commit: when it changes, the commit is looked at anew."""
+        try:
+            key_changed = self.private_key_file.stat().st_mtime_ns
+        except OSError:
+            key_changed = 0
+        parts = (__version__, self.name, self.interface, self.trust, self.repository.branch, key_changed)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def load(path: Path) -> Node:
+    """Read node.toml. Raise ConfigError with everything that is wrong, each as ``file:key: message``."""
+    try:
+        return parse(path.read_bytes().decode(), path)
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist", hint="`mesh-sync join` writes it") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="run it as root") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}:: is not UTF-8 text") from None
+
+
+def parse(text: str, path: Path) -> Node:
+    """The node.toml ``text``; ``path`` is for the messages of the ConfigError."""
+    try:
+        return _converter.structure(tomllib.loads(text), Node)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}:: is not valid TOML: {error}") from None
+    except Exception as error:
+        lines = [f"{path}:{key}: {message}" for key, message in problems(error)]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _name(value: object, _: object) -> str:
+    if not LABEL.fullmatch(text(value)):
+        raise ValueError(f"{shown(value)} is not a peer name (a lower-case DNS label)")
+    return text(value)
+
+
+def _interface(value: object, _: object) -> str:
+    name = text(value)
+    if not 0 < len(name) < 16 or "/" in name or name in (".", "..") or not name.isascii() or not name.isprintable():
+        raise ValueError(f"{shown(name)} is not a name of a network interface (at most 15 characters)")
+    if any(char in name for char in " :\"'"):
+        raise ValueError(f"{shown(name)} holds a character that no interface name should")
+    return name
+
+
+def _branch(value: object, _: object) -> str:
+    name = text(value)
+    if not name or name.startswith(("-", "/")) or ".." in name or any(char in name for char in " ~^:?*[\\@{"):
+        raise ValueError(f"{shown(name)} is not the name of a branch")
+    return name
+
+
+def _urls(value: object, target: object) -> tuple[str, ...]:
+    urls: tuple[str, ...] = list_of(_converter, tuple[str, ...])(value, target)
+    if not urls:
+        raise ValueError("is empty; name at least one remote")
+    for url in urls:
+        if url.startswith("-") or "::" in url.partition("/")[0].partition("[")[0] or not url.isprintable():
+            raise ValueError(f"{shown(url)} is not the address of a git repository")
+    return urls
+
+
+_converter = converter()
+_converter.register_structure_hook(Any, lambda value, _: value)
+_converter.register_structure_hook(
+    Repository,
+    table(
+        _converter,
+        Repository,
+        urls=override(struct_hook=_urls),
+        branch=override(struct_hook=_branch),
+        deadline=override(struct_hook=between(1, 600, "a number of seconds")),
+        max_size=override(struct_hook=between(1, 65536, "a number of MiB")),
+    ),
+)
+_converter.register_structure_hook(Trust, table(_converter, Trust, mode=override(struct_hook=one_of("signed", "none"))))
+for _kind in (Hooks, Paths):
+    _converter.register_structure_hook(_kind, table(_converter, _kind))
+_converter.register_structure_hook(
+    Gateway,
+    table(
+        _converter,
+        Gateway,
+        masquerade=override(struct_hook=lambda value, _: _interface(value, _) if value else ""),
+    ),
+)
+_converter.register_structure_hook(
+    Node,
+    table(
+        _converter,
+        Node,
+        name=override(struct_hook=_name),
+        interface=override(struct_hook=_interface),
+        foreign_peers=override(struct_hook=one_of("keep", "remove")),
+        watchdog=override(struct_hook=lambda value, _: value),
+    ),
+)

@@ -1,0 +1,51 @@
+"""The `wg` program. Secrets go in through memory files, never through argv, and what it dumps is never logged."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from mesh_sync.errors import CommandError, DeviceError
+from mesh_sync.live import parse_dump
+from mesh_sync.run import run
+
+SYNC_DEADLINE = 30.0
+"""Seconds; thousands of peers on a small machine."""
+
+
+def dump(interface: str) -> dict[str, Any]:
+    """What `wg show` knows of an interface that exists, as fields of `Live`."""
+    try:
+        return parse_dump(run(["wg", "show", interface, "dump"]))
+    except CommandError as error:
+        if "Operation not permitted" in error.stderr:
+            raise DeviceError(f"{interface} can only be read by root", hint="run it with sudo") from None
+        if "not supported" in error.stderr:
+            raise DeviceError(
+                f"{interface} exists and is not a WireGuard interface",
+                hint=f"remove it (ip link delete {interface}) or name another one in node.toml",
+            ) from None
+        raise DeviceError(error.message) from None
+    except ValueError as error:
+        raise DeviceError(str(error)) from None
+
+
+def syncconf(interface: str, text: str) -> None:
+    """Make keys, port, mark and peers match ``text``. It is whole before `wg` starts, even if we are killed."""
+    descriptor = os.memfd_create("wg")
+    try:
+        with os.fdopen(os.dup(descriptor), "w") as file:
+            file.write(text)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        run(
+            ["wg", "syncconf", interface, f"/dev/fd/{descriptor}"],
+            pass_fds=[descriptor],
+            deadline=SYNC_DEADLINE,
+        )
+    finally:
+        os.close(descriptor)
+
+
+def set_peer(interface: str, public_key: str, *words: str) -> None:
+    """`wg set IF peer KEY …`; only for a peer the interface has: for any other key it would create one (fact 7)."""
+    run(["wg", "set", interface, "peer", public_key, *words])
