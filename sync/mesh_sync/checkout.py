@@ -1,0 +1,105 @@
+"""Looking at a mesh repository on an operator's machine: check, render, plan. Touches no interface."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mesh_sync import conf
+from mesh_sync.checks import examine, examine_now
+from mesh_sync.errors import ConfigError, MeshSyncError
+from mesh_sync.files import write_atomically
+from mesh_sync.findings import Finding, errors
+from mesh_sync.keys import public_key, read_private_key
+from mesh_sync.live import Live, LivePeer
+from mesh_sync.manifest import MESH_FILE
+from mesh_sync.model import Mesh
+from mesh_sync.plan import Change, Context, plan
+from mesh_sync.render import Renderer
+from mesh_sync.tree import Tree, from_directory
+from mesh_sync.wanted import Wanted
+
+
+def examine_directory(directory: Path) -> tuple[Mesh | None, tuple[Finding, ...]]:
+    """Read and check a working copy. Raise ConfigError when it cannot be read at all."""
+    return examine_now(_read(directory))
+
+
+def render_one(directory: Path, name: str, private_key_file: Path | None) -> str:
+    """The wg0.conf of one node. Raise MeshSyncError when the list has errors or does not have the node."""
+    renderer = _renderer(_read(directory), str(directory))
+    if name not in renderer.topology.members:
+        raise ConfigError(f"{name} is not in the mesh", hint=f"it has: {', '.join(renderer.names[:20])}")
+    wanted = renderer.wanted(name)
+    if private_key_file is None:
+        return conf.text(wanted)
+    key = read_private_key(private_key_file)
+    if public_key(key) != wanted.public_key:
+        raise ConfigError(f"{private_key_file} does not belong to the public key of {name}")
+    return conf.text(wanted, key)
+
+
+def render_all(directory: Path, output: Path) -> int:
+    """Write OUT/N.conf for every node of the list; return how many."""
+    renderer = _renderer(_read(directory), str(directory))
+    for name in renderer.names:
+        write_atomically(output / f"{name}.conf", conf.text(renderer.wanted(name)))
+    return len(renderer.names)
+
+
+def plan_between(directory: Path, revisions: str) -> dict[str, tuple[Change, ...]]:
+    """What the change BASE..HEAD does to every node that is in either; BASE alone: up to the working copy."""
+    from mesh_sync.history import tree_at
+
+    base, dots, head = revisions.partition("..")
+    before = _renderer(tree_at(directory, base or "HEAD"), base)
+    after = _renderer(tree_at(directory, head or "HEAD") if dots else _read(directory), head or str(directory))
+    names = sorted({*before.names, *after.names})
+    return {name: changes for name in names if (changes := _changes(name, before, after))}
+
+
+def _changes(name: str, before: Renderer, after: Renderer) -> tuple[Change, ...]:
+    if name not in after.topology.members:
+        return (Change("node-removed", "leaves the mesh: no other node has it as a peer any more", name),)
+    wanted = after.wanted(name)
+    if name not in before.topology.members:
+        return (Change("node-added", f"joins the mesh with {len(wanted.peers)} peers", name),)
+    old = before.wanted(name)
+    context = Context(owned=old.owned, given={p.public_key: ", ".join(p.endpoint) for p in old.peers}, now=time.time())
+    return plan(wanted, _as_live(old), context)
+
+
+def _as_live(wanted: Wanted) -> Live:
+    """The interface of a node that has applied ``wanted``."""
+    peers = {
+        peer.public_key: LivePeer(
+            public_key=peer.public_key,
+            allowed_ips=peer.allowed_ips,
+            endpoint=peer.endpoint[0] if peer.endpoint else "",
+            keepalive=peer.keepalive,
+            preshared_key=peer.preshared_key,
+        )
+        for peer in wanted.peers
+    }
+    return Live(
+        public_key=wanted.public_key, listen_port=wanted.listen_port, fwmark=wanted.fwmark, mtu=wanted.mtu, up=True,
+        addresses=wanted.addresses, routes=wanted.routes, peers=peers,
+    )  # fmt: skip
+
+
+def _read(directory: Path) -> Tree:
+    try:
+        return from_directory(directory)
+    except OSError as error:
+        raise ConfigError(f"{directory} cannot be read: {error}") from None
+
+
+def _renderer(tree: Tree, what: str) -> Renderer:
+    moment = datetime.now(UTC)
+    mesh, findings = examine(tree, moment)
+    wrong = errors(findings)
+    if mesh is None or wrong:
+        lines = "\n".join(map(str, wrong)) or f"{MESH_FILE} is missing"
+        raise MeshSyncError(f"the list in {what} has errors:\n{lines}")
+    return Renderer(mesh, moment)

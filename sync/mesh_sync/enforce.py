@@ -1,0 +1,159 @@
+"""Make the interface match what this node should be, and remember it. Needs no git: also the whole of `up`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from attrs import evolve, frozen
+
+from mesh_sync import conf
+from mesh_sync import state as states
+from mesh_sync.device import Device
+from mesh_sync.errors import CommandError, DeviceError
+from mesh_sync.files import write_atomically
+from mesh_sync.keys import public_key, read_private_key
+from mesh_sync.live import Live
+from mesh_sync.model import Endpoint
+from mesh_sync.node import Node
+from mesh_sync.plan import Change, Context, plan
+from mesh_sync.run import run
+from mesh_sync.state import State
+from mesh_sync.wanted import Owned, Wanted
+
+HOOK_DEADLINE = 60.0
+
+
+@frozen
+class Done:
+    """What was changed (or, in a dry run, would be), and what could not be done yet."""
+
+    changes: tuple[Change, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def acted(self) -> tuple[Change, ...]:
+        return tuple(change for change in self.changes if change.acted)
+
+
+def difference(node: Node, wanted: Wanted, state: State, live: Live | None) -> tuple[Change, ...]:
+    """The plan for this node: ``state`` says what is ours to take away."""
+    context = Context(
+        owned=_owned(node, state, live),
+        given=state.given,
+        now=time.time(),
+        remove_foreign=node.foreign_peers == "remove",
+    )
+    return plan(wanted, live, context)
+
+
+def enforce(
+    node: Node, device: Device, wanted: Wanted, before: State, after: State, live: Live | None, *, dry_run: bool = False
+) -> Done:
+    """Bring the interface from ``live`` to ``wanted`` and the memory from ``before`` to ``after``.
+
+    Nothing to do costs no system call beyond reading wg0.conf. Interrupted anywhere, the next run converges: what
+    is about to be ours is written down first, what was done last.
+    """
+    changes = difference(node, wanted, before, live)
+    endpoints, notes = _endpoints(wanted, changes)
+    changes = tuple(change for change in changes if change.kind != "endpoint" or change.value in endpoints)
+    stale_conf = _conf_digest(node) != before.conf or wanted != before.wanted
+    done = Done(changes, notes)
+    if dry_run:
+        return done
+    owned = _owned(node, before, live) | wanted.owned
+    if done.acted or stale_conf:
+        if owned != before.owned or before.lost:
+            states.save(node.state_file, evolve(before, owned=owned))
+        after = evolve(after, conf=_write_conf(node, wanted) if stale_conf else before.conf)
+    if done.acted:
+        device.apply(wanted, live, done.acted, lambda: private_key(node, wanted), endpoints)
+    given = _given(wanted, before, changes, endpoints)
+    resolved = {key: endpoint for key, endpoint in {**before.resolved, **endpoints}.items() if key in given}
+    after = evolve(after, wanted=wanted, owned=wanted.owned, given=given, resolved=resolved)
+    if after != before or before.lost:
+        states.save(node.state_file, evolve(after, applied_at=time.time(), lost=False))
+    if any(change.kind == "interface-added" for change in changes):
+        run_hooks(node.hooks.post_up, device)
+    return done
+
+
+def private_key(node: Node, wanted: Wanted) -> str:
+    """This node's private key, if it is the one the list means. Raise DeviceError otherwise."""
+    key = read_private_key(node.private_key_file)
+    if public_key(key) != wanted.public_key:
+        raise DeviceError(f"{node.private_key_file} does not belong to the public key of {wanted.name} in the list")
+    return key
+
+
+def run_hooks(commands: Sequence[str], device: Device) -> None:
+    """Run root's own commands, in order. Raise DeviceError at the first that fails."""
+    for command in commands:
+        device.note(f"hook: {command}")
+        try:
+            run(["sh", "-c", command], deadline=HOOK_DEADLINE, env={"INTERFACE": device.name, "HOME": "/root"})
+        except CommandError as error:
+            raise DeviceError(f"the hook {command!r} of node.toml: {error.message}") from None
+
+
+def _owned(node: Node, state: State, live: Live | None) -> Owned:
+    """What is ours on the interface. Without a memory: what wg0.conf names, and every address and route."""
+    if not state.lost:
+        return state.owned
+    live = live or Live()
+    return Owned(conf.public_keys(_read_conf(node)), live.addresses, live.routes, gateway=True)
+
+
+def _endpoints(wanted: Wanted, changes: Sequence[Change]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Numeric endpoints for the peers that get one now, by public key; and a note for each that has none."""
+    keys = {change.value for change in changes if change.kind in ("peer-added", "endpoint")}
+    peers = [peer for peer in wanted.peers if peer.public_key in keys and peer.endpoint]
+    if not peers:
+        return {}, ()
+    from mesh_sync.resolve import choose, resolve
+
+    declared = {peer.public_key: [Endpoint.parse(text) for text in peer.endpoint] for peer in peers}
+    names = {endpoint.host for endpoints in declared.values() for endpoint in endpoints if not endpoint.address}
+    answers = resolve(names)
+    found: dict[str, str] = {}
+    notes = []
+    for peer in peers:
+        endpoint, problem = choose(declared[peer.public_key], answers, sorted(wanted.routes))
+        if endpoint:
+            found[peer.public_key] = endpoint
+        else:
+            notes.append(f"peer {peer.name} has no endpoint yet: {problem}")
+    return found, tuple(notes)
+
+
+def _given(wanted: Wanted, before: State, changes: Sequence[Change], endpoints: Mapping[str, str]) -> dict[str, str]:
+    """The declared endpoints that the kernel was fed, up to now."""
+    given = {peer.public_key: before.given[peer.public_key] for peer in wanted.peers if peer.public_key in before.given}
+    declared = {peer.public_key: ", ".join(peer.endpoint) for peer in wanted.peers}
+    for change in changes:
+        if change.kind in ("peer-added", "endpoint-removed"):
+            given.pop(change.value, None)
+    return given | {key: declared[key] for key in endpoints}
+
+
+def _write_conf(node: Node, wanted: Wanted) -> str:
+    """Write wg0.conf, keeping aside one that somebody else wrote; return its digest."""
+    text = conf.text(wanted, private_key(node, wanted))
+    present = _read_conf(node)
+    if present and conf.MARK not in present.partition("\n")[0]:
+        write_atomically(node.conf_file.with_suffix(".conf.before-mesh-sync"), present)
+    if present != text or node.conf_file.stat().st_mode & 0o077:
+        write_atomically(node.conf_file, text)
+    return states.digest(text)
+
+
+def _read_conf(node: Node) -> str:
+    try:
+        return node.conf_file.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _conf_digest(node: Node) -> str:
+    return states.digest(_read_conf(node))

@@ -1,0 +1,229 @@
+"""`mesh-sync join`: make this machine a node: key, address, its file in the list, node.toml.
+
+Safe to repeat: the key is kept, and a list that has this node already is left alone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import git
+import tomlkit
+from attrs import evolve, frozen
+
+from mesh_sync import node as nodes
+from mesh_sync.checks import examine_now, reserved
+from mesh_sync.errors import ConfigError, MeshSyncError, Unreachable
+from mesh_sync.files import write_atomically
+from mesh_sync.findings import errors
+from mesh_sync.keys import public_key, read_private_key, write_private_key
+from mesh_sync.manifest import PEERS
+from mesh_sync.model import LABEL, Address, Mesh, Network
+from mesh_sync.node import Repository
+from mesh_sync.remote import environment, public, trouble
+from mesh_sync.tree import from_directory
+
+ATTEMPTS = 5
+"""How often the file is written anew because somebody else pushed first."""
+
+
+@frozen(kw_only=True)
+class Request:
+    """What was asked for on the command line; named as its options are."""
+
+    config: Path
+    url: str
+    name: str
+    endpoints: tuple[str, ...] = ()
+    subnets: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    interface: str = "wg0"
+    masquerade: str = ""
+    branch: str = "main"
+    review: bool = False
+    trust: str
+    identity_file: Path | None = None
+    known_hosts_file: Path | None = None
+
+    @property
+    def private_key_file(self) -> Path:
+        return self.config.parent / "private.key"
+
+    @property
+    def repository(self) -> Repository:
+        return Repository(
+            urls=(self.url,),
+            branch=self.branch,
+            identity_file=self.identity_file and self.identity_file.resolve(),
+            known_hosts_file=self.known_hosts_file and self.known_hosts_file.resolve(),
+        )
+
+
+@frozen
+class Joined:
+    """Who this machine is now."""
+
+    name: str
+    addresses: tuple[str, ...]
+
+
+class _Overtaken(Exception):
+    """Somebody else pushed between our look and our push."""
+
+
+def join(request: Request, note: Callable[[str], None]) -> Joined:
+    """Do it all. Raise ConfigError (2), Unreachable (3), or MeshSyncError (1) when the list has errors."""
+    _validate(request)
+    key = _key(request, note)
+    for _ in range(ATTEMPTS):
+        try:
+            addresses = _enlist(request, key, note)
+            break
+        except _Overtaken:
+            note("somebody else pushed first: once more")
+    else:
+        raise Unreachable(f"{public(request.url)} changed {ATTEMPTS} times under our hands", hint="try again")
+    if not request.config.exists():
+        write_atomically(request.config, node_toml(request))
+        note(f"wrote {request.config}")
+    return Joined(request.name, addresses)
+
+
+def _validate(request: Request) -> None:
+    if not LABEL.fullmatch(request.name):
+        raise ConfigError(f"--name: {request.name!r} is not a lower-case DNS label (a-z, 0-9, -, at most 63)")
+    nodes.parse(node_toml(request), Path("(the node.toml to be written)"))
+    if request.config.exists() and (present := nodes.load(request.config)).name != request.name:
+        text = f"{request.config} says that this machine is {present.name}"
+        raise ConfigError(text, hint="remove it if that is over, or give another --config")
+
+
+def _key(request: Request, note: Callable[[str], None]) -> str:
+    file = request.private_key_file
+    if file.exists():
+        note(f"keeping the private key in {file}")
+        return public_key(read_private_key(file))
+    key = write_private_key(file)
+    note(f"made a private key in {file}; it never leaves this machine")
+    return key
+
+
+def _enlist(request: Request, key: str, note: Callable[[str], None]) -> tuple[str, ...]:
+    """Add this node's file to a fresh clone and push it; return the node's addresses."""
+    with _clone(request) as repository:
+        root = Path(repository.working_dir)
+        mesh = _mesh(root)
+        present = mesh.peers.get(request.name)
+        if present is not None:
+            if present.public_key != key:
+                text = f"{request.name} is in the list already, with another public key"
+                raise ConfigError(text, hint="choose another --name, or remove its file from the list first")
+            note(f"{present.file} is in the list already")
+            return tuple(map(str, present.addresses))
+        addresses = request.addresses or tuple(map(str, free_addresses(mesh)))
+        path = f"{PEERS}{request.name}.toml"
+        (root / PEERS).mkdir(exist_ok=True)
+        (root / path).write_text(peer_toml(evolve(request, addresses=addresses), key))
+        _mesh(root)
+        repository.git.add("--", path)
+        who = git.Actor(request.name, f"{request.name}@node.{mesh.name}")
+        repository.index.commit(f"{request.name}: joins the mesh", author=who, committer=who, skip_hooks=True)
+        _push(repository, request, note)
+        return addresses
+
+
+@contextmanager
+def _clone(request: Request) -> Iterator[git.Repo]:
+    with tempfile.TemporaryDirectory(prefix="mesh-sync-") as folder:
+        program = git.Git(folder)
+        program.update_environment(**environment(request.repository, request.repository.deadline))
+        place = str(Path(folder) / "mesh")
+        words = ["--quiet", "--depth", "1", "--no-tags", "--branch", request.branch, "--", request.url, place]
+        try:
+            program.clone(*words, kill_after_timeout=request.repository.deadline)
+        except git.GitCommandError as error:
+            if "Remote branch" in error.stderr:
+                text = f"{public(request.url)} has no branch {request.branch!r}"
+                raise Unreachable(text, hint="push a list first: mesh-sync init lays one down") from None
+            raise Unreachable(f"{public(request.url)} {trouble(error.stderr)}") from None
+        with git.Repo(place) as repository:
+            repository.git.update_environment(**environment(request.repository, request.repository.deadline))
+            yield repository
+
+
+def _push(repository: git.Repo, request: Request, note: Callable[[str], None]) -> None:
+    target = f"join/{request.name}" if request.review else request.branch
+    try:
+        deadline = request.repository.deadline
+        repository.git.push("--quiet", "origin", f"HEAD:refs/heads/{target}", kill_after_timeout=deadline)
+    except git.GitCommandError as error:
+        if "fetch first" in error.stderr or "non-fast-forward" in error.stderr or "cannot lock ref" in error.stderr:
+            raise _Overtaken from None
+        text = f"{public(request.url)} did not take the commit: {_said(error.stderr)}"
+        raise Unreachable(text, hint="with --review it goes to a branch of its own") from None
+    note(f"pushed peers/{request.name}.toml to {target}" + (" for review" if request.review else ""))
+
+
+def _said(stderr: str) -> str:
+    """What git's remote said, in one line."""
+    words = stderr.partition("stderr: '")[2] or stderr
+    return " ".join(words.strip(" '\n").split())
+
+
+def _mesh(root: Path) -> Mesh:
+    """The list in a clone. Raise MeshSyncError with every error it has."""
+    mesh, findings = examine_now(from_directory(root))
+    wrong = errors(findings)
+    if mesh is None or wrong:
+        raise MeshSyncError("the list would have errors, nothing was pushed:\n" + "\n".join(map(str, wrong)))
+    return mesh
+
+
+def free_addresses(mesh: Mesh) -> Iterator[Address]:
+    """The lowest free address of each of the mesh's networks. Raise MeshSyncError when one is full."""
+    taken = {address for peer in mesh.peers.values() for address in peer.addresses}
+    for network in mesh.networks:
+        yield _free(network, taken)
+
+
+def _free(network: Network, taken: set[Address]) -> Address:
+    for number in range(min(network.num_addresses, len(taken) + 3)):
+        address = network[number]
+        if address not in taken and not reserved(address, network):
+            return address
+    raise MeshSyncError(f"{network} has no free address", hint="add a network to mesh.toml")
+
+
+def peer_toml(request: Request, key: str) -> str:
+    """The peer's file in the list."""
+    document = tomlkit.document()
+    document["public_key"] = key
+    document["addresses"] = list(request.addresses)
+    if request.endpoints:
+        document["endpoint"] = request.endpoints[0] if len(request.endpoints) == 1 else list(request.endpoints)
+    if request.subnets:
+        document["subnets"] = list(request.subnets)
+    return tomlkit.dumps(document)
+
+
+def node_toml(request: Request) -> str:
+    """This machine's node.toml: what was asked for; everything else has its default."""
+    document = tomlkit.document()
+    document.add(tomlkit.comment("This machine's place in the mesh. It belongs to root and never goes into git."))
+    document["name"] = request.name
+    document["interface"] = request.interface
+    document["private_key_file"] = str(request.private_key_file.absolute())
+    repository = tomlkit.table()
+    repository["urls"] = [request.url]
+    repository["branch"] = request.branch
+    for name in ("identity_file", "known_hosts_file"):
+        if file := getattr(request.repository, name):
+            repository[name] = str(file)
+    document["repository"] = repository
+    document["trust"] = {"mode": request.trust}
+    if request.masquerade:
+        document["gateway"] = {"masquerade": request.masquerade}
+    return tomlkit.dumps(document)

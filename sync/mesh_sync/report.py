@@ -1,0 +1,118 @@
+"""Plain sentences for people. Colours and tables only on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+import click
+
+from mesh_sync.cli import complain
+from mesh_sync.errors import Refused
+from mesh_sync.findings import ERROR, Finding, errors
+from mesh_sync.model import Mesh
+from mesh_sync.now import Outcome
+from mesh_sync.plan import Change
+from mesh_sync.status import PeerStatus, Status
+
+_SIGNS = {"added": ("+", "green"), "removed": ("-", "red")}
+
+
+def count(number: int, noun: str) -> str:
+    """``1 peer``, ``2 peers``."""
+    return f"{number:,} {noun}" + "s" * (number != 1)
+
+
+def outcome(found: Outcome, *, dry_run: bool) -> None:
+    """Say how a run of `now` ended: changes and the result on stdout, what went wrong on stderr."""
+    interface = found.node.interface
+    changes(found.changes)
+    for finding in found.findings:
+        _finding(finding, err=isinstance(found.problem, Refused))
+    for text in found.notes:
+        click.secho(f"  ! {text}", fg="yellow")
+    acted = [change for change in found.changes if change.acted]
+    at = f"commit {found.commit[:10]}" if found.commit else "nothing yet"
+    if found.problem:
+        complain(found.problem)
+        if found.commit:
+            done = f"{count(len(acted), 'change')} made" if acted else "nothing to change"
+            click.echo(f"{interface} stays at {at} ({count(found.peers, 'peer')}, {done})", err=True)
+    elif acted and dry_run:
+        click.echo(f"{interface} would get {count(len(acted), 'change')} for {at}")
+    elif acted:
+        click.echo(f"{interface} is at {at}: {count(len(acted), 'change')}, {count(found.peers, 'peer')}")
+    else:
+        click.echo(f"{interface} is in sync with {at} ({count(found.peers, 'peer')})")
+
+
+def changes(made: Iterable[Change]) -> None:
+    """One line for each change."""
+    for change in made:
+        sign, colour = _SIGNS.get(change.kind.rpartition("-")[2], ("~", "yellow"))
+        click.secho(f"  {sign if change.acted else '?'} {change.text}", fg=colour)
+
+
+def findings(found: Iterable[Finding], mesh: Mesh | None) -> None:
+    """The findings, one a line, and a closing sentence on stderr."""
+    found = tuple(found)
+    for finding in found:
+        _finding(finding, err=False)
+    wrong = len(errors(found))
+    if wrong:
+        click.secho(f"{count(wrong, 'error')}, {count(len(found) - wrong, 'warning')}", fg="red", err=True)
+    else:
+        peers = count(len(mesh.peers), "peer") if mesh else "no peers"
+        click.secho(f"no errors, {count(len(found), 'warning')}, {peers}", fg="green", err=True)
+
+
+def _finding(finding: Finding, *, err: bool) -> None:
+    click.secho(str(finding), fg="red" if finding.severity == ERROR else "yellow", err=err)
+
+
+def plans(nodes: Mapping[str, Iterable[Change]]) -> None:
+    """What a change does to every node."""
+    for name, made in nodes.items():
+        click.secho(name, bold=True)
+        changes(made)
+    click.echo(f"{count(len(nodes), 'node')} would change" if nodes else "no node would change")
+
+
+def status(found: Status) -> None:
+    """The whole of `status`, as text."""
+    node, state = found.node, found.state
+    click.echo(f"{node.name} on {node.interface}: {'up' if found.up else 'down'}")
+    click.echo(f"applied commit: {state.commit or 'none yet'}")
+    if state.remote_commit and state.remote_commit != state.commit:
+        click.echo(f"remote commit:  {state.remote_commit}")
+    if state.refusal:
+        click.secho(f"refused commit: {state.refusal.commit}: {state.refusal.message}", fg="red")
+    if state.lost:
+        click.secho("the state file could not be read; the next `mesh-sync now` writes it anew", fg="red")
+    if found.drift:
+        click.secho("the interface differs from it; `mesh-sync now` would do this:", fg="yellow")
+        changes(found.drift)
+    _peers(found.peers)
+
+
+def _peers(peers: Iterable[PeerStatus]) -> None:
+    rows = [("peer", "state", "endpoint", "from", "handshake", "received", "sent")]
+    for peer in peers:
+        age = "never" if peer.handshake_age is None else f"{peer.handshake_age} s ago"
+        numbers = (f"{peer.rx_bytes:,} B", f"{peer.tx_bytes:,} B")
+        rows.append((peer.name, peer.state, peer.endpoint or "-", peer.endpoint_source, age, *numbers))
+    if sys.stdout.isatty():
+        _table(rows)
+        return
+    for row in rows:
+        click.echo("\t".join(row))
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*rows[0], box=None)
+    for row in rows[1:]:
+        table.add_row(*row)
+    Console().print(table)

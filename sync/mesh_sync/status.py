@@ -1,0 +1,108 @@
+"""`mesh-sync status`: the applied commit, the drift from it, and every peer. Reads only; asks no remote."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from attrs import asdict, frozen
+
+from mesh_sync import state as states
+from mesh_sync.device import Device
+from mesh_sync.enforce import difference
+from mesh_sync.gateway import with_gateway
+from mesh_sync.live import Live, LivePeer
+from mesh_sync.node import Node
+from mesh_sync.plan import Change, is_alive
+from mesh_sync.state import State
+from mesh_sync.wanted import WantedPeer
+
+
+@frozen
+class PeerStatus:
+    """One peer as it is now. ``handshake_age`` in seconds, None if there never was one."""
+
+    name: str
+    public_key: str
+    addresses: tuple[str, ...]
+    allowed_ips: tuple[str, ...]
+    endpoint: str | None
+    endpoint_source: str
+    state: str
+    handshake_age: int | None
+    rx_bytes: int
+    tx_bytes: int
+    keepalive: int
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@frozen
+class Status:
+    """What `status` shows. ``up`` is whether the interface exists."""
+
+    node: Node
+    state: State
+    up: bool
+    drift: tuple[Change, ...]
+    peers: tuple[PeerStatus, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        refusal = self.state.refusal
+        return {
+            "node": self.node.name,
+            "interface": self.node.interface,
+            "commit": self.state.commit,
+            "remote_commit": self.state.remote_commit,
+            "paused": False,
+            "drift": [change.as_json() for change in self.drift],
+            "refused_commits": [refusal.commit] if refusal else [],
+            "peers": [peer.as_json() for peer in self.peers],
+        }
+
+
+def look(node: Node) -> Status:
+    """Compare the interface with the last applied state. Raise DeviceError when it cannot be read."""
+    state = states.load(node.state_file)
+    wanted = with_gateway(state.wanted, node) if state.wanted else None
+    live = Device(node.interface, node.sysctl_file).read(wanted)
+    drift = difference(node, wanted, state, live) if wanted else ()
+    known = live or Live()
+    peers = tuple(_peer(peer, known.peers.get(peer.public_key), state) for peer in wanted.peers) if wanted else ()
+    return Status(node, state, live is not None, drift, peers)
+
+
+def _peer(peer: WantedPeer, live: LivePeer | None, state: State) -> PeerStatus:
+    now = time.time()
+    return PeerStatus(
+        name=peer.name,
+        public_key=peer.public_key,
+        addresses=peer.addresses,
+        allowed_ips=tuple(sorted(live.allowed_ips if live else ())),
+        endpoint=(live.endpoint or None) if live else None,
+        endpoint_source=_source(peer, live, state),
+        state=_state(live, now),
+        handshake_age=max(0, int(now) - live.handshake) if live and live.handshake else None,
+        rx_bytes=live.rx_bytes if live else 0,
+        tx_bytes=live.tx_bytes if live else 0,
+        keepalive=live.keepalive if live else 0,
+    )
+
+
+def _state(live: LivePeer | None, now: float) -> str:
+    """`up`: the session carries traffic; `idle`: there was one; `new`: never; `missing`: not on the interface."""
+    if live is None:
+        return "missing"
+    if is_alive(live, now):
+        return "up"
+    return "idle" if live.handshake else "new"
+
+
+def _source(peer: WantedPeer, live: LivePeer | None, state: State) -> str:
+    """Where the endpoint comes from: `list` (a literal), `dns` (a name of the list), `roamed`, or `none`."""
+    if live is None or not live.endpoint:
+        return "none"
+    if live.endpoint in peer.endpoint:
+        return "list"
+    return "dns" if live.endpoint == state.resolved.get(peer.public_key) else "roamed"

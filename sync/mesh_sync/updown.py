@@ -1,0 +1,34 @@
+"""`mesh-sync up` and `down`: from the last applied state, without git and without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mesh_sync import state as states
+from mesh_sync.device import Device
+from mesh_sync.enforce import enforce, run_hooks
+from mesh_sync.errors import DeviceError
+from mesh_sync.gateway import with_gateway
+from mesh_sync.lock import locked
+from mesh_sync.node import Node
+from mesh_sync.plan import Change
+
+
+def bring_up(node: Node, note: Callable[[str], None]) -> tuple[Change, ...]:
+    """Make the interface match the last applied state. Raise DeviceError when there is none yet."""
+    with locked(node.lock_file):
+        state = states.load(node.state_file)
+        if state.wanted is None:
+            raise DeviceError("nothing was applied here yet", hint="`mesh-sync now` fetches the list")
+        device = Device(node.interface, node.sysctl_file, note)
+        wanted = with_gateway(state.wanted, node)
+        return enforce(node, device, wanted, state, state, device.read(wanted)).changes
+
+
+def take_down(node: Node, note: Callable[[str], None]) -> None:
+    """Remove the interface and what it did as a gateway. Doing it twice does no harm."""
+    with locked(node.lock_file):
+        device = Device(node.interface, node.sysctl_file, note)
+        if device.exists():
+            run_hooks(node.hooks.pre_down, device)
+        device.remove()
