@@ -1,0 +1,132 @@
+"""A mesh under test: its repository on the operator's machine, and nodes that have joined it.
+
+Nodes are enlisted by writing their files, which is quicker than `mesh-sync join`; the tests of `join` and `init`
+do it the long way.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable
+from typing import Any
+
+import tomlkit
+
+from lab.network import Lab
+from lab.node import Node
+from lab.tree import HOME
+from mesh_sync import keys
+
+PORT = 51820
+WORK = f"{HOME}/mesh"
+
+
+class Mesh:
+    """`files` are edited with `edit`, `set` and `remove`; `push` commits all of it and takes it to the git host."""
+
+    def __init__(self, lab: Lab, *, networks: Iterable[str] = ("10.0.0.0/24",), url: str | None = None) -> None:
+        self.lab = lab
+        self.url = url or lab.git.daemon_url
+        self.nodes: dict[str, Node] = {}
+        self.operator = lab.operator
+        self.operator.run(["git", "init", "-q", "-b", "main", WORK])
+        (self.operator.path(WORK) / "peers").mkdir()
+        self.set_mesh(format=1, name="lab", networks=list(networks))
+
+    def enlist(self, name: str, node: Node, *, address: str, **keys_of_peer: Any) -> Node:
+        """Make `node` the peer `name`: private key and node.toml on its disk, its file in the repository."""
+        private = keys.generate()
+        key_file = node.path("/etc/mesh-sync/private.key")
+        key_file.touch(mode=0o600)
+        key_file.write_text(private + "\n")
+        self.configure(node, name=name)
+        self.nodes[name] = node
+        self.set(name, public_key=keys.public_key(private), addresses=[address], **keys_of_peer)
+        return node
+
+    def configure(self, node: Node, **changes: Any) -> None:
+        """Write node.toml; `changes` are whole top-level keys or tables, None takes one away."""
+        file = node.path("/etc/mesh-sync/node.toml")
+        present = tomlkit.parse(file.read_text()).unwrap() if file.exists() else {}
+        table = {"repository": {"urls": [self.url]}, "trust": {"mode": "none"}, **present, **changes}
+        plain = {key: value for key, value in table.items() if value is not None}
+        file.write_text(tomlkit.dumps(dict(sorted(plain.items(), key=lambda item: isinstance(item[1], dict)))))
+
+    def node(self, name: str, number: int, **keys_of_peer: Any) -> Node:
+        """A node directly on the internet: 203.0.113.NUMBER, NAME.example:51820, mesh address 10.0.0.NUMBER."""
+        address = f"203.0.113.{number}"
+        host = self.lab.node(name, address, f"2001:db8::{number}")
+        self.lab.dns.set(f"{name}.example", address)
+        wanted = {"address": f"10.0.0.{number}", "endpoint": f"{name}.example:{PORT}", **keys_of_peer}
+        wanted = {key: value for key, value in wanted.items() if value is not None}
+        return self.enlist(name, host, **wanted)
+
+    # -- editing the list
+
+    def edit(self, path: str, text: str | bytes) -> None:
+        """Write any file of the repository."""
+        file = self.operator.path(WORK) / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    def set(self, peer: str, **changes: Any) -> None:
+        """Change keys of a peer's file, or make it; None takes a key away."""
+        self._change(f"peers/{peer}.toml", changes)
+
+    def set_mesh(self, **changes: Any) -> None:
+        """Change keys of mesh.toml; None takes a key away."""
+        self._change("mesh.toml", changes)
+
+    def remove(self, peer: str) -> None:
+        """Take a peer's file away."""
+        (self.operator.path(WORK) / f"peers/{peer}.toml").unlink()
+
+    def _change(self, path: str, changes: dict[str, Any]) -> None:
+        file = self.operator.path(WORK) / path
+        table = tomlkit.parse(file.read_text()).unwrap() if file.exists() else {}
+        plain = {key: value for key, value in {**table, **changes}.items() if value is not None}
+        file.write_text(tomlkit.dumps(plain))
+
+    def push(self, message: str = "change", *, force: bool = False) -> str:
+        """Commit everything as it is now and push it; return the commit."""
+        git = ["git", "-C", WORK]
+        self.operator.run([*git, "add", "--all"])
+        self.operator.run([*git, "commit", "-q", "--allow-empty", "-m", message])
+        self.operator.run([*git, "push", "-q", *(["--force"] if force else []), self.url, "HEAD:main"])
+        return self.operator.run([*git, "rev-parse", "HEAD"]).stdout.strip()
+
+    # -- the nodes
+
+    def now(self, *names: str) -> None:
+        """Run `mesh-sync now` on these nodes (all, if none is named), one after the other; each has to succeed."""
+        for name in names or tuple(self.nodes):
+            now(self.nodes[name])
+
+
+def now(node: Node, *options: str, exit_code: int = 0, **how: Any) -> subprocess.CompletedProcess[str]:
+    """Run `mesh-sync now` on a node and insist on its exit code."""
+    done = node.run(["mesh-sync", "now", *options], check=False, **how)
+    assert done.returncode == exit_code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def now_json(node: Node, *options: str, exit_code: int = 0, **how: Any) -> dict[str, Any]:
+    """`mesh-sync now --json` as an object."""
+    found: dict[str, Any] = json.loads(now(node, "--json", *options, exit_code=exit_code, **how).stdout)
+    return found
+
+
+def status(node: Node) -> dict[str, Any]:
+    """`mesh-sync status --json` as an object."""
+    found: dict[str, Any] = json.loads(node.run(["mesh-sync", "status", "--json"]).stdout)
+    return found
+
+
+def dump(node: Node, interface: str = "wg0") -> dict[str, dict[str, str]]:
+    """`wg show IF dump` by public key; the device's own line is under ''."""
+    lines = node.run(["wg", "show", interface, "dump"]).stdout.splitlines()
+    device = dict(zip(("private_key", "public_key", "port", "fwmark"), lines[0].split("\t"), strict=True))
+    names = ("psk", "endpoint", "allowed_ips", "handshake", "rx", "tx", "keepalive")
+    peers = (line.split("\t") for line in lines[1:])
+    return {"": device, **{key: dict(zip(names, rest, strict=True)) for key, *rest in peers}}
