@@ -7,12 +7,13 @@ import dataclasses
 import itertools
 import re
 import signal
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from lab.host import Host
 
-_SEQUENCE = re.compile(r"^\d+ bytes from .*icmp_seq=(\d+)", re.MULTILINE)
+_ANSWER = re.compile(r"^\[([\d.]+)\] \d+ bytes from .*icmp_seq=(\d+)", re.MULTILINE)
 _SENT = re.compile(r"^(\d+) packets transmitted", re.MULTILINE)
 
 
@@ -29,11 +30,15 @@ def reachability(pairs: Iterable[tuple[Host, str]], *, deadline: int = 2) -> Map
 
 @dataclasses.dataclass
 class Loss:
-    """What a steady ping saw, filled in when it ends; `longest_gap` is in packets in a row."""
+    """What a steady ping saw, filled in when it ends.
+
+    `longest_gap` is the most packets lost in a row, `longest_silence` the most seconds without an answer.
+    """
 
     sent: int = 0
     received: int = 0
     longest_gap: int = 0
+    longest_silence: float = 0.0
 
     @property
     def lost(self) -> int:
@@ -42,21 +47,23 @@ class Loss:
 
 @contextlib.contextmanager
 def steady_ping(host: Host, address: str, *, interval: float = 0.01) -> Iterator[Loss]:
-    """Ping through the body of the `with`, 100 times a second."""
+    """Ping through the body of the `with`, aiming at 100 packets a second."""
     loss = Loss()
-    process = host.popen(["ping", "-n", "-i", str(interval), address])
+    begin = time.time()
+    process = host.popen(["ping", "-D", "-n", "-i", str(interval), address])
     with ThreadPoolExecutor(1) as pool:
         output = pool.submit(process.communicate)
         try:
             yield loss
         finally:
             process.send_signal(signal.SIGINT)
-        _count(loss, output.result(timeout=10)[0])
+        _count(loss, output.result(timeout=10)[0], begin, time.time())
 
 
-def _count(loss: Loss, output: str) -> None:
+def _count(loss: Loss, output: str, begin: float, end: float) -> None:
     """The last packet does not count if its answer was still on the way."""
-    answered = {int(number) for number in _SEQUENCE.findall(output)}
+    answers = [(float(when), int(number)) for when, number in _ANSWER.findall(output)]
+    answered = {number for _, number in answers}
     sent = _SENT.search(output)
     assert sent is not None, f"ping said: {output}"
     last = int(sent[1])
@@ -64,3 +71,5 @@ def _count(loss: Loss, output: str) -> None:
     loss.received = len(answered)
     steps = itertools.pairwise([0, *sorted(answered), loss.sent + 1])
     loss.longest_gap = max(after - before - 1 for before, after in steps)
+    moments = itertools.pairwise([begin, *(when for when, _ in answers), end])
+    loss.longest_silence = max(after - before for before, after in moments)
