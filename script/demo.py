@@ -1,0 +1,141 @@
+"""The demo: four sites with real WireGuard, a git host and DNS in namespaces, by the commands a person would type."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+
+from lab import PLACES, Host, Lab, Site, available, reachability, reference_mesh, steady_ping
+from lab.tree import HOME
+
+COLOURS = sys.stdout.isatty()
+MESH = f"{HOME}/mesh"
+NEW_SUBNET, NEW_HOST = "192.168.21.0/24", "192.168.21.10"
+
+
+def main() -> int:
+    """Run the whole show; exit 0 if everybody reached everybody, before and after the change."""
+    parser = argparse.ArgumentParser(prog="script/demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave the mesh up, and say how to enter a node")
+    keep = parser.parse_args().keep
+    if reason := available():
+        print(f"no demo here: {reason}", file=sys.stderr)
+        return 1
+    began = time.monotonic()
+    with Lab() as lab:
+        say("Four sites, each with a NAT router, a gateway and a host behind it; a git host; a DNS server")
+        sites = reference_mesh(lab)
+        for place in PLACES:
+            print(f"  {place.name:8} {place.endpoint:18} gateway {place.mesh_address}  host in {place.lan}")
+        lab.git  # noqa: B018  (it boots on first use)
+        found_mesh(lab)
+        join(lab, sites)
+        apply(sites)
+        complete = matrix(sites)
+        arrived = change(lab, sites)
+        say(f"{'Done' if complete and arrived else 'FAILED'} after {time.monotonic() - began:.0f} s")
+        if keep:
+            stay(sites)
+    return 0 if complete and arrived else 1
+
+
+def found_mesh(lab: Lab) -> None:
+    say("An operator lays down the mesh repository and pushes it")
+    typed(lab.operator, ["mesh-sync", "init", MESH, "--name", "demo", "--network", "10.0.0.0/24"])
+    typed(lab.operator, ["git", "-C", MESH, "push", "-q", lab.git.url, "main"])
+
+
+def join(lab: Lab, sites: Mapping[str, Site]) -> None:
+    say("Every gateway joins: its key is made there and stays there, its file goes into the list")
+    for place in PLACES:
+        where = ["--endpoint", place.endpoint, "--subnet", place.lan, "--masquerade", "eth0"]
+        gateway = sites[place.name].gateway
+        typed(gateway, ["mesh-sync", "join", lab.git.url, "--name", place.name, *where, "--trust", "none"])
+
+
+def apply(sites: Mapping[str, Site]) -> None:
+    say("Every gateway applies the list; on a real node mesh-sync.timer does this every minute")
+    for site in sites.values():
+        typed(site.gateway, ["mesh-sync", "now"])
+
+
+def matrix(sites: Mapping[str, Site]) -> bool:
+    """Print who reaches whom, from gateways and from hosts behind them; return whether all do."""
+    say("Who reaches whom (ping): gateways by their mesh address, hosts by their address in the private network")
+    sources = {site.gateway.name: site.gateway for site in sites.values()}
+    sources |= {site.host.name: site.host for site in sites.values()}
+    targets = {f"{place.name}-gw": place.mesh_address for place in PLACES}
+    targets |= {f"{name}-host": str(site.lan.v4[10]) for name, site in sites.items()}
+    pairs = [(host, targets[name]) for host in sources.values() for name in targets if name != host.name]
+    answers = reachability(pairs)
+    print(" " * 14 + "".join(f"{name:>12}" for name in targets))
+    for source in sources:
+        cells = ("-" if name == source else "yes" if answers[source, targets[name]] else "NO" for name in targets)
+        print(f"  {source:12}" + "".join(f"{cell:>12}" for cell in cells))
+    return all(answers.values())
+
+
+def change(lab: Lab, sites: Mapping[str, Site]) -> bool:
+    """Give azure a second network by a commit; return whether it arrived and nobody else noticed."""
+    say(f"A change: azure gets a second network, {NEW_SUBNET}. One line in one file, and a push")
+    sites["azure"].host.ip(f"address add {NEW_HOST}/24 dev eth0")
+    sites["azure"].gateway.ip(f"address add {NEW_HOST.rpartition('.')[0]}.2/24 dev eth0")
+    operator = lab.operator
+    typed(operator, ["git", "-C", MESH, "pull", "-q", lab.git.url, "main"])
+    file = operator.path(f"{MESH}/peers/azure.toml")
+    file.write_text(file.read_text().replace('"192.168.20.0/24"', f'"192.168.20.0/24", "{NEW_SUBNET}"'))
+    typed(operator, ["git", "-C", MESH, "diff", "--unified=0"])
+    typed(operator, ["mesh-sync", "check", MESH])
+    typed(operator, ["mesh-sync", "plan", "-C", MESH, "HEAD"])
+    typed(operator, ["git", "-C", MESH, "commit", "-q", "-am", "azure: a second network"])
+    typed(operator, ["git", "-C", MESH, "push", "-q", lab.git.url, "HEAD:main"])
+    pushed = time.monotonic()
+    with steady_ping(sites["gcp"].host, str(sites["aliyun"].lan.v4[10])) as loss:
+        apply(sites)
+    reached = reachability([(sites["aws"].host, NEW_HOST)])["aws-host", NEW_HOST]
+    seconds = time.monotonic() - pushed
+    say(f"aws-host {'reaches' if reached else 'does NOT reach'} {NEW_HOST}, {seconds:.1f} s after the push")
+    print(f"  meanwhile gcp-host pinged aliyun-host {loss.sent} times at 100/s: {loss.lost} lost")
+    return reached and loss.lost == 0
+
+
+def stay(sites: Mapping[str, Site]) -> None:
+    say("It stays up until you press Ctrl-C. To enter a node, as the user who runs this:")
+    for site in sites.values():
+        enter = shlex.join([*site.gateway.tree.enter, "env", f"HOME={HOME}", "bash"])
+        print(f"  {site.gateway.name:10} {enter}")
+    sys.stdout.flush()
+    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+
+
+def typed(host: Host, argv: list[str]) -> None:
+    """Show a command as it is typed on a host, and what it prints."""
+    name = host.name.removesuffix("-gw")
+    print(paint(f"{name}# {shlex.join(argv)}", "1"), flush=True)
+    done = host.run(argv, check=False, timeout=60)
+    for line in (done.stdout + done.stderr).splitlines():
+        print(f"  {line}")
+    if done.returncode:
+        raise SystemExit(f"that failed with status {done.returncode}")
+
+
+def say(text: str) -> None:
+    print("\n" + paint(f"== {text}", "1;36"), flush=True)
+
+
+def paint(text: str, code: str) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if COLOURS else text
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("stopped; everything is cleaned up")
+    except subprocess.TimeoutExpired as late:
+        sys.exit(f"{shlex.join(map(str, late.cmd))} gave no answer within {late.timeout:g} s")
