@@ -4,19 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import frozen
+from attrs import field, frozen
 
 ERROR = "error"
 WARNING = "warning"
+MAX_SHOWN = 60
+"""Characters of an offending value that a message quotes."""
+MAX_PLACE = 200
+"""Characters of a file's or key's name that a message shows."""
+MAX_MESSAGE = 1000
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: on one line, cut when long."""
+    try:
+        quoted = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, a table in a table in a table …
+        return "something too long to read"
+    return quoted if len(quoted) <= MAX_SHOWN else quoted[: MAX_SHOWN - 4] + "...'"
+
+
+def printable(text: str) -> str:
+    """A text with its control characters escaped: it stays on one line, and no terminal obeys it."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _place(text: str) -> str:
+    return _cut(printable(text), MAX_PLACE)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 @frozen(order=True)
 class Finding:
-    """One thing wrong (or doubtful) at one key of one file; ``key`` is empty for the file as a whole."""
+    """One thing wrong (or doubtful) at one key of one file; ``key`` is empty for the file as a whole.
 
-    file: str
-    key: str
-    message: str
+    File and key are names that a stranger may have chosen: they are made fit to print here, once for all.
+    """
+
+    file: str = field(converter=_place)
+    key: str = field(converter=_place)
+    message: str = field(converter=lambda text: _cut(printable(text), MAX_MESSAGE))
     severity: str = ERROR
 
     def __str__(self) -> str:

@@ -64,8 +64,11 @@ def _structure(path: str, text: bytes, kind: type[T], findings: list[Finding]) -
     except UnicodeDecodeError as error:
         findings.append(Finding(path, "", f"is not UTF-8 text (byte {error.start})"))
         return None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        findings.append(Finding(path, "", f"is not valid TOML: {str(error) or 'nested too deep'}"))
+    except RecursionError:
+        findings.append(Finding(path, "", "is not valid TOML: nested too deep"))
+        return None
+    except ValueError as error:  # TOMLDecodeError, or a number of too many digits
+        findings.append(Finding(path, "", f"is not valid TOML: {error}"))
         return None
     try:
         return structure(table, kind)

@@ -13,6 +13,8 @@ from typing import NewType
 
 from attrs import field, frozen
 
+from mesh_sync.findings import shown
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 PublicKey = NewType("PublicKey", str)
@@ -26,7 +28,10 @@ NAT_KEEPALIVE = Seconds(25)
 """Seconds; short enough for the UDP timeout of every common NAT (wg(8), persistent-keepalive)."""
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_HOST = re.compile(r"(?=.{1,253}\Z)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?)+")
+_HOST_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"{_HOST_LABEL}(\.{_HOST_LABEL})*\.?")
+_MAX_HOST = 253
+"""Characters of a DNS name as it is written (RFC 1035, section 2.3.4: 255 octets on the wire)."""
 
 
 @frozen
@@ -41,19 +46,19 @@ class Endpoint:
         """Given ``host:port`` or ``[v6]:port``, return the endpoint; ValueError says what is wrong."""
         host, colon, port = text.rpartition(":")
         if not colon or text.endswith("]"):
-            raise ValueError(f"{text!r} has no port; write host:port")
+            raise ValueError(f"{shown(text)} has no port; write host:port")
         if not (port.isascii() and port.isdigit()):
-            raise ValueError(f"{text!r}: {port!r} is not a port number")
-        if not 0 < int(port) < 65536:
-            raise ValueError(f"{text!r}: the port must be 1 to 65535")
+            raise ValueError(f"{shown(text)}: {shown(port)} is not a port number")
+        if len(port) > 5 or not 0 < int(port) < 65536:
+            raise ValueError(f"{shown(text)}: the port must be 1 to 65535")
         if host.startswith("[") and host.endswith("]"):
             return cls(str(_literal(ipaddress.IPv6Address, host[1:-1], text)), int(port))
         if ":" in host:
-            raise ValueError(f"{text!r}: write an IPv6 address in brackets, [address]:port")
+            raise ValueError(f"{shown(text)}: write an IPv6 address in brackets, [address]:port")
         if re.fullmatch(r"[0-9.]+", host):
             return cls(str(_literal(ipaddress.IPv4Address, host, text)), int(port))
-        if not _HOST.fullmatch(host):
-            raise ValueError(f"{text!r}: {host!r} is not a host name")
+        if len(host) > _MAX_HOST or not _HOST.fullmatch(host):
+            raise ValueError(f"{shown(text)}: {shown(host)} is not a host name")
         return cls(host.lower().rstrip("."), int(port))
 
     @property
@@ -74,9 +79,9 @@ def _literal(kind: type[ipaddress.IPv4Address] | type[ipaddress.IPv6Address], ho
     try:
         address = kind(host)
     except ValueError:
-        raise ValueError(f"{text!r}: {host!r} is not an IP address") from None
+        raise ValueError(f"{shown(text)}: {shown(host)} is not an IP address") from None
     if address.is_unspecified or address.is_multicast or address.is_loopback or "%" in host:
-        raise ValueError(f"{text!r}: no other machine can reach {host}")
+        raise ValueError(f"{shown(text)}: no other machine can reach {host}")
     return address
 
 
@@ -107,11 +112,16 @@ class Peer:
 
     @property
     def ends(self) -> datetime | None:
-        """The moment from which an expired peer counts as disabled; a plain date ends with that day, UTC."""
+        """The moment from which an expired peer counts as disabled; a plain date ends with that day, UTC.
+
+        None is never: no date was set, or the last one there is.
+        """
         if self.expires is None:
             return None
         if isinstance(self.expires, datetime):
             return self.expires if self.expires.tzinfo else self.expires.replace(tzinfo=UTC)
+        if self.expires == date.max:
+            return None
         return datetime.combine(self.expires, time.min, UTC) + timedelta(days=1)
 
     def active(self, moment: datetime) -> bool:

@@ -15,8 +15,9 @@ from cattrs.gen import override
 
 from mesh_sync import __version__
 from mesh_sync.errors import ConfigError
+from mesh_sync.findings import shown
 from mesh_sync.model import LABEL
-from mesh_sync.strict import between, converter, list_of, one_of, problems, shown, table, text
+from mesh_sync.strict import between, converter, list_of, one_of, problems, table, text
 
 DEFAULT_CONFIG = Path("/etc/mesh-sync/node.toml")
 

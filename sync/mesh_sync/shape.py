@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from cattrs.gen import override
 
+from mesh_sync.findings import shown
 from mesh_sync.model import (
     LABEL,
     Address,
@@ -25,7 +26,7 @@ from mesh_sync.model import (
     PublicKey,
     Seconds,
 )
-from mesh_sync.strict import Hook, between, converter, list_of, one_of, shown, table, text
+from mesh_sync.strict import Hook, between, converter, list_of, one_of, table, text
 
 T = TypeVar("T")
 FORMAT = 1

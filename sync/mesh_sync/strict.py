@@ -19,9 +19,9 @@ from cattrs.errors import (
 )
 from cattrs.gen import make_dict_structure_fn
 
+from mesh_sync.findings import shown
+
 Hook = Callable[[object, object], Any]
-MAX_SHOWN = 60
-"""Characters of an offending value that a message quotes."""
 
 
 def converter() -> cattrs.Converter:
@@ -58,12 +58,6 @@ def _step(error: BaseException, after: str) -> str:
     return ""
 
 
-def shown(value: object) -> str:
-    """A value as a message quotes it: on one line, cut when long."""
-    quoted = repr(value)
-    return quoted if len(quoted) <= MAX_SHOWN else quoted[: MAX_SHOWN - 4] + "...'"
-
-
 def text(value: object) -> str:
     """Given a value of the file, return it if it is text; else ValueError."""
     if type(value) is not str:
@@ -78,7 +72,7 @@ def between(low: int, high: int, what: str) -> Hook:
         if type(value) is not int:
             raise ValueError(f"must be a number, not {shown(value)}")
         if not low <= value <= high:
-            raise ValueError(f"{value} is not {what} ({low} to {high})")
+            raise ValueError(f"{shown(value)} is not {what} ({low} to {high})")
         return value
 
     return hook

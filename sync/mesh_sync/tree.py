@@ -58,7 +58,7 @@ def choose(entries: Iterable[Entry]) -> tuple[list[Entry], list[Finding]]:
             return [], [*findings, Finding(".", "", f"{limits}; this is not a mesh repository")]
         problem = _problem(entry)
         if problem:
-            findings.append(Finding(printable(entry.path), "", problem))
+            findings.append(Finding(entry.path, "", problem))
         elif entry.size <= MAX_FILE and stat.S_IFMT(entry.mode) == REGULAR:
             wanted.append(entry)
             total += entry.size
@@ -81,11 +81,6 @@ def _problem(entry: Entry) -> str:
 
 def _is_manifest(path: str) -> bool:
     return path == MESH_FILE or is_peer_file(path)
-
-
-def printable(path: str) -> str:
-    """A path as messages show it: control characters escaped, so that no terminal obeys them."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in path)
 
 
 def from_directory(root: Path) -> Tree:
