@@ -81,7 +81,7 @@ class Device:
             for change in changes:
                 if change.kind in ("exit-rule-added", "exit-rule-removed"):
                     self._log("ip", f"-{change.value} rule: {change.text}")
-                    ip.exit_rule(change.kind == "exit-rule-added", int(change.value))
+                    ip.set_exit_rules(int(change.value), add=change.kind == "exit-rule-added")
             ip.batch(self._lines(changes, "route-removed", "address-removed"))
             self._gateway(wanted, changes)
         except CommandError as error:
@@ -94,7 +94,7 @@ class Device:
                 self._log("ip link delete", self.name)
                 run(["ip", "link", "delete", "dev", self.name])
             for version in sorted(ip.exit_rules()):
-                ip.exit_rule(False, version)
+                ip.set_exit_rules(version, add=False)
             if gateway.live_rules(self.name):
                 gateway.set_rules(self.name, ())
             gateway.put_back(self.memory)

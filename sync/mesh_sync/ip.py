@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mesh_sync.errors import CommandError, DeviceError
-from mesh_sync.live import parse_link, parse_routes
+from mesh_sync.live import has_exit_rules, parse_link, parse_routes
 from mesh_sync.run import run
 from mesh_sync.wanted import EXIT_TABLE
 
@@ -29,23 +29,22 @@ def routes(interface: str) -> frozenset[str]:
 
 
 def exit_rules() -> frozenset[int]:
-    """The IP versions for which unmarked packets look into the table for default routes."""
-    versions = []
-    for version in (4, 6):
-        rules = _json(["ip", f"-{version}", "-json", "rule", "show"]) or []
-        tables = {str(rule.get("table")) for rule in rules if "not" in rule and "fwmark" in rule}
-        if str(EXIT_TABLE) in tables:
-            versions.append(version)
-    return frozenset(versions)
+    """The IP versions for which both rules of `set_exit_rules` are there."""
+    return frozenset(
+        version for version in (4, 6) if has_exit_rules(_json(["ip", f"-{version}", "-json", "rule"]) or [])
+    )
 
 
-def exit_rule(add: bool, version: int) -> None:
-    """Add or delete the two rules, as wg-quick has them: unmarked packets go to the tunnel, after every route of
-    the main table but its default one.
+def set_exit_rules(version: int, *, add: bool) -> None:
+    """Add or delete two rules, as wg-quick has them: unmarked packets go to the tunnel, after every route of the
+    main table but its default one. What is there (or gone) already is left so.
     """
-    verb = "add" if add else "delete"
-    rules = ["table main suppress_prefixlength 0", f"not fwmark {EXIT_TABLE} table {EXIT_TABLE}"]
-    batch([f"rule {verb} {rule}" for rule in rules], f"-{version}")
+    for rule in (f"not fwmark {EXIT_TABLE} table {EXIT_TABLE}", "table main suppress_prefixlength 0"):
+        try:
+            batch([f"rule {'add' if add else 'delete'} {rule}"], f"-{version}")
+        except CommandError as error:
+            if "File exists" not in error.stderr and "No such" not in error.stderr:
+                raise
 
 
 def batch(lines: Sequence[str], *options: str) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from attrs import field, frozen
 
+from mesh_sync.wanted import EXIT_TABLE
+
 
 @frozen
 class LivePeer:
@@ -89,6 +91,14 @@ def parse_link(links: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def parse_routes(routes: Iterable[Mapping[str, Any]], version: int) -> frozenset[str]:
     """Given `ip -json route show` of one IP version, return the destinations as networks."""
     return frozenset(_network(str(route["dst"]), version) for route in routes if _unicast(route))
+
+
+def has_exit_rules(rules: Iterable[Mapping[str, Any]]) -> bool:
+    """Given `ip -json rule` of one IP version, return whether unmarked packets take the tunnel's default route."""
+    found = {
+        (str(rule.get("table")), "not" in rule and "fwmark" in rule, rule.get("suppress_prefixlen")) for rule in rules
+    }
+    return {(str(EXIT_TABLE), True, None), ("main", False, 0)} <= found
 
 
 def _unicast(route: Mapping[str, Any]) -> bool:
