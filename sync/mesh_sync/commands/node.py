@@ -1,0 +1,109 @@
+"""The commands of a node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mesh_sync.commands.options import config_option, echo_command, json_option, print_json, verbose_option
+
+
+@click.command()
+@config_option
+@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.option("--wait", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS",
+              help="How long to wait for another run to end.")  # fmt: skip
+@json_option
+@verbose_option
+def now(config: Path, dry_run: bool, wait: float, as_json: bool, verbose: bool) -> int:
+    """Pull the list, check it, and make this node match.
+
+    When no remote answers, or the new commit is refused, the last applied state stays in force.
+    """
+    from mesh_sync import node as nodes
+    from mesh_sync import report
+    from mesh_sync.now import now as run_now
+
+    note = echo_command if verbose else lambda text: None
+    outcome = run_now(nodes.load(config), dry_run=dry_run, wait=wait, note=note)
+    if as_json:
+        print_json(outcome.as_json())
+    else:
+        report.outcome(outcome, dry_run=dry_run)
+    return outcome.problem.exit_code if outcome.problem else 0
+
+
+@click.command()
+@config_option
+@json_option
+def status(config: Path, as_json: bool) -> None:
+    """Show what is applied, what differs from it, and how the peers are. Changes nothing."""
+    from mesh_sync import node as nodes
+    from mesh_sync import report
+    from mesh_sync.status import look
+
+    found = look(nodes.load(config))
+    if as_json:
+        print_json(found.as_json())
+    else:
+        report.status(found)
+
+
+@click.command()
+@config_option
+@verbose_option
+def up(config: Path, verbose: bool) -> None:
+    """Bring the interface up from the last applied state. Needs no network."""
+    from mesh_sync import node as nodes
+    from mesh_sync import report
+    from mesh_sync.updown import bring_up
+
+    node = nodes.load(config)
+    report.changes(bring_up(node, echo_command if verbose else lambda text: None))
+    click.echo(f"{node.interface} is up")
+
+
+@click.command()
+@config_option
+@verbose_option
+def down(config: Path, verbose: bool) -> None:
+    """Take the interface down, and undo forwarding and masquerading.
+
+    The timer's next run would bring it back: stop mesh-sync.timer first to keep it down.
+    """
+    from mesh_sync import node as nodes
+    from mesh_sync.updown import take_down
+
+    node = nodes.load(config)
+    take_down(node, echo_command if verbose else lambda text: None)
+    click.echo(f"{node.interface} is down")
+
+
+@click.command()
+@click.argument("url", metavar="URL")
+@click.option("--name", required=True, metavar="N", help="This machine's name in the mesh (a lower-case DNS label).")
+@click.option("--endpoint", "endpoints", multiple=True, metavar="HOST:PORT",
+              help="Where others reach it; may be repeated. Leave out behind a NAT you do not control.")  # fmt: skip
+@click.option("--subnet", "subnets", multiple=True, metavar="CIDR", help="A network behind it; may be repeated.")
+@click.option("--address", "addresses", multiple=True, metavar="IP", help="Its mesh address; by default a free one.")
+@click.option("--interface", default="wg0", show_default=True, metavar="IF", help="The WireGuard interface to keep.")
+@click.option("--masquerade", default="", metavar="IF",
+              help="Route for the subnets, and masquerade on this interface.")  # fmt: skip
+@click.option("--branch", default="main", show_default=True, help="The branch that holds the list.")
+@click.option("--review", is_flag=True, help="Push to the branch join/N for review instead.")
+@click.option("--trust", type=click.Choice(["none"]), required=True,
+              help="How commits are verified; none must be said.")  # fmt: skip
+@click.option("--identity-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="F",
+              help="The ssh key for the git host.")  # fmt: skip
+@click.option("--known-hosts-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="F",
+              help="The ssh host keys to accept.")  # fmt: skip
+@config_option
+def join(config: Path, **options: Any) -> None:
+    """Make this machine a node of the mesh: key, free address, node.toml, and its file in the list."""
+    from mesh_sync.join import Request
+    from mesh_sync.join import join as run_join
+
+    joined = run_join(Request(config=config, **options), note=lambda text: click.echo(text))
+    click.echo(f"this machine is {joined.name}, {', '.join(joined.addresses)}; next: mesh-sync now")

@@ -1,0 +1,80 @@
+"""The commands that look at a mesh repository, and the one that makes one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mesh_sync.commands.options import directory_argument, json_option, print_json, repository_option
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@click.option("--name", metavar="NAME", help="The mesh's name; by default the directory's.")
+@click.option("--network", "networks", multiple=True, metavar="CIDR",
+              help="A range for the peers' addresses; may be repeated. By default 10.0.0.0/24.")  # fmt: skip
+def init(directory: Path, name: str | None, networks: tuple[str, ...]) -> None:
+    """Lay down a new mesh repository, ready to push."""
+    from mesh_sync.init import lay_down
+
+    made = lay_down(directory, name or directory.resolve().name, networks or ("10.0.0.0/24",))
+    click.echo(f"a mesh repository is in {made}, committed to branch main; next:")
+    click.echo(f"  git -C {made} push YOUR-GIT-HOST main")
+    click.echo("  mesh-sync join YOUR-GIT-HOST --name NODE --trust none      # on each node")
+
+
+@click.command()
+@directory_argument
+@json_option
+def check(directory: Path, as_json: bool) -> int:
+    """Check a mesh repository: every finding as file:key: message. Exit 1 if one is an error."""
+    from mesh_sync import report
+    from mesh_sync.checkout import examine_directory
+    from mesh_sync.findings import errors
+
+    mesh, findings = examine_directory(directory)
+    if as_json:
+        print_json({"findings": [finding.as_json() for finding in findings]})
+    else:
+        report.findings(findings, mesh)
+    return 1 if errors(findings) else 0
+
+
+@click.command()
+@directory_argument
+@click.option("--node", "name", metavar="N", help="The node whose wg0.conf to print.")
+@click.option("--all", "every", is_flag=True, help="Write the files of all nodes.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), metavar="OUT",
+              help="Directory for --all: OUT/N.conf each.")  # fmt: skip
+@click.option("--private-key-file", type=click.Path(path_type=Path, dir_okay=False), metavar="F",
+              help="Put this key in; without it a placeholder stands there.")  # fmt: skip
+def render(directory: Path, name: str | None, every: bool, output: Path | None, private_key_file: Path | None) -> None:
+    """Print the wg-quick text that a node would get, or write those of all nodes."""
+    from mesh_sync import report
+    from mesh_sync.checkout import render_all, render_one
+
+    if every:
+        if name or private_key_file or not output:
+            raise click.UsageError("--all goes with -o OUT, and without --node and --private-key-file")
+        click.echo(f"{report.count(render_all(directory, output), 'file')} written to {output}")
+    elif name:
+        click.echo(render_one(directory, name, private_key_file), nl=False)
+    else:
+        raise click.UsageError("say --node N, or --all -o OUT")
+
+
+@click.command()
+@click.argument("revisions", default="HEAD~1..HEAD", metavar="[BASE..HEAD]")
+@repository_option
+@json_option
+def plan(revisions: str, directory: Path, as_json: bool) -> None:
+    """Say what a change to the list does to every node. BASE alone means BASE and the working tree."""
+    from mesh_sync import report
+    from mesh_sync.checkout import plan_between
+
+    nodes = plan_between(directory, revisions)
+    if as_json:
+        print_json({"nodes": {name: [change.as_json() for change in changes] for name, changes in nodes.items()}})
+    else:
+        report.plans(nodes)
