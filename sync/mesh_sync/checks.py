@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from mesh_sync import manifest
 from mesh_sync.expectations import unmet
-from mesh_sync.findings import WARNING, Finding
+from mesh_sync.findings import WARNING, Finding, shown
 from mesh_sync.leaks import leaked_keys
 from mesh_sync.manifest import MESH_FILE
 from mesh_sync.model import Address, Mesh, Network, Peer
@@ -20,16 +20,20 @@ from mesh_sync.topology import Topology
 from mesh_sync.tree import Tree
 
 IPV6_MIN_MTU = 1280
+MAX_RELAYS = 8
 MAX_NAMED = 5
 """How many peers a message lists before it says "and N more"."""
 
 
 def examine(tree: Tree, moment: datetime) -> tuple[Mesh | None, tuple[Finding, ...]]:
     """Given the content of a mesh repository, return the mesh and every finding, in order of file and key."""
-    mesh, findings = manifest.read(tree.manifests)
+    files = tree.manifests
+    mesh, findings = manifest.read(files)
+    declared = mesh or Mesh(format=1, name="", networks=(), peers=manifest.read_peers(files, []))
+    broken = {manifest.peer_name(path) for path in files if manifest.is_peer_file(path)} - declared.peers.keys()
+    broken |= {manifest.peer_name(finding.file) for finding in tree.findings if manifest.is_peer_file(finding.file)}
     found = [*tree.findings, *findings, *leaked_keys(tree.texts)]
-    if mesh is not None:
-        found += whole_mesh(mesh, moment)
+    found += whole_mesh(declared, moment, frozenset(broken))
     return mesh, tuple(sorted(set(found)))
 
 
@@ -38,10 +42,17 @@ def examine_now(tree: Tree) -> tuple[Mesh | None, tuple[Finding, ...]]:
     return examine(tree, datetime.now(UTC))
 
 
-def whole_mesh(mesh: Mesh, moment: datetime) -> Iterator[Finding]:
-    """Everything that one peer does to another."""
+def whole_mesh(mesh: Mesh, moment: datetime, broken: frozenset[str] = frozenset()) -> Iterator[Finding]:
+    """Everything that one peer does to another.
+
+    ``broken``: peers that are declared and cannot be read. With some missing, who reaches whom cannot be told.
+    """
     for check in CHECKS:
         yield from check(mesh)
+    yield from _relays(mesh, broken)
+    yield from _expectations(mesh, broken)
+    if broken:
+        return
     topology = Topology(mesh, moment)
     yield from _cut_off(mesh, topology, moment)
     yield from _no_endpoints(topology)
@@ -65,9 +76,9 @@ def _addresses(mesh: Mesh) -> Iterator[Finding]:
         for index, address in enumerate(peer.addresses):
             key = f"addresses[{index}]"
             network = next((network for network in mesh.networks if address in network), None)
-            if network is None:
+            if network is None and mesh.networks:
                 yield Finding(peer.file, key, f"{address} lies in none of the mesh's networks ({_list(mesh.networks)})")
-            elif reserved(address, network):
+            elif network and reserved(address, network):
                 yield Finding(peer.file, key, f"{address} is the network's own address in {network}, no host's")
             first = holders.setdefault(address, peer)
             if first is not peer:
@@ -152,28 +163,28 @@ def _containing(networks: list[tuple[Network, str]]) -> Callable[[Address], tupl
     return find
 
 
-def _relays(mesh: Mesh) -> Iterator[Finding]:
+def _relays(mesh: Mesh, broken: frozenset[str]) -> Iterator[Finding]:
     for peer in mesh.peers.values():
-        if peer.via is None:
+        if peer.via is None or peer.via in broken:
             continue
         if peer.via == peer.name:
             yield Finding(peer.file, "via", "is the peer itself")
         elif peer.via not in mesh.peers:
             yield Finding(peer.file, "via", f"there is no peer {peer.via!r}")
-        elif (line := _circle(peer, mesh)) is not None:
-            yield Finding(peer.file, "via", f"goes in a circle: {' -> '.join(line)}")
+        else:
+            yield from _line_of_relays(peer, mesh)
 
 
-def _circle(peer: Peer, mesh: Mesh) -> list[str] | None:
+def _line_of_relays(peer: Peer, mesh: Mesh) -> Iterator[Finding]:
     line = [peer.name]
-    while peer.via and peer.via in mesh.peers:
-        line.append(peer.via)
-        if peer.via == line[0]:
-            return line
-        if peer.via in line[:-1]:
-            return None  # the circle is further up, and reported there
-        peer = mesh.peers[peer.via]
-    return None
+    above = peer
+    while above.via and above.via in mesh.peers and above.via not in line and len(line) <= MAX_RELAYS + 1:
+        line.append(above.via)
+        above = mesh.peers[above.via]
+    if above.via == peer.name:
+        yield Finding(peer.file, "via", f"goes in a circle: {_list([*line, peer.name], ' -> ')}")
+    elif len(line) > MAX_RELAYS + 1:
+        yield Finding(peer.file, "via", f"more than {MAX_RELAYS} relays in a row")
 
 
 def _mtus(mesh: Mesh) -> Iterator[Finding]:
@@ -193,12 +204,13 @@ def _networks(mesh: Mesh) -> Iterator[Finding]:
                 yield Finding(MESH_FILE, f"networks[{index}]", f"{network} overlaps {other}")
 
 
-def _expectations(mesh: Mesh) -> Iterator[Finding]:
+def _expectations(mesh: Mesh, broken: frozenset[str]) -> Iterator[Finding]:
+    known = mesh.peers.keys() | broken
     for index, expect in enumerate(mesh.expect):
-        if expect.source not in mesh.peers:
+        if expect.source not in known:
             yield Finding(MESH_FILE, f"expect[{index}].from", f"there is no peer {expect.source!r}")
-        if expect.to not in mesh.peers and not _is_network(expect.to):
-            yield Finding(MESH_FILE, f"expect[{index}].to", f"{expect.to!r} is no peer, address or network")
+        if expect.to not in known and not _is_network(expect.to):
+            yield Finding(MESH_FILE, f"expect[{index}].to", f"{shown(expect.to)} is no peer, address or network")
 
 
 def _is_network(text: str) -> bool:
@@ -210,7 +222,7 @@ def _is_network(text: str) -> bool:
 
 
 CHECKS: tuple[Callable[[Mesh], Iterator[Finding]], ...] = (
-    _networks, _keys, _addresses, _subnets, _endpoints, _relays, _mtus, _expectations,
+    _networks, _keys, _addresses, _subnets, _endpoints, _mtus,
 )  # fmt: skip
 
 
@@ -236,7 +248,7 @@ def _no_endpoints(topology: Topology) -> Iterator[Finding]:
             yield Finding(peer.file, "endpoint", text, WARNING)
 
 
-def _list(things: Iterable[object]) -> str:
+def _list(things: Iterable[object], separator: str = ", ") -> str:
     names = [str(thing) for thing in things]
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return ", ".join(names[:MAX_NAMED]) + more
+    return separator.join(names[:MAX_NAMED]) + more

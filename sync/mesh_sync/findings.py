@@ -33,6 +33,10 @@ def _place(text: str) -> str:
     return _cut(printable(text), MAX_PLACE)
 
 
+def _message(text: str) -> str:
+    return _cut(printable(text), MAX_MESSAGE)
+
+
 def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 3] + "..."
 
@@ -46,7 +50,7 @@ class Finding:
 
     file: str = field(converter=_place)
     key: str = field(converter=_place)
-    message: str = field(converter=lambda text: _cut(printable(text), MAX_MESSAGE))
+    message: str = field(converter=_message)
     severity: str = ERROR
 
     def __str__(self) -> str:

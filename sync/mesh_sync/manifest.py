@@ -29,14 +29,7 @@ def read(files: Mapping[str, bytes]) -> tuple[Mesh | None, tuple[Finding, ...]]:
     and its finding is there.
     """
     findings: list[Finding] = []
-    peers: dict[str, Peer] = {}
-    seen: dict[str, str] = {}
-    for path in sorted(path for path in files if is_peer_file(path)):
-        name = path.removeprefix(PEERS).removesuffix(".toml")
-        findings += _name_findings(path, name, seen)
-        peer = _structure(path, files[path], Peer, findings)
-        if peer is not None:
-            peers[name] = attrs.evolve(peer, name=name)
+    peers = read_peers(files, findings)
     if MESH_FILE not in files:
         findings.append(Finding(MESH_FILE, "", "is missing; `mesh-sync init` lays one down"))
         return None, tuple(findings)
@@ -44,9 +37,27 @@ def read(files: Mapping[str, bytes]) -> tuple[Mesh | None, tuple[Finding, ...]]:
     return (attrs.evolve(mesh, peers=peers) if mesh else None), tuple(findings)
 
 
+def read_peers(files: Mapping[str, bytes], findings: list[Finding]) -> dict[str, Peer]:
+    """The peers by name, without those whose file is broken; what is wrong with the files goes to ``findings``."""
+    peers: dict[str, Peer] = {}
+    seen: dict[str, str] = {}
+    for path in sorted(path for path in files if is_peer_file(path)):
+        name = peer_name(path)
+        findings += _name_findings(path, name, seen)
+        peer = _structure(path, files[path], Peer, findings)
+        if peer is not None:
+            peers[name] = attrs.evolve(peer, name=name)
+    return peers
+
+
 def is_peer_file(path: str) -> bool:
     """Whether a path of the repository describes a peer."""
     return path.startswith(PEERS) and path.endswith(".toml")
+
+
+def peer_name(path: str) -> str:
+    """The name of the peer that a file describes."""
+    return path.removeprefix(PEERS).removesuffix(".toml")
 
 
 def _name_findings(path: str, name: str, seen: dict[str, str]) -> Iterator[Finding]:
@@ -67,8 +78,11 @@ def _structure(path: str, text: bytes, kind: type[T], findings: list[Finding]) -
     except RecursionError:
         findings.append(Finding(path, "", "is not valid TOML: nested too deep"))
         return None
-    except ValueError as error:  # TOMLDecodeError, or a number of too many digits
+    except tomllib.TOMLDecodeError as error:
         findings.append(Finding(path, "", f"is not valid TOML: {error}"))
+        return None
+    except ValueError:  # int() takes no more than sys.get_int_max_str_digits()
+        findings.append(Finding(path, "", "holds a number of too many digits"))
         return None
     try:
         return structure(table, kind)

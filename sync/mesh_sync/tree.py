@@ -17,6 +17,8 @@ from mesh_sync.manifest import MESH_FILE, PEERS, is_peer_file
 
 MAX_FILE = 64 * 1024
 """Bytes; a peer file is some hundred."""
+MAX_OTHER = 1024 * 1024
+"""Bytes of a file that declares nothing, and is only searched for private keys."""
 MAX_FILES = 20_000
 MAX_TOTAL = 32 * 1024 * 1024
 """Bytes of all files together."""
@@ -59,7 +61,7 @@ def choose(entries: Iterable[Entry]) -> tuple[list[Entry], list[Finding]]:
         problem = _problem(entry)
         if problem:
             findings.append(Finding(entry.path, "", problem))
-        elif entry.size <= MAX_FILE and stat.S_IFMT(entry.mode) == REGULAR:
+        elif entry.size <= MAX_OTHER and stat.S_IFMT(entry.mode) == REGULAR:
             wanted.append(entry)
             total += entry.size
     return wanted, findings
@@ -72,6 +74,8 @@ def _problem(entry: Entry) -> str:
         return "is a submodule; a mesh repository holds plain files"
     if kind == SYMLINK and (ours or entry.path.startswith(PEERS)):
         return "is a symbolic link; write a plain file"
+    if kind == stat.S_IFDIR:
+        return "is a directory; write a plain file"
     if kind not in (REGULAR, SYMLINK):
         return "is not a plain file"
     if ours and entry.size > MAX_FILE:
@@ -93,8 +97,18 @@ def _walk(root: Path) -> Iterator[Entry]:
     for folder, folders, names in os.walk(root):
         here = Path(folder)
         folders[:] = sorted(name for name in folders if name != ".git")
-        for name in sorted(names + [name for name in folders if (here / name).is_symlink()]):
+        for name in sorted(names + folders):
             path = here / name
             status = path.lstat()
-            if name != ".git":
+            if stat.S_ISDIR(status.st_mode):
+                yield from _folder(path, path.relative_to(root).as_posix())
+            elif name != ".git":
                 yield Entry(path.relative_to(root).as_posix(), status.st_mode, status.st_size)
+
+
+def _folder(path: Path, shown: str) -> Iterator[Entry]:
+    """A directory counts only where a file should be, or when it is a repository of its own."""
+    if (path / ".git").is_file():
+        yield Entry(shown, SUBMODULE, 0)
+    elif _is_manifest(shown):
+        yield Entry(shown, stat.S_IFDIR, 0)
