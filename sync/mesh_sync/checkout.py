@@ -44,7 +44,7 @@ def render_all(directory: Path, output: Path) -> int:
     """Write OUT/N.conf for every node of the list; return how many."""
     renderer = _renderer(_read(directory), str(directory))
     for name in renderer.names:
-        write_atomically(output / f"{name}.conf", conf.text(renderer.wanted(name)))
+        write_atomically(output / f"{name}.conf", conf.text(renderer.wanted(name)), durable=False)
     return len(renderer.names)
 
 

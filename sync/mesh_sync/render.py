@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from mesh_sync.model import Mesh, Network
@@ -17,7 +16,9 @@ class Renderer:
         self.mesh = mesh
         self.topology = Topology(mesh, moment)
         self._valid_until = soonest(peer.ends for peer in self.topology.members.values())
-        self._peers: dict[tuple[str, tuple[Network, ...], int], WantedPeer] = {}
+        self._networks = frozenset(map(str, mesh.networks))
+        self._peers: dict[tuple[Neighbour, int], WantedPeer] = {}
+        self._routes: dict[Neighbour, tuple[str, ...]] = {}
 
     @property
     def names(self) -> list[str]:
@@ -36,16 +37,16 @@ class Renderer:
             listen_port=me.listen_port or self.mesh.listen_port,
             mtu=me.mtu or self.mesh.mtu or DEFAULT_MTU,
             addresses=frozenset(f"{address}/{address.max_prefixlen}" for address in me.addresses),
-            routes=frozenset(map(str, self._routes(neighbours))),
+            routes=self._networks.union(*map(self._routes_to, neighbours)),
             peers=tuple(self._peer(neighbour, keepalive) for neighbour in neighbours),
             relay=self.topology.is_relay(name),
             valid_until=self._valid_until,
         )
 
     def _peer(self, neighbour: Neighbour, keepalive: int) -> WantedPeer:
-        peer = neighbour.peer
-        key = (peer.name, neighbour.allowed_ips, keepalive)
+        key = (neighbour, keepalive)
         if key not in self._peers:
+            peer = neighbour.peer
             self._peers[key] = WantedPeer(
                 name=peer.name,
                 public_key=peer.public_key,
@@ -56,13 +57,15 @@ class Renderer:
             )
         return self._peers[key]
 
-    def _routes(self, neighbours: tuple[Neighbour, ...]) -> Iterator[Network]:
-        """The mesh's networks whole, so that nothing meant for a peer ever leaves in the clear; and the subnets."""
-        yield from self.mesh.networks
-        for neighbour in neighbours:
-            for network in neighbour.allowed_ips:
-                if network.prefixlen < network.max_prefixlen or not self._in_mesh(network):
-                    yield network
+    def _routes_to(self, neighbour: Neighbour) -> tuple[str, ...]:
+        """The subnets behind a peer. Its addresses lie in the mesh's networks, which are routed whole, so that
+        nothing meant for a peer ever leaves in the clear."""
+        if neighbour not in self._routes:
+            self._routes[neighbour] = tuple(str(ip) for ip in neighbour.allowed_ips if not self._in_mesh(ip))
+        return self._routes[neighbour]
 
-    def _in_mesh(self, host: Network) -> bool:
-        return any(host.network_address in network for network in self.mesh.networks)
+    def _in_mesh(self, network: Network) -> bool:
+        """Whether this is the address of a peer: one host in the mesh's networks."""
+        if network.prefixlen < network.max_prefixlen:
+            return False
+        return any(network.network_address in whole for whole in self.mesh.networks)

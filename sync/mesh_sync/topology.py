@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
+from operator import attrgetter
 
 from attrs import frozen
 
 from mesh_sync.model import Address, Mesh, Network, Peer
 
+_name = attrgetter("name")
 
-@frozen
+
+@frozen(eq=False)
 class Neighbour:
-    """A peer that has a tunnel of its own, and everything reached through it."""
+    """A peer that has a tunnel of its own, and everything reached through it. The same object for all who see it so."""
 
     peer: Peer
     allowed_ips: tuple[Network, ...]
@@ -37,7 +40,8 @@ class Topology:
         self.roots: list[Peer] = []
         for peer in self.members.values():
             (self.children[peer.via] if peer.via else self.roots).append(peer)
-        self._below: dict[str, tuple[Network, ...]] = {}
+        self.roots.sort(key=_name)
+        self._below: dict[str, Neighbour] = {}
 
     def neighbours(self, name: str) -> Iterator[Neighbour]:
         """The peers that ``name`` (a member) has a tunnel with, in order of their names, its relay first."""
@@ -45,15 +49,18 @@ class Topology:
         if me.via:
             yield Neighbour(self.members[me.via], self._above(me))
         near = self.children[name] if me.via else [*self.roots, *self.children[name]]
-        for peer in sorted(near, key=lambda peer: peer.name):
+        for peer in sorted(near, key=_name):
             if peer is not me:
-                yield Neighbour(peer, self.below(peer))
+                yield self._from_above(peer)
 
     def below(self, peer: Peer) -> tuple[Network, ...]:
         """What is reached through ``peer`` from above: its own networks and those of the peers below it."""
+        return self._from_above(peer).allowed_ips
+
+    def _from_above(self, peer: Peer) -> Neighbour:
         if peer.name not in self._below:
             below = [own(peer)] + [self.below(child) for child in self.children[peer.name]]
-            self._below[peer.name] = tuple(network for part in below for network in part)
+            self._below[peer.name] = Neighbour(peer, tuple(network for part in below for network in part))
         return self._below[peer.name]
 
     def _above(self, peer: Peer) -> tuple[Network, ...]:
