@@ -38,7 +38,8 @@ class Device:
         with ThreadPoolExecutor(4) as pool:
             link, routes = pool.submit(ip.link, self.name), pool.submit(ip.routes, self.name)
             dump = pool.submit(wg.dump, self.name)
-            paths = (wanted.forwarding if wanted else frozenset()) | gateway.remembered(self.memory).keys()
+            turned_on = frozenset(gateway.remembered(self.memory))
+            paths = turned_on | (wanted.sysctls if wanted else frozenset())
             gates = bool(paths) or bool(wanted and wanted.firewall)
             firewall = pool.submit(gateway.live_rules, self.name) if gates else None
             found = link.result()
@@ -50,7 +51,8 @@ class Device:
             return Live(
                 routes=routes.result(),
                 exit_rules=exits,
-                forwarding=gateway.live_sysctls(paths),
+                sysctls=gateway.live_sysctls(paths),
+                turned_on=turned_on,
                 firewall=firewall.result() if firewall else frozenset(),
                 **fields,
             )
@@ -97,7 +99,8 @@ class Device:
                 ip.set_exit_rules(version, add=False)
             if gateway.live_rules(self.name):
                 gateway.set_rules(self.name, ())
-            gateway.put_back(self.memory)
+            for path in gateway.remembered(self.memory):
+                gateway.put_back(self.memory, path)
         except CommandError as error:
             raise DeviceError(f"{self.name}: {error.message}") from None
 
@@ -145,12 +148,12 @@ class Device:
 
     def _gateway(self, wanted: Wanted, changes: Sequence[Change]) -> None:
         for change in changes:
-            if change.kind == "forwarding":
+            if change.kind == "sysctl":
                 gateway.turn_on(change.value, self.memory)
             elif change.kind == "firewall":
                 gateway.set_rules(self.name, wanted.firewall)
-            elif change.kind == "forwarding-undone":
-                gateway.put_back(self.memory)
+            elif change.kind == "sysctl-undone":
+                gateway.put_back(self.memory, change.value)
 
     def _lines(self, changes: Sequence[Change], *kinds: str) -> list[str]:
         lines = [line for change in changes if change.kind in kinds for line in _ip_lines(change, self.name)]

@@ -102,7 +102,7 @@ def _owned(node: Node, state: State, live: Live | None) -> Owned:
     if not state.lost:
         return state.owned
     live = live or Live()
-    return Owned(conf.public_keys(_read_conf(node)), live.addresses, live.routes, gateway=True)
+    return Owned(conf.public_keys(_read_conf(node)), live.addresses, live.routes)
 
 
 def _endpoints(wanted: Wanted, changes: Sequence[Change]) -> tuple[dict[str, str], tuple[str, ...]]:

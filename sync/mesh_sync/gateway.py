@@ -27,35 +27,36 @@ def table(interface: str) -> str:
     return "mesh_sync_" + re.sub(r"[^A-Za-z0-9]", "_", interface)
 
 
-def rules(interface: str, masquerade: str, *, relay: bool) -> frozenset[str]:
+def with_gateway(wanted: Wanted, node: Node) -> Wanted:
+    """Add what node.toml says about routing for others, and what relaying and exits need."""
+    masquerade = node.gateway.masquerade if node.gateway else ""
+    return evolve(
+        wanted,
+        sysctls=_sysctls(node.interface, wanted, routes=node.gateway is not None),
+        firewall=_rules(node.interface, masquerade, relays=wanted.relay and node.gateway is None),
+    )
+
+
+def _rules(interface: str, masquerade: str, *, relays: bool) -> frozenset[str]:
     """The rules, as nft prints them: masquerade what leaves by the interface ``masquerade`` (may be empty).
 
     A node that only relays hands on between peers, and to nobody else.
     """
     if masquerade:
         return frozenset({f'iifname "{interface}" oifname "{masquerade}" masquerade'})
-    return frozenset({f'iifname "{interface}" oifname != "{interface}" drop'}) if relay else frozenset()
+    return frozenset({f'iifname "{interface}" oifname != "{interface}" drop'}) if relays else frozenset()
 
 
-def sysctls(interface: str, versions: Iterable[int], *, routes: bool, relay: bool) -> frozenset[str]:
+def _sysctls(interface: str, wanted: Wanted, *, routes: bool) -> frozenset[str]:
     """The paths below /proc/sys that have to be 1. IPv6 knows no forwarding per interface."""
-    if not (routes or relay):
-        return frozenset()
-    ipv4 = "net/ipv4/ip_forward" if routes else f"net/ipv4/conf/{interface}/forwarding"
-    paths = {4: ipv4, 6: "net/ipv6/conf/all/forwarding"}
-    return frozenset(paths[version] for version in versions)
-
-
-def with_gateway(wanted: Wanted, node: Node) -> Wanted:
-    """Add what node.toml says about routing for others, and what relaying needs."""
-    routes = node.gateway is not None
-    masquerade = node.gateway.masquerade if node.gateway else ""
-    versions = {6 if ":" in route else 4 for route in wanted.routes}
-    return evolve(
-        wanted,
-        forwarding=sysctls(node.interface, versions, routes=routes, relay=wanted.relay),
-        firewall=rules(node.interface, masquerade, relay=wanted.relay and not routes),
-    )
+    paths = set()
+    if routes or wanted.relay:
+        ipv4 = "net/ipv4/ip_forward" if routes else f"net/ipv4/conf/{interface}/forwarding"
+        forwarding = {4: ipv4, 6: "net/ipv6/conf/all/forwarding"}
+        paths |= {forwarding[6 if ":" in route else 4] for route in wanted.routes}
+    if "0.0.0.0/0" in wanted.routes:
+        paths.add("net/ipv4/conf/all/src_valid_mark")  # or the reverse path filter drops the tunnel's own packets
+    return frozenset(paths)
 
 
 def live_rules(interface: str) -> frozenset[str]:
@@ -105,12 +106,16 @@ def turn_on(path: str, memory: Path) -> None:
     _write(path, "1")
 
 
-def put_back(memory: Path) -> None:
-    """Give every remembered sysctl its earlier value, and forget it."""
-    for path, value in remembered(memory).items():
-        if (PROC_SYS / path).exists():
-            _write(path, value)
-    memory.unlink(missing_ok=True)
+def put_back(memory: Path, path: str) -> None:
+    """Give a remembered sysctl its earlier value, and forget it."""
+    before = remembered(memory)
+    value = before.pop(path)
+    if (PROC_SYS / path).exists():
+        _write(path, value)
+    if before:
+        write_atomically(memory, json.dumps(before))
+    else:
+        memory.unlink(missing_ok=True)
 
 
 def remembered(memory: Path) -> dict[str, str]:

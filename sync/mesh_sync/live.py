@@ -27,7 +27,10 @@ class LivePeer:
 
 @frozen
 class Live:
-    """The interface as it is. ``routes`` are those of its own device, in the table the interface uses."""
+    """The interface as it is. ``routes`` are those of its own device, in the table the interface uses.
+
+    ``sysctls`` are those that are 1, ``turned_on`` those that mesh-sync made so.
+    """
 
     public_key: str = ""
     private_key: str = field(default="", repr=False)
@@ -39,7 +42,8 @@ class Live:
     routes: frozenset[str] = frozenset()
     exit_rules: frozenset[int] = frozenset()
     peers: Mapping[str, LivePeer] = field(factory=dict)
-    forwarding: frozenset[str] = frozenset()
+    sysctls: frozenset[str] = frozenset()
+    turned_on: frozenset[str] = frozenset()
     firewall: frozenset[str] = frozenset()
 
 

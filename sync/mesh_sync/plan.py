@@ -70,7 +70,7 @@ def _differences(wanted: Wanted, live: Live, context: Context) -> Iterator[Chang
         yield Change("route-removed", f"route {route} removed", value=route)
     for address in sorted((live.addresses & context.owned.addresses) - wanted.addresses):
         yield Change("address-removed", f"address {address} removed", value=address)
-    yield from _gateway(wanted, live, context)
+    yield from _gateway(wanted, live)
 
 
 def _device(wanted: Wanted, live: Live) -> Iterator[Change]:
@@ -150,10 +150,10 @@ def _exit_rules(wanted: Wanted, live: Live) -> Iterator[Change]:
         )
 
 
-def _gateway(wanted: Wanted, live: Live, context: Context) -> Iterator[Change]:
-    for path in sorted(wanted.forwarding - live.forwarding):
-        yield Change("forwarding", f"{path.replace('/', '.')} set to 1", value=path)
-    if wanted.firewall != live.firewall and (wanted.firewall or context.owned.gateway):
-        yield Change("firewall", "masquerading set" if wanted.firewall else "masquerading removed")
-    if not wanted.forwarding and context.owned.gateway and live.forwarding:
-        yield Change("forwarding-undone", "forwarding put back to what it was")
+def _gateway(wanted: Wanted, live: Live) -> Iterator[Change]:
+    for path in sorted(wanted.sysctls - live.sysctls):
+        yield Change("sysctl", f"{path.replace('/', '.')} set to 1", value=path)
+    if wanted.firewall != live.firewall:
+        yield Change("firewall", "firewall rules set" if wanted.firewall else "firewall rules removed")
+    for path in sorted(live.turned_on - wanted.sysctls):
+        yield Change("sysctl-undone", f"{path.replace('/', '.')} put back to what it was", value=path)

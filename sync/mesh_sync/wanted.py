@@ -36,7 +36,7 @@ class WantedPeer:
 class Wanted:
     """One node's whole interface.
 
-    ``forwarding``: sysctl paths that have to be 1; ``firewall``: nftables rules; both from node.toml's gateway.
+    ``sysctls``: paths below /proc/sys that have to be 1; ``firewall``: nftables rules (see `gateway`).
     ``valid_until`` is when the next peer expires (Unix seconds).
     """
 
@@ -49,7 +49,7 @@ class Wanted:
     routes: frozenset[str]
     peers: tuple[WantedPeer, ...]
     relay: bool = False
-    forwarding: frozenset[str] = frozenset()
+    sysctls: frozenset[str] = frozenset()
     firewall: frozenset[str] = frozenset()
     valid_until: float | None = None
 
@@ -64,7 +64,6 @@ class Wanted:
             frozenset(peer.public_key for peer in self.peers),
             self.addresses,
             self.routes,
-            bool(self.firewall or self.forwarding),
         )
 
     def is_due(self, now: float) -> bool:
@@ -89,7 +88,7 @@ class Wanted:
             )
             for peer in fields.pop("peers")
         )
-        for key in ("addresses", "routes", "forwarding", "firewall"):
+        for key in ("addresses", "routes", "sysctls", "firewall"):
             fields[key] = frozenset(fields[key])
         return cls(peers=peers, **fields)
 
@@ -101,14 +100,12 @@ class Owned:
     peers: frozenset[str] = frozenset()
     addresses: frozenset[str] = frozenset()
     routes: frozenset[str] = frozenset()
-    gateway: bool = False
 
     def __or__(self, other: Owned) -> Owned:
         return Owned(
             self.peers | other.peers,
             self.addresses | other.addresses,
             self.routes | other.routes,
-            self.gateway or other.gateway,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -117,7 +114,7 @@ class Owned:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Owned:
         sets = {key: frozenset(data[key]) for key in ("peers", "addresses", "routes")}
-        return cls(**sets, gateway=bool(data["gateway"]))
+        return cls(**sets)
 
 
 def _plain(_: object, __: object, value: Any) -> Any:
