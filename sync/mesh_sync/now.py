@@ -72,6 +72,7 @@ def now(
                 live = device.read(before.wanted)
                 head = _answer(look)
             except BaseException:
+                remote.give_up()
                 processes.end_all()
                 raise
         aim = _aim(node, before, head, remote, note)

@@ -17,7 +17,8 @@ from typing import TypeVar
 
 from attrs import frozen
 
-from mesh_sync.errors import CommandError, DeviceError, Unreachable
+from mesh_sync.errors import CommandError, DeviceError, Refused, Unreachable
+from mesh_sync.findings import Finding, printable
 from mesh_sync.node import Repository
 from mesh_sync.run import run, run_bytes
 from mesh_sync.tree import Entry, Tree, choose
@@ -25,6 +26,9 @@ from mesh_sync.tree import Entry, Tree, choose
 T = TypeVar("T")
 CANDIDATE = "refs/mesh/candidate"
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_SECRET = re.compile(r"([a-z+]+://)([^/\s:]*)(:[^/\s]*)?@")
+_FORGED = re.compile(r"object ([0-9a-f]{40,64}): \w+: (.+)")
+"""What git's own check of what it is sent (fetch.fsckObjects) says of an object."""
 _CLOSED = (
     "core.hooksPath=/dev/null", "core.fsmonitor=false", "core.askPass=", "credential.interactive=false",
     "protocol.ext.allow=never", "fetch.recurseSubmodules=false", "fetch.fsckObjects=true",
@@ -33,11 +37,12 @@ _CLOSED = (
 _TROUBLE = (
     ("host key verification failed", "shows another host key than the known one"),
     ("no matching host key|host key for .* has changed", "shows another host key than the known one"),
-    ("permission denied|authentication failed|could not read (username|password)", "refuses this node's credentials"),
+    ("permission denied|authentication failed|could not read (username|password)|returned error: 403",
+     "refuses this node's credentials"),
     ("could not resolve|name or service not|temporary failure in name|unable to look up", "has a name nobody resolves"),
     ("connection refused", "refuses the connection"),
-    ("timed out|no answer within", "gives no answer"),
-    ("no route to host|network is unreachable|unable to connect", "cannot be reached"),
+    ("timed out|no answer within|timeout was reached", "gives no answer"),
+    ("no route to host|network is unreachable|unable to connect|failed to connect", "cannot be reached"),
     ("file too large|signal 25|sigxfsz", "has a repository larger than this node takes"),
     ("does not appear to be a git repo|not found|does not exist|not exported", "has no such repository"),
 )  # fmt: skip
@@ -64,10 +69,24 @@ class Remote:
         return self._first(self._ask, self.settings.urls)
 
     def fetch(self, first: str) -> str:
-        """Bring the branch into the bare copy, from ``first`` or else another remote; return the commit that came."""
+        """Bring the branch into the bare copy, from ``first`` or else another remote; return the commit that came.
+
+        A damaged copy is made anew. Raise Refused when what is sent is no sound git history.
+        """
         urls = [first, *(url for url in self.settings.urls if url != first)]
         self._make_bare()
+        try:
+            return self._first(self._fetch, urls)
+        except Unreachable:
+            if self._is_sound():
+                raise
+        self.discard()
+        self._make_bare()
         return self._first(self._fetch, urls)
+
+    def give_up(self) -> None:
+        """From now on the time is up: no other remote is asked."""
+        self._end = time.monotonic()
 
     def _first(self, action: Callable[[str, float], T], urls: Sequence[str]) -> T:
         problems = []
@@ -99,8 +118,36 @@ class Remote:
         options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", "--no-auto-maintenance"]
         refspec = f"+refs/heads/{self.settings.branch}:{CANDIDATE}"
         argv = limit + self._git("--git-dir", str(self.bare), "fetch", *options, "--", url, refspec)
-        run(argv, env=environment(self.settings, seconds), deadline=seconds)
+        self._sweep()
+        try:
+            run(argv, env=environment(self.settings, seconds), deadline=seconds)
+        except CommandError as error:
+            self._sweep()
+            if forged := _FORGED.findall(error.stderr):
+                findings = [Finding(".", "", f"{what} (git object {name[:10]})") for name, what in forged]
+                raise Refused(f"{public(url)} sends what is no sound git history", findings=findings) from None
+            if error.status is None and "no answer within" in error.message:
+                text = f"{public(url)} did not deliver branch {self.settings.branch!r} within {seconds:.0f} s"
+                raise Unreachable(text) from None
+            raise
         return run(self._local("rev-parse", "--verify", CANDIDATE + "^{commit}")).strip()
+
+    def _sweep(self) -> None:
+        """Clear away what a git that was killed left behind: locks that would block the next one, half files."""
+        for path in self.bare.rglob("*"):
+            if path.suffix == ".lock" or path.name.startswith("tmp_"):
+                path.unlink(missing_ok=True)
+
+    def _is_sound(self) -> bool:
+        """Whether nothing is missing or broken in the bare copy, as far as there is time to see."""
+        seconds = self._end - time.monotonic()
+        if seconds < 0.1:
+            return True
+        try:
+            run(self._local("fsck", "--no-dangling", "--no-progress"), deadline=seconds)
+        except CommandError as error:
+            return error.status is None
+        return True
 
     def tree(self, commit: str) -> Tree:
         """The files of a commit that the bare copy has. CommandError when the copy is damaged."""
@@ -165,8 +212,9 @@ def trouble(said: str) -> str:
     for pattern, meaning in _TROUBLE:
         if re.search(pattern, said.lower()):
             return meaning
-    lines = [line for line in said.splitlines() if line.strip()]
-    return f"cannot be read: {lines[-1].strip()}" if lines else "cannot be read"
+    lines = (line.strip() for line in said.splitlines())
+    first = next((line for line in lines if line and not line.lower().startswith("warning:")), "")
+    return f"cannot be read: {printable(public(first))}" if first else "cannot be read"
 
 
 def _raise_if_local(error: CommandError) -> None:
@@ -175,20 +223,29 @@ def _raise_if_local(error: CommandError) -> None:
         raise DeviceError(error.message) from None
 
 
-def public(url: str) -> str:
-    """A remote's address without the password that may be in it."""
-    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:...@", url)
+def public(text: str) -> str:
+    """A remote's address, or a sentence with one in it, without passwords; over HTTP a user name can be a token."""
+    return _SECRET.sub(lambda found: f"{found[1]}{found[2]}@" if "ssh" in found[1] else f"{found[1]}...@", text)
 
 
 def _entry(line: bytes) -> Entry:
     attributes, _, path = line.partition(b"\t")
     mode, _, blob, size = attributes.decode().split()
+    if size == "BAD":
+        raise _damaged(blob)
     return Entry(path.decode(errors="backslashreplace"), int(mode, 8), 0 if size == "-" else int(size), blob)
 
 
 def _unpack(entries: Sequence[Entry], packed: bytes) -> Iterator[tuple[str, bytes]]:
     position = 0
     for entry in entries:
-        begin = packed.index(b"\n", position) + 1
+        header = f"{entry.blob} blob {entry.size}\n".encode()
+        if not packed.startswith(header, position):
+            raise _damaged(entry.blob)
+        begin = position + len(header)
         yield entry.path, packed[begin : begin + entry.size]
         position = begin + entry.size + 1
+
+
+def _damaged(blob: str) -> CommandError:
+    return CommandError(f"git object {blob} is missing or broken", program="git", status=None)

@@ -37,7 +37,7 @@ def outcome(found: Outcome, *, dry_run: bool) -> None:
         complain(found.problem)
         if found.commit:
             done = f"{count(len(acted), 'change')} made" if acted else "nothing to change"
-            click.echo(f"{interface} stays at {at} ({count(found.peers, 'peer')}, {done})", err=True)
+            click.echo(f"{interface} stays at {at} ({count(found.peers, 'peer')}, {done})")
     elif acted and dry_run:
         click.echo(f"{interface} would get {count(len(acted), 'change')} for {at}")
     elif acted:
