@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ import click
 
 from mesh_sync import __version__
 from mesh_sync.commands import node, repository
+from mesh_sync.commands.peer import peer
 from mesh_sync.errors import DeviceError, MeshSyncError
 
 
@@ -26,6 +28,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; what a person can cause ends in a sentence and an exit code, never a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what we started is ended too
     try:
         sys.exit(cli.main(arguments, prog_name="mesh-sync", standalone_mode=False) or 0)
     except MeshSyncError as error:
@@ -58,6 +61,6 @@ def complain(error: MeshSyncError) -> None:
 
 for command in (
     node.now, node.status, node.up, node.down, node.join,
-    repository.init, repository.check, repository.render, repository.plan,
+    repository.init, repository.check, repository.render, repository.plan, peer,
 ):  # fmt: skip
     cli.add_command(command)

@@ -130,12 +130,16 @@ def load(path: Path) -> Node:
 def parse(text: str, path: Path) -> Node:
     """The node.toml ``text``; ``path`` is for the messages of the ConfigError."""
     try:
-        return _converter.structure(tomllib.loads(text), Node)
+        node = _converter.structure(tomllib.loads(text), Node)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}:: is not valid TOML: {error}") from None
     except Exception as error:
         lines = [f"{path}:{key}: {message}" for key, message in problems(error)]
         raise ConfigError("\n".join(lines)) from None
+    if node.trust.mode != "none":
+        text = f'{path}:trust.mode: this version cannot verify signatures yet, so "{node.trust.mode}" stops here'
+        raise ConfigError(text, hint='"none" accepts every commit of whoever can push')
+    return node
 
 
 def _name(value: object, _: object) -> str:

@@ -115,7 +115,7 @@ class Remote:
 
     def _fetch(self, url: str, seconds: float) -> str:
         limit = ["prlimit", f"--fsize={self.settings.max_size * 1024 * 1024}"]
-        options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", "--no-auto-maintenance"]
+        options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow"]
         refspec = f"+refs/heads/{self.settings.branch}:{CANDIDATE}"
         argv = limit + self._git("--git-dir", str(self.bare), "fetch", *options, "--", url, refspec)
         self._sweep()
