@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import click
 
 from mesh_sync.cli import complain
 from mesh_sync.errors import Refused
-from mesh_sync.findings import ERROR, Finding, errors
+from mesh_sync.findings import ERROR, Finding, errors, printable
 from mesh_sync.model import Mesh
 from mesh_sync.now import Outcome
 from mesh_sync.plan import Change
@@ -29,8 +30,7 @@ def outcome(found: Outcome, *, dry_run: bool) -> None:
     changes(found.changes)
     for finding in found.findings:
         _finding(finding, err=isinstance(found.problem, Refused))
-    for text in found.notes:
-        click.secho(f"  ! {text}", fg="yellow")
+    notes(found.notes)
     acted = [change for change in found.changes if change.acted]
     at = f"commit {found.commit[:10]}" if found.commit else "nothing yet"
     if found.problem:
@@ -51,6 +51,12 @@ def changes(made: Iterable[Change]) -> None:
     for change in made:
         sign, colour = _SIGNS.get(change.kind.rpartition("-")[2], ("~", "yellow"))
         click.secho(f"  {sign if change.acted else '?'} {change.text}", fg=colour)
+
+
+def notes(texts: Iterable[str]) -> None:
+    """What could not be done yet, one line each."""
+    for text in texts:
+        click.secho(f"  ! {text}", fg="yellow")
 
 
 def findings(found: Iterable[Finding], mesh: Mesh | None) -> None:
@@ -101,18 +107,50 @@ def _peers(peers: Iterable[PeerStatus]) -> None:
         age = "never" if peer.handshake_age is None else f"{peer.handshake_age} s ago"
         numbers = (f"{peer.rx_bytes:,} B", f"{peer.tx_bytes:,} B")
         rows.append((peer.name, peer.state, peer.endpoint or "-", peer.endpoint_source, age, *numbers))
-    if sys.stdout.isatty():
-        _table(rows)
+    table(rows)
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Rows under a row of headings: aligned on a terminal, separated by tabs elsewhere."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            click.echo("\t".join(row))
         return
-    for row in rows:
-        click.echo("\t".join(row))
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(*rows[0], box=None)
+    shown = Table(*rows[0], box=None)
     for row in rows[1:]:
-        table.add_row(*row)
-    Console().print(table)
+        shown.add_row(*map(Text, row))
+    Console().print(shown)
+
+
+def peer(facts: Mapping[str, Any]) -> None:
+    """The whole of `peer show`, as text."""
+    effective = facts["effective"]
+    click.secho(f"{facts['name']}: {facts['state']}", bold=True)
+    _line("public key", facts["public_key"])
+    _line("next public key", facts["next_public_key"])
+    _line("addresses", facts["addresses"])
+    _line("name over the mesh", effective["dns_name"])
+    _line("endpoint", facts["endpoint"] or "none: it begins every session itself")
+    _line("subnets", facts["subnets"])
+    _line("reached via", facts["via"])
+    _line("relay", "others are reached through it" if effective["relay"] else "")
+    for key, unit in (("listen_port", ""), ("mtu", " bytes"), ("persistent_keepalive", " s")):
+        origin = "" if facts[key] is not None else " (by default)"
+        value = f"{effective[key]}{unit}" if effective[key] else "off"
+        _line(key.replace("_", " "), f"{value}{origin}")
+    for key in ("expires", "owner", "description", "tags"):
+        _line(key, facts[key])
+    _line("talks to", f"{count(len(facts['talks_to']), 'peer')}" if facts["talks_to"] else "nobody")
+    for neighbour in facts["talks_to"]:
+        at = f" at {neighbour['endpoint'][0]}" if neighbour["endpoint"] else ""
+        click.echo(f"  {neighbour['name']}{at}: {', '.join(neighbour['allowed_ips'])}")
+
+
+def _line(name: str, value: object) -> None:
+    if value:
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        click.echo(f"{name + ':':<22}{printable(text)}")

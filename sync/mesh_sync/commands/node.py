@@ -61,7 +61,9 @@ def up(config: Path, verbose: bool) -> None:
     from mesh_sync.updown import bring_up
 
     node = nodes.load(config)
-    report.changes(bring_up(node, echo_command if verbose else lambda text: None))
+    done = bring_up(node, echo_command if verbose else lambda text: None)
+    report.changes(done.changes)
+    report.notes(done.notes)
     click.echo(f"{node.interface} is up")
 
 
