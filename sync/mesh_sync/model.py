@@ -14,6 +14,7 @@ from typing import NewType
 from attrs import field, frozen
 
 from mesh_sync.findings import shown
+from mesh_sync.values import LABEL as LABEL
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -27,7 +28,6 @@ DEFAULT_PORT = Port(51820)
 NAT_KEEPALIVE = Seconds(25)
 """Seconds; short enough for the UDP timeout of every common NAT (wg(8), persistent-keepalive)."""
 
-LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"{_HOST_LABEL}(\.{_HOST_LABEL})*\.?")
 _MAX_HOST = 253

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from attrs import field, frozen
-from cattrs.gen import override
 
 from mesh_sync import __version__
 from mesh_sync.errors import ConfigError
 from mesh_sync.findings import shown
-from mesh_sync.model import LABEL
-from mesh_sync.strict import between, converter, list_of, one_of, problems, table, text
+from mesh_sync.tables import Wrong, list_of, table
+from mesh_sync.values import absolute_path, between, one_of, peer_name, text, words
 
 DEFAULT_CONFIG = Path("/etc/mesh-sync/node.toml")
 
@@ -130,22 +129,16 @@ def load(path: Path) -> Node:
 def parse(text: str, path: Path) -> Node:
     """The node.toml ``text``; ``path`` is for the messages of the ConfigError."""
     try:
-        node = _converter.structure(tomllib.loads(text), Node)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}:: is not valid TOML: {error}") from None
-    except Exception as error:
-        lines = [f"{path}:{key}: {message}" for key, message in problems(error)]
+        node: Node = _node(tomllib.loads(text), Node)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path}:: is not valid TOML: {str(error) or 'nested too deep'}") from None
+    except Wrong as wrong:
+        lines = [f"{path}:{key}: {message}" for key, message in wrong.problems]
         raise ConfigError("\n".join(lines)) from None
     if node.trust.mode != "none":
         text = f'{path}:trust.mode: this version cannot verify signatures yet, so "{node.trust.mode}" stops here'
         raise ConfigError(text, hint='"none" accepts every commit of whoever can push')
     return node
-
-
-def _name(value: object, _: object) -> str:
-    if not LABEL.fullmatch(text(value)):
-        raise ValueError(f"{shown(value)} is not a peer name (a lower-case DNS label)")
-    return text(value)
 
 
 def _interface(value: object, _: object) -> str:
@@ -165,7 +158,7 @@ def _branch(value: object, _: object) -> str:
 
 
 def _urls(value: object, target: object) -> tuple[str, ...]:
-    urls: tuple[str, ...] = list_of(_converter, tuple[str, ...])(value, target)
+    urls: tuple[str, ...] = _texts(value, target)
     if not urls:
         raise ValueError("is empty; name at least one remote")
     for url in urls:
@@ -174,38 +167,29 @@ def _urls(value: object, target: object) -> tuple[str, ...]:
     return urls
 
 
-_converter = converter()
-_converter.register_structure_hook(Any, lambda value, _: value)
-_converter.register_structure_hook(
-    Repository,
-    table(
-        _converter,
-        Repository,
-        urls=override(struct_hook=_urls),
-        branch=override(struct_hook=_branch),
-        deadline=override(struct_hook=between(1, 600, "a number of seconds")),
-        max_size=override(struct_hook=between(1, 65536, "a number of MiB")),
-    ),
-)
-_converter.register_structure_hook(Trust, table(_converter, Trust, mode=override(struct_hook=one_of("signed", "none"))))
-for _kind in (Hooks, Paths):
-    _converter.register_structure_hook(_kind, table(_converter, _kind))
-_converter.register_structure_hook(
-    Gateway,
-    table(
-        _converter,
-        Gateway,
-        masquerade=override(struct_hook=lambda value, _: _interface(value, _) if value else ""),
-    ),
-)
-_converter.register_structure_hook(
+def _masquerade(value: object, target: object) -> str:
+    return _interface(value, target) if value else ""
+
+
+_texts = list_of(words)
+_node = table(
     Node,
-    table(
-        _converter,
-        Node,
-        name=override(struct_hook=_name),
-        interface=override(struct_hook=_interface),
-        foreign_peers=override(struct_hook=one_of("keep", "remove")),
-        watchdog=override(struct_hook=lambda value, _: value),
+    name=peer_name,
+    interface=_interface,
+    private_key_file=absolute_path,
+    foreign_peers=one_of("keep", "remove"),
+    repository=table(
+        Repository,
+        urls=_urls,
+        branch=_branch,
+        deadline=between(1, 600, "a number of seconds"),
+        max_size=between(1, 65536, "a number of MiB"),
+        identity_file=absolute_path,
+        known_hosts_file=absolute_path,
     ),
+    trust=table(Trust, mode=one_of("signed", "none"), allowed_signers=absolute_path),
+    gateway=table(Gateway, masquerade=_masquerade),
+    hooks=table(Hooks, post_up=_texts, pre_down=_texts),
+    paths=table(Paths, state=absolute_path, run=absolute_path, wireguard=absolute_path),
+    watchdog=lambda value, _: value,
 )

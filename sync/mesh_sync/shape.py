@@ -12,7 +12,6 @@ from cattrs.gen import override
 
 from mesh_sync.findings import shown
 from mesh_sync.model import (
-    LABEL,
     Address,
     Endpoint,
     Expect,
@@ -26,7 +25,8 @@ from mesh_sync.model import (
     PublicKey,
     Seconds,
 )
-from mesh_sync.strict import Hook, between, converter, list_of, one_of, table, text
+from mesh_sync.strict import converter, list_of, table
+from mesh_sync.values import LABEL, Hook, between, one_of, peer_name, text
 
 T = TypeVar("T")
 FORMAT = 1
@@ -48,13 +48,6 @@ def _public_key(value: object, _: object) -> PublicKey:
     if not any(key):
         raise ValueError("is the all-zero key, which nobody holds")
     return PublicKey(words)
-
-
-def _peer_name(value: object, _: object) -> PeerName:
-    words = text(value)
-    if not LABEL.fullmatch(words):
-        raise ValueError(f"{shown(words)} is not a peer name (a lower-case DNS label)")
-    return PeerName(words)
 
 
 def _address(value: object, _: object) -> Address:
@@ -146,7 +139,7 @@ def _preshared(value: object, target: object) -> object:
 _converter = converter()
 _converter.register_structure_hook(date, _date)
 _converter.register_structure_hook(PublicKey, _public_key)
-_converter.register_structure_hook(PeerName, _peer_name)
+_converter.register_structure_hook(PeerName, peer_name)
 _converter.register_structure_hook(Port, between(1, 65535, "a port"))
 _converter.register_structure_hook(Mtu, between(576, 65535, "an MTU"))
 _converter.register_structure_hook(Seconds, between(0, 65535, "a number of seconds"))

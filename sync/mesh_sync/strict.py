@@ -6,8 +6,7 @@ Nothing is converted silently: a number in quotes is not a number, and an unknow
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
 import cattrs
@@ -20,17 +19,15 @@ from cattrs.errors import (
 from cattrs.gen import make_dict_structure_fn
 
 from mesh_sync.findings import shown
-
-Hook = Callable[[object, object], Any]
+from mesh_sync.values import Hook, exactly, words
 
 
 def converter() -> cattrs.Converter:
-    """A converter that knows text, numbers, true and false, paths and lists; tables are added with `table`."""
+    """A converter that knows text, numbers, true and false, and lists; tables are added with `table`."""
     made = cattrs.Converter(detailed_validation=True, forbid_extra_keys=True)
-    made.register_structure_hook(str, lambda value, _: text(value))
-    made.register_structure_hook(int, _exactly(int, "a number"))
-    made.register_structure_hook(bool, _exactly(bool, "true or false"))
-    made.register_structure_hook(Path, _path)
+    made.register_structure_hook(str, words)
+    made.register_structure_hook(int, exactly(int, "a number"))
+    made.register_structure_hook(bool, exactly(bool, "true or false"))
     made.register_structure_hook_factory(_is_tuple, lambda kind: list_of(made, kind))
     return made
 
@@ -56,37 +53,6 @@ def _step(error: BaseException, after: str) -> str:
         if isinstance(note, IterableValidationNote):
             return f"[{note.index}]"
     return ""
-
-
-def text(value: object) -> str:
-    """Given a value of the file, return it if it is text; else ValueError."""
-    if type(value) is not str:
-        raise ValueError(f"must be text in quotes, not {shown(value)}")
-    return value
-
-
-def between(low: int, high: int, what: str) -> Hook:
-    """A hook for whole numbers from ``low`` to ``high``; ``what`` names them in the message."""
-
-    def hook(value: object, _: object) -> object:
-        if type(value) is not int:
-            raise ValueError(f"must be a number, not {shown(value)}")
-        if not low <= value <= high:
-            raise ValueError(f"{shown(value)} is not {what} ({low} to {high})")
-        return value
-
-    return hook
-
-
-def one_of(*words: str) -> Hook:
-    """A hook for a choice of words."""
-
-    def hook(value: object, _: object) -> object:
-        if text(value) not in words:
-            raise ValueError(f"{shown(value)} is none of {', '.join(map(repr, words))}")
-        return value
-
-    return hook
 
 
 def table(made: cattrs.Converter, kind: type, **overrides: Any) -> Hook:
@@ -117,19 +83,3 @@ def list_of(made: cattrs.Converter, kind: Any) -> Hook:
 def _is_tuple(kind: Any) -> bool:
     origin: object = get_origin(kind)
     return origin is tuple
-
-
-def _exactly(kind: type, name: str) -> Hook:
-    def hook(value: object, _: object) -> object:
-        if type(value) is not kind:
-            raise ValueError(f"must be {name}, not {shown(value)}")
-        return value
-
-    return hook
-
-
-def _path(value: object, _: object) -> Path:
-    path = Path(text(value))
-    if not path.is_absolute():
-        raise ValueError(f"{shown(value)} is not an absolute path")
-    return path
