@@ -56,10 +56,11 @@ def enforce(
     is about to be ours is written down first, what was done last.
     """
     changes = difference(node, wanted, before, live)
-    endpoints, notes = _endpoints(wanted, changes)
+    found = _endpoints(wanted, changes, _last_known(wanted, before), live or Live())
+    endpoints = {**found.stopgaps, **found.fresh}
     changes = tuple(change for change in changes if change.kind != "endpoint" or change.value in endpoints)
     stale_conf = _conf_digest(node) != before.conf or wanted != before.wanted
-    done = Done(changes, notes)
+    done = Done(changes, found.notes)
     if dry_run:
         return done
     owned = _owned(node, before, live) | wanted.owned
@@ -69,8 +70,8 @@ def enforce(
         after = evolve(after, conf=_write_conf(node, wanted) if stale_conf else before.conf)
     if done.acted:
         device.apply(wanted, live, done.acted, lambda: private_key(node, wanted), endpoints)
-    given = _given(wanted, before, changes, endpoints)
-    resolved = {key: endpoint for key, endpoint in {**before.resolved, **endpoints}.items() if key in given}
+    given = _given(wanted, before, changes, found.fresh)
+    resolved = {**_last_known(wanted, before), **found.fresh}
     after = evolve(after, wanted=wanted, owned=wanted.owned, given=given, resolved=resolved)
     if after != before or before.lost:
         states.save(node.state_file, evolve(after, applied_at=time.time(), lost=False))
@@ -105,26 +106,53 @@ def _owned(node: Node, state: State, live: Live | None) -> Owned:
     return Owned(conf.public_keys(_read_conf(node)), live.addresses, live.routes)
 
 
-def _endpoints(wanted: Wanted, changes: Sequence[Change]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Numeric endpoints for the peers that get one now, by public key; and a note for each that has none."""
+@frozen
+class Endpoints:
+    """Numeric endpoints by public key: ``fresh`` from names and literals, ``stopgaps`` from memory; and notes."""
+
+    fresh: Mapping[str, str] = {}
+    stopgaps: Mapping[str, str] = {}
+    notes: tuple[str, ...] = ()
+
+
+def _endpoints(wanted: Wanted, changes: Sequence[Change], last: Mapping[str, str], live: Live) -> Endpoints:
+    """What to feed the peers that get an endpoint now.
+
+    After a reboot DNS may be down, or reachable only through the mesh: what a name stood for last serves until it
+    answers again. It does not count as given, so that a peer that stays silent is resolved anew by each run.
+    """
     keys = {change.value for change in changes if change.kind in ("peer-added", "endpoint")}
     peers = [peer for peer in wanted.peers if peer.public_key in keys and peer.endpoint]
     if not peers:
-        return {}, ()
+        return Endpoints()
     from mesh_sync.resolve import choose, resolve
 
     declared = {peer.public_key: [Endpoint.parse(text) for text in peer.endpoint] for peer in peers}
     names = {endpoint.host for endpoints in declared.values() for endpoint in endpoints if not endpoint.address}
     answers = resolve(names)
-    found: dict[str, str] = {}
+    fresh: dict[str, str] = {}
+    stopgaps: dict[str, str] = {}
     notes = []
     for peer in peers:
-        endpoint, problem = choose(declared[peer.public_key], answers, sorted(wanted.routes))
+        key = peer.public_key
+        endpoint, problem = choose(declared[key], answers, sorted(wanted.routes))
         if endpoint:
-            found[peer.public_key] = endpoint
+            fresh[key] = endpoint
+        elif key in live.peers and live.peers[key].endpoint:
+            notes.append(f"peer {peer.name} keeps the endpoint it has: {problem}")
+        elif key in last:
+            stopgaps[key] = last[key]
+            notes.append(f"peer {peer.name} gets its last known endpoint, {last[key]}: {problem}")
         else:
             notes.append(f"peer {peer.name} has no endpoint yet: {problem}")
-    return found, tuple(notes)
+    return Endpoints(fresh, stopgaps, tuple(notes))
+
+
+def _last_known(wanted: Wanted, before: State) -> dict[str, str]:
+    """What the declared endpoints stood for when they were last resolved, by public key; none if declared anew."""
+    declared = {peer.public_key: peer.endpoint for peer in before.wanted.peers} if before.wanted else {}
+    same = {peer.public_key for peer in wanted.peers if declared.get(peer.public_key) == peer.endpoint}
+    return {key: endpoint for key, endpoint in before.resolved.items() if key in same}
 
 
 def _given(wanted: Wanted, before: State, changes: Sequence[Change], endpoints: Mapping[str, str]) -> dict[str, str]:

@@ -6,15 +6,14 @@ from collections.abc import Callable
 
 from mesh_sync import state as states
 from mesh_sync.device import Device
-from mesh_sync.enforce import enforce, run_hooks
+from mesh_sync.enforce import Done, enforce, run_hooks
 from mesh_sync.errors import DeviceError
 from mesh_sync.gateway import with_gateway
 from mesh_sync.lock import locked
 from mesh_sync.node import Node
-from mesh_sync.plan import Change
 
 
-def bring_up(node: Node, note: Callable[[str], None]) -> tuple[Change, ...]:
+def bring_up(node: Node, note: Callable[[str], None]) -> Done:
     """Make the interface match the last applied state. Raise DeviceError when there is none yet."""
     with locked(node.lock_file):
         state = states.load(node.state_file)
@@ -22,7 +21,7 @@ def bring_up(node: Node, note: Callable[[str], None]) -> tuple[Change, ...]:
             raise DeviceError("nothing was applied here yet", hint="`mesh-sync now` fetches the list")
         device = Device(node.interface, node.sysctl_file, note)
         wanted = with_gateway(state.wanted, node)
-        return enforce(node, device, wanted, state, state, device.read(wanted)).changes
+        return enforce(node, device, wanted, state, state, device.read(wanted))
 
 
 def take_down(node: Node, note: Callable[[str], None]) -> None:
