@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from attrs import evolve, frozen
 
-from mesh_sync import conf
 from mesh_sync import state as states
 from mesh_sync.device import Device
 from mesh_sync.errors import CommandError, DeviceError
 from mesh_sync.files import write_atomically
 from mesh_sync.keys import public_key, read_private_key
 from mesh_sync.live import Live
-from mesh_sync.model import Endpoint
 from mesh_sync.node import Node
 from mesh_sync.plan import Change, Context, plan
 from mesh_sync.run import run
@@ -102,6 +100,8 @@ def _owned(node: Node, state: State, live: Live | None) -> Owned:
     """What is ours on the interface. Without a memory: what wg0.conf names, and every address and route."""
     if not state.lost:
         return state.owned
+    from mesh_sync import conf
+
     live = live or Live()
     return Owned(conf.public_keys(_read_conf(node)), live.addresses, live.routes)
 
@@ -125,6 +125,7 @@ def _endpoints(wanted: Wanted, changes: Sequence[Change], last: Mapping[str, str
     peers = [peer for peer in wanted.peers if peer.public_key in keys and peer.endpoint]
     if not peers:
         return Endpoints()
+    from mesh_sync.model import Endpoint
     from mesh_sync.resolve import choose, resolve
 
     declared = {peer.public_key: [Endpoint.parse(text) for text in peer.endpoint] for peer in peers}
@@ -167,6 +168,8 @@ def _given(wanted: Wanted, before: State, changes: Sequence[Change], endpoints: 
 
 def _write_conf(node: Node, wanted: Wanted) -> str:
     """Write wg0.conf, keeping aside one that somebody else wrote; return its digest."""
+    from mesh_sync import conf
+
     text = conf.text(wanted, private_key(node, wanted))
     present = _read_conf(node)
     if present and conf.MARK not in present.partition("\n")[0]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -113,4 +112,4 @@ def _unicast(route: Mapping[str, Any]) -> bool:
 def _network(dst: str, version: int) -> str:
     if dst == "default":
         return "0.0.0.0/0" if version == 4 else "::/0"
-    return dst if "/" in dst else str(ipaddress.ip_network(dst))
+    return dst if "/" in dst else f"{dst}/{32 if version == 4 else 128}"

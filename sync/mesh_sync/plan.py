@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from attrs import frozen
 
 from mesh_sync.live import Live, LivePeer
-from mesh_sync.model import Endpoint
 from mesh_sync.wanted import DEFAULT_ROUTES, Owned, Wanted, WantedPeer
 
 ALIVE = 180
@@ -131,8 +130,11 @@ def _endpoint(peer: WantedPeer, live: LivePeer, context: Context) -> Iterator[Ch
 
 def _strayed(peer: WantedPeer, live: LivePeer) -> bool:
     """Whether a stale peer's endpoint is none of its declared ones, all of them literal addresses."""
-    literal = all(Endpoint.parse(endpoint).address for endpoint in peer.endpoint)
-    return literal and live.endpoint not in peer.endpoint
+    from mesh_sync.model import Endpoint  # with all that knows a mesh, which an idle run needs not
+
+    if live.endpoint in peer.endpoint:
+        return False
+    return all(Endpoint.parse(endpoint).address for endpoint in peer.endpoint)
 
 
 def is_alive(peer: LivePeer, now: float) -> bool:

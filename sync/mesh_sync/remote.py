@@ -11,9 +11,9 @@ import re
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from attrs import frozen
 
@@ -21,7 +21,9 @@ from mesh_sync.errors import CommandError, DeviceError, Refused, Unreachable
 from mesh_sync.findings import Finding, printable
 from mesh_sync.node import Repository
 from mesh_sync.run import run, run_bytes
-from mesh_sync.tree import Entry, Tree, choose
+
+if TYPE_CHECKING:
+    from mesh_sync.tree import Tree
 
 T = TypeVar("T")
 CANDIDATE = "refs/mesh/candidate"
@@ -151,11 +153,13 @@ class Remote:
 
     def tree(self, commit: str) -> Tree:
         """The files of a commit that the bare copy has. CommandError when the copy is damaged."""
+        from mesh_sync import objects, tree  # with all that knows a mesh, which an idle run needs not
+
         listing = run_bytes(self._local("ls-tree", "-r", "-l", "-z", "--full-tree", commit))
-        wanted, findings = choose(_entry(line) for line in listing.split(b"\0") if line)
+        wanted, findings = tree.choose(objects.entries(listing))
         blobs = "".join(f"{entry.blob}\n" for entry in wanted)
         packed = run_bytes(self._local("cat-file", "--batch"), input=blobs) if wanted else b""
-        return Tree(dict(_unpack(wanted, packed)), tuple(findings))
+        return tree.Tree(dict(objects.contents(wanted, packed)), tuple(findings))
 
     def has(self, commit: str) -> bool:
         """Whether the bare copy holds ``commit``."""
@@ -226,26 +230,3 @@ def _raise_if_local(error: CommandError) -> None:
 def public(text: str) -> str:
     """A remote's address, or a sentence with one in it, without passwords; over HTTP a user name can be a token."""
     return _SECRET.sub(lambda found: f"{found[1]}{found[2]}@" if "ssh" in found[1] else f"{found[1]}...@", text)
-
-
-def _entry(line: bytes) -> Entry:
-    attributes, _, path = line.partition(b"\t")
-    mode, _, blob, size = attributes.decode().split()
-    if size == "BAD":
-        raise _damaged(blob)
-    return Entry(path.decode(errors="backslashreplace"), int(mode, 8), 0 if size == "-" else int(size), blob)
-
-
-def _unpack(entries: Sequence[Entry], packed: bytes) -> Iterator[tuple[str, bytes]]:
-    position = 0
-    for entry in entries:
-        header = f"{entry.blob} blob {entry.size}\n".encode()
-        if not packed.startswith(header, position):
-            raise _damaged(entry.blob)
-        begin = position + len(header)
-        yield entry.path, packed[begin : begin + entry.size]
-        position = begin + entry.size + 1
-
-
-def _damaged(blob: str) -> CommandError:
-    return CommandError(f"git object {blob} is missing or broken", program="git", status=None)
