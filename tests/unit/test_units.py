@@ -1,0 +1,84 @@
+"""The systemd units: valid, explained, tightly confined, and in step with the code."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mesh_sync.errors import Locked, Unreachable
+from mesh_sync.node import DEFAULT_CONFIG, Node, Paths, Repository, Trust
+
+UNITS = sorted((Path(__file__).parents[2] / "systemd").glob("mesh-sync*"))
+SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
+BOOT, PASS = SERVICES
+MAX_EXPOSURE = 30
+"""Tenths, as `systemd-analyze security --threshold` counts."""
+
+
+def systemd_analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "SYSTEMD_LOG_LEVEL": "info", "LC_ALL": "C"}
+    return subprocess.run(
+        ["systemd-analyze", "--no-pager", *map(str, arguments)], capture_output=True, text=True, env=environment
+    )
+
+
+def values(unit: Path, key: str) -> list[str]:
+    lines = re.findall(rf"(?m)^{key}=(.*)$", unit.read_text())
+    return " ".join(lines).split()
+
+
+def test_systemd_finds_nothing_wrong_with_them(tmp_path: Path) -> None:
+    for unit in UNITS:
+        # The program need not be installed for this.
+        text = re.sub(r"(?m)^(Exec\w+)=mesh-sync", rf"\1={sys.executable}", unit.read_text())
+        (tmp_path / unit.name).write_text(text)
+    result = systemd_analyze("verify", "--man=no", *sorted(tmp_path.iterdir()))
+    about_ours = [line for line in result.stderr.splitlines() if "mesh-sync" in line]
+    assert (about_ours, result.returncode) == ([], 0), result.stderr
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_a_service_is_confined_as_far_as_its_job_allows(unit: Path) -> None:
+    result = systemd_analyze("security", "--offline=true", f"--threshold={MAX_EXPOSURE}", unit)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_every_line_is_explained(unit: Path) -> None:
+    """A run of settings stands directly under a comment; Description and Documentation speak for themselves."""
+    above = ""
+    for line in unit.read_text().splitlines():
+        if re.match(r"(?!Description|Documentation)\w+=", line):
+            assert above.startswith("#") or "=" in above, f"{unit.name}: {line}"
+            assert not above.startswith(("Description", "Documentation")), f"{unit.name}: {line}"
+        above = line
+
+
+@pytest.mark.parametrize("key", ["CapabilityBoundingSet", "RestrictAddressFamilies", "SystemCallFilter"])
+def test_both_services_have_the_same_rights(key: str) -> None:
+    first, *others = (values(unit, key) for unit in SERVICES)
+    assert first
+    assert all(other == first for other in others)
+
+
+def test_only_an_unreachable_remote_and_a_held_lock_are_no_failure() -> None:
+    assert values(PASS, "SuccessExitStatus") == [str(Unreachable.exit_code), str(Locked.exit_code)]
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_the_default_paths_of_a_node_are_open_to_it(unit: Path) -> None:
+    paths = Paths()
+    assert str(paths.state.relative_to("/var/lib")) in values(unit, "StateDirectory")
+    assert str(paths.run.relative_to("/run")) in values(unit, "RuntimeDirectory")
+    assert str(paths.wireguard) in values(unit, "ReadWritePaths")
+
+
+def test_neither_fails_where_it_has_nothing_to_do() -> None:
+    assert values(PASS, "ConditionPathExists") == [str(DEFAULT_CONFIG)]
+    [states] = values(BOOT, "ConditionPathExistsGlob")
+    assert Node(name="aws", repository=Repository(urls=("x",)), trust=Trust(mode="none")).state_file.match(states)
