@@ -1,0 +1,221 @@
+"""The template of a mesh repository: what `mesh-sync init` lays down is valid, complete, and guards itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from mesh_sync import leaks, manifest, tree
+from mesh_sync.model import Mesh, Peer
+
+TEMPLATE = Path(__file__).parents[2] / "mesh-repo-template"
+SAMPLE = TEMPLATE / "peers/example.toml.sample"
+HOOK = TEMPLATE / "hooks/pre-receive"
+
+# A stand-in that leaves its arguments and what it was given to check, and finds an error in `broken`.
+MESH_SYNC = """#!/bin/sh
+echo "$@" >>{log}/argv
+env >{log}/environment
+pwd >{log}/cwd
+rm -rf {log}/seen
+cp -R "$2" {log}/seen
+if grep -rq broken "$2"; then echo "peers/x.toml:mtu: is broken"; exit 1; fi
+"""
+
+
+def settings(text: str) -> Iterator[str]:
+    """Each line that sets a key or would when uncommented, without its `# `."""
+    for line in text.splitlines():
+        if match := re.match(r"(?:# )?([a-z_]+ = .+)", line):
+            yield match[1]
+
+
+def test_it_is_a_mesh_that_checks_clean() -> None:
+    files = tree.from_directory(TEMPLATE)
+    mesh, findings = manifest.read(files.manifests)
+    assert (*files.findings, *findings, *leaks.leaked_keys(files.texts)) == ()
+    assert mesh is not None
+    assert mesh.peers == {}, "the sample is no peer"
+
+
+def test_name_and_networks_are_plain_values_to_fill_in() -> None:
+    table = tomllib.loads((TEMPLATE / "mesh.toml").read_text())
+    assert set(table) == {"format", "name", "networks", "guard"}
+
+
+def test_mesh_toml_shows_every_key() -> None:
+    shown = {line.split()[0] for line in settings((TEMPLATE / "mesh.toml").read_text())}
+    tables = {"peers", "guard", "expect"}
+    assert {attribute.name for attribute in attrs.fields(Mesh)} - tables <= shown
+    assert {"max_removed_peers", "from", "to", "reachable"} <= shown
+
+
+def test_what_mesh_toml_comments_out_is_valid() -> None:
+    text = re.sub(r"(?m)^# (?=[a-z_]+ = |\[)", "", (TEMPLATE / "mesh.toml").read_text())
+    mesh, findings = manifest.read({"mesh.toml": text.encode()})
+    assert findings == ()
+    assert mesh is not None
+    assert len(mesh.expect) == 2
+
+
+def test_the_sample_shows_every_key_of_a_peer() -> None:
+    shown = {line.split()[0] for line in settings(SAMPLE.read_text())}
+    assert shown == {attribute.name for attribute in attrs.fields(Peer)} - {"name"}
+
+
+@pytest.mark.parametrize("line", sorted(settings(SAMPLE.read_text())))
+def test_what_the_sample_comments_out_is_valid(line: str) -> None:
+    key = line.split()[0]
+    rest = re.sub(rf"(?m)^{key} = .*$", "", SAMPLE.read_text())
+    files = {"mesh.toml": (TEMPLATE / "mesh.toml").read_bytes(), "peers/example.toml": f"{rest}\n{line}\n".encode()}
+    assert manifest.read(files)[1] == ()
+
+
+@pytest.mark.parametrize("path", [".github/workflows/check.yml", ".gitlab-ci.yml", "hooks/pre-receive"])
+def test_every_kind_of_git_host_runs_the_check(path: str) -> None:
+    text = (TEMPLATE / path).read_text()
+    assert "mesh-sync check" in text
+    assert "\t" not in text
+
+
+class Push:
+    """A git host with the hook, and somebody's clone of it."""
+
+    def __init__(self, place: Path) -> None:
+        self.log, self.host, self.clone = place / "log", place / "mesh.git", place / "clone"
+        programs = place / "bin"
+        for folder in (self.log, programs, self.clone):
+            folder.mkdir()
+        (programs / "mesh-sync").write_text(MESH_SYNC.format(log=self.log))
+        (programs / "mesh-sync").chmod(0o755)
+        self.environment = {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "HOME": str(place),
+            "TMPDIR": str(place),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            **{f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        }
+        self.git("init", "--quiet", "--bare", "--initial-branch=main", str(self.host))
+        self.git("init", "--quiet", "--initial-branch=main")
+        (self.host / "hooks/pre-receive").write_bytes(HOOK.read_bytes())
+        (self.host / "hooks/pre-receive").chmod(0o755)
+
+    def git(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", *arguments], cwd=self.clone, env=self.environment, capture_output=True, text=True)
+
+    def commit(self, **files: str) -> None:
+        for path, text in files.items():
+            (self.clone / path).write_text(text)
+        self.git("add", "--all")
+        assert self.git("commit", "--quiet", "--message=change").returncode == 0
+
+    def push(self, refs: str = "HEAD:main") -> subprocess.CompletedProcess[str]:
+        return self.git("push", str(self.host), refs)
+
+    @property
+    def checks(self) -> int:
+        log = self.log / "argv"
+        return len(log.read_text().splitlines()) if log.exists() else 0
+
+    @property
+    def head(self) -> str:
+        return self.git("ls-remote", str(self.host), "main").stdout[:40]
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Push:
+    return Push(tmp_path)
+
+
+def test_the_hook_lets_a_good_push_in(host: Push) -> None:
+    host.commit(**{"mesh.toml": "good"})
+    assert host.push().returncode == 0
+    assert (host.log / "seen/mesh.toml").read_text() == "good"
+
+
+def test_the_hook_refuses_what_check_refuses_and_shows_why(host: Push) -> None:
+    host.commit(**{"mesh.toml": "good"})
+    host.push()
+    before = host.head
+    host.commit(**{"mesh.toml": "broken"})
+    result = host.push()
+    assert result.returncode == 1
+    assert "peers/x.toml:mtu: is broken" in result.stderr
+    assert host.head == before
+
+
+def test_the_hook_checks_the_mesh_branch_only(host: Push) -> None:
+    host.commit(**{"mesh.toml": "broken"})
+    assert host.push("HEAD:proposal").returncode == 0
+    assert host.checks == 0
+    host.git("-C", str(host.host), "config", "mesh-sync.branch", "proposal")
+    host.commit(**{"mesh.toml": "still broken"})
+    assert host.push("HEAD:proposal").returncode == 1
+
+
+def test_the_hook_keeps_the_branch_from_being_deleted(host: Push) -> None:
+    host.commit(**{"mesh.toml": "good"})
+    host.push()
+    host.git("-C", str(host.host), "config", "receive.denyDeleteCurrent", "ignore")
+    result = host.push(":main")
+    assert result.returncode == 1
+    assert "cannot be deleted" in result.stderr
+
+
+def test_no_attribute_hides_a_file_from_the_check_or_rewrites_it(host: Push) -> None:
+    attributes = "mesh.toml export-ignore\n*.toml working-tree-encoding=UTF-16 ident\n"
+    (host.clone / "mesh.toml").write_text("broken $Id$")
+    host.git("add", "--all")
+    host.commit(**{".gitattributes": attributes})
+    assert host.push().returncode == 1
+    assert (host.log / "seen/mesh.toml").read_text() == "broken $Id$"
+
+
+def test_nothing_of_the_push_is_run_and_nothing_of_it_stays(host: Push, tmp_path: Path) -> None:
+    host.commit(**{"mesh.toml": "good", "mesh-sync": f"#!/bin/sh\ntouch {tmp_path}/ran", "sitecustomize.py": "boom"})
+    (host.clone / "mesh-sync").chmod(0o755)
+    host.commit(**{"mesh.toml": "good too"})
+    before = set(tmp_path.iterdir())
+    assert host.push().returncode == 0
+    assert set(tmp_path.iterdir()) == before
+    assert (host.log / "cwd").read_text() == "/\n"
+    assert "GIT_DIR" not in (host.log / "environment").read_text()
+    assert "GIT_QUARANTINE_PATH" not in (host.log / "environment").read_text()
+
+
+def test_the_hook_refuses_a_submodule(host: Push) -> None:
+    host.commit(**{"mesh.toml": "good"})
+    host.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},peers/x.toml")
+    host.git("commit", "--quiet", "--message=submodule")
+    result = host.push()
+    assert result.returncode == 1
+    assert "no submodules" in result.stderr
+
+
+def test_without_mesh_sync_on_the_host_nothing_gets_in(host: Push) -> None:
+    host.commit(**{"mesh.toml": "good"})
+    host.environment["PATH"] = "/usr/bin:/bin"
+    result = host.push()
+    assert result.returncode == 1
+    assert "mesh-sync is not installed" in result.stderr
+
+
+def test_the_template_passes_the_real_check_and_a_mistake_does_not(host: Push) -> None:
+    host.environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    shutil.copytree(TEMPLATE, host.clone, dirs_exist_ok=True)
+    host.commit()
+    result = host.push()
+    assert result.returncode == 0, result.stderr
+    host.commit(**{"peers/x.toml": "mtu = 0"})
+    result = host.push()
+    assert result.returncode == 1
+    assert "remote: peers/x.toml:mtu: " in result.stderr
