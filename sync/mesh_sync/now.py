@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from mesh_sync import run as processes
 from mesh_sync import state as states
 from mesh_sync.device import Device
-from mesh_sync.enforce import Done, enforce
+from mesh_sync.enforce import Done, enforce, owned
 from mesh_sync.errors import CommandError, MeshSyncError, Refused, Unreachable
 from mesh_sync.findings import Finding
 from mesh_sync.gateway import with_gateway
@@ -50,6 +50,21 @@ class Outcome:
         }
 
     @property
+    def exit_code(self) -> int:
+        return self.problem.exit_code if self.problem else 0
+
+    @property
+    def uneventful(self) -> bool:
+        """Whether nothing was to do, and there is nothing to say about it."""
+        return not (self.changes or self.notes or self.findings or self.problem)
+
+    @property
+    def in_sync(self) -> str:
+        """The sentence about an interface that is as it should be."""
+        at = f"commit {self.commit[:10]}" if self.commit else "nothing yet"
+        return f"{self.node.interface} is in sync with {at} ({self.peers:,} peer{'s' * (self.peers != 1)})"
+
+    @property
     def message(self) -> str:
         """What there is to say beyond the changes, in sentences."""
         return "; ".join(([self.problem.message] if self.problem else []) + list(self.notes))
@@ -78,7 +93,7 @@ def now(
         aim = _aim(node, before, head, remote, note)
         if aim.after.wanted is None:
             if aim.after != before and not dry_run:
-                states.save(node.state_file, aim.after)
+                states.save(node.state_file, evolve(aim.after, owned=owned(node, before, live)))
             return _outcome(node, aim, Done(()))
         wanted = with_gateway(aim.after.wanted, node)
         if wanted != before.wanted:

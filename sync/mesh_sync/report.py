@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mesh_sync.cli import complain
+from mesh_sync.ending import complain
 from mesh_sync.errors import Refused
 from mesh_sync.findings import ERROR, Finding, errors, printable
 from mesh_sync.model import Mesh
@@ -43,7 +43,7 @@ def outcome(found: Outcome, *, dry_run: bool) -> None:
     elif acted:
         click.echo(f"{interface} is at {at}: {count(len(acted), 'change')}, {count(found.peers, 'peer')}")
     else:
-        click.echo(f"{interface} is in sync with {at} ({count(found.peers, 'peer')})")
+        click.echo(found.in_sync)
 
 
 def changes(made: Iterable[Change]) -> None:

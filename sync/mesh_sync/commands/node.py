@@ -32,7 +32,7 @@ def now(config: Path, dry_run: bool, wait: float, as_json: bool, verbose: bool) 
         print_json(outcome.as_json())
     else:
         report.outcome(outcome, dry_run=dry_run)
-    return outcome.problem.exit_code if outcome.problem else 0
+    return outcome.exit_code
 
 
 @click.command()

@@ -1,0 +1,43 @@
+"""The way in. What the timer runs goes straight to work, everything else through the command line.
+
+`mesh-sync now` mostly finds nothing to do, and importing click would take longer than that.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+
+from mesh_sync.ending import ending
+
+
+def main() -> None:
+    """Run the program: `mesh-sync now` from here, by the same steps as with options."""
+    match sys.argv[1:]:
+        case ["now"]:
+            ending(_now)
+        case ["now", "--config", file]:
+            ending(partial(_now, Path(file)))
+        case _:
+            from mesh_sync.cli import main as command_line
+
+            command_line()
+
+
+def _now(config: Path | None = None) -> int:
+    from mesh_sync.node import DEFAULT_CONFIG, load
+    from mesh_sync.now import now
+
+    outcome = now(load(config or DEFAULT_CONFIG))
+    if outcome.uneventful:
+        print(outcome.in_sync, flush=True)
+        return 0
+    from mesh_sync import report
+
+    report.outcome(outcome, dry_run=False)
+    return outcome.exit_code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""How a run ends: with an exit code, and when something went wrong with a sentence about it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from mesh_sync.errors import DeviceError, MeshSyncError
+
+
+def ending(run: Callable[[], int]) -> NoReturn:
+    """Run, and leave with the exit code; what a person can cause never ends in a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what we started is ended too
+    try:
+        sys.exit(run())
+    except MeshSyncError as error:
+        complain(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        problem = DeviceError(f"{error.filename or 'input or output'}: {error.strerror or error}")
+        complain(problem)
+        sys.exit(problem.exit_code)
+
+
+def complain(error: MeshSyncError) -> None:
+    """Say on stderr what went wrong, and what to do."""
+    import click
+
+    click.secho("mesh-sync: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(error.message, err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
