@@ -42,7 +42,7 @@ class Mesh:
         key_file.write_text(private + "\n")
         self.configure(node, name=name)
         self.nodes[name] = node
-        self.set(name, public_key=keys.public_key(private), addresses=[address], **keys_of_peer)
+        self.set(name, **{"public_key": keys.public_key(private), "addresses": [address], **keys_of_peer})
         return node
 
     def configure(self, node: Node, **changes: Any) -> None:
