@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import evolve, frozen
 
@@ -35,14 +35,14 @@ class Done:
 
 
 def difference(node: Node, wanted: Wanted, state: State, live: Live | None) -> tuple[Change, ...]:
-    """The plan for this node: ``state`` says what is ours to take away."""
+    """The plan for this node, and what became of its wg0.conf: ``state`` says what is ours to take away."""
     context = Context(
-        owned=_owned(node, state, live),
+        owned=owned(node, state, live),
         given=state.given,
         now=time.time(),
         remove_foreign=node.foreign_peers == "remove",
     )
-    return plan(wanted, live, context)
+    return (*plan(wanted, live, context), *_conf_drift(node, state))
 
 
 def enforce(
@@ -57,24 +57,32 @@ def enforce(
     found = _endpoints(wanted, changes, _last_known(wanted, before), live or Live())
     endpoints = {**found.stopgaps, **found.fresh}
     changes = tuple(change for change in changes if change.kind != "endpoint" or change.value in endpoints)
-    stale_conf = _conf_digest(node) != before.conf or wanted != before.wanted
+    kinds = {change.kind for change in changes}
+    if "conf" in kinds and wanted != before.wanted and _is_written(node, wanted):  # by a run that was interrupted
+        changes = tuple(change for change in changes if change.kind != "conf")
+    stale_conf = "conf" in kinds or not before.conf or wanted != before.wanted
+    hooks_due = bool(node.hooks.post_up) and (before.hooks_due or "interface-added" in kinds)
     done = Done(changes, found.notes)
     if dry_run:
         return done
-    owned = _owned(node, before, live) | wanted.owned
+    promised = evolve(before, owned=owned(node, before, live) | wanted.owned, hooks_due=hooks_due)
     if done.acted or stale_conf:
-        if owned != before.owned or before.lost:
-            states.save(node.state_file, evolve(before, owned=owned))
+        if promised != before or before.lost:
+            states.save(node.state_file, promised)
         after = evolve(after, conf=_write_conf(node, wanted) if stale_conf else before.conf)
     if done.acted:
         device.apply(wanted, live, done.acted, lambda: private_key(node, wanted), endpoints)
     given = _given(wanted, before, changes, found.fresh)
     resolved = {**_last_known(wanted, before), **found.fresh}
-    after = evolve(after, wanted=wanted, owned=wanted.owned, given=given, resolved=resolved)
+    after = evolve(after, wanted=wanted, owned=wanted.owned, given=given, resolved=resolved, hooks_due=hooks_due)
     if after != before or before.lost:
-        states.save(node.state_file, evolve(after, applied_at=time.time(), lost=False))
-    if any(change.kind == "interface-added" for change in changes):
-        run_hooks(node.hooks.post_up, device)
+        after = evolve(after, applied_at=time.time(), lost=False)
+        states.save(node.state_file, after)
+    if hooks_due:
+        try:
+            run_hooks(node.hooks.post_up, device)
+        finally:
+            states.save(node.state_file, evolve(after, hooks_due=False))
     return done
 
 
@@ -96,14 +104,17 @@ def run_hooks(commands: Sequence[str], device: Device) -> None:
             raise DeviceError(f"the hook {command!r} of node.toml: {error.message}") from None
 
 
-def _owned(node: Node, state: State, live: Live | None) -> Owned:
-    """What is ours on the interface. Without a memory: what wg0.conf names, and every address and route."""
-    if not state.lost:
+def owned(node: Node, state: State, live: Live | None) -> Owned:
+    """What is ours on the interface. Without a memory: what our wg0.conf names, and every address and route."""
+    if state != State() and not state.lost:
         return state.owned
+    text = _read_conf(node)
+    if not state.lost and not _is_ours(text):
+        return Owned()
     from mesh_sync import conf
 
     live = live or Live()
-    return Owned(conf.public_keys(_read_conf(node)), live.addresses, live.routes)
+    return Owned(conf.public_keys(text), live.addresses, live.routes)
 
 
 @frozen
@@ -172,11 +183,41 @@ def _write_conf(node: Node, wanted: Wanted) -> str:
 
     text = conf.text(wanted, private_key(node, wanted))
     present = _read_conf(node)
-    if present and conf.MARK not in present.partition("\n")[0]:
+    if present and not _is_ours(present):
         write_atomically(node.conf_file.with_suffix(".conf.before-mesh-sync"), present)
-    if present != text or node.conf_file.stat().st_mode & 0o077:
+    if present != text or _is_open(node):
         write_atomically(node.conf_file, text)
     return states.digest(text)
+
+
+def _conf_drift(node: Node, state: State) -> Iterator[Change]:
+    """What somebody else did to the wg0.conf that was written last."""
+    name, text = node.conf_file.name, _read_conf(node)
+    if not state.conf or (states.digest(text) == state.conf and not _is_open(node)):
+        return
+    if not text:
+        what = "is gone: written anew"
+    elif states.digest(text) != state.conf:
+        what = "is not what was written last: written anew"
+    else:
+        what = "could be read by others: closed to them"
+    yield Change("conf", f"{name} {what}")
+
+
+def _is_written(node: Node, wanted: Wanted) -> bool:
+    from mesh_sync import conf
+
+    return _read_conf(node) == conf.text(wanted, private_key(node, wanted)) and not _is_open(node)
+
+
+def _is_ours(text: str) -> bool:
+    from mesh_sync import conf
+
+    return conf.MARK in text.partition("\n")[0]
+
+
+def _is_open(node: Node) -> bool:
+    return bool(node.conf_file.stat().st_mode & 0o077)
 
 
 def _read_conf(node: Node) -> str:
@@ -184,7 +225,3 @@ def _read_conf(node: Node) -> str:
         return node.conf_file.read_text(errors="replace")
     except OSError:
         return ""
-
-
-def _conf_digest(node: Node) -> str:
-    return states.digest(_read_conf(node))

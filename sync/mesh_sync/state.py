@@ -32,6 +32,7 @@ class State:
     """``given``: the declared endpoint last fed to the kernel, ``resolved``: what it stood for, by public key.
     ``conf``: digest of wg0.conf.
 
+    ``hooks_due``: the interface was made, and the hooks that follow have not all been run.
     ``settings``: digest of what in node.toml shapes the interface. ``lost`` marks a state that could not be read.
     """
 
@@ -45,6 +46,7 @@ class State:
     conf: str = ""
     applied_at: float | None = None
     refusal: Refusal | None = None
+    hooks_due: bool = False
     lost: bool = field(default=False, eq=False)
 
 
@@ -91,6 +93,7 @@ def _to_json(state: State) -> dict[str, Any]:
         "conf": state.conf,
         "applied_at": state.applied_at,
         "refusal": refusal,
+        "hooks_due": state.hooks_due,
     }
 
 
