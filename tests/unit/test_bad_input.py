@@ -1,0 +1,397 @@
+"""Every way in which a list can be wrong has its line, `file:key: message`, and all lines come at once."""
+
+# ruff: noqa: E501 -- in the tables a case is a line, as long as what it expects
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mesh_sync import keys
+from mesh_sync.checks import examine
+from mesh_sync.cli import cli
+from mesh_sync.tree import SUBMODULE, SYMLINK, Entry, Tree, choose
+
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+Files = Mapping[str, str | bytes]
+
+
+def key(number: int) -> str:
+    return base64.b64encode(bytes([number] * 32)).decode()
+
+
+def peer(number: int, *lines: str, **changed: str | None) -> str:
+    """The file of a peer that is fine but for what is changed; values are TOML, None leaves the key out."""
+    values: dict[str, str | None] = {
+        "public_key": f'"{key(number)}"',
+        "addresses": f'["10.0.0.{number}"]',
+        "endpoint": f'"203.0.113.{number}:51820"',
+        **changed,
+    }
+    return "".join(f"{name} = {value}\n" for name, value in values.items() if value is not None) + "\n".join(lines)
+
+
+MESH = 'format = 1\nname = "lab"\nnetworks = ["10.0.0.0/24"]\n'
+GOOD: Files = {"mesh.toml": MESH, "peers/a.toml": peer(1), "peers/b.toml": peer(2)}
+
+
+def check(folder: Path, files: Files) -> list[str]:
+    """What `mesh-sync check` prints for these files; its exit code has to be the one for errors."""
+    for path, text in files.items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_bytes(text if isinstance(text, bytes) else text.encode())
+    done = CliRunner().invoke(cli, ["check", str(folder)], standalone_mode=False)
+    assert done.exception is None
+    assert done.return_value == 1
+    return done.stdout.splitlines()
+
+
+def findings(files: Files) -> list[str]:
+    """The same for names that no file system may hold."""
+    texts = {path: text if isinstance(text, bytes) else text.encode() for path, text in files.items()}
+    return [str(finding) for finding in examine(Tree(texts), MOMENT)[1]]
+
+
+def test_a_good_list_has_no_findings() -> None:
+    assert findings(GOOD) == []
+
+
+PEER: dict[str, tuple[str, list[str]]] = {
+    # what a file is written like
+    "TOML syntax": ("= 1", [":: is not valid TOML: Invalid statement (at line 1, column 1)"]),
+    "a string without end": ('public_key = "x\n', [":: is not valid TOML: Illegal character '\\n' (at line 1, column 16)"]),
+    "a key twice": (peer(1, "mtu = 1400", "mtu = 1400"), [":: is not valid TOML: Cannot overwrite a value (at end of document)"]),
+    "nested without end": ("mtu = " + "[" * 5000, [":: is not valid TOML: nested too deep"]),
+    "a number without end": ("mtu = " + "9" * 5000, [":: holds a number of too many digits"]),
+    "a long number in another base": (peer(1, mtu="0x" + "f" * 5000), [":mtu: something too long to read is not an MTU (576 to 65535)"]),
+    "dotted without end": (peer(1, "mtu" + ".a" * 5000 + " = 1"), [":mtu: must be a number, not something too long to read"]),
+    # keys
+    "an unknown key": (peer(1, "colour = 1"), [":colour: unknown key"]),
+    "two unknown keys": (peer(1, "size = 1", "colour = 1"), [":colour: unknown key", ":size: unknown key"]),
+    "a key that would clear the screen": (peer(1, '"\\u001b[2J\\n" = 1'), [":\\x1b[2J\\n: unknown key"]),
+    "a hook": (peer(1, 'post_up = "reboot"'), [":post_up: unknown key"]),
+    "missing keys": ("", [":addresses: is missing", ":public_key: is missing"]),
+    "text for a number": (peer(1, mtu='"1400"'), [":mtu: must be a number, not '1400'"]),
+    "a fraction for a number": (peer(1, mtu="1400.0"), [":mtu: must be a number, not 1400.0"]),
+    "true for a number": (peer(1, listen_port="true"), [":listen_port: must be a number, not True"]),
+    "a number for true": (peer(1, enabled="1"), [":enabled: must be true or false, not 1"]),
+    "a number for text": (peer(1, description="1"), [":description: must be text in quotes, not 1"]),
+    "text for a list": (peer(1, addresses='"10.0.0.1"'), [":addresses: must be a list, not '10.0.0.1'"]),
+    "text for a date": (peer(1, expires='"2027-01-31"'), [":expires: must be a date, such as 2027-01-31 without quotes, not '2027-01-31'"]),
+    "several at once": (peer(1, mtu="0", subnets='["x", "10.1.0.0/16", 5]'), [
+        ":mtu: 0 is not an MTU (576 to 65535)",
+        ":subnets[0]: 'x' is not a network in CIDR notation",
+        ":subnets[2]: must be text in quotes, not 5",
+    ]),
+    # keys of WireGuard
+    "a public key that is too short": (peer(1, public_key='"AAAA"'), [":public_key: 'AAAA' is not a WireGuard key (44 characters of base64)"]),
+    "a public key that is no base64": (peer(1, public_key=f'"{"!" * 44}"'), [f":public_key: '{'!' * 44}' is not a WireGuard key (44 characters of base64)"]),
+    "a public key with spare bits": (peer(1, public_key=f'"{key(1)[:-2]}F="'), [f":public_key: '{key(1)[:-2]}F=' is not a WireGuard key (44 characters of base64)"]),
+    "a public key in Cyrillic": (peer(1, public_key='"ключ"'), [":public_key: 'ключ' is not a WireGuard key (44 characters of base64)"]),
+    "the all-zero key": (peer(1, public_key=f'"{key(0)}"'), [":public_key: is the all-zero key, which nobody holds"]),
+    "a key twice in one file": (peer(1, next_public_key=f'"{key(1)}"'), [":next_public_key: is also public_key of a"]),
+    # addresses
+    "an address outside": (peer(1, addresses='["10.9.0.1"]'), [":addresses[0]: 10.9.0.1 lies in none of the mesh's networks (10.0.0.0/24)"]),
+    "a network for an address": (peer(1, addresses='["10.0.0.0/24"]'), [":addresses[0]: '10.0.0.0/24' is a network; write the peer's own address, such as 10.0.0.0"]),
+    "an address with the network's length": (peer(1, addresses='["10.0.0.1/24"]'), [":addresses[0]: '10.0.0.1/24' is a network; write the peer's own address, such as 10.0.0.1"]),
+    "the network's own address": (peer(1, addresses='["10.0.0.0"]'), [":addresses[0]: 10.0.0.0 is the network's own address in 10.0.0.0/24, no host's"]),
+    "the address of all": (peer(1, addresses='["10.0.0.255"]'), [":addresses[0]: 10.0.0.255 is the network's own address in 10.0.0.0/24, no host's"]),
+    "a name for an address": (peer(1, addresses='["a.example"]'), [":addresses[0]: 'a.example' is not an IP address"]),
+    "no address": (peer(1, addresses="[]"), [":addresses: is empty; a peer needs at least one"]),
+    "an address twice": (peer(1, addresses='["10.0.0.1", "10.0.0.1/32"]'), [":addresses[1]: 10.0.0.1 is listed twice"]),
+    # subnets
+    "a subnet with host bits": (peer(1, subnets='["192.168.1.1/24"]'), [":subnets[0]: '192.168.1.1/24' has host bits set; the network is 192.168.1.0/24"]),
+    "a subnet that covers the mesh": (peer(1, subnets='["10.0.0.0/8"]'), [":subnets[0]: 10.0.0.0/8 overlaps the mesh's own network 10.0.0.0/24"]),
+    "a subnet inside the mesh": (peer(1, subnets='["10.0.0.128/25"]'), [":subnets[0]: 10.0.0.128/25 overlaps the mesh's own network 10.0.0.0/24"]),
+    "a subnet twice": (peer(1, subnets='["192.168.1.0/24", "192.168.1.0/24"]'), [":subnets[1]: 192.168.1.0/24 overlaps the same peer's 192.168.1.0/24"]),
+    "loopback": (peer(1, subnets='["127.0.0.0/8"]'), [":subnets[0]: '127.0.0.0/8' cannot be reached through a tunnel"]),
+    # numbers
+    "port 0": (peer(1, listen_port="0"), [":listen_port: 0 is not a port (1 to 65535)"]),
+    "port 65536": (peer(1, listen_port="65536"), [":listen_port: 65536 is not a port (1 to 65535)"]),
+    "MTU 0": (peer(1, mtu="0"), [":mtu: 0 is not an MTU (576 to 65535)"]),
+    "a keepalive below zero": (peer(1, persistent_keepalive="-1"), [":persistent_keepalive: -1 is not a number of seconds (0 to 65535)"]),
+    # relays
+    "via nobody": (peer(1, via='"zed"'), [":via: there is no peer 'zed'"]),
+    "via itself": (peer(1, via='"a"'), [":via: is the peer itself"]),
+    "via what is no name": (peer(1, via='"../b"'), [":via: '../b' is not a peer name (a lower-case DNS label)"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "lines"), PEER.values(), ids=PEER)
+def test_a_peer_that_is_wrong(tmp_path: Path, text: str, lines: list[str]) -> None:
+    assert check(tmp_path, {**GOOD, "peers/a.toml": text}) == [f"peers/a.toml{line}" for line in lines]
+
+
+ENDPOINT = {
+    "203.0.113.1": "'203.0.113.1' has no port; write host:port",
+    "a.example": "'a.example' has no port; write host:port",
+    "[2001:db8::1]": "'[2001:db8::1]' has no port; write host:port",
+    "a.example:": "'a.example:': '' is not a port number",
+    "a.example:0": "'a.example:0': the port must be 1 to 65535",
+    "a.example:65536": "'a.example:65536': the port must be 1 to 65535",
+    "a.example:http": "'a.example:http': 'http' is not a port number",
+    "a.example:5182٠": "'a.example:5182٠': '5182٠' is not a port number",
+    "2001:db8::1:51820": "'2001:db8::1:51820': write an IPv6 address in brackets, [address]:port",
+    "[2001:db8::x]:51820": "'[2001:db8::x]:51820': '2001:db8::x' is not an IP address",
+    "203.0.113.256:51820": "'203.0.113.256:51820': '203.0.113.256' is not an IP address",
+    "127.0.0.1:51820": "'127.0.0.1:51820': no other machine can reach 127.0.0.1",
+    "0.0.0.0:51820": "'0.0.0.0:51820': no other machine can reach 0.0.0.0",
+    "a b.example:51820": "'a b.example:51820': 'a b.example' is not a host name",
+    " a.example:51820": "' a.example:51820': ' a.example' is not a host name",
+    "a.example:51820 ": "'a.example:51820 ': '51820 ' is not a port number",
+    "a.example:51820\\n": "'a.example:51820\\n': '51820\\n' is not a port number",
+    "a.example\\nPostUp = x:1": "'a.example\\nPostUp = x:1': 'a.example\\nPostUp = x' is not a host name",
+    "-a.example:51820": "'-a.example:51820': '-a.example' is not a host name",
+    ":51820": "':51820': '' is not a host name",
+    "": "'' has no port; write host:port",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("endpoint", "message"), ENDPOINT.items(), ids=map(repr, ENDPOINT))
+def test_an_endpoint_that_is_wrong(tmp_path: Path, endpoint: str, message: str) -> None:
+    files = {**GOOD, "peers/a.toml": peer(1, endpoint=f'"{endpoint}"')}
+    assert check(tmp_path, files) == [f"peers/a.toml:endpoint: {message}"]
+
+
+BETWEEN: dict[str, tuple[Files, list[str]]] = {
+    "two peers with one key": ({"peers/b.toml": peer(2, public_key=f'"{key(1)}"')}, [
+        "peers/b.toml:public_key: is also public_key of a"]),
+    "a key that another is moving to": ({"peers/b.toml": peer(2, next_public_key=f'"{key(1)}"')}, [
+        "peers/b.toml:next_public_key: is also public_key of a"]),
+    "two peers with one address": ({"peers/b.toml": peer(2, addresses='["10.0.0.1"]')}, [
+        "peers/b.toml:addresses[0]: 10.0.0.1 is also an address of a"]),
+    "subnets that overlap": ({"peers/a.toml": peer(1, subnets='["192.168.0.0/16"]'),
+                              "peers/b.toml": peer(2, subnets='["172.16.0.0/24", "192.168.2.0/24"]')}, [
+        "peers/b.toml:subnets[1]: 192.168.2.0/24 overlaps a's 192.168.0.0/16"]),
+    "two exits": ({"peers/a.toml": peer(1, subnets='["0.0.0.0/0"]'), "peers/b.toml": peer(2, subnets='["0.0.0.0/0"]')}, [
+        "peers/b.toml:subnets[0]: 0.0.0.0/0 overlaps a's 0.0.0.0/0"]),
+    "a subnet that covers another's endpoint": ({"peers/a.toml": peer(1, subnets='["203.0.113.0/29"]', endpoint=None)}, [
+        "peers/b.toml:endpoint: 203.0.113.2:51820 lies in a's subnet 203.0.113.0/29: packets to it would enter the tunnel"]),
+    "an endpoint in the mesh's own network": ({"peers/b.toml": peer(2, endpoint='["b.example:1", "10.0.0.9:1"]')}, [
+        "peers/b.toml:endpoint[1]: 10.0.0.9:1 lies in the mesh's own network 10.0.0.0/24: packets to it would enter the tunnel"]),
+    "relays in a circle": ({"peers/a.toml": peer(1, via='"b"'), "peers/b.toml": peer(2, via='"a"')}, [
+        "peers/a.toml:via: goes in a circle: a -> b -> a",
+        "peers/b.toml:via: goes in a circle: b -> a -> b"]),
+    "a circle further up": ({"peers/b.toml": peer(2, via='"c"'), "peers/c.toml": peer(3, via='"b"'), "peers/a.toml": peer(1, via='"b"')}, [
+        "peers/b.toml:via: goes in a circle: b -> c -> b",
+        "peers/c.toml:via: goes in a circle: c -> b -> c"]),
+    "names that differ in case": ({"peers/A.toml": peer(3)}, [
+        "peers/A.toml:: the peer name 'A' is not a lower-case DNS label (a-z, 0-9, -, at most 63)",
+        "peers/a.toml:: the same name as peers/A.toml but for case"]),
+    "a name with a dot": ({"peers/a.b.toml": peer(3)}, [
+        "peers/a.b.toml:: the peer name 'a.b' is not a lower-case DNS label (a-z, 0-9, -, at most 63)"]),
+    "a name that is an option": ({"peers/-rf.toml": peer(3)}, [
+        "peers/-rf.toml:: the peer name '-rf' is not a lower-case DNS label (a-z, 0-9, -, at most 63)"]),
+    "no name": ({"peers/.toml": peer(3)}, [
+        "peers/.toml:: the peer name '' is not a lower-case DNS label (a-z, 0-9, -, at most 63)"]),
+    "a name with an escape": ({"peers/\x1b[31mred\n.toml": peer(3)}, [
+        "peers/\\x1b[31mred\\n.toml:: the peer name '\\x1b[31mred\\n' is not a lower-case DNS label (a-z, 0-9, -, at most 63)"]),
+    "a name of 64 characters": ({f"peers/{'n' * 64}.toml": peer(3)}, [
+        f"peers/{'n' * 64}.toml:: the peer name '{'n' * 64}' is not a lower-case DNS label (a-z, 0-9, -, at most 63)"]),
+    "a file of 10 MB": ({"peers/a.toml": b"#" * 10 * 1024 * 1024}, [
+        "peers/a.toml:: is 10,485,760 bytes long; no more than 65,536 are read"]),
+    "Latin-1": ({"peers/a.toml": 'owner = "Jürgen"'.encode("latin-1")}, ["peers/a.toml:: is not UTF-8 text (byte 10)"]),
+    "UTF-16": ({"mesh.toml": MESH.encode("utf-16")}, ["mesh.toml:: is not UTF-8 text (byte 0)"]),
+    "a mesh with an unknown key": ({"mesh.toml": MESH + "hub = 1\n"}, ["mesh.toml:hub: unknown key"]),
+    "a guard with an unknown key": ({"mesh.toml": MESH + "[guard]\nx = 1\n"}, ["mesh.toml:guard.x: unknown key"]),
+    "a mesh of another format": ({"mesh.toml": MESH.replace("1", "2", 1)}, [
+        "mesh.toml:format: 2 is not a format this version reads (only 1)"]),
+    "a mesh without networks": ({"mesh.toml": MESH.replace('"10.0.0.0/24"', "")}, [
+        "mesh.toml:networks: is empty; every peer address lies in one of these"]),
+    "a mesh over everything": ({"mesh.toml": MESH.replace("10.0.0.0/24", "0.0.0.0/0")}, [
+        "mesh.toml:networks[0]: 0.0.0.0/0 is everything; name the mesh's own range",
+        "peers/a.toml:endpoint: 203.0.113.1:51820 lies in the mesh's own network 0.0.0.0/0: packets to it would enter the tunnel",
+        "peers/b.toml:endpoint: 203.0.113.2:51820 lies in the mesh's own network 0.0.0.0/0: packets to it would enter the tunnel"]),
+    "an expectation of nobody": ({"mesh.toml": MESH + '[[expect]]\nfrom = "zed"\nto = "no one"\n'}, [
+        "mesh.toml:expect[0].from: there is no peer 'zed'",
+        "mesh.toml:expect[0].to: 'no one' is no peer, address or network"]),
+    "an expectation that is not met": ({"mesh.toml": MESH + '[[expect]]\nfrom = "a"\nto = "192.168.1.1"\n'}, [
+        "mesh.toml:expect[0]: a does not reach 192.168.1.1: no peer has 192.168.1.1"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "lines"), BETWEEN.values(), ids=BETWEEN)
+def test_files_that_do_not_go_together(tmp_path: Path, files: Files, lines: list[str]) -> None:
+    assert check(tmp_path, {**GOOD, **files}) == lines
+
+
+def test_a_repository_without_a_mesh(tmp_path: Path) -> None:
+    assert check(tmp_path, {"README.md": "soon"}) == ["mesh.toml:: is missing; `mesh-sync init` lays one down"]
+
+
+LABEL = "is not a lower-case DNS label (a-z, 0-9, -, at most 63)"
+
+
+@pytest.mark.parametrize("name", ["../x", "../../etc/x", "x/y", "x\0y", "ä", "a_b", "a-", "a b"])
+def test_a_name_that_no_file_should_have(name: str) -> None:
+    assert findings({**GOOD, f"peers/{name}.toml": peer(3)}) == [
+        f"peers/{name}.toml:: the peer name {name!r} {LABEL}".replace("\0", "\\x00")
+    ]
+
+
+def test_a_name_of_300_characters() -> None:
+    [line] = findings({**GOOD, f"peers/{'n' * 300}.toml": peer(3)})
+    assert line == f"peers/{'n' * 191}...:: the peer name '{'n' * 77}...' {LABEL}"
+
+
+def test_a_line_of_relays_that_is_too_long() -> None:
+    chain = {f"peers/p{n}.toml": peer(100 + n, via=f'"p{n - 1}"' if n else None) for n in range(40)}
+    lines = findings({"mesh.toml": MESH, **chain})
+    assert lines
+    assert {line.partition(": ")[2] for line in lines} == {"more than 8 relays in a row"}
+    assert "peers/p8.toml:via: more than 8 relays in a row" not in lines
+    assert "peers/p9.toml:via: more than 8 relays in a row" in lines
+
+
+# -- not a plain file
+
+
+def test_a_symbolic_link_in_place_of_a_file(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.toml"
+    outside.write_text(peer(1))
+    folder = tmp_path / "mesh"
+    (folder / "peers").mkdir(parents=True)
+    (folder / "peers/c.toml").symlink_to(outside)
+    assert check(folder, GOOD) == ["peers/c.toml:: is a symbolic link; write a plain file"]
+
+
+def test_a_directory_that_is_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    folder = tmp_path / "mesh"
+    folder.mkdir()
+    (folder / "peers").symlink_to(tmp_path / "elsewhere")
+    assert check(folder, {"mesh.toml": MESH}) == ["peers:: is a symbolic link; write a plain file"]
+
+
+def test_a_submodule_in_place_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "peers/c.toml").mkdir(parents=True)
+    assert check(tmp_path, GOOD) == ["peers/c.toml:: is a directory; write a plain file"]
+    (tmp_path / "peers/c.toml/.git").write_text("gitdir: ../../.git/modules/c")
+    assert check(tmp_path, GOOD) == ["peers/c.toml:: is a submodule; a mesh repository holds plain files"]
+
+
+def test_a_pipe_in_place_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "peers").mkdir()
+    os.mkfifo(tmp_path / "peers/c.toml")
+    assert check(tmp_path, GOOD) == ["peers/c.toml:: is not a plain file"]
+
+
+def test_links_and_submodules_of_a_commit_are_told_by_their_modes() -> None:
+    entries = [Entry("peers/c.toml", SYMLINK, 9), Entry("docs", SUBMODULE, 0), Entry("peers/d.toml", 0o100755, 5)]
+    wanted, found = choose(entries)
+    assert [entry.path for entry in wanted] == ["peers/d.toml"], "an executable file is a file"
+    assert list(map(str, found)) == [
+        "peers/c.toml:: is a symbolic link; write a plain file",
+        "docs:: is a submodule; a mesh repository holds plain files",
+    ]
+
+
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "peers").mkdir()
+    Path(os.fsdecode(bytes(tmp_path) + b"/peers/\xff.toml")).write_text(peer(3))
+    assert check(tmp_path, GOOD) == [f"peers/\\udcff.toml:: the peer name '\\udcff' {LABEL}"]
+
+
+# -- private keys
+
+PRIVATE = keys.generate()
+PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\nxxxx\n-----END OPENSSH PRIVATE KEY-----\n"
+BURNT = "holds a private key; remove it and make a new one, this one is burnt"
+HALF = "holds the private key of a public key in this mesh; it is burnt, make a new one"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("README.md", f"my PrivateKey = {PRIVATE}\n"),
+        ("docs/notes.txt", f'private_key: "{PRIVATE}"'),
+        ("wg0.conf", f"[Interface]\nPrivateKey={PRIVATE}\n"),
+        ("deploy_key", PEM),
+        ("backup.bin", b"\0\xff" * 200_000 + PEM.encode()),
+    ],
+)
+def test_a_private_key_anywhere(tmp_path: Path, path: str, text: str | bytes) -> None:
+    lines = check(tmp_path, {**GOOD, path: text})
+    assert lines == [f"{path}:: {BURNT}"]
+
+
+def test_a_private_key_in_a_peers_file(tmp_path: Path) -> None:
+    lines = check(tmp_path, {**GOOD, "peers/a.toml": peer(1, private_key=f'"{PRIVATE}"')})
+    assert lines == [f"peers/a.toml:: {BURNT}", "peers/a.toml:private_key: unknown key"]
+    assert PRIVATE not in "".join(lines)
+
+
+@pytest.mark.parametrize("path", ["README.md", "peers/c.toml"])
+def test_a_private_key_without_a_label_beside_its_public_half(tmp_path: Path, path: str) -> None:
+    holder = peer(3, public_key=f'"{keys.public_key(PRIVATE)}"')
+    files = {**GOOD, "peers/c.toml": holder}
+    files[path] = (holder if path == "peers/c.toml" else "") + f"# {PRIVATE}\n"
+    assert check(tmp_path, files) == [f"{path}:: {HALF}"]
+
+
+def test_a_private_key_in_place_of_the_public_one(tmp_path: Path) -> None:
+    """Nobody can tell by its looks, so it counts when the public half is somewhere in the list."""
+    files = {**GOOD, "peers/a.toml": peer(1, public_key=f'"{PRIVATE}"')}
+    files["peers/b.toml"] = peer(2, next_public_key=f'"{keys.public_key(PRIVATE)}"')
+    assert check(tmp_path, files) == [f"peers/a.toml:: {HALF}"]
+
+
+# -- all at once
+
+
+def test_all_findings_come_at_once_in_order_of_file_and_key(tmp_path: Path) -> None:
+    files: Files = {
+        "mesh.toml": "format = 1\nhub = true\n",
+        "README.md": f"PrivateKey = {PRIVATE}",
+        "peers/a.toml": peer(1, mtu="0", endpoint='"a.example"'),
+        "peers/b.toml": peer(2, via='"a"'),
+        "peers/c.toml": peer(3, public_key=f'"{key(2)}"', addresses='["10.0.0.2"]', via='"zed"'),
+        "peers/d.toml": "= 1",
+        "peers/E.toml": b"\xff",
+    }
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(text if isinstance(text, bytes) else text.encode())
+    done = subprocess.run(
+        [Path(sys.executable).with_name("mesh-sync"), "check", tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        f"README.md:: {BURNT}",
+        "mesh.toml:hub: unknown key",
+        "mesh.toml:name: is missing",
+        "mesh.toml:networks: is missing",
+        "peers/E.toml:: is not UTF-8 text (byte 0)",
+        f"peers/E.toml:: the peer name 'E' {LABEL}",
+        "peers/a.toml:endpoint: 'a.example' has no port; write host:port",
+        "peers/a.toml:mtu: 0 is not an MTU (576 to 65535)",
+        "peers/c.toml:addresses[0]: 10.0.0.2 is also an address of b",
+        "peers/c.toml:public_key: is also public_key of b",
+        "peers/c.toml:via: there is no peer 'zed'",
+        "peers/d.toml:: is not valid TOML: Invalid statement (at line 1, column 1)",
+    ]
+    assert done.stderr == "12 errors, 0 warnings\n"
+
+
+def test_what_leaves_doubts_is_a_warning_and_no_error(tmp_path: Path) -> None:
+    for path, text in {**GOOD, "peers/a.toml": peer(1, endpoint=None), "peers/b.toml": peer(2, endpoint=None)}.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(str(text))
+    done = CliRunner().invoke(cli, ["check", str(tmp_path)], standalone_mode=False)
+    assert done.return_value == 0
+    assert done.stdout.startswith("peers/a.toml:endpoint: warning: neither a nor b has one")
+
+
+def test_json_says_the_same(tmp_path: Path) -> None:
+    check(tmp_path, {**GOOD, "peers/a.toml": peer(1, mtu="0")})
+    done = CliRunner().invoke(cli, ["check", "--json", str(tmp_path)], standalone_mode=False)
+    assert done.return_value == 1
+    assert '"file": "peers/a.toml",\n      "key": "mtu",\n      "severity": "error",' in done.stdout
