@@ -9,6 +9,7 @@ import click
 from mesh_sync import __version__
 from mesh_sync.commands import node, repository
 from mesh_sync.commands.peer import peer
+from mesh_sync.commands.takeover import import_
 from mesh_sync.ending import ending
 
 
@@ -40,6 +41,6 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 for command in (
     node.now, node.status, node.up, node.down, node.join,
-    repository.init, repository.check, repository.render, repository.plan, peer,
+    repository.init, repository.check, repository.render, repository.plan, peer, import_,
 ):  # fmt: skip
     cli.add_command(command)

@@ -49,6 +49,15 @@ def write_private_key(path: Path) -> str:
     return public_key(private)
 
 
+def is_key(text: str) -> bool:
+    """Whether this is a WireGuard key, private or public."""
+    try:
+        _decode(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _decode(text: str) -> bytes:
     try:
         raw = base64.b64decode(text, validate=True)

@@ -82,7 +82,7 @@ def change(place: Place, values: Mapping[str, Value], unset: Sequence[str]) -> D
         text = edited(before, values, unset)
     except MeshSyncError as error:
         raise MeshSyncError(f"{place.path} {error.message}", hint=error.hint) from None
-    if text == before:
+    if text == before and not place.commit:
         return Done(f"{place.path} says so already")
     words = [f"{verb} {_listed(keys)}" for verb, keys in (("sets", tuple(values)), ("takes out", unset)) if keys]
     return place.finish(repository, text, f"{place.name}: {', '.join(words)}")

@@ -13,6 +13,7 @@ from mesh_sync.checks import examine
 from mesh_sync.errors import ConfigError, DeviceError, MeshSyncError
 from mesh_sync.files import write_atomically
 from mesh_sync.findings import WARNING, Finding, errors
+from mesh_sync.manifest import MESH_FILE
 from mesh_sync.model import Mesh
 from mesh_sync.tree import Tree, from_directory
 
@@ -88,16 +89,20 @@ class WorkingCopy:
 
 def opened(directory: Path) -> WorkingCopy:
     """Read a working copy. Raise ConfigError when there is none, MeshSyncError when its mesh.toml is broken."""
+    if not os.path.lexists(directory / MESH_FILE):
+        text = f"{directory.absolute()} is not a mesh repository: it has no {MESH_FILE}"
+        raise ConfigError(text, hint="-C DIR names another directory; `mesh-sync init DIR` makes one")
     try:
         tree = from_directory(directory)
     except OSError as error:
         raise ConfigError(f"{directory} cannot be read: {error}") from None
-    moment = datetime.now(UTC)
+    return examined(directory, tree, datetime.now(UTC))
+
+
+def examined(directory: Path, tree: Tree, moment: datetime) -> WorkingCopy:
+    """A working copy with these files. Raise MeshSyncError when its mesh.toml is broken."""
     mesh, findings = examine(tree, moment)
     if mesh is None:
-        lines = "\n".join(str(error) for error in errors(findings) if not error.file.startswith("peers/"))
-        raise MeshSyncError(
-            f"there is no usable mesh repository in {directory.resolve()}:\n{lines}",
-            hint="-C DIR names another directory; `mesh-sync init DIR` makes one",
-        )
+        lines = "\n".join(str(error) for error in errors(findings) if error.file == MESH_FILE)
+        raise MeshSyncError(f"{directory.absolute()} cannot be used:\n{lines}")
     return WorkingCopy(directory, tree, mesh, findings, moment)

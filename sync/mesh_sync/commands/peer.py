@@ -151,7 +151,7 @@ def list_(directory: Path, as_json: bool) -> None:
 @repository_option
 @json_option
 def show(name: str, directory: Path, as_json: bool) -> None:
-    """Show one peer: what its file says, what holds with every default filled in, and who it talks to."""
+    """Show one peer, every default filled in, and who it talks to."""
     from mesh_sync import report
     from mesh_sync.errors import ConfigError
     from mesh_sync.peer_view import PeerView
@@ -197,7 +197,7 @@ def _tell(done: Done, commit: bool) -> int:
     if done.commit:
         click.echo(f"committed {done.commit}, {done.message!r}; next: git push")
     elif commit:
-        click.echo(f"{path} is changed, and is now as it was committed")
+        click.echo(f"{path} is as it was committed already")
     else:
         click.echo(f"{path} is changed; next: `mesh-sync plan HEAD` to see what that does, then commit and push")
     return 0
