@@ -33,7 +33,7 @@ def with_gateway(wanted: Wanted, node: Node) -> Wanted:
     return evolve(
         wanted,
         sysctls=_sysctls(node.interface, wanted, routes=node.gateway is not None),
-        firewall=_rules(node.interface, masquerade, relays=wanted.relay and node.gateway is None),
+        firewall=_rules(node.interface, masquerade, relays=wanted.relay and node.gateway is None) | _marks(wanted),
     )
 
 
@@ -47,6 +47,16 @@ def _rules(interface: str, masquerade: str, *, relays: bool) -> frozenset[str]:
     return frozenset({f'iifname "{interface}" oifname != "{interface}" drop'}) if relays else frozenset()
 
 
+def _marks(wanted: Wanted) -> frozenset[str]:
+    """With a default route in the tunnel, its own packets carry the mark when they arrive, too.
+
+    A strict reverse path filter, which looks the sender up by mark, would find the tunnel itself and drop them.
+    """
+    if not wanted.fwmark:
+        return frozenset()
+    return frozenset({f"fib daddr type local udp dport {wanted.listen_port} meta mark set 0x{wanted.fwmark:08x}"})
+
+
 def _sysctls(interface: str, wanted: Wanted, *, routes: bool) -> frozenset[str]:
     """The paths below /proc/sys that have to be 1. IPv6 knows no forwarding per interface."""
     paths = set()
@@ -55,7 +65,7 @@ def _sysctls(interface: str, wanted: Wanted, *, routes: bool) -> frozenset[str]:
         forwarding = {4: ipv4, 6: "net/ipv6/conf/all/forwarding"}
         paths |= {forwarding[6 if ":" in route else 4] for route in wanted.routes}
     if "0.0.0.0/0" in wanted.routes:
-        paths.add("net/ipv4/conf/all/src_valid_mark")  # or the reverse path filter drops the tunnel's own packets
+        paths.add("net/ipv4/conf/all/src_valid_mark")  # the reverse path filter heeds the mark, see `_marks`
     return frozenset(paths)
 
 
@@ -68,7 +78,7 @@ def live_rules(interface: str) -> frozenset[str]:
             raise DeviceError(error.message) from None
         return frozenset()
     lines = (line.strip() for line in text.splitlines())
-    return frozenset(line for line in lines if line.startswith(("iifname", "oifname")))
+    return frozenset(line for line in lines if line.startswith(("iifname", "oifname", "fib")))
 
 
 def set_rules(interface: str, wanted: Iterable[str]) -> None:
@@ -77,7 +87,9 @@ def set_rules(interface: str, wanted: Iterable[str]) -> None:
     text = f"table inet {name} {{}}\ndelete table inet {name}\n"
     nat = [rule for rule in wanted if rule.endswith("masquerade")]
     filters = [rule for rule in wanted if rule.endswith("drop")]
+    marks = [rule for rule in wanted if "mark set" in rule]
     chains = [
+        ("prerouting", "type filter hook prerouting priority -150", marks),
         ("postrouting", "type nat hook postrouting priority 100", nat),
         ("forward", "type filter hook forward priority 0", filters),
     ]
