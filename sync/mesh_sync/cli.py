@@ -8,6 +8,8 @@ import click
 
 from mesh_sync import __version__
 from mesh_sync.commands import node, repository
+from mesh_sync.commands.export import export
+from mesh_sync.commands.graph import graph
 from mesh_sync.commands.peer import peer
 from mesh_sync.commands.takeover import import_
 from mesh_sync.ending import ending
@@ -41,6 +43,6 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 for command in (
     node.now, node.status, node.up, node.down, node.join,
-    repository.init, repository.check, repository.render, repository.plan, peer, import_,
+    repository.init, repository.check, repository.render, repository.plan, peer, import_, export, graph,
 ):  # fmt: skip
     cli.add_command(command)

@@ -8,8 +8,8 @@ from pathlib import Path
 from mesh_sync.errors import DeviceError
 
 
-def write_atomically(path: Path, text: str, mode: int = 0o600, *, durable: bool = True) -> None:
-    """Replace ``path`` by ``text`` in one step: a temporary file beside it, fsync, rename, fsync of the folder.
+def write_atomically(path: Path, content: str | bytes, mode: int = 0o600, *, durable: bool = True) -> None:
+    """Replace ``path`` by ``content`` in one step: a temporary file beside it, fsync, rename, fsync of the folder.
 
     The file has ``mode`` from its first byte. Without ``durable`` nothing waits for the disk: for what can be made
     again, and many times quicker for many files. Raise DeviceError when it cannot be written; the old one stays.
@@ -19,9 +19,9 @@ def write_atomically(path: Path, text: str, mode: int = 0o600, *, durable: bool 
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)
-            file.write(text)
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             if durable:
                 os.fsync(file.fileno())

@@ -126,6 +126,12 @@ def table(rows: Sequence[tuple[str, ...]]) -> None:
     Console().print(shown)
 
 
+def still_wrong(found: Iterable[Finding]) -> None:
+    """Say that what is shown is not the whole list, when some of it cannot be read or is wrong."""
+    if wrong := errors(found):
+        click.secho(f"the list has {count(len(wrong), 'error')}: mesh-sync check", fg="red", err=True)
+
+
 def peer(facts: Mapping[str, Any]) -> None:
     """The whole of `peer show`, as text."""
     effective = facts["effective"]

@@ -132,7 +132,6 @@ def remove(name: str, directory: Path, commit: bool) -> int:
 def list_(directory: Path, as_json: bool) -> None:
     """List the peers: a table on a terminal, else separated by tabs."""
     from mesh_sync import report
-    from mesh_sync.findings import errors
     from mesh_sync.peer_view import PeerView
     from mesh_sync.working_copy import opened
 
@@ -142,8 +141,7 @@ def list_(directory: Path, as_json: bool) -> None:
         print_json({"peers": [view.declared(peer) for _, peer in sorted(repository.mesh.peers.items())]})
     else:
         report.table(tuple(view.rows()))
-    if wrong := errors(repository.findings):
-        click.secho(f"the list has {report.count(len(wrong), 'error')}: mesh-sync check", fg="red", err=True)
+    report.still_wrong(repository.findings)
 
 
 @peer.command()

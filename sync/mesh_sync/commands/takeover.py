@@ -43,8 +43,10 @@ def import_(directory: Path, **options: Any) -> int:
     place = "a new mesh repository" if made.new else "the mesh repository"
     click.echo(f"{report.count(len(made.machines), 'peer')} taken over into {place}, {directory}")
     if made.kept_keys:
-        click.echo(f"{report.count(made.kept_keys, 'private key')} in {request.keys}: each belongs on its own machine, "
-                   "as /etc/mesh-sync/private.key before `mesh-sync join`; a phone's goes into `mesh-sync export`")  # fmt: skip
+        click.echo(
+            f"{report.count(made.kept_keys, 'private key')} in {request.keys}: each belongs on its own machine, as"
+        )
+        click.echo("  /etc/mesh-sync/private.key before `mesh-sync join`; that of a phone goes into `mesh-sync export`")
     if made.left_keys:
         click.echo(f"{report.count(made.left_keys, 'private key')} left out; --keys KEYDIR would have kept them")
     if made.commit:
