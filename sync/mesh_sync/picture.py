@@ -10,8 +10,11 @@ from attrs import frozen
 
 from mesh_sync.graph import FIXED, HIDDEN, NAMED, Edge, Graph, Node
 
-SPACING, STEP, MARGIN = 64.0, 120.0, 150.0
-"""Units: between neighbours on a circle, between circles, around everything (for the names)."""
+SPACING, STEP = 64.0, 120.0
+"""Units between neighbours on a circle, and between circles."""
+MARGIN, HEADROOM = 170.0, 50.0
+"""Units beside everything, where the names are, and above and below it."""
+LINE = 22
 RADIUS = 8
 MANY = 1500
 """More lines than this are a blot: the roots' circle itself stands for "each with each" then."""
@@ -84,16 +87,17 @@ def _place(
 def svg(mesh: Graph) -> str:
     """The whole picture, in one element that a page can hold too."""
     spots = layout(mesh)
-    reach = max((math.hypot(spot.x, spot.y) for spot in spots.values()), default=0) + MARGIN
-    bottom = reach + 22 * (len(LEGEND) + 1)
-    box = f"{-reach:.0f} {-reach:.0f} {2 * reach:.0f} {reach + bottom:.0f}"
+    xs, ys = [spot.x for spot in spots.values()] or [0.0], [spot.y for spot in spots.values()] or [0.0]
+    left, top, bottom = min(xs) - MARGIN, min(ys) - HEADROOM, max(ys) + HEADROOM
+    width, height = max(xs) + MARGIN - left, bottom - top + LINE * len(LEGEND)
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" width="{2 * reach:.0f}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} {top:.0f} {width:.0f} {height:.0f}" '
+        f'width="{width:.0f}" role="img">',
         f"<title>{escape(mesh.name)}</title>",
         f"<style>{STYLE}</style>",
         *_tunnels(mesh, spots),
         *(line for node in mesh.nodes if node.name in spots for line in _peer(node, spots[node.name])),
-        *_legend(mesh, -reach + 20, reach - 10),
+        *_legend(mesh, left + 20, bottom),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
@@ -131,8 +135,11 @@ def _peer(node: Node, spot: Spot) -> Iterator[str]:
 
 
 def _legend(mesh: Graph, x: float, y: float) -> Iterator[str]:
+    if not all(edge.possible for edge in mesh.edges):
+        yield f'<line class="never" x1="{x + 190:.0f}" y1="{y - 4:.0f}" x2="{x + 214:.0f}" y2="{y - 4:.0f}"/>'
+        yield f'<text x="{x + 222:.0f}" y="{y:.0f}">neither side has an endpoint</text>'
     for kind, words in LEGEND:
         yield f'<circle class="node {kind}" cx="{x:.0f}" cy="{y - 4:.0f}" r="6"/>'
         names = f": {', '.join(node.name for node in mesh.others)}" if kind == "off" and mesh.others else ""
         yield f'<text x="{x + 14:.0f}" y="{y:.0f}">{escape(words + names)}</text>'
-        y += 22
+        y += LINE
