@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mesh_sync.errors import ConfigError, Locked
+from mesh_sync.errors import ConfigError, DeviceError, Locked
 
 WAIT = 30.0
 """Seconds a run waits for another one; longer than a fetch may take."""
@@ -21,8 +21,10 @@ def locked(path: Path, wait: float = WAIT) -> Iterator[None]:
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         file = path.open("a")
-    except OSError as error:
+    except PermissionError as error:
         raise ConfigError(f"{path} cannot be opened: {error.strerror}", hint="run it as root") from None
+    except OSError as error:
+        raise DeviceError(f"{path} cannot be opened: {error.strerror}") from None
     with file:
         end = time.monotonic() + wait
         while True:
