@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from attrs import evolve, frozen
 
@@ -24,6 +25,8 @@ class Done:
     """What was written and committed. ``written`` is None when the file said all of it already."""
 
     message: str
+    became: str = ""
+    """What happened to the file, in words that follow its path."""
     written: Written | None = None
     commit: str | None = None
 
@@ -48,16 +51,16 @@ class Place:
             commits.require(self.directory)
         return opened(self.directory)
 
-    def finish(self, repository: WorkingCopy, text: str | None, message: str) -> Done:
+    def finish(self, repository: WorkingCopy, text: str | None, message: str, became: str) -> Done:
         """Check, write, and commit unless errors from before are left."""
         written = repository.write({self.path: text})
-        done = Done(message, written)
+        done = Done(message, became, written)
         if self.commit and not written.errors:
             return evolve(done, commit=commits.commit(self.directory, written.paths, message))
         return done
 
 
-def add(place: Place, values: Mapping[str, Value], new_key: Path | None = None) -> Done:
+def add(place: Place, values: Mapping[str, Any], new_key: Path | None = None) -> Done:
     """Add a peer; without addresses it gets a free one of each network. ``new_key`` takes its new private key."""
     repository = place.open()
     if os.path.lexists(place.directory / place.path):
@@ -71,7 +74,8 @@ def add(place: Place, values: Mapping[str, Value], new_key: Path | None = None) 
     if new_key and not new_key.exists():
         repository.verify({place.path: text})
         write_atomically(new_key, private + "\n")
-    return place.finish(repository, text, f"{place.name}: joins the mesh")
+    became = f"is written ({', '.join(values['addresses'])})"
+    return place.finish(repository, text, f"{place.name}: joins the mesh", became)
 
 
 def change(place: Place, values: Mapping[str, Value], unset: Sequence[str]) -> Done:
@@ -85,7 +89,7 @@ def change(place: Place, values: Mapping[str, Value], unset: Sequence[str]) -> D
     if text == before and not place.commit:
         return Done(f"{place.path} says so already")
     words = [f"{verb} {_listed(keys)}" for verb, keys in (("sets", tuple(values)), ("takes out", unset)) if keys]
-    return place.finish(repository, text, f"{place.name}: {', '.join(words)}")
+    return place.finish(repository, text, f"{place.name}: {', '.join(words)}", "is changed")
 
 
 def remove(place: Place) -> Done:
@@ -93,7 +97,7 @@ def remove(place: Place) -> Done:
     repository = place.open()
     if not os.path.lexists(place.directory / place.path):
         _present(repository, place)
-    return place.finish(repository, None, f"{place.name}: leaves the mesh")
+    return place.finish(repository, None, f"{place.name}: leaves the mesh", "is removed")
 
 
 def _present(repository: WorkingCopy, place: Place) -> str:

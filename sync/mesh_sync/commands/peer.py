@@ -190,12 +190,12 @@ def _tell(done: Done, commit: bool) -> int:
     if done.written.errors:
         wrong = report.count(len(done.written.errors), "error")
         rest = "was not committed" if commit else "is not ready to be committed"
-        click.echo(f"{path} is changed, but {rest}: the list still has {wrong} from before", err=True)
+        click.echo(f"{path} {done.became}, but {rest}: the list still has {wrong} from before", err=True)
         return 1
     if done.commit:
         click.echo(f"committed {done.commit}, {done.message!r}; next: git push")
     elif commit:
         click.echo(f"{path} is as it was committed already")
     else:
-        click.echo(f"{path} is changed; next: `mesh-sync plan HEAD` to see what that does, then commit and push")
+        click.echo(f"{path} {done.became}; next: `mesh-sync plan HEAD` to see what that does, then commit and push")
     return 0
