@@ -5,7 +5,6 @@ Attribute names are the keys of the file.
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -106,6 +105,8 @@ class Node:
     @property
     def settings(self) -> str:
         """Fingerprint of what `accept` depends on besides the commit: when it changes, the commit is looked at anew."""
+        import hashlib
+
         try:
             key_changed = self.private_key_file.stat().st_mtime_ns
         except OSError:

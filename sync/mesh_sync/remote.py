@@ -9,14 +9,16 @@ import os
 import pwd
 import re
 import shlex
-import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from attrs import frozen
 
+from mesh_sync import run as processes
 from mesh_sync.errors import CommandError, DeviceError, Refused, Unreachable
 from mesh_sync.findings import Finding, printable
 from mesh_sync.node import Repository
@@ -171,6 +173,8 @@ class Remote:
 
     def discard(self) -> None:
         """Throw the bare copy away; the next fetch makes it anew."""
+        import shutil
+
         shutil.rmtree(self.bare, ignore_errors=True)
 
     def _make_bare(self) -> None:
@@ -190,6 +194,43 @@ class Remote:
     def _git(self, *words: str) -> list[str]:
         options = [part for setting in _CLOSED for part in ("-c", setting)]
         return ["git", "--no-replace-objects", *options, *words]
+
+
+class Question(Thread):
+    """`Remote.head` in the background: the answer takes longer than all else that an idle run does."""
+
+    def __init__(self, remote: Remote) -> None:
+        super().__init__(name="remote")
+        self.remote = remote
+        self._answer: Head | BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._answer = self.remote.head()
+        except BaseException as problem:
+            self._answer = problem
+
+    def answer(self) -> Head:
+        """Wait for it. Raise Unreachable when no remote can tell."""
+        self.join()
+        if isinstance(self._answer, Head):
+            return self._answer
+        raise self._answer or RuntimeError("nobody was asked")
+
+
+@contextmanager
+def asked(remote: Remote) -> Iterator[Question]:
+    """Ask in the background while the body runs; when that fails, nobody waits for the answer."""
+    question = Question(remote)
+    question.start()
+    try:
+        yield question
+    except BaseException:
+        remote.give_up()
+        processes.end_all()
+        raise
+    finally:
+        question.join()
 
 
 def environment(repository: Repository, seconds: float) -> dict[str, str]:
