@@ -7,11 +7,13 @@ import string
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mesh_sync.model import Address, Endpoint
 
+calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""However busy the machine is."""
 LABELS = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=63).filter(
     lambda label: not label.startswith("-") and not label.endswith("-")
 )
@@ -42,6 +44,7 @@ def test_a_literal_has_an_address_and_a_name_has_none() -> None:
         assert Endpoint.parse(f"{name}:1").address is None
 
 
+@calmly
 @given(NAMES, PORTS)
 def test_names_come_back_in_lower_case(name: str, port: int) -> None:
     endpoint = Endpoint.parse(f"{name}:{port}")
@@ -49,6 +52,7 @@ def test_names_come_back_in_lower_case(name: str, port: int) -> None:
     assert Endpoint.parse(str(endpoint)) == endpoint
 
 
+@calmly
 @given(st.ip_addresses(), PORTS)
 def test_literals_come_back_or_are_no_other_machine(ip: Address, port: int) -> None:
     text = f"[{ip}]:{port}" if ip.version == 6 else f"{ip}:{port}"
@@ -60,6 +64,7 @@ def test_literals_come_back_or_are_no_other_machine(ip: Address, port: int) -> N
         assert str(Endpoint.parse(text)) == text
 
 
+@calmly
 @given(st.text() | st.text("[]:.%0123456789abcdef-_ \n\t\x1b", max_size=40))
 def test_any_text_is_an_endpoint_that_comes_back_or_an_error_of_one_short_line(text: str) -> None:
     said, endpoint = parsed(text)

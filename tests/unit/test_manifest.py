@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import tomlkit
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mesh_sync.checks import examine
@@ -18,6 +18,8 @@ from mesh_sync.manifest import read
 from mesh_sync.model import Endpoint, Guard, Mesh, Peer
 from mesh_sync.tree import Tree, from_directory
 
+calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""However busy the machine is."""
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = base64.b64encode(b"k" * 32).decode()
 OTHER_KEY = base64.b64encode(b"o" * 32).decode()
@@ -182,6 +184,7 @@ def is_a_mesh_or_says_why(texts: dict[str, bytes]) -> None:
         assert len(str(finding)) < 1500
 
 
+@calmly
 @given(st.dictionaries(st.sampled_from(FILES), st.binary(max_size=200)))
 def test_any_bytes_are_a_mesh_or_findings(texts: dict[str, bytes]) -> None:
     is_a_mesh_or_says_why(texts)
@@ -193,8 +196,8 @@ def mutilated(text: bytes) -> st.SearchStrategy[bytes]:
     return cut.map(lambda what: text[: what[0]] + what[2] + text[what[0] + what[1] :])
 
 
+@calmly
 @given(mutilated(FULL_MESH), mutilated(FULL_PEER), mutilated(PEER))
-@settings(max_examples=300)
 def test_a_list_that_somebody_mutilated_is_a_mesh_or_findings(mesh: bytes, a: bytes, b: bytes) -> None:
     is_a_mesh_or_says_why({"mesh.toml": mesh, "peers/a.toml": a, "peers/b.toml": b})
 
@@ -208,6 +211,7 @@ MESH_KEYS = ("format", "name", "networks", "mtu", "listen_port", "dns_zone", "gu
 PEER_KEYS = ("public_key", "addresses", "endpoint", "subnets", "mtu", "via", "tags", "expires", "enabled", "owner")
 
 
+@calmly
 @given(
     st.dictionaries(st.sampled_from(MESH_KEYS) | st.text(max_size=5), VALUES, max_size=3),
     st.dictionaries(st.sampled_from(PEER_KEYS) | st.text(max_size=5), VALUES, max_size=3),
@@ -219,6 +223,7 @@ def test_any_values_under_any_keys_are_a_mesh_or_findings(mesh: dict[str, object
     is_a_mesh_or_says_why({"mesh.toml": changed(MESH, mesh), "peers/a.toml": changed(PEER, peer), "peers/b.toml": PEER})
 
 
+@calmly
 @given(st.text(), st.text(), st.text())
 def test_no_finding_gives_a_terminal_an_order(file: str, key: str, message: str) -> None:
     finding = Finding(file, key, message)

@@ -1,0 +1,312 @@
+"""A commit that cannot be accepted changes nothing on a node: not the device, not wg0.conf, not what is enforced."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from lab import Lab, Node
+from lab.mesh import WORK, Mesh, dump, now, now_json, status
+from mesh_sync import keys
+
+pytestmark = pytest.mark.e2e
+
+LABEL = "is not a lower-case DNS label (a-z, 0-9, -, at most 63)"
+PRIVATE = keys.generate()
+
+
+@pytest.fixture(scope="module")
+def net(lab: Lab) -> Mesh:
+    """Peers a and b, up."""
+    mesh = Mesh(lab)
+    for number, name in enumerate("ab", start=21):
+        mesh.node(name, number)
+    mesh.push("two peers")
+    mesh.now()
+    return mesh
+
+
+@pytest.fixture
+def mesh(net: Mesh) -> Iterator[Mesh]:
+    """The same, with a list that is good again afterwards, on the git host and on the node."""
+    good = git(net, "rev-parse HEAD")
+    yield net
+    git(net, f"reset -q --hard {good} && git clean -qfd && git push -q --force {net.url} HEAD:main")
+    net.now("a")
+
+
+def git(mesh: Mesh, words: str, input: str | None = None) -> str:
+    """Run git, and what else the line says, in the operator's working copy."""
+    return mesh.operator.run(["sh", "-c", f"git {words}"], cwd=WORK, input=input).stdout.strip()
+
+
+def whole(node: Node) -> tuple[object, ...]:
+    """The device without its counters, its addresses and routes, and wg0.conf to the byte."""
+    counters = ("handshake", "rx", "tx")
+    peers = {key: {k: v for k, v in peer.items() if k not in counters} for key, peer in dump(node).items()}
+    links = node.run(["sh", "-c", "ip -oneline address show dev wg0; ip route show dev wg0"]).stdout
+    file = node.path("/etc/wireguard/wg0.conf")
+    return peers, links, file.read_bytes(), file.stat().st_mtime_ns
+
+
+def refused(mesh: Mesh, commit: str, *lines: str) -> str:
+    """The node refuses the commit with these findings, and says so in the sentence that is returned.
+
+    What was applied before is still enforced: a drift is repaired in the same run. `status` names the commit.
+    """
+    a = mesh.nodes["a"]
+    before = whole(a)
+    a.ip("link set wg0 mtu 1300")
+    done = now(a, exit_code=4)
+    assert "MTU 1300 -> 1420" in done.stdout
+    assert whole(a) == before
+    told = status(a)
+    assert (told["refused_commits"], told["remote_commit"], told["drift"]) == ([commit], commit, [])
+    assert told["commit"] != commit
+    said = done.stderr.splitlines()
+    assert said[: len(lines)] == list(lines)
+    assert said[len(lines)].startswith("mesh-sync: ")
+    assert len(said) <= len(lines) + 2, "no more than a hint"
+    return said[len(lines)].removeprefix("mesh-sync: ")
+
+
+def accepts_the_next(mesh: Mesh) -> None:
+    """A good commit on top is applied, and nothing is refused any more."""
+    a = mesh.nodes["a"]
+    [b] = (peer for key, peer in dump(a).items() if key)
+    mesh.set("a", persistent_keepalive=22 if b["keepalive"] == "21" else 21)
+    commit = mesh.push("good again")
+    found = now_json(a)
+    assert (found["result"], found["commit"]) == ("applied", commit)
+    assert status(a)["refused_commits"] == []
+
+
+def several(mesh: Mesh) -> None:
+    mesh.set("b", mtu=0, colour="red")
+    mesh.set("a", endpoint="a b:1")
+
+
+BAD: dict[str, tuple[Callable[[Mesh], None], list[str]]] = {
+    "TOML syntax": (
+        lambda mesh: mesh.edit("peers/b.toml", "= 1"),
+        ["peers/b.toml:: is not valid TOML: Invalid statement (at line 1, column 1)"],
+    ),
+    "its own file is broken": (
+        lambda mesh: mesh.edit("peers/a.toml", b"\xff\xfe"),
+        ["peers/a.toml:: is not UTF-8 text (byte 0)"],
+    ),
+    "no mesh.toml": (
+        lambda mesh: (mesh.operator.path(WORK) / "mesh.toml").unlink(),
+        ["mesh.toml:: is missing; `mesh-sync init` lays one down"],
+    ),
+    "several at once": (
+        several,
+        [
+            "peers/a.toml:endpoint: 'a b:1': 'a b' is not a host name",
+            "peers/b.toml:colour: unknown key",
+            "peers/b.toml:mtu: 0 is not an MTU (576 to 65535)",
+        ],
+    ),
+    "an address of another": (
+        lambda mesh: mesh.set("b", addresses=["10.0.0.21"]),
+        ["peers/b.toml:addresses[0]: 10.0.0.21 is also an address of a"],
+    ),
+    "a file of 10 MB": (
+        lambda mesh: mesh.edit("peers/c.toml", b"#" * 10 * 1024 * 1024),
+        ["peers/c.toml:: is 10,485,760 bytes long; no more than 65,536 are read"],
+    ),
+    "a private key in the README": (
+        lambda mesh: mesh.edit("README.md", f"PrivateKey = {PRIVATE}\n"),
+        ["README.md:: holds a private key; remove it and make a new one, this one is burnt"],
+    ),
+    "a terminal's escape": (
+        lambda mesh: mesh.edit("peers/c.toml", '"\\u001b]0;gotcha\\u0007" = 1\n'),
+        [
+            "peers/c.toml:\\x1b]0;gotcha\\x07: unknown key",
+            "peers/c.toml:addresses: is missing",
+            "peers/c.toml:public_key: is missing",
+        ],
+    ),
+    "a hook": (
+        lambda mesh: mesh.set("b", post_up="touch /run/owned"),
+        ["peers/b.toml:post_up: unknown key"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "lines"), BAD.values(), ids=BAD)
+def test_a_list_that_is_wrong(mesh: Mesh, spoil: Callable[[Mesh], None], lines: list[str]) -> None:
+    spoil(mesh)
+    commit = mesh.push("wrong")
+    count = f"{len(lines)} error{'s' * (len(lines) > 1)}"
+    assert refused(mesh, commit, *lines) == f"commit {commit[:10]} has {count}"
+
+
+def test_json_says_the_same_each_time(mesh: Mesh) -> None:
+    a = mesh.nodes["a"]
+    applied = status(a)["commit"]
+    mesh.set("b", mtu=0)
+    commit = mesh.push("wrong")
+    for _ in range(2):
+        found = now_json(a, exit_code=4)
+        assert (found["result"], found["commit"], found["remote_commit"]) == ("refused", applied, commit)
+        assert found["findings"] == [
+            {"file": "peers/b.toml", "key": "mtu", "severity": "error", "message": "0 is not an MTU (576 to 65535)"}
+        ]
+        assert found["message"] == f"commit {commit[:10]} has 1 error"
+
+
+def test_check_in_a_clone_says_the_same(mesh: Mesh) -> None:
+    mesh.set("b", mtu=0)
+    mesh.edit("peers/C.toml", "")
+    commit = mesh.push("wrong")
+    done = mesh.operator.run(["mesh-sync", "check"], cwd=WORK, check=False)
+    assert done.returncode == 1
+    refused(mesh, commit, *done.stdout.splitlines())
+
+
+# -- what only git can hold
+
+
+def crafted(mesh: Mesh, mode: str, kind: str, thing: str, name: str) -> str:
+    """Push a commit whose `peers` has one entry more, of any mode and under any name; return it."""
+    entry = shlex.quote(f"{mode} {kind} {thing}\t{name}")
+    script = f"""git ls-tree HEAD:peers >.git/entries; printf '%s\\n' {entry} >>.git/entries
+        peers=$(git mktree --missing <.git/entries)
+        top=$(git ls-tree HEAD | sed "s/ tree [0-9a-f]*\\tpeers/ tree $peers\\tpeers/" | git mktree)
+        commit=$(git commit-tree -p HEAD -m crafted "$top")
+        git push -q {mesh.url} "$commit:main" && echo "$commit" """
+    return mesh.operator.run(["sh", "-ec", script], cwd=WORK).stdout.strip()
+
+
+def blob(mesh: Mesh, text: str) -> str:
+    return git(mesh, "hash-object -w --stdin", input=text)
+
+
+def peer_c() -> str:
+    public = base64.b64encode(b"c" * 32).decode()
+    return f'public_key = "{public}"\naddresses = ["10.0.0.99"]\n'
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "name", "line"),
+    [
+        ("120000", "blob", "c.toml", "peers/c.toml:: is a symbolic link; write a plain file"),
+        ("160000", "commit", "c.toml", "peers/c.toml:: is a submodule; a mesh repository holds plain files"),
+        ("160000", "commit", "lib", "peers/lib:: is a submodule; a mesh repository holds plain files"),
+        ("100644", "blob", "\x1b[2J.toml", f"peers/\\x1b[2J.toml:: the peer name '\\x1b[2J' {LABEL}"),
+        ("100644", "blob", "A.toml", f"peers/A.toml:: the peer name 'A' {LABEL}"),
+        ("100644", "blob", "x" * 300 + ".toml", f"peers/{'x' * 191}...:: the peer name '{'x' * 77}...' {LABEL}"),
+    ],
+    ids=["symlink", "submodule", "submodule beside", "escape", "case", "300 characters"],
+)
+def test_what_is_no_plain_file_with_a_plain_name(mesh: Mesh, mode: str, kind: str, name: str, line: str) -> None:
+    thing = git(mesh, "rev-parse HEAD") if kind == "commit" else blob(mesh, peer_c())
+    lines = [line] + (["peers/a.toml:: the same name as peers/A.toml but for case"] if name == "A.toml" else [])
+    commit = crafted(mesh, mode, kind, thing, name)
+    assert refused(mesh, commit, *lines) == f"commit {commit[:10]} has {len(lines)} error{'s' * (len(lines) > 1)}"
+
+
+def test_a_link_to_the_nodes_own_secrets_is_not_followed(mesh: Mesh) -> None:
+    target = blob(mesh, "/etc/mesh-sync/private.key")
+    git(mesh, f"update-index --add --cacheinfo 120000,{target},peers/c.toml")
+    git(mesh, f"commit -q -m link && git push -q {mesh.url} HEAD:main")
+    refused(mesh, git(mesh, "rev-parse HEAD"), "peers/c.toml:: is a symbolic link; write a plain file")
+
+
+OUTSIDE = {"..": "contains '..'", ".git": "contains '.git'", ".": "contains '.'"}
+
+
+@pytest.mark.parametrize(("name", "what"), OUTSIDE.items())
+def test_names_that_would_leave_the_repository(mesh: Mesh, name: str, what: str) -> None:
+    commit = crafted(mesh, "100644", "blob", blob(mesh, peer_c()), name)
+    tree = git(mesh, f"rev-parse {commit}:peers")
+    line = f".:: {what} (git object {tree[:10]})"
+    assert refused(mesh, commit, line) == f"{mesh.url} sends what is no sound git history"
+
+
+def test_a_path_as_a_name(mesh: Mesh) -> None:
+    """`git mktree` does not make it; the bytes of a tree can hold it all the same."""
+    script = f"""blob={blob(mesh, peer_c())}
+        bytes=$(printf %s "$blob" | sed 's/../\\\\x&/g')
+        bash -c "printf '100644 ../x.toml\\0$bytes'" >.git/raw
+        peers=$(git hash-object -t tree -w --literally .git/raw)
+        top=$(git ls-tree HEAD | sed "s/ tree [0-9a-f]*\\tpeers/ tree $peers\\tpeers/" | git mktree)
+        commit=$(git commit-tree -p HEAD -m crafted "$top")
+        git push -q {mesh.url} "$commit:main" && echo "$commit" """
+    commit = mesh.operator.run(["sh", "-ec", script], cwd=WORK).stdout.strip()
+    tree = git(mesh, f"rev-parse {commit}:peers")
+    refused(mesh, commit, f".:: contains full pathnames (git object {tree[:10]})")
+
+
+# -- and then
+
+
+def test_the_next_good_commit_is_taken(mesh: Mesh) -> None:
+    mesh.set("b", mtu=0)
+    refused(mesh, mesh.push("wrong"), "peers/b.toml:mtu: 0 is not an MTU (576 to 65535)")
+    mesh.set("b", mtu=None)
+    accepts_the_next(mesh)
+
+
+def test_the_next_good_commit_is_taken_on_top_of_forged_history(mesh: Mesh) -> None:
+    good = git(mesh, "rev-parse HEAD")
+    crafted(mesh, "100644", "blob", blob(mesh, peer_c()), "..")
+    now(mesh.nodes["a"], exit_code=4)
+    git(mesh, f"push -q --force {mesh.url} {good}:main")
+    assert now_json(mesh.nodes["a"])["result"] == "in-sync"
+    assert status(mesh.nodes["a"])["refused_commits"] == []
+    accepts_the_next(mesh)
+
+
+def test_going_back_to_the_applied_commit_ends_a_refusal(mesh: Mesh) -> None:
+    a = mesh.nodes["a"]
+    mesh.set("b", mtu=0)
+    commit = mesh.push("wrong")
+    now(a, exit_code=4)
+    git(mesh, f"push -q --force {mesh.url} {commit}~1:main")
+    assert now_json(a)["result"] == "in-sync"
+    assert status(a)["refused_commits"] == []
+
+
+def test_a_node_that_is_missing_keeps_its_state_and_keeps_pulling(mesh: Mesh) -> None:
+    own = (mesh.operator.path(WORK) / "peers/a.toml").read_text()
+    mesh.remove("a")
+    commit = mesh.push("without a")
+    text = f"a is not in the list at commit {commit[:10]}; its last applied state is kept"
+    assert refused(mesh, commit) == text
+    mesh.set("b", persistent_keepalive=19)
+    commit = mesh.push("still without a")
+    assert refused(mesh, commit).startswith("a is not in the list")
+    mesh.edit("peers/a.toml", own)
+    accepts_the_next(mesh)
+
+
+def test_a_node_that_is_disabled_keeps_its_state(mesh: Mesh) -> None:
+    mesh.set("a", enabled=False)
+    commit = mesh.push("a off")
+    said = refused(mesh, commit)
+    assert said == f"a is disabled, expired or cut off at commit {commit[:10]}; its last applied state is kept"
+    mesh.set("a", enabled=None)
+    accepts_the_next(mesh)
+
+
+def test_a_list_with_another_key_for_this_node_would_cut_it_off(mesh: Mesh) -> None:
+    mesh.set("a", public_key=keys.public_key(PRIVATE))
+    commit = mesh.push("a stranger's key")
+    done = now(mesh.nodes["a"], exit_code=4)
+    assert "peers/a.toml has another public key than /etc/mesh-sync/private.key belongs to" in done.stderr
+    assert status(mesh.nodes["a"])["refused_commits"] == [commit]
+
+
+def test_a_first_list_that_is_wrong_makes_nothing(lab: Lab, mesh: Mesh) -> None:
+    mesh.node("new", 77, endpoint=None)
+    mesh.set("b", mtu=0)
+    mesh.push("wrong")
+    new = mesh.nodes.pop("new")
+    now(new, exit_code=4)
+    assert "wg0" not in new.run(["ip", "-brief", "link"]).stdout
+    assert not new.path("/etc/wireguard/wg0.conf").exists()
