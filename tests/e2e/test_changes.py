@@ -396,5 +396,5 @@ def test_the_logged_programs_do_see_a_change(net: Net) -> None:
     net.logged.calls()
     now(net["anna"], env=net.logged.env)
     written = [call for call in net.logged.calls() if not is_reading(call)]
-    assert any(call.startswith("wg syncconf") for call in written)
+    assert any(call.startswith("wg ") for call in written)
     assert any(call.startswith("ip -batch") for call in written)
