@@ -1,0 +1,384 @@
+"""`now` is killed, runs out of disk, finds its memory broken, or meets itself: the next run puts all of it right."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import Lab, steady_ping
+from lab.mesh import Mesh, dump, now, now_json, status
+from lab.node import Node
+from mesh_sync import keys
+
+pytestmark = pytest.mark.e2e
+
+KILLED_AT = Path(__file__).with_name("killed_at.py")
+CONF = "/etc/wireguard/wg0.conf"
+STATE = "/var/lib/mesh-sync/wg0/state.json"
+AT_ONCE = 3
+"""Nodes that are killed side by side, each at a step of its own."""
+
+
+@pytest.fixture
+def mesh() -> Iterator[Mesh]:
+    with Lab() as lab:
+        yield Mesh(lab)
+
+
+def stranger(mesh: Mesh, name: str, number: int, **keys_of_peer: Any) -> str:
+    """List a peer that no machine stands behind; return its key."""
+    key = keys.public_key(keys.generate())
+    wanted = {"addresses": [f"10.0.0.{number}"], "endpoint": f"203.0.113.{number}:51820", **keys_of_peer}
+    mesh.set(name, public_key=key, **wanted)
+    return key
+
+
+def ping(node: Node, address: str) -> None:
+    """Until the first answer."""
+    node.run(["ping", "-q", "-i", "0.2", "-c", "1", "-w", "10", address])
+
+
+def key_of(node: Node) -> str:
+    return dump(node)[""]["public_key"]
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+# -- killed
+
+
+def killed(node: Node, step: int, confs: Sequence[bytes]) -> bool:
+    """Run `now` until it is killed at a step; whether it was. What it leaves as wg0.conf is one of ``confs``."""
+    done = node.run([sys.executable, KILLED_AT, str(step), "now"], check=False)
+    assert done.returncode in (-9, 0), done.stderr
+    assert conf_of(node) in confs, done.stderr
+    return done.returncode == -9
+
+
+def conf_of(node: Node) -> bytes:
+    """wg0.conf; nothing if it is not there."""
+    file = node.path(CONF)
+    return file.read_bytes() if file.exists() else b""
+
+
+def each(work: Callable[[Node, int], bool], nodes: Sequence[Node], step: int) -> bool:
+    """Kill each node at a step of its own, side by side; whether any was killed."""
+    with ThreadPoolExecutor(len(nodes)) as pool:
+        return any(list(pool.map(work, nodes, itertools.count(step))))
+
+
+def peers_of(node: Node) -> dict[str, tuple[str, str, str]]:
+    """What is on the interface, without what traffic changes."""
+    return {key: (peer["endpoint"], peer["allowed_ips"], peer["keepalive"]) for key, peer in dump(node).items() if key}
+
+
+def forget_everything(node: Node) -> None:
+    """Back to the machine on which `now` has never run."""
+    node.run(["sh", "-c", "ip link delete wg0; rm -rf /var/lib/mesh-sync/* /etc/wireguard/* /run/mesh-sync /run/hook"],
+             check=False)  # fmt: skip
+
+
+@pytest.mark.timeout(600)
+def test_a_first_now_killed_at_any_step_is_finished_by_the_next(mesh: Mesh) -> None:
+    nodes = [mesh.node(f"n{number}", 11 + number) for number in range(AT_ONCE)]
+    for node in nodes:
+        mesh.configure(node, hooks={"post_up": ["echo $INTERFACE is up >/run/hook"]}, gateway={"masquerade": "eth0"})
+    stranger(mesh, "silent", 30, subnets=["192.168.30.0/24"])
+    mesh.push()
+    mesh.now()
+    whole = {node.name: (peers_of(node), conf_of(node)) for node in nodes}
+
+    def kill_and_finish(node: Node, step: int) -> bool:
+        forget_everything(node)
+        was_killed = killed(node, step, [b"", whole[node.name][1]])
+        now(node)
+        assert (peers_of(node), conf_of(node)) == whole[node.name], step
+        assert node.path("/run/hook").read_text() == "wg0 is up\n", step
+        assert status(node)["drift"] == [], step
+        return was_killed
+
+    steps = itertools.count(1, AT_ONCE)
+    last = next(step for step in steps if not each(kill_and_finish, nodes, step))
+    assert last > 40
+    ping(nodes[0], "10.0.0.12")
+
+
+class Commits:
+    """New commits of one tree or another, made on the git host itself, which is quicker than pushing them."""
+
+    def __init__(self, bare: Path) -> None:
+        self.git = ["git", "--git-dir", str(bare), "-c", "user.name=operator", "-c", "user.email=o@example.org"]
+
+    def publish(self, commit: str) -> None:
+        """Let the branch end in a new commit with the files of an earlier one."""
+        made = self._git("commit-tree", f"{commit}^{{tree}}", "-p", "refs/heads/main", "-m", "again")
+        self._git("update-ref", "refs/heads/main", made)
+
+    def _git(self, *words: str) -> str:
+        done = subprocess.run([*self.git, *words], capture_output=True, text=True, check=True, timeout=10)
+        return done.stdout.strip()
+
+
+@pytest.mark.timeout(600)
+def test_killed_at_any_step_no_peer_is_lost_and_none_comes_back(mesh: Mesh) -> None:
+    """Peers come with one commit and go with the next, and neither is applied without being killed at first."""
+    nodes = [mesh.node(f"n{number}", 11 + number) for number in range(AT_ONCE)]
+    mesh.lab.dns.set("second.example", "203.0.113.32")
+    kept = stranger(mesh, "kept", 30, subnets=["192.168.30.0/24"])
+    first = stranger(mesh, "first", 31)
+    one = mesh.push()
+    mesh.remove("first")
+    second = stranger(mesh, "second", 32, endpoint="second.example:51820", subnets=["192.168.32.0/24"])
+    mesh.set("kept", subnets=["192.168.30.0/24", "192.168.33.0/24"])
+    mesh.set_mesh(mtu=1380)
+    two = mesh.push()
+    mesh.now()
+    confs = {node.name: [conf_of(node)] for node in nodes}
+    commits = Commits(mesh.lab.git.bare)
+    commits.publish(one)
+    mesh.now()
+    wanted = {node.name: (peers_of(node), conf_of(node)) for node in nodes}
+    for node in nodes:
+        confs[node.name].append(conf_of(node))
+    others = {node.name: key_of(node) for node in nodes}
+
+    def kill(node: Node, step: int) -> bool:
+        was_killed = killed(node, step, confs[node.name])
+        live = peers_of(node)
+        assert {kept, *others.values()} - {others[node.name]} <= set(live), step
+        assert live[kept][0] == "203.0.113.30:51820", step
+        return was_killed
+
+    def finish(node: Node, step: int) -> bool:
+        found = now_json(node)
+        assert (peers_of(node), conf_of(node)) == wanted[node.name], (step, found)
+        assert status(node)["drift"] == [], step
+        return False
+
+    with steady_ping(nodes[0], "10.0.0.12") as loss:
+        for step in itertools.count(1, AT_ONCE):
+            commits.publish(two)
+            some = each(kill, nodes, step)
+            commits.publish(one)
+            some |= each(kill, nodes, step)
+            each(finish, nodes, step)
+            if not some:
+                break
+    assert step > 30
+    assert first in peers_of(nodes[0])
+    assert second not in peers_of(nodes[0])
+    assert loss.lost == 0
+
+
+# -- a full disk
+
+
+def small_disk(node: Node, place: str, *options: str) -> None:
+    """Mount a little memory over a folder of the node; what it holds moves in."""
+    mount = ",".join(("size=2m", "mode=700", *options))
+    move_out = f"mkdir -p {place}; cp -a {place} /run/moved"
+    move_in = f"cp -a /run/moved/. {place}; rm -r /run/moved"
+    node.run(["sh", "-ec", f"{move_out}; mount -t tmpfs -o {mount} tmpfs {place}; {move_in}"])
+
+
+def fill(node: Node, place: str) -> None:
+    node.run(["sh", "-c", f"cat /dev/zero >{place}/ballast"], check=False)
+
+
+def empty(node: Node, place: str) -> None:
+    node.run(["rm", f"{place}/ballast"])
+
+
+def is_one_sentence(said: str) -> bool:
+    """What a person reads: what went wrong, and perhaps a hint."""
+    return said.startswith("mesh-sync: ") and "Traceback" not in said and len(said.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("place", ["/var/lib/mesh-sync", "/etc/wireguard"])
+def test_a_full_disk_leaves_everything_as_it_is_until_there_is_room(mesh: Mesh, place: str) -> None:
+    a, b = mesh.node("a", 11), mesh.node("b", 12)
+    revoked = stranger(mesh, "revoked", 13)
+    mesh.push()
+    mesh.now()
+    ping(b, "10.0.0.11")
+    small_disk(a, place)
+    assert now_json(a)["result"] == "in-sync"
+    before = dump(a)
+    conf = a.run(["cat", CONF]).stdout
+
+    fill(a, place)
+    mesh.remove("revoked")
+    added = stranger(mesh, "added", 14)
+    mesh.push()
+    with steady_ping(a, "10.0.0.12") as loss:
+        done = now(a, exit_code=6)
+        assert is_one_sentence(done.stderr), done.stderr
+        assert set(dump(a)) == set(before)
+        assert a.run(["cat", CONF]).stdout == conf
+        assert is_one_sentence(now(a, exit_code=6).stderr)
+        empty(a, place)
+        now(a)
+    assert loss.lost == 0
+    assert set(dump(a)) == set(before) - {revoked} | {added}
+    assert status(a)["drift"] == []
+
+
+@pytest.mark.parametrize("place", ["/var/lib/mesh-sync", "/etc/wireguard"])
+def test_a_first_now_on_a_full_disk_is_made_good_when_there_is_room(mesh: Mesh, place: str) -> None:
+    a = mesh.node("a", 11)
+    added = stranger(mesh, "added", 14)
+    mesh.push()
+    small_disk(a, place)
+    fill(a, place)
+    assert is_one_sentence(now(a, exit_code=6).stderr)
+    empty(a, place)
+    now(a)
+    assert set(dump(a)) == {"", added}
+    assert status(a)["drift"] == []
+
+
+def test_a_full_run_folder_stops_nothing_but_what_has_to_be_remembered_there(mesh: Mesh) -> None:
+    a, b = mesh.node("a", 11), mesh.node("b", 12)
+    mesh.push()
+    mesh.now()
+    ping(b, "10.0.0.11")
+    small_disk(a, "/run/mesh-sync")
+    fill(a, "/run/mesh-sync")
+    added = stranger(mesh, "added", 14)
+    mesh.push()
+    now(a)
+    assert added in dump(a)
+
+    mesh.configure(a, gateway={"masquerade": "eth0"})
+    with steady_ping(a, "10.0.0.12") as loss:
+        assert is_one_sentence(now(a, exit_code=6).stderr)
+        empty(a, "/run/mesh-sync")
+        now(a)
+    assert loss.lost == 0
+    assert a.run(["sysctl", "-n", "net.ipv4.ip_forward"]).stdout == "1\n"
+    assert status(a)["drift"] == []
+
+
+def test_a_run_folder_that_takes_no_more_files_leaves_the_tunnels_alone(mesh: Mesh) -> None:
+    a, b = mesh.node("a", 11), mesh.node("b", 12)
+    mesh.push()
+    mesh.now()
+    ping(b, "10.0.0.11")
+    small_disk(a, "/run/mesh-sync", "nr_inodes=4")
+    a.run(["sh", "-c", "cd /run/mesh-sync && rm *; touch 1 2 3"])
+    with steady_ping(a, "10.0.0.12") as loss:
+        assert is_one_sentence(now(a, exit_code=6).stderr)
+        a.run(["sh", "-c", "rm /run/mesh-sync/*"])
+        now(a)
+    assert loss.lost == 0
+
+
+# -- a broken memory
+
+BROKEN: dict[str, Callable[[bytes], bytes | None]] = {
+    "half": lambda state: state[: len(state) // 2],
+    "empty": lambda state: b"",
+    "gone": lambda state: None,
+    "zeros": lambda state: bytes(len(state)),
+    "another shape": lambda state: b'["version", 1]',
+    "another version": lambda state: state.replace(b'"version":1', b'"version":99'),
+}
+
+
+def break_state(node: Node, how: Callable[[bytes], bytes | None]) -> None:
+    file = node.path(STATE)
+    broken = how(file.read_bytes())
+    if broken is None:
+        file.unlink()
+    else:
+        assert broken != file.read_bytes()
+        file.write_bytes(broken)
+
+
+@pytest.fixture(scope="module")
+def broken_mesh(lab: Lab) -> Mesh:
+    mesh = Mesh(lab)
+    mesh.node("a", 11)
+    mesh.node("b", 12)
+    mesh.push()
+    mesh.now()
+    ping(mesh.nodes["b"], "10.0.0.11")
+    return mesh
+
+
+@pytest.mark.parametrize("how", BROKEN.values(), ids=BROKEN)
+def test_a_peer_that_left_the_list_goes_although_the_state_is_broken(
+    broken_mesh: Mesh, how: Callable[[bytes], bytes | None]
+) -> None:
+    mesh, a, b = broken_mesh, broken_mesh.nodes["a"], key_of(broken_mesh.nodes["b"])
+    revoked = stranger(mesh, "revoked", 13, subnets=["192.168.13.0/24"])
+    mesh.push()
+    now(a)
+    assert set(dump(a)) == {"", b, revoked}
+
+    break_state(a, how)
+    mesh.remove("revoked")
+    mesh.push()
+    with steady_ping(a, "10.0.0.12") as loss:
+        now(a)
+    assert loss.lost == 0
+    assert set(dump(a)) == {"", b}
+    assert "192.168.13.0" not in a.run(["ip", "route"]).stdout
+    assert status(a)["drift"] == []
+    assert now_json(a)["result"] == "in-sync"
+
+
+def test_what_is_ours_is_not_forgotten_when_broken_state_meets_a_refused_commit(broken_mesh: Mesh) -> None:
+    mesh, a, b = broken_mesh, broken_mesh.nodes["a"], key_of(broken_mesh.nodes["b"])
+    revoked = stranger(mesh, "revoked", 13)
+    mesh.push()
+    now(a)
+    break_state(a, BROKEN["half"])
+    mesh.remove("revoked")
+    mesh.edit("mesh.toml", "format = ")
+    mesh.push()
+    now(a, exit_code=4)
+    assert set(dump(a)) == {"", b, revoked}
+    mesh.edit("mesh.toml", 'format = 1\nname = "lab"\nnetworks = ["10.0.0.0/24"]\n')
+    mesh.push()
+    now(a)
+    assert set(dump(a)) == {"", b}
+
+
+# -- two at once
+
+
+def test_a_second_now_waits_and_finds_nothing_to_do_or_leaves_with_7(mesh: Mesh) -> None:
+    a = mesh.node("a", 11)
+    added = stranger(mesh, "added", 14)
+    mesh.push()
+    mesh.lab.git.freeze()
+    first = a.popen(["mesh-sync", "now"])
+    assert eventually(lambda: is_locked(a))
+    hurried = now(a, "--wait", "0.2", exit_code=7)
+    assert is_one_sentence(hurried.stderr)
+    patient = a.popen(["mesh-sync", "now"])
+    mesh.lab.git.thaw()
+    assert "wg0 is at commit" in first.communicate(timeout=20)[0]
+    assert "wg0 is in sync with commit" in patient.communicate(timeout=20)[0]
+    assert (first.returncode, patient.returncode) == (0, 0)
+    assert set(dump(a)) == {"", added}
+
+
+def is_locked(node: Node) -> bool:
+    return node.run(["flock", "-n", "/run/mesh-sync/wg0.lock", "true"], check=False).returncode == 1
