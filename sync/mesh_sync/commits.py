@@ -9,6 +9,7 @@ import git
 
 from mesh_sync.errors import ConfigError, MeshSyncError
 
+ROLES = ("AUTHOR", "COMMITTER")
 NOBODY = ("mesh-sync", "mesh-sync@localhost")
 
 
@@ -30,7 +31,7 @@ def commit(directory: Path, paths: Sequence[str], message: str) -> str | None:
             if not changed:
                 return None
             program.add("--all", "--", *changed)
-            program.update_environment(**_identity(repository))
+            program.update_environment(**_identity(program))
             program.commit("--quiet", "--only", "-m", message, "--", *changed)
         except git.GitCommandError as error:
             said = " ".join((error.stderr.partition("stderr: '")[2] or error.stderr).strip(" '\n").split())
@@ -46,10 +47,11 @@ def _open(directory: Path) -> git.Repo:
         raise ConfigError(f"{directory.resolve()} is not in a git repository: nothing can be committed there") from None
 
 
-def _identity(repository: git.Repo) -> dict[str, str]:
+def _identity(program: git.Git) -> dict[str, str]:
     """Who commits where git knows nobody: it would refuse."""
-    with repository.config_reader() as reader:
-        if reader.has_option("user", "email"):
-            return {}
-    name, mail = NOBODY
-    return {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": mail, "GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": mail}
+    try:
+        program.var("GIT_AUTHOR_IDENT"), program.var("GIT_COMMITTER_IDENT")
+    except git.GitCommandError:
+        name, mail = NOBODY
+        return {f"GIT_{who}_NAME": name for who in ROLES} | {f"GIT_{who}_EMAIL": mail for who in ROLES}
+    return {}

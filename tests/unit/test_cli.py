@@ -1,0 +1,123 @@
+"""The command line as a whole: everything explains itself, and nothing a person does ends in a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from command import mesh_sync
+from mesh_sync.cli import cli
+
+ROOT = Path(__file__).parents[2]
+
+
+def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+COMMANDS = dict(commands())
+MAKERS = {("init",), ("join",), ("import",)}
+"""They make a directory that is not there."""
+READERS = [path for path, command in COMMANDS.items() if not isinstance(command, click.Group) and path not in MAKERS]
+
+
+def needed(command: click.Command) -> list[str]:
+    """Something for every argument that must be there."""
+    arguments = [one for one in command.params if isinstance(one, click.Argument) and one.required]
+    return [one.type.choices[0] if isinstance(one.type, click.Choice) else "x" for one in arguments]
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_and_option_says_what_it_does(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    assert command.help
+    assert command.help.strip().partition("\n")[0].endswith((".", ":"))
+    silent = [one.name for one in command.params if isinstance(one, click.Option) and not one.help]
+    assert silent == []
+
+
+@pytest.mark.parametrize("path", [(), *COMMANDS], ids=" ".join)
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_is_everywhere(path: tuple[str, ...], option: str) -> None:
+    assert mesh_sync(*path, option).fine().startswith(f"Usage: {' '.join(['mesh-sync', *path])}")
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_an_unknown_option_is_a_sentence(path: tuple[str, ...]) -> None:
+    ended = mesh_sync(*path, "--no-such-thing")
+    assert ended.code == 2
+    assert "--no-such-thing" in ended.err
+
+
+@pytest.mark.parametrize("path", READERS, ids=" ".join)
+@pytest.mark.parametrize("place", ["missing", "a file", "empty", "not utf-8", "a folder for mesh.toml", "a loop"])
+def test_no_command_shows_a_traceback_for_a_bad_directory(
+    path: tuple[str, ...], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = bad_place(tmp_path, place)
+    command = COMMANDS[path]
+    words = [*path, *needed(command)]
+    options = {option for one in command.params for option in one.opts}
+    if "--public-key" in options:
+        words += ["--public-key", "x"]
+    if "--node" in options:
+        words += ["--node", "aws"]
+    if "-C" in options:
+        words += ["-C", str(directory)]
+    elif "directory" in options:
+        words += [str(directory)]
+    elif "--config" in options:
+        words += ["--config", str(directory / "node.toml")]
+    ended = mesh_sync(*words)
+    assert ended.code in (1, 2, 6)
+    assert ended.err.strip()
+
+
+def bad_place(tmp_path: Path, kind: str) -> Path:
+    place = tmp_path / "mesh"
+    if kind == "a file":
+        place.write_text("")
+    elif kind == "a loop":
+        place.symlink_to(place)
+    elif kind != "missing":
+        place.mkdir()
+    if kind == "not utf-8":
+        (place / "mesh.toml").write_bytes(b"\xff")
+        (place / "node.toml").write_bytes(b"\xff")
+    if kind == "a folder for mesh.toml":
+        (place / "mesh.toml").mkdir()
+        (place / "node.toml").mkdir()
+    return place
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_directory_that_may_not_be_read_is_a_sentence(tmp_path: Path) -> None:
+    tmp_path.chmod(0)
+    try:
+        ended = mesh_sync("check", tmp_path)
+    finally:
+        tmp_path.chmod(0o700)
+    assert ended.code == 2
+    assert "not readable" in ended.err
+
+
+def test_a_full_disk_or_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
+    program = [sys.executable, "-c", "from mesh_sync.cli import main; main()", "-h"]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert "Traceback" not in result.stderr
+    assert "No space left" in result.stderr
+
+
+def test_the_reference_is_what_the_commands_say() -> None:
+    result = subprocess.run([sys.executable, ROOT / "script/reference.py", "--check"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,335 @@
+"""`mesh-sync import`: set-ups of other tools become a mesh that passes the check, and private keys stay out of it.
+
+`data/import/wg-meshconf*` is what wg-meshconf 2.5.1 wrote; `hub` and `web` are written after wg-quick(8) and after
+the model of wg-gen-web. Their keys were made for these tests.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import stat
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command import Ended, mesh_sync
+from mesh_sync import keys
+from mesh_sync.importers import wg_conf
+
+DATA = Path(__file__).parent / "data/import"
+SOURCES = [
+    ("wg-meshconf", DATA / "wg-meshconf.csv"),
+    ("wg-quick", DATA / "wg-meshconf"),
+    ("wg-quick", DATA / "hub"),
+    ("wg-gen-web", DATA / "web"),
+]
+every_source = pytest.mark.parametrize(("source", "path"), SOURCES, ids=[f"{a}-{b.name}" for a, b in SOURCES])
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_the_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+
+
+@pytest.fixture
+def mesh(tmp_path: Path) -> Path:
+    return tmp_path / "mesh"
+
+
+def peers(mesh: Path) -> dict[str, dict[str, Any]]:
+    return {file.stem: tomllib.loads(file.read_text()) for file in (mesh / "peers").glob("*.toml")}
+
+
+def networks(mesh: Path) -> object:
+    return tomllib.loads((mesh / "mesh.toml").read_text())["networks"]
+
+
+def notes(ended: Ended) -> list[str]:
+    return [line.removeprefix("  ! ") for line in ended.fine().splitlines() if line.startswith("  ! ")]
+
+
+def secrets(path: Path) -> set[str]:
+    """Every private and preshared key of a source."""
+    if path.suffix == ".csv":
+        return {row["PrivateKey"] for row in csv.DictReader(path.read_text().splitlines())}
+    found = set()
+    for file in path.iterdir():
+        for line in file.read_text().splitlines():
+            words = line.replace('"', " ").replace(",", " ").split()
+            if words and words[0].rstrip("=:").lower().startswith(("privatekey", "presharedkey")):
+                found.add(words[-1].removeprefix("PrivateKey=").removeprefix("PresharedKey="))
+    return found
+
+
+@every_source
+def test_what_is_imported_passes_the_check_and_holds_no_secret(source: str, path: Path, mesh: Path) -> None:
+    assert len(secrets(path)) > 2
+    mesh_sync("import", source, path, mesh).fine()
+    assert "no errors" in mesh_sync("check", mesh).err
+    everything = b"".join(file.read_bytes() for file in mesh.rglob("*") if file.is_file())
+    assert [key for key in secrets(path) if key.encode() in everything] == []
+
+
+@every_source
+def test_private_keys_go_into_files_of_their_own_when_asked_for(source: str, path: Path, mesh: Path) -> None:
+    folder = mesh.parent / "keys"
+    mesh_sync("import", source, path, mesh, "--keys", folder).fine()
+    files = list(folder.iterdir())
+    assert len(files) >= 3
+    for file in files:
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert keys.public_key(file.read_text().strip()) == peers(mesh)[file.stem]["public_key"]
+
+
+@every_source
+def test_importing_again_changes_nothing_but_can_still_fetch_the_keys(source: str, path: Path, mesh: Path) -> None:
+    assert "left out; --keys" in mesh_sync("import", source, path, mesh).fine()
+    before = peers(mesh)
+    again = mesh_sync("import", source, path, mesh, "--keys", mesh.parent / "keys")
+    assert "0 peers taken over" in again.fine()
+    assert peers(mesh) == before
+    assert len(list((mesh.parent / "keys").iterdir())) >= 3
+
+
+def test_keys_are_not_put_into_the_repository_nor_over_other_keys(mesh: Path) -> None:
+    ended = mesh_sync("import", "wg-meshconf", DATA / "wg-meshconf.csv", mesh, "--keys", mesh / "keys")
+    assert ended.code == 2
+    assert not mesh.exists()
+    folder = mesh.parent / "keys"
+    folder.mkdir()
+    (folder / "tokyo.key").write_text("another")
+    ended = mesh_sync("import", "wg-meshconf", DATA / "wg-meshconf.csv", mesh, "--keys", folder)
+    assert ended.code == 2
+    assert [file.name for file in folder.iterdir()] == ["tokyo.key"]
+    assert not mesh.exists()
+
+
+def test_wg_meshconf_database(mesh: Path) -> None:
+    ended = mesh_sync("import", "wg-meshconf", DATA / "wg-meshconf.csv", mesh)
+    found = peers(mesh)
+    assert networks(mesh) == ["10.1.0.0/24", "fd00:1::/64"]
+    assert found["home-nas"] == {
+        "public_key": "3xkJ4C4Y1sj7jxYEPW3Uv1l3rQf2PTsUsfK9mAbQEAg=",
+        "addresses": ["10.1.0.2", "fd00:1::2"],
+        "endpoint": "home.example.net:51821",
+        "subnets": ["192.168.10.0/24", "192.168.11.0/24"],
+        "listen_port": 51821,
+        "mtu": 1400,
+    }
+    assert found["tokyo"]["endpoint"] == "[2001:db8::4]:51820"
+    assert set(found["laptop"]) == {"public_key", "addresses"}
+    assert notes(ended) == [
+        "home-nas: was called 'Home NAS'; names are DNS labels, each once",
+        "home-nas: DNS is not taken over: mesh-sync sets no resolver",
+        "home-nas: PostDown is not taken over: commands are not kept in the list",
+        "home-nas: PostUp is not taken over: commands are not kept in the list",
+        "home-nas: the others sent it keepalives every 25 s; now it sends them itself",
+        "laptop: FwMark is not taken over: mesh-sync chooses the mark itself",
+        "laptop: SaveConfig is not taken over: the list is what is kept",
+        "laptop: Table is not taken over: mesh-sync keeps the routes itself",
+        "networks: 10.1.0.0/24 instead of 10.1.0.0/16, because 10.1.9.0/24 lies behind a peer",
+    ]
+
+
+def test_its_generated_files_give_the_same_mesh(mesh: Path, tmp_path: Path) -> None:
+    mesh_sync("import", "wg-meshconf", DATA / "wg-meshconf.csv", tmp_path / "database").fine()
+    mesh_sync("import", "wg-quick", DATA / "wg-meshconf", mesh).fine()
+    found = peers(mesh)
+    assert found["tokyo"].pop("persistent_keepalive") == 25, "that file said so"
+    assert found == peers(tmp_path / "database")
+    assert networks(mesh) == networks(tmp_path / "database")
+
+
+def test_a_hub_and_its_spokes(mesh: Path) -> None:
+    ended = mesh_sync("import", "wg-quick", DATA / "hub", mesh)
+    found = peers(mesh)
+    assert set(found) == {"hub-berlin", "office", "laptop", "alice-phone", "bob"}
+    assert found["hub-berlin"]["endpoint"] == ["hub.example.org:51820", "198.51.100.7:51820"]
+    assert found["hub-berlin"]["subnets"] == ["10.20.0.0/16"], "what only a spoke knew; not the mesh, not 0.0.0.0/0"
+    assert found["office"]["subnets"] == ["192.168.40.0/24"]
+    assert found["office"]["mtu"] == 1380
+    assert {name: (peer.get("via"), peer.get("managed", True)) for name, peer in found.items()} == {
+        "hub-berlin": (None, True),
+        "office": (None, True),
+        "laptop": ("hub-berlin", True),
+        "alice-phone": ("hub-berlin", False),
+        "bob": ("hub-berlin", False),
+    }
+    assert any("only laptop sent everything through it" in note for note in notes(ended))
+    assert any("PresharedKey of alice-phone is not taken over" in note for note in notes(ended))
+
+
+def test_a_single_file_of_a_server(mesh: Path) -> None:
+    ended = mesh_sync("import", "wg-quick", DATA / "hub/wg0.conf", mesh)
+    assert set(peers(mesh)) == {"hub-berlin", "office", "alice-phone", "bob"}
+    assert "neither bob nor its relay hub-berlin has one" in ended.err
+
+
+def test_an_exit_of_all_is_taken_over(mesh: Path, tmp_path: Path) -> None:
+    hub, spoke = keys.generate(), keys.generate()
+    (tmp_path / "confs").mkdir()
+    (tmp_path / "confs/hub.conf").write_text(
+        f"[Interface]\nAddress = 10.0.0.1/24\nPrivateKey = {hub}\n[Peer]\nPublicKey = {keys.public_key(spoke)}\n"
+        "AllowedIPs = 10.0.0.2\n"
+    )
+    (tmp_path / "confs/me.conf").write_text(
+        f"[Interface]\nAddress = 10.0.0.2/24\nPrivateKey = {spoke}\n[Peer]\nPublicKey = {keys.public_key(hub)}\n"
+        "AllowedIPs = 0.0.0.0/0\nEndpoint = 192.0.2.1:51820\n"
+    )
+    mesh_sync("import", "wg-quick", tmp_path / "confs", mesh).fine()
+    assert peers(mesh)["hub"]["subnets"] == ["0.0.0.0/0"]
+
+
+def test_wg_quick_itself_reads_what_comes_of_a_file(mesh: Path, tmp_path: Path) -> None:
+    """There and back: the node's rendered file names the same peers as the one it was imported from."""
+    mesh_sync("import", "wg-quick", DATA / "wg-meshconf", mesh, "--keys", tmp_path / "keys").fine()
+    text = mesh_sync("render", mesh, "--node", "aws", "--private-key-file", tmp_path / "keys/aws.key").fine()
+    (tmp_path / "wg0.conf").write_text(text)
+    (tmp_path / "wg0.conf").chmod(0o600)
+    if shutil.which("wg-quick"):
+        stripped = subprocess.run(["wg-quick", "strip", tmp_path / "wg0.conf"], capture_output=True, text=True)
+        assert stripped.returncode == 0, stripped.stderr
+    before = wg_conf.parse((DATA / "wg-meshconf/aws.conf").read_text())
+    after = wg_conf.parse(text)
+    assert after.interface.one("PrivateKey") == before.interface.one("PrivateKey")
+    assert {one.one("PublicKey") for one in after.peers} == {one.one("PublicKey") for one in before.peers}
+
+
+def test_wg_gen_web(mesh: Path) -> None:
+    ended = mesh_sync("import", "wg-gen-web", DATA / "web", mesh)
+    found = peers(mesh)
+    assert networks(mesh) == ["10.6.6.0/24", "fd42:6::/64"]
+    assert found["server"]["endpoint"] == "vpn.example.com:51821"
+    assert found["server"]["subnets"] == ["192.168.7.0/24"]
+    phone = found["alice-s-phone"]
+    assert (phone["via"], phone["managed"], phone["tags"]) == ("server", False, ["phone"])
+    assert (phone["owner"], phone["persistent_keepalive"], phone["mtu"]) == ("alice@example.com", 16, 1412)
+    assert found["bob"]["persistent_keepalive"] == 0
+    assert found["old-tablet"]["enabled"] is False
+    said = "\n".join(notes(ended))
+    assert "server: PostUp is not taken over" in said
+    assert "PreUp" not in said, "an echo is nothing to lose"
+    assert "only 1 of 3 clients sent everything (::/0) through it" in said
+
+
+def test_what_cannot_be_read_is_said_and_the_rest_taken_over(mesh: Path, tmp_path: Path) -> None:
+    web = tmp_path / "web"
+    shutil.copytree(DATA / "web", web)
+    (web / "broken.json").write_text("{")
+    (web / "list.json").write_text("[]")
+    (web / "odd.json").write_text(json.dumps({"name": 7, "address": ["x"], "publicKey": None, "allowedIPs": "y"}))
+    said = "\n".join(notes(mesh_sync("import", "wg-gen-web", web, mesh)))
+    for part in ("broken.json: left out", "list.json: left out", "7: address: 'x'", "odd.json has no usable publicKey"):
+        assert part in said
+    assert len(peers(mesh)) == 4
+
+
+def test_odd_rows_of_a_database(mesh: Path, tmp_path: Path) -> None:
+    file = tmp_path / "database.csv"
+    key = keys.generate()
+    file.write_text(
+        "Name,Address,PrivateKey,Endpoint,ListenPort,MTU,AllowedIPs,New\n"
+        f"one,10.0.0.1/24,{key},two words,51820,big,x,\n"
+        "two,10.0.0.2/24,nokey,,,,,\n"
+        f"three,,{keys.generate()},,,,,\n"
+        f"one,10.0.0.4/24,{keys.generate()},192.0.2.1,,,10.0.0.9/32,\n"
+    )
+    said = "\n".join(notes(mesh_sync("import", "wg-meshconf", file, mesh)))
+    assert "one: Endpoint: " in said
+    for part in (
+        "Endpoint: ",
+        "MTU: 'big'",
+        "AllowedIPs: 'x'",
+        "two: left out",
+        "three: left out",
+        "one-2: was called",
+    ):
+        assert part in said
+    assert peers(mesh)["one-2"]["addresses"] == ["10.0.0.4", "10.0.0.9"]
+    assert set(peers(mesh)["one"]) == {"public_key", "addresses"}
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "text"),
+    [
+        ("wg-meshconf", "x.csv", ""),
+        ("wg-meshconf", "x.csv", "a,b\n1,2\n"),
+        ("wg-meshconf", "x.csv", "\x00\n"),
+        ("wg-quick", "x.conf", ""),
+        ("wg-quick", "x.conf", "[Interface]\nPrivateKey = x\n[Peer]\nPublicKey = y\n"),
+        ("wg-gen-web", "server.json", "{}"),
+        ("wg-gen-web", "server.json", "[" * 100_000),
+    ],
+)
+def test_a_source_that_is_none_is_a_sentence(source: str, name: str, text: str, mesh: Path, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    ended = mesh_sync("import", source, tmp_path / name, mesh)
+    assert ended.code == 2
+    assert name in ended.err
+    assert not mesh.exists()
+
+
+def test_errors_are_shown_and_nothing_is_made(mesh: Path) -> None:
+    ended = mesh_sync("import", "wg-meshconf", DATA / "wg-meshconf.csv", mesh, "--network", "10.1.0.0/16")
+    assert ended.code == 1
+    assert "peers/aws.toml:subnets[0]: 10.1.9.0/24 overlaps the mesh's own network 10.1.0.0/16" in ended.err
+    assert "--network" in ended.err
+    assert not mesh.exists()
+
+
+def test_a_mesh_that_is_there_grows(mesh: Path, tmp_path: Path) -> None:
+    mesh_sync("init", mesh, "--network", "10.0.0.0/8", "--network", "fd00::/8").fine()
+    mesh_sync("peer", "add", "mine", "--public-key", keys.public_key(keys.generate()), "-C", mesh).fine()
+    ended = mesh_sync("import", "wg-gen-web", DATA / "web", mesh, "--commit")
+    assert "committed" in ended.fine()
+    assert set(peers(mesh)) == {"mine", "server", "alice-s-phone", "bob", "old-tablet"}
+    subject = subprocess.run(["git", "-C", mesh, "log", "-1", "--format=%s"], capture_output=True, text=True).stdout
+    assert subject == "mesh: takes over 4 peers from wg-gen-web\n"
+
+
+def test_a_name_that_another_peer_has_stops_it(mesh: Path) -> None:
+    mesh_sync("init", mesh, "--network", "10.0.0.0/8", "--network", "fd00::/8").fine()
+    mesh_sync("peer", "add", "server", "--public-key", keys.public_key(keys.generate()), "-C", mesh).fine()
+    ended = mesh_sync("import", "wg-gen-web", DATA / "web", mesh)
+    assert ended.code == 1
+    assert set(peers(mesh)) == {"server"}
+
+
+def test_a_directory_in_use_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ended = mesh_sync("import", "wg-quick", DATA / "hub", tmp_path)
+    assert ended.code == 2
+    assert "neither empty nor a mesh repository" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        ("# aws\n[Peer]\n", "aws"),
+        ("[Peer]\n# Name: aws\n", "aws"),
+        ("[Peer]\n# Name = aws\n", "aws"),
+        ("# friendly_name = aws\n[Peer]\n", "aws"),
+        ("### Client aws\n[Peer]\n", "aws"),
+        ("# END_PEER old\n# BEGIN_PEER aws\n[Peer]\n", "aws"),
+        ("# aws / a@example.org / Updated: 2024-01-01 / Created: 2024-01-01\n[Peer]\n", "aws"),
+        ("#PostUp = iptables\n[Peer]\n", ""),
+        ("# the old machine in the cellar\n[Peer]\n", ""),
+        ("# somebody else\n\n[Peer]\n", ""),
+        ("[Peer]\nPublicKey = x\n# later\n", ""),
+    ],
+)
+def test_comments_that_name_a_peer(lines: str, name: str) -> None:
+    (section,) = wg_conf.parse(f"[Interface]\nMTU = 1\n{lines}AllowedIPs = 10.0.0.1\n").peers
+    assert section.name == name
+
+
+def test_lists_may_be_spread_and_keys_written_anyhow() -> None:
+    conf = wg_conf.parse("[interface]\naddress=10.0.0.1/24 , fd00::1/64 # both\nADDRESS = 10.0.0.2/24\nrubbish\n")
+    assert conf.interface.many("Address") == ["10.0.0.1/24", "fd00::1/64", "10.0.0.2/24"]
+    assert conf.odd == (4,)
