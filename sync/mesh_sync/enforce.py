@@ -54,7 +54,8 @@ def enforce(
     is about to be ours is written down first, what was done last.
     """
     changes = difference(node, wanted, before, live)
-    found = _endpoints(wanted, changes, _last_known(wanted, before), live or Live())
+    last = _last_known(wanted, before, live or Live())
+    found = _endpoints(wanted, changes, last, live or Live())
     endpoints = {**found.stopgaps, **found.fresh}
     changes = tuple(change for change in changes if change.kind != "endpoint" or change.value in endpoints)
     kinds = {change.kind for change in changes}
@@ -73,7 +74,7 @@ def enforce(
     if done.acted:
         device.apply(wanted, live, done.acted, lambda: private_key(node, wanted), endpoints)
     given = _given(wanted, before, changes, found.fresh)
-    resolved = {**_last_known(wanted, before), **found.fresh}
+    resolved = {**last, **found.fresh}
     after = evolve(after, wanted=wanted, owned=wanted.owned, given=given, resolved=resolved, hooks_due=hooks_due)
     if after != before or before.lost:
         after = evolve(after, applied_at=time.time(), lost=False)
@@ -160,9 +161,15 @@ def _endpoints(wanted: Wanted, changes: Sequence[Change], last: Mapping[str, str
     return Endpoints(fresh, stopgaps, tuple(notes))
 
 
-def _last_known(wanted: Wanted, before: State) -> dict[str, str]:
-    """What the declared endpoints stood for when they were last resolved, by public key; none if declared anew."""
-    declared = {peer.public_key: peer.endpoint for peer in before.wanted.peers} if before.wanted else {}
+def _last_known(wanted: Wanted, before: State, live: Live) -> dict[str, str]:
+    """What the declared endpoints stood for when they were last resolved, by public key; none if declared anew.
+
+    Without a memory, what the kernel has.
+    """
+    if before.wanted is None:
+        known = {peer.public_key: live.peers.get(peer.public_key) for peer in wanted.peers if peer.endpoint}
+        return {key: peer.endpoint for key, peer in known.items() if peer and peer.endpoint}
+    declared = {peer.public_key: peer.endpoint for peer in before.wanted.peers}
     same = {peer.public_key for peer in wanted.peers if declared.get(peer.public_key) == peer.endpoint}
     return {key: endpoint for key, endpoint in before.resolved.items() if key in same}
 

@@ -18,7 +18,7 @@ from mesh_sync import node as nodes
 from mesh_sync.checks import examine_now, reserved
 from mesh_sync.errors import ConfigError, MeshSyncError, Unreachable
 from mesh_sync.files import write_atomically
-from mesh_sync.findings import errors
+from mesh_sync.findings import errors, printable
 from mesh_sync.keys import public_key, read_private_key, write_private_key
 from mesh_sync.manifest import PEERS
 from mesh_sync.model import LABEL, Address, Mesh, Network
@@ -170,7 +170,7 @@ def _push(repository: git.Repo, request: Request, note: Callable[[str], None]) -
 def _said(stderr: str) -> str:
     """What git's remote said, in one line."""
     words = stderr.partition("stderr: '")[2] or stderr
-    return " ".join(words.strip(" '\n").split())
+    return printable(public(" ".join(words.strip(" '\n").split())))
 
 
 def _mesh(root: Path) -> Mesh:

@@ -453,6 +453,15 @@ def test_after_a_reboot_without_git_and_dns_the_mesh_is_up(lab: Lab, mesh: Mesh,
     assert (found["result"], found["changes"]) == ("in-sync", [])
 
 
+def test_a_node_that_lost_its_memory_learns_endpoints_from_the_device(lab: Lab, mesh: Mesh, a: Node) -> None:
+    a.run(["rm", "/var/lib/mesh-sync/wg0/state.json"])
+    assert now_json(a)["result"] == "in-sync"
+    with no_git_no_dns(lab):
+        a.reboot()
+        assert "gets its last known endpoint, 203.0.113.22:51820" in a.run(["mesh-sync", "up"]).stdout
+        assert reaches(a, "10.0.0.22")
+
+
 def test_an_endpoint_from_memory_gives_way_to_what_dns_says_when_it_is_back(lab: Lab, mesh: Mesh, a: Node) -> None:
     b = next(key for key in dump(a) if key)
     mesh.nodes["b"].port.unplug()
