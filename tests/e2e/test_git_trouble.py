@@ -144,16 +144,16 @@ def test_a_host_that_refuses_connections(lab: Lab, mesh: Mesh, a: Node, url: str
 
 @pytest.mark.parametrize("url", [GIT, SSH])
 def test_a_host_whose_packets_get_lost(lab: Lab, mesh: Mesh, a: Node, url: str) -> None:
-    ask(mesh, a, url)
+    ask(mesh, a, url, deadline=2)
     with swallowed(lab):
-        assert unreachable(a) == f"{url} gives no answer"
+        assert unreachable(a, within=2) == f"{url} gives no answer"
 
 
 @pytest.mark.parametrize("url", [GIT, SSH])
 def test_a_host_that_takes_connections_and_never_answers(lab: Lab, mesh: Mesh, a: Node, url: str) -> None:
-    ask(mesh, a, url)
+    ask(mesh, a, url, deadline=2)
     with frozen(lab):
-        assert unreachable(a) == f"{url} gives no answer"
+        assert unreachable(a, within=2) == f"{url} gives no answer"
 
 
 def test_the_deadline_is_20_seconds_by_default(lab: Lab, mesh: Mesh, a: Node) -> None:

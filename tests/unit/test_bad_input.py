@@ -317,6 +317,7 @@ HALF = "holds the private key of a public key in this mesh; it is burnt, make a 
         ("deploy_key", PEM),
         ("backup.bin", b"\0\xff" * 200_000 + PEM.encode()),
     ],
+    ids=["README", "notes", "wg-quick file", "PEM", "large file"],
 )
 def test_a_private_key_anywhere(tmp_path: Path, path: str, text: str | bytes) -> None:
     lines = check(tmp_path, {**GOOD, path: text})
