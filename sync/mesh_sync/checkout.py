@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mesh_sync import conf
-from mesh_sync.checks import examine, examine_now
+from mesh_sync.checks import examine
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.files import write_atomically
 from mesh_sync.findings import Finding, errors
@@ -23,7 +23,7 @@ from mesh_sync.wanted import Wanted
 
 def examine_directory(directory: Path) -> tuple[Mesh | None, tuple[Finding, ...]]:
     """Read and check a working copy. Raise ConfigError when it cannot be read at all."""
-    return examine_now(_read(directory))
+    return examine(_read(directory), datetime.now(UTC))
 
 
 def render_one(directory: Path, name: str, private_key_file: Path | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 from mesh_sync import manifest
 from mesh_sync.expectations import unmet
@@ -35,11 +35,6 @@ def examine(tree: Tree, moment: datetime) -> tuple[Mesh | None, tuple[Finding, .
     found = [*tree.findings, *findings, *leaked_keys(tree.texts)]
     found += whole_mesh(declared, moment, frozenset(broken))
     return mesh, tuple(sorted(set(found)))
-
-
-def examine_now(tree: Tree) -> tuple[Mesh | None, tuple[Finding, ...]]:
-    """Like `examine`, at this moment."""
-    return examine(tree, datetime.now(UTC))
 
 
 def whole_mesh(mesh: Mesh, moment: datetime, broken: frozenset[str] = frozenset()) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import git
@@ -15,7 +16,7 @@ import tomlkit
 from attrs import evolve, frozen
 
 from mesh_sync import node as nodes
-from mesh_sync.checks import examine_now, reserved
+from mesh_sync.checks import examine, reserved
 from mesh_sync.errors import ConfigError, MeshSyncError, Unreachable
 from mesh_sync.files import write_atomically
 from mesh_sync.findings import errors, printable
@@ -23,6 +24,7 @@ from mesh_sync.keys import public_key, read_private_key, write_private_key
 from mesh_sync.manifest import PEERS
 from mesh_sync.model import LABEL, Address, Mesh, Network
 from mesh_sync.node import Repository
+from mesh_sync.peer_file import made
 from mesh_sync.remote import environment, public, trouble
 from mesh_sync.tree import from_directory
 
@@ -175,7 +177,7 @@ def _said(stderr: str) -> str:
 
 def _mesh(root: Path) -> Mesh:
     """The list in a clone. Raise MeshSyncError with every error it has."""
-    mesh, findings = examine_now(from_directory(root))
+    mesh, findings = examine(from_directory(root), datetime.now(UTC))
     wrong = errors(findings)
     if mesh is None or wrong:
         raise MeshSyncError("the list would have errors, nothing was pushed:\n" + "\n".join(map(str, wrong)))
@@ -199,14 +201,8 @@ def _free(network: Network, taken: set[Address]) -> Address:
 
 def peer_toml(request: Request, key: str) -> str:
     """The peer's file in the list."""
-    document = tomlkit.document()
-    document["public_key"] = key
-    document["addresses"] = list(request.addresses)
-    if request.endpoints:
-        document["endpoint"] = request.endpoints[0] if len(request.endpoints) == 1 else list(request.endpoints)
-    if request.subnets:
-        document["subnets"] = list(request.subnets)
-    return tomlkit.dumps(document)
+    lists = {"addresses": request.addresses, "endpoint": request.endpoints, "subnets": request.subnets}
+    return made({"public_key": key, **{name: items for name, items in lists.items() if items}})
 
 
 def node_toml(request: Request) -> str:

@@ -1,0 +1,129 @@
+"""What is imported where: the core stays pure, an idle run stays cheap, and no folder takes a library's name."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mesh_sync import keys
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "sync/mesh_sync"
+PURE = (
+    "checks", "conf", "expectations", "feed", "findings", "leaks", "live", "manifest", "model", "plan", "render",
+    "shape", "strict", "tables", "topology", "values", "wanted",
+)  # fmt: skip
+IMPURE = frozenset({"asyncio", "dns", "git", "requests", "select", "selectors", "socket", "subprocess", "time"})
+CLOCKS = frozenset({"now", "today", "utcnow", "time_ns", "monotonic", "perf_counter"})
+HEAVY = ("cattrs", "click", "dns", "git", "nacl", "rich", "segno", "tomlkit", "watchdog")
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_the_core_touches_nothing_but_values(module: str) -> None:
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
+    names = set(imported(tree))
+    assert not {name for name in names if name.partition(".")[0] in IMPURE}
+    assert not names & {"mesh_sync.run", "mesh_sync.run.run", "mesh_sync.ip", "mesh_sync.wg", "mesh_sync.device"}
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    assert not {call.attr for call in calls if isinstance(call, ast.Attribute)} & CLOCKS, "reads a clock"
+
+
+def test_watchdog_is_the_library() -> None:
+    for folder in ("sync", "watchdog"):
+        assert not (ROOT / folder / "__init__.py").exists()
+    code = "import importlib.util; spec = importlib.util.find_spec('watchdog'); print(spec and spec.origin)"
+    found = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, text=True, check=True)
+    origin = found.stdout.strip()
+    assert origin == "None" or "site-packages" in origin
+
+
+def program(folder: Path, name: str, script: str) -> None:
+    file = folder / name
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> dict[str, str]:
+    """The environment of a node that has nothing to do, as far as `git`, `ip` and `wg` tell."""
+    commit, private = "1" * 40, keys.generate()
+    own, other = keys.public_key(private), keys.public_key(keys.generate())
+    key_file = tmp_path / "private.key"
+    key_file.touch(mode=0o600)
+    key_file.write_text(private)
+    (tmp_path / "node.toml").write_text(
+        f'name = "anna"\nprivate_key_file = "{key_file}"\n[repository]\nurls = ["git://git.example.org/mesh"]\n'
+        '[trust]\nmode = "none"\n[paths]\n'
+        + "".join(f'{name} = "{tmp_path / name}"\n' for name in ("state", "run", "wireguard"))
+    )
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    program(programs, "git", f"printf '{commit}\\trefs/heads/main\\n'")
+    dump = f"{private}\t{own}\t51820\toff\n{other}\t(none)\t(none)\t10.0.0.2/32\t0\t0\t0\toff\n"
+    program(programs, "wg", f"printf '{dump}'")
+    link = {"mtu": 1420, "flags": ["UP"], "addr_info": [{"local": "10.0.0.1", "prefixlen": 32, "scope": "global"}]}
+    routes = [{"dst": "10.0.0.0/24"}]
+    program(
+        programs,
+        "ip",
+        f"case \"$*\" in *address*) echo '{json.dumps([link])}' ;; -4*route*) echo '{json.dumps(routes)}' ;; "
+        "*) echo '[]' ;; esac",
+    )
+    remember(tmp_path, commit, own, other)
+    return {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+
+
+def remember(place: Path, commit: str, own: str, other: str) -> None:
+    """Write the state and the wg0.conf of a run that has applied `commit`."""
+    from mesh_sync import node as nodes
+    from mesh_sync import state
+    from mesh_sync.wanted import Wanted, WantedPeer
+
+    node = nodes.load(place / "node.toml")
+    peer = WantedPeer("berta", other, ("10.0.0.2",), frozenset({"10.0.0.2/32"}))
+    wanted = Wanted(
+        mesh="test", name="anna", public_key=own, listen_port=51820, mtu=1420, addresses=frozenset({"10.0.0.1/32"}),
+        routes=frozenset({"10.0.0.0/24"}), peers=(peer,),
+    )  # fmt: skip
+    text = "# wg0.conf\n"
+    node.conf_file.parent.mkdir()
+    node.conf_file.touch(mode=0o600)
+    node.conf_file.write_text(text)
+    applied = state.State(
+        commit=commit, remote_commit=commit, settings=node.settings, wanted=wanted, owned=wanted.owned,
+        conf=state.digest(text), applied_at=1.0,
+    )  # fmt: skip
+    state.save(node.state_file, applied)
+
+
+def test_an_idle_run_imports_no_library_that_it_does_not_need(tmp_path: Path, node: dict[str, str]) -> None:
+    code = (
+        "import sys, mesh_sync.__main__ as entry\n"
+        f"sys.argv = ['mesh-sync', 'now', '--config', {str(tmp_path / 'node.toml')!r}]\n"
+        "try:\n    entry.main()\nfinally:\n    print(*sorted(sys.modules), sep='\\n', file=sys.stderr)\n"
+    )
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    done = subprocess.run([sys.executable, "-c", code], env=node, capture_output=True, text=True, timeout=30)
+    assert done.stdout == "wg0 is in sync with commit 1111111111 (1 peer)\n", done.stderr
+    modules = set(done.stderr.split())
+    assert "attrs" in modules
+    assert not modules & set(HEAVY)
+    assert not modules & {"mesh_sync.model", "mesh_sync.cli", "mesh_sync.report", "mesh_sync.resolve"}
+    after = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file() and file.suffix != ".lock"}
+    assert after == {file: text for file, text in before.items() if file.suffix != ".lock"}, "it wrote something"
