@@ -1,0 +1,98 @@
+"""Rows that need a living node: idle runs, status, and one more peer, in the network lab with real WireGuard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bench import meshes
+from bench.series import Command, Row, Runner, Series, measure
+
+from lab import Lab
+from lab.mesh import Mesh
+from lab.node import Node
+
+MANY = 1000
+
+
+def idle(full: bool) -> Iterator[Row]:
+    """`mesh-sync now` with nothing to do, beside `git ls-remote` of the same remote; with 1 peer and with 1,000."""
+    with Lab() as lab:
+        mesh, node = _small(lab)
+        for name, url in (("ssh", lab.git.url), ("git", lab.git.daemon_url)):
+            yield _idle(node, mesh, f"idle now over {name}://", url, 41 if full else 21, goal=name == "ssh")
+        _grow(mesh, MANY)
+        mesh.now("anna")
+        yield _idle(node, mesh, f"idle now, {MANY:,} peers, ssh://", lab.git.url, 21 if full else 11)
+        (status,) = measure(21 if full else 11, Command(["mesh-sync", "status"]), run=_on(node))
+        yield Row(f"status, {MANY:,} peers", status)
+
+
+def apply(full: bool) -> Iterator[Row]:
+    """One peer more on an interface that has 1,000."""
+    with Lab() as lab:
+        mesh, node = _small(lab)
+        _grow(mesh, MANY)
+        mesh.now("anna")
+        member = meshes.Member(MANY + 1, next(meshes.members(1)).private_key)
+        series = Series(())
+        for _ in range(9 if full else 5):
+            _declare(mesh, member)
+            mesh.push()
+            series += measure(1, Command(["mesh-sync", "now"]), run=_on(node))[0]
+            more = node.run(["wg", "showconf", "wg0"]).stdout
+            mesh.remove(member.name)
+            mesh.push()
+            mesh.now("anna")
+            less = node.run(["wg", "showconf", "wg0"]).stdout
+        for name, text in (("more", more), ("less", less)):
+            node.path(f"/etc/mesh-sync/{name}.conf").write_text(text)
+        sync = ["wg", "syncconf", "wg0"]
+        (alone,) = measure(
+            21 if full else 11,
+            Command([*sync, "/etc/mesh-sync/more.conf"], [*sync, "/etc/mesh-sync/less.conf"]),
+            run=_on(node),
+        )
+        yield Row(f"one peer more on {MANY:,}: now", series, "its wg syncconf alone", alone)
+
+
+def _small(lab: Lab) -> tuple[Mesh, Node]:
+    mesh = Mesh(lab, networks=[meshes.NETWORK], url=lab.git.url)
+    node = mesh.node("anna", 5)
+    mesh.node("berta", 6)
+    mesh.push()
+    mesh.now()
+    return mesh, node
+
+
+def _grow(mesh: Mesh, count: int) -> None:
+    """More peers, none of which is there: nobody keeps anything alive, so that only mesh-sync works."""
+    mesh.set("anna", persistent_keepalive=0)
+    for member in meshes.members(count - 1):
+        _declare(mesh, member)
+    mesh.push()
+
+
+def _declare(mesh: Mesh, member: meshes.Member) -> None:
+    number = member.number + 1000  # clear of the lab's own addresses
+    moved = meshes.Member(number, member.private_key)
+    mesh.edit(f"peers/{member.name}.toml", moved.toml.replace(moved.host, "203.0.113.200"))
+
+
+def _idle(node: Node, mesh: Mesh, name: str, url: str, runs: int, *, goal: bool = False) -> Row:
+    mesh.configure(node, repository={"urls": [url]})
+    node.run(["mesh-sync", "now"])
+    ours, theirs = measure(
+        runs, Command(["mesh-sync", "now"]), Command(["git", "ls-remote", url, "refs/heads/main"]), run=_on(node)
+    )
+    row = Row(name, ours, "git ls-remote", theirs)
+    if not goal:
+        return row
+    met = (row.ratio or 9) <= 2.5 and ours.mib < 25
+    return Row(name, ours, row.peer, theirs, "2.5x, 25 MiB", met)
+
+
+def _on(node: Node) -> Runner:
+    def run(argv: Sequence[str], text: str) -> str:
+        return node.run(argv, input=text, timeout=600).stdout
+
+    return run

@@ -1,0 +1,29 @@
+"""What a node does from its bare repository to wg0.conf, in a process of its own: read, check, render, write.
+
+Usage: python one_node.py BARE COMMIT DIRECTORY NAME; DIRECTORY holds the private key, and gets wg0.conf.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from mesh_sync import conf
+from mesh_sync.accept import accept
+from mesh_sync.files import write_atomically
+from mesh_sync.keys import read_private_key
+from mesh_sync.node import Node, Repository, Trust
+from mesh_sync.remote import Remote
+
+
+def main() -> None:
+    """Take the steps of `mesh-sync now` that need neither network nor interface."""
+    bare, commit, place, name = sys.argv[1:]
+    key = Path(place) / "private.key"
+    node = Node(name=name, private_key_file=key, repository=Repository(urls=(bare,)), trust=Trust(mode="none"))
+    wanted, _ = accept(Remote(node.repository, Path(bare)).tree(commit), node, commit)
+    write_atomically(Path(place) / "wg0.conf", conf.text(wanted, read_private_key(key)))
+
+
+if __name__ == "__main__":
+    main()
