@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from mesh_sync.errors import DeviceError, MeshSyncError
+from mesh_sync.errors import ConfigError, DeviceError, MeshSyncError
 
 
 def ending(run: Callable[[], int]) -> NoReturn:
@@ -25,6 +25,12 @@ def ending(run: Callable[[], int]) -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except ImportError as error:
+        if "git executable" not in str(error):  # what GitPython says when there is no git
+            raise
+        missing = ConfigError("the program git was not found", hint="install it, or put its directory on PATH")
+        complain(missing)
+        sys.exit(missing.exit_code)
     except OSError as error:
         problem = DeviceError(f"{error.filename or 'input or output'}: {error.strerror or error}")
         complain(problem)

@@ -118,6 +118,15 @@ def test_a_full_disk_or_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
     assert "No space left" in result.stderr
 
 
+@pytest.mark.parametrize("words", ["plan", "init {0}/mesh", "peer add x --public-key x"])
+def test_a_machine_without_git_is_told_so(words: str, tmp_path: Path) -> None:
+    program = [sys.executable, "-c", "from mesh_sync.cli import main; main()", *words.format(tmp_path).split()]
+    result = subprocess.run(program, env={**os.environ, "PATH": "/nonexistent"}, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "the program git was not found" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_the_reference_is_what_the_commands_say() -> None:
     result = subprocess.run([sys.executable, ROOT / "script/reference.py", "--check"], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
