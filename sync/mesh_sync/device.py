@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mesh_sync import gateway, ip, wg
 from mesh_sync.errors import CommandError, DeviceError
-from mesh_sync.feed import syncconf_text
+from mesh_sync.feed import addconf_text, syncconf_text
 from mesh_sync.live import Live
 from mesh_sync.plan import Change
 from mesh_sync.run import run
@@ -19,6 +19,10 @@ SYNCED = frozenset({
     "allowed-ips", "keepalive", "preshared-key", "endpoint", "endpoint-removed",
 })  # fmt: skip
 """Kinds of change that one `wg syncconf` carries out."""
+
+WHOLE = frozenset({"interface-added", "private-key", "listen-port", "fwmark"})
+"""Kinds of change that concern every peer; for all others only the peers that change are fed to the kernel, because
+`wg syncconf` replaces the allowed IPs of each peer, and rebinds wireguard-go's port: both lose packets."""
 
 
 class Device:
@@ -132,10 +136,23 @@ class Device:
                 wg.set_peer(self.name, change.value, "remove")
             elif change.kind == "preshared-key" and not by_key[change.value].preshared_key:
                 wg.set_peer(self.name, change.value, "preshared-key", "/dev/null")
-        self._log("wg syncconf", self.name)
-        wg.syncconf(self.name, syncconf_text(wanted, live, changes, key, endpoints))
+        if any(change.kind in WHOLE for change in changes):
+            self._log("wg syncconf", self.name)
+            wg.syncconf(self.name, syncconf_text(wanted, live, changes, key, endpoints))
+        else:
+            self._change_peers(wanted, changes, endpoints)
         if any(change.kind == "listen-port" for change in changes) and live.peers:
             self._greet(wanted, live)
+
+    def _change_peers(self, wanted: Wanted, changes: Sequence[Change], endpoints: Mapping[str, str]) -> None:
+        """What is new comes before what goes: an address that moves is never without a peer."""
+        if text := addconf_text(wanted, changes, endpoints):
+            self._log("wg addconf", self.name)
+            wg.addconf(self.name, text)
+        gone = [change.value for change in changes if change.kind in ("peer-removed", "foreign-peer")]
+        if gone:
+            self._log("wg set", self.name, "remove", *gone)
+            wg.remove_peers(self.name, gone)
 
     def _greet(self, wanted: Wanted, live: Live) -> None:
         """Send every peer a packet from the new port, so that it follows at once: keepalive 0, then on (fact 15)."""

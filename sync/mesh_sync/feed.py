@@ -34,6 +34,15 @@ def syncconf_text(
     return "\n".join(parts)
 
 
+def addconf_text(wanted: Wanted, changes: Iterable[Change], endpoints: Mapping[str, str]) -> str:
+    """The text for `wg addconf`: only the peers that change, so that no other loses a packet to having its allowed
+    IPs replaced. Without an `[Interface]` it leaves key, port and mark alone. Empty when no peer is added or changed.
+    """
+    touched = {change.value for change in changes}
+    touched_peers = (peer for peer in wanted.peers if peer.public_key in touched)
+    return "\n".join(_peer(peer, endpoints.get(peer.public_key, "")) for peer in touched_peers)
+
+
 def _peer(peer: WantedPeer, endpoint: str) -> str:
     return _section(peer.public_key, peer.preshared_key, peer.allowed_ips, endpoint, peer.keepalive)
 

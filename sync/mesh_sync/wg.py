@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from mesh_sync.errors import CommandError, DeviceError
@@ -31,14 +32,29 @@ def dump(interface: str) -> dict[str, Any]:
 
 
 def syncconf(interface: str, text: str) -> None:
-    """Make keys, port, mark and peers match ``text``. It is whole before `wg` starts, even if we are killed."""
+    """Make keys, port, mark and peers match ``text``."""
+    _feed("syncconf", interface, text)
+
+
+def addconf(interface: str, text: str) -> None:
+    """Add the peers of ``text``, or make those that are there match it; nothing else is touched."""
+    _feed("addconf", interface, text)
+
+
+def remove_peers(interface: str, public_keys: Iterable[str]) -> None:
+    """Remove peers, in one call."""
+    run(["wg", "set", interface, *(word for key in public_keys for word in ("peer", key, "remove"))])
+
+
+def _feed(verb: str, interface: str, text: str) -> None:
+    """The text is whole before `wg` starts, even if we are killed."""
     descriptor = os.memfd_create("wg")
     try:
         with os.fdopen(os.dup(descriptor), "w") as file:
             file.write(text)
         os.lseek(descriptor, 0, os.SEEK_SET)
         run(
-            ["wg", "syncconf", interface, f"/dev/fd/{descriptor}"],
+            ["wg", verb, interface, f"/dev/fd/{descriptor}"],
             pass_fds=[descriptor],
             deadline=SYNC_DEADLINE,
         )
