@@ -20,6 +20,8 @@ from mesh_sync.state import State
 from mesh_sync.wanted import Owned, Wanted
 
 HOOK_DEADLINE = 60.0
+UNSURE = "?"
+"""In `State.given`: an endpoint was about to be given, or a lost memory knew of it. Equal to no declared one."""
 
 
 @frozen
@@ -66,14 +68,19 @@ def enforce(
     done = Done(changes, found.notes)
     if dry_run:
         return done
-    promised = evolve(before, owned=owned(node, before, live) | wanted.owned, hooks_due=hooks_due)
+    promised = evolve(
+        before,
+        owned=owned(node, before, live) | wanted.owned,
+        given={**dict.fromkeys([*last, *endpoints], UNSURE), **before.given},
+        hooks_due=hooks_due,
+    )
     if done.acted or stale_conf:
         if promised != before or before.lost:
             states.save(node.state_file, promised)
         after = evolve(after, conf=_write_conf(node, wanted) if stale_conf else before.conf)
     if done.acted:
         device.apply(wanted, live, done.acted, lambda: private_key(node, wanted), endpoints)
-    given = _given(wanted, before, changes, found.fresh)
+    given = _given(wanted, promised, changes, found.fresh)
     resolved = {**last, **found.fresh}
     after = evolve(after, wanted=wanted, owned=wanted.owned, given=given, resolved=resolved, hooks_due=hooks_due)
     if after != before or before.lost:
@@ -174,9 +181,9 @@ def _last_known(wanted: Wanted, before: State, live: Live) -> dict[str, str]:
     return {key: endpoint for key, endpoint in before.resolved.items() if key in same}
 
 
-def _given(wanted: Wanted, before: State, changes: Sequence[Change], endpoints: Mapping[str, str]) -> dict[str, str]:
+def _given(wanted: Wanted, promised: State, changes: Sequence[Change], endpoints: Mapping[str, str]) -> dict[str, str]:
     """The declared endpoints that the kernel was fed, up to now."""
-    given = {peer.public_key: before.given[peer.public_key] for peer in wanted.peers if peer.public_key in before.given}
+    given = {key: promised.given[key] for key in (peer.public_key for peer in wanted.peers) if key in promised.given}
     declared = {peer.public_key: ", ".join(peer.endpoint) for peer in wanted.peers}
     for change in changes:
         if change.kind in ("peer-added", "endpoint-removed"):

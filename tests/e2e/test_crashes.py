@@ -136,14 +136,16 @@ class Commits:
 
 @pytest.mark.timeout(600)
 def test_killed_at_any_step_no_peer_is_lost_and_none_comes_back(mesh: Mesh) -> None:
-    """Peers come with one commit and go with the next, and neither is applied without being killed at first."""
+    """Peers and endpoints come with one commit and go with the next; neither is applied without being killed first."""
     nodes = [mesh.node(f"n{number}", 11 + number) for number in range(AT_ONCE)]
     mesh.lab.dns.set("second.example", "203.0.113.32")
     kept = stranger(mesh, "kept", 30, subnets=["192.168.30.0/24"])
     first = stranger(mesh, "first", 31)
+    moving = stranger(mesh, "moving", 33, endpoint=None)
     one = mesh.push()
     mesh.remove("first")
     second = stranger(mesh, "second", 32, endpoint="second.example:51820", subnets=["192.168.32.0/24"])
+    mesh.set("moving", endpoint="203.0.113.33:51820")
     mesh.set("kept", subnets=["192.168.30.0/24", "192.168.33.0/24"])
     mesh.set_mesh(mtu=1380)
     two = mesh.push()
@@ -181,6 +183,7 @@ def test_killed_at_any_step_no_peer_is_lost_and_none_comes_back(mesh: Mesh) -> N
                 break
     assert step > 30
     assert first in peers_of(nodes[0])
+    assert peers_of(nodes[0])[moving][0] == "(none)"
     assert second not in peers_of(nodes[0])
     assert loss.lost == 0
 
