@@ -1,0 +1,1 @@
+"""mesh-watchdog: keeps WireGuard tunnels alive while addresses change under them."""
