@@ -11,13 +11,13 @@ from typing import NoReturn
 from mesh_sync.errors import ConfigError, DeviceError, MeshSyncError
 
 
-def ending(run: Callable[[], int]) -> NoReturn:
+def ending(run: Callable[[], int], program: str = "mesh-sync") -> NoReturn:
     """Run, and leave with the exit code; what a person can cause never ends in a traceback."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what we started is ended too
     try:
         sys.exit(run())
     except MeshSyncError as error:
-        complain(error)
+        complain(error, program)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -33,15 +33,15 @@ def ending(run: Callable[[], int]) -> NoReturn:
         sys.exit(missing.exit_code)
     except OSError as error:
         problem = DeviceError(f"{error.filename or 'input or output'}: {error.strerror or error}")
-        complain(problem)
+        complain(problem, program)
         sys.exit(problem.exit_code)
 
 
-def complain(error: MeshSyncError) -> None:
+def complain(error: MeshSyncError, program: str = "mesh-sync") -> None:
     """Say on stderr what went wrong, and what to do."""
     import click
 
-    click.secho("mesh-sync: ", fg="red", bold=True, nl=False, err=True)
+    click.secho(f"{program}: ", fg="red", bold=True, nl=False, err=True)
     click.echo(error.message, err=True)
     if error.hint:
         click.echo(f"  {error.hint}", err=True)

@@ -1,0 +1,62 @@
+"""Setting endpoints: under mesh-sync's lock, after a second look, by one `wg set` for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from attrs import field, frozen
+
+from mesh_sync import state as states
+from mesh_sync.errors import CommandError, Locked, MeshSyncError
+from mesh_sync.lock import locked
+from mesh_sync.node import Node
+from mesh_sync.run import run
+from mesh_watchdog.observation import Point, Seen
+from mesh_watchdog.reading import read
+
+LOCK_WAIT = 2.0
+"""Seconds; a hunt cannot wait longer, and the next decision tries again."""
+
+
+@frozen
+class Pointed:
+    """``done``: the keys whose endpoint was set. ``alive``: those that were heard in between, and left alone."""
+
+    done: frozenset[str] = field(factory=frozenset)
+    alive: frozenset[str] = field(factory=frozenset)
+    problem: str = ""
+
+
+def point(node: Node, points: Iterable[Point], decided: Mapping[str, Seen]) -> Pointed:
+    """Set the endpoints, except of peers that have left the applied state or the interface, or were heard since.
+
+    ``decided``: what the decision was made from. Never raises; `wg set` would create a peer that is not there
+    (fact 7), so nobody else may write between the look and the deed.
+    """
+    try:
+        with locked(node.lock_file, LOCK_WAIT):
+            return _point(node, {point.key: point for point in points}, decided)
+    except Locked:
+        return Pointed(problem="the interface is being changed by mesh-sync")
+    except CommandError as error:
+        return Pointed(problem=error.message)
+    except MeshSyncError as error:
+        return Pointed(problem=error.message)
+
+
+def _point(node: Node, points: Mapping[str, Point], decided: Mapping[str, Seen]) -> Pointed:
+    wanted = states.load(node.state_file).wanted
+    listed = {peer.public_key for peer in wanted.peers} if wanted else set[str]()
+    reading = read(node.interface)
+    live = reading.peers or {}
+    here = {key for key in points if key in listed and key in live and key in decided}
+    alive = {key for key in here if _was_heard(decided[key], live[key])}
+    due = sorted(here - alive)
+    if due:
+        words = [word for key in due for word in ("peer", key, "endpoint", points[key].endpoint)]
+        run(["wg", "set", node.interface, *words])
+    return Pointed(frozenset(due), frozenset(alive), reading.problem)
+
+
+def _was_heard(before: Seen, after: Seen) -> bool:
+    return (before.rx, before.handshake) != (after.rx, after.handshake)

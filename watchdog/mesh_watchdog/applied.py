@@ -1,0 +1,113 @@
+"""The applied state as the watchdog needs it, taken up again whenever mesh-sync writes it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Callable, Container, Iterable, Mapping
+from pathlib import Path
+
+from attrs import frozen
+from watchdog.events import (
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+
+from mesh_sync import state as states
+from mesh_sync.model import Endpoint, Network
+from mesh_sync.wanted import Wanted, WantedPeer
+from mesh_watchdog.observation import Applied, Declared
+
+
+@frozen
+class Taken:
+    """An applied state. ``mark``: the firewall mark of the tunnel's own packets; ``lost``: it could not be read."""
+
+    applied: Applied = Applied({})
+    mark: int = 0
+    lost: bool = False
+
+
+def take(path: Path) -> Taken:
+    """Read the state file. One that is missing or broken has no peers."""
+    state = states.load(path)
+    if state.wanted is None:
+        return Taken(lost=state.lost)
+    try:
+        return Taken(_applied(state.wanted, state.resolved), state.wanted.fwmark)
+    except (ValueError, TypeError, AttributeError):  # JSON of the right shape with something else in it
+        return Taken(lost=True)
+
+
+def _applied(wanted: Wanted, resolved: Mapping[str, str]) -> Applied:
+    versions = {ipaddress.ip_interface(address).version for address in wanted.addresses}
+    peers = {
+        peer.public_key: Declared(
+            peer.name,
+            tuple(map(Endpoint.parse, peer.endpoint)),
+            _probe(peer, versions),
+            resolved.get(peer.public_key, ""),
+        )
+        for peer in wanted.peers
+    }
+    routes = {ipaddress.ip_network(route) for route in wanted.routes}
+    allowed = {ipaddress.ip_network(network) for peer in wanted.peers for network in peer.allowed_ips}
+    return Applied(peers, tuple(sorted(routes | _uncovered(allowed, routes), key=str)))
+
+
+def _uncovered(allowed: Iterable[Network], routes: Iterable[Network]) -> set[Network]:
+    """What peers may use and no route covers; their own addresses mostly lie in one route."""
+    return {network for network in allowed if not any(_within(network, route) for route in routes)}
+
+
+def _within(inner: Network, outer: Network) -> bool:
+    return inner.version == outer.version and inner.network_address in outer and inner.prefixlen >= outer.prefixlen
+
+
+def _probe(peer: WantedPeer, versions: Container[int]) -> str:
+    """The mesh address to send probes to: of an IP version that the interface has."""
+    plain = [address.partition("/")[0] for address in peer.addresses]
+    usable = (address for address in plain if ipaddress.ip_address(address).version in versions)
+    return next(usable, plain[0] if plain else "")
+
+
+Signature = tuple[int, int, int] | None
+
+
+def signature(path: Path) -> Signature:
+    """What changes whenever the file is replaced; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+class Watch(FileSystemEventHandler):
+    """Calls ``changed``, from another thread, when the file may have changed (inotify on its folder)."""
+
+    def __init__(self, path: Path, changed: Callable[[], object]) -> None:
+        self._path = os.fspath(path)
+        self._changed = changed
+        self._observer: BaseObserver = Observer()
+        kinds: list[type[FileSystemEvent]] = [FileClosedEvent, FileCreatedEvent, FileDeletedEvent, FileMovedEvent]
+        self._observer.schedule(self, os.fspath(path.parent), event_filter=kinds)
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        if self._path in (event.src_path, event.dest_path):
+            self._changed()
+
+    def start(self) -> None:
+        """Raise OSError where the kernel grants no (more) inotify watches."""
+        self._observer.start()
+
+    def stop(self) -> None:
+        if self._observer.is_alive():
+            self._observer.stop()
+            self._observer.join()

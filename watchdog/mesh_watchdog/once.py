@@ -1,0 +1,46 @@
+"""`mesh-watchdog once`: one pass for a timer. The memory makes successive passes slices of one run."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+from mesh_sync import node as nodes
+from mesh_sync.node import Node
+from mesh_watchdog import clock, memory, statusfile
+from mesh_watchdog.daemon import Daemon
+from mesh_watchdog.pace import is_settled
+from mesh_watchdog.service import alone
+from mesh_watchdog.settings import Settings, settings_of
+
+DEADLINE = 30.0
+"""Seconds for a pass: a silent peer is suspected after 11, hunted after 15 (rule R3), and then has to answer."""
+
+
+def once(config: Path) -> int:
+    """Do one pass: everybody is asked, whoever stays silent is looked for. Return the exit code."""
+    node = nodes.load(config)
+    settings = settings_of(node, config)
+    with alone(node):
+        return asyncio.run(_pass(node, settings))
+
+
+async def _pass(node: Node, settings: Settings) -> int:
+    began = clock.now()
+    file, boot = statusfile.memory_file(node), clock.boot_id()
+    daemon = Daemon(node, settings, memory.load_pass(file, began, boot))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, daemon.stop)
+    try:
+        await daemon.start(kick=True)
+        while not daemon.stopping and not is_settled(daemon.state, began, clock.now()):
+            await asyncio.wait_for(daemon.step(), max(0.1, began + DEADLINE - clock.now()))
+    except TimeoutError:
+        pass
+    finally:
+        memory.save(file, daemon.state, boot)
+        statusfile.write(statusfile.status_file(node), daemon.view())
+        await daemon.close()
+    return 6 if daemon.problems.present else 0

@@ -1,0 +1,170 @@
+"""`mesh-watchdog run`: the daemon with all that surrounds it: signals, systemd, periodic work, the files it writes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mesh_sync import node as nodes
+from mesh_sync.errors import Locked, MeshSyncError
+from mesh_sync.files import write_atomically
+from mesh_sync.lock import locked
+from mesh_sync.node import Node
+from mesh_watchdog import clock, memory, metrics, statusfile
+from mesh_watchdog.daemon import Daemon
+from mesh_watchdog.jobs import SteadyScheduler
+from mesh_watchdog.journal import log
+from mesh_watchdog.notify import notify, ping_interval
+from mesh_watchdog.policy import State
+from mesh_watchdog.serve import serve
+from mesh_watchdog.settings import Settings, settings_of
+
+STATUS_INTERVAL = 15
+"""Seconds between two writes of the status file when nothing changes."""
+NETWORK_INTERVAL = 60
+"""Seconds between looks at the network that nothing asked for."""
+
+
+@contextmanager
+def alone(node: Node) -> Iterator[None]:
+    """Be the only watchdog of the interface. Raise Locked when there is one."""
+    try:
+        with locked(statusfile.alone_file(node), 0):
+            yield
+    except Locked:
+        hint = "`mesh-watchdog status` shows what it does"
+        raise Locked(f"another mesh-watchdog watches {node.interface}", hint=hint) from None
+
+
+def run(config: Path) -> int:
+    """Watch until SIGTERM. SIGHUP reads node.toml again. Raise MeshSyncError when it cannot begin."""
+    node = nodes.load(config)
+    settings = settings_of(node, config)
+    asyncio.run(_run(config, node, settings))
+    return 0
+
+
+async def _run(config: Path, node: Node, settings: Settings) -> None:
+    state: State | None = None
+    while True:
+        with alone(node):
+            service = Service(config, node, settings, state)
+            again = await service.run()
+        if again is None:
+            return
+        state = service.daemon.state if again[0].interface == node.interface else None
+        node, settings = again
+
+
+class Service:
+    """One run with one configuration."""
+
+    def __init__(self, config: Path, node: Node, settings: Settings, state: State | None) -> None:
+        self.config = config
+        self.node = node
+        self.settings = settings
+        self.daemon = Daemon(node, settings, state or memory.load(statusfile.memory_file(node), clock.now()))
+        self.again: tuple[Node, Settings] | None = None
+        self.jobs = SteadyScheduler(clock.now)
+        self._written = float("-inf")
+        self._server: asyncio.Server | None = None
+
+    async def run(self) -> tuple[Node, Settings] | None:
+        """Return the configuration to go on with, or None to end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.daemon.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        self._declare()
+        try:
+            await self.daemon.start()
+            await self._listen()
+            notify("READY=1", f"STATUS=watching {self.node.interface}")
+            log.info("watching %s", self.node.interface)
+            while not self.daemon.stopping:
+                await self.daemon.step(self._periodic)
+        finally:
+            if self.again is None:
+                notify("STOPPING=1")
+            await self._end()
+        return self.again
+
+    async def _end(self) -> None:
+        if self._server:
+            self._server.close()
+        self.daemon.remember()
+        self._write_status()
+        await self.daemon.close()
+        log.info("no longer watching %s", self.node.interface)
+
+    def _declare(self) -> None:
+        """The periodic work, all of it."""
+        every = self.jobs.every
+        every(self.settings.memory_interval).seconds.do(self.daemon.remember)
+        every(self.settings.summary_interval).seconds.do(self._summarise)
+        every(STATUS_INTERVAL).seconds.do(self._write_status)
+        every(NETWORK_INTERVAL).seconds.do(self.daemon.look_around)
+        if self.settings.metrics_file:
+            every(self.settings.metrics_interval).seconds.do(self._write_metrics, self.settings.metrics_file)
+        if interval := int(ping_interval()):
+            every(interval).seconds.do(notify, "WATCHDOG=1")
+
+    def _periodic(self) -> None:
+        if self.daemon.changed and clock.now() - self._written >= 1:
+            self.daemon.changed = False
+            self._write_status()
+            self.daemon.remember()
+        self.jobs.run_pending()
+
+    def _write_status(self) -> None:
+        self._written = clock.now()
+        self.daemon.problems.set("status", statusfile.write(statusfile.status_file(self.node), self.daemon.view()))
+        notify(f"STATUS={self._sentence()}")
+
+    def _write_metrics(self, path: Path) -> None:
+        try:
+            write_atomically(path, self._metrics(), mode=0o644, durable=False)
+        except MeshSyncError as error:
+            self.daemon.problems.set("metrics", error.message)
+        else:
+            self.daemon.problems.set("metrics", "", over=f"{path} can be written again")
+
+    def _metrics(self) -> str:
+        return metrics.metrics(self.daemon.view(), clock.now())
+
+    async def _listen(self) -> None:
+        if not self.settings.metrics_listen:
+            return
+        try:
+            self._server = await serve(self.settings.metrics_listen, self._metrics)
+        except OSError as error:
+            self.daemon.problems.set("listen", f"metrics cannot be served: {error.strerror or error}")
+
+    def _summarise(self) -> None:
+        log.info("%s", self._sentence())
+
+    def _sentence(self) -> str:
+        if not self.daemon.state.interface:
+            return f"waiting for {self.node.interface}"
+        phases = Counter(peer.phase for peer in self.daemon.state.peers.values())
+        counted = ", ".join(f"{number} {phase}" for phase, number in phases.most_common()) or "no peers"
+        writes = self.daemon.counters.writes.total()
+        return f"{self.node.interface}: {counted}; endpoints set so far: {writes}"
+
+    def _reload(self) -> None:
+        try:
+            node = nodes.load(self.config)
+            settings = settings_of(node, self.config)
+        except MeshSyncError as error:
+            log.error("the old configuration stays: %s", error.message)
+            return
+        if (node, settings) == (self.node, self.settings):
+            log.info("%s has not changed", self.config)
+            return
+        log.info("%s has changed", self.config)
+        self.again = node, settings
+        self.daemon.stop()
