@@ -43,9 +43,13 @@ def news(peer: PeerState, places: Places) -> tuple[Candidate, ...]:
     """Return what DNS says now and did not say when the peer fell silent, if that means that the peer moved.
 
     It does if DNS used to be right about this peer, or changed its mind during the silence. It does not for a peer that
-    had roamed elsewhere: then a first look merely shows what DNS may have said for months.
+    had roamed elsewhere: then a first look merely shows what DNS may have said for months. Nor does it if the name
+    still stands for where the peer was, among others.
     """
-    right = peer.lived and str(_address(peer.good)) in peer.expected
+    home = str(_address(peer.good))
+    right = peer.lived and home in peer.expected
+    if home in expected(peer, places.names):
+        return ()
     return tuple(
         (endpoint, source)
         for host in peer.declared.hosts

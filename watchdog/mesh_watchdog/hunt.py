@@ -34,19 +34,31 @@ def attempt(key: str, peer: PeerState, places: Places, now: float) -> tuple[Peer
 
 
 def _with_news(peer: PeerState, places: Places, now: float) -> PeerState:
-    """News are tried before the hunt is on, once each; then the peer has its old endpoint again."""
+    """What DNS says anew is tried at once, and once; then the peer has its old endpoint again, or the best there is.
+
+    In a hunt everything that was not tried yet is new.
+    """
     current = peer.seen.endpoint if peer.seen else ""
-    fresh = [found for found in news(peer, places) if found[0] not in peer.tried and found[0] != current]
+    if peer.phase == HUNTED:
+        known = candidates(peer, places)
+        fresh = [found for found in known if found[1] == "dns" and found[0] not in peer.tried] if peer.rounds else []
+        back = known[:1]
+    else:
+        fresh = [found for found in news(peer, places) if found[0] not in (current, *peer.tried)]
+        back = ((current, peer.source),) if current else ()
     if not fresh:
         return peer
-    back = ((current, peer.source),) if current and peer.phase == SUSPECT else ()
     tried = (*peer.tried, *(endpoint for endpoint, _ in fresh))
-    return evolve(peer, tries=(*fresh[:MAX_CANDIDATES], *back), next_try=now, tried=tried)
+    return evolve(
+        peer, tries=(*fresh[:MAX_CANDIDATES], *(pair for pair in back if pair not in fresh)), next_try=now, tried=tried
+    )
 
 
 def _with_round(peer: PeerState, places: Places, now: float) -> PeerState:
     """All candidates, and the best of them again: there the peer is left if nothing answers."""
     chosen = _share(candidates(peer, places), peer.rounds)
+    if not chosen:
+        return peer
     tries = (*chosen, *chosen[: len(chosen) > 1])
     rest = HUNT_ROUNDS[min(peer.rounds, len(HUNT_ROUNDS) - 1)]
     return evolve(
