@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from mesh_sync import state as states
 from mesh_sync.device import Device
-from mesh_sync.enforce import Done, enforce, run_hooks
+from mesh_sync.enforce import Done, enforce
 from mesh_sync.errors import DeviceError
 from mesh_sync.gateway import with_gateway
+from mesh_sync.hooks import run_hooks
 from mesh_sync.lock import locked
 from mesh_sync.node import Node
 

@@ -1,0 +1,72 @@
+"""wg0.conf on the disk: written whole, kept private, and looked after when somebody else changed it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mesh_sync import state as states
+from mesh_sync.errors import DeviceError
+from mesh_sync.files import write_atomically
+from mesh_sync.keys import public_key, read_private_key
+from mesh_sync.node import Node
+from mesh_sync.plan import Change
+from mesh_sync.state import State
+from mesh_sync.wanted import Wanted
+
+
+def write(node: Node, wanted: Wanted) -> str:
+    """Write wg0.conf, keeping aside one that somebody else wrote; return its digest."""
+    from mesh_sync import conf
+
+    text = conf.text(wanted, private_key(node, wanted))
+    present = read(node)
+    if present and not is_ours(present):
+        write_atomically(node.conf_file.with_suffix(".conf.before-mesh-sync"), present)
+    if present != text or _is_open(node):
+        write_atomically(node.conf_file, text)
+    return states.digest(text)
+
+
+def drift(node: Node, state: State) -> Iterator[Change]:
+    """What somebody else did to the wg0.conf that was written last."""
+    name, text = node.conf_file.name, read(node)
+    if not state.conf or (states.digest(text) == state.conf and not _is_open(node)):
+        return
+    if not text:
+        what = "is gone: written anew"
+    elif states.digest(text) != state.conf:
+        what = "is not what was written last: written anew"
+    else:
+        what = "could be read by others: closed to them"
+    yield Change("conf", f"{name} {what}")
+
+
+def is_written(node: Node, wanted: Wanted) -> bool:
+    from mesh_sync import conf
+
+    return read(node) == conf.text(wanted, private_key(node, wanted)) and not _is_open(node)
+
+
+def is_ours(text: str) -> bool:
+    from mesh_sync import conf
+
+    return conf.MARK in text.partition("\n")[0]
+
+
+def _is_open(node: Node) -> bool:
+    return bool(node.conf_file.stat().st_mode & 0o077)
+
+
+def read(node: Node) -> str:
+    try:
+        return node.conf_file.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def private_key(node: Node, wanted: Wanted) -> str:
+    """This node's private key, if it is the one the list means. Raise DeviceError otherwise."""
+    key = read_private_key(node.private_key_file)
+    if public_key(key) != wanted.public_key:
+        raise DeviceError(f"{node.private_key_file} does not belong to the public key of {wanted.name} in the list")
+    return key

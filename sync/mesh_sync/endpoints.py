@@ -1,0 +1,89 @@
+"""Which numeric endpoints the kernel is fed, and what is remembered of them.
+
+The list gives a new peer its endpoint; a name is resolved here, and what it stood for last serves while nobody answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import frozen
+
+from mesh_sync.live import Live
+from mesh_sync.plan import Change
+from mesh_sync.state import State
+from mesh_sync.wanted import Wanted
+
+UNSURE = "?"
+"""In `State.given`: an endpoint was about to be given, or a lost memory knew of it. Equal to no declared one."""
+
+
+@frozen
+class Endpoints:
+    """Numeric endpoints by public key: ``fresh`` from names and literals, ``stopgaps`` from memory; and notes."""
+
+    fresh: Mapping[str, str] = {}
+    stopgaps: Mapping[str, str] = {}
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fed(self) -> dict[str, str]:
+        """All that the kernel is given now."""
+        return {**self.stopgaps, **self.fresh}
+
+
+def find(wanted: Wanted, changes: Sequence[Change], last: Mapping[str, str], live: Live) -> Endpoints:
+    """What to feed the peers that get an endpoint now.
+
+    After a reboot DNS may be down, or reachable only through the mesh: what a name stood for last serves until it
+    answers again. It does not count as given, so that a peer that stays silent is resolved anew by each run.
+    """
+    keys = {change.value for change in changes if change.kind in ("peer-added", "endpoint")}
+    peers = [peer for peer in wanted.peers if peer.public_key in keys and peer.endpoint]
+    if not peers:
+        return Endpoints()
+    from mesh_sync.model import Endpoint
+    from mesh_sync.resolve import choose, resolve
+
+    declared = {peer.public_key: [Endpoint.parse(text) for text in peer.endpoint] for peer in peers}
+    names = {endpoint.host for endpoints in declared.values() for endpoint in endpoints if not endpoint.address}
+    answers = resolve(names)
+    fresh: dict[str, str] = {}
+    stopgaps: dict[str, str] = {}
+    notes = []
+    for peer in peers:
+        key = peer.public_key
+        endpoint, problem = choose(declared[key], answers, sorted(wanted.routes))
+        if endpoint:
+            fresh[key] = endpoint
+        elif key in live.peers and live.peers[key].endpoint:
+            notes.append(f"peer {peer.name} keeps the endpoint it has: {problem}")
+        elif key in last:
+            stopgaps[key] = last[key]
+            notes.append(f"peer {peer.name} gets its last known endpoint, {last[key]}: {problem}")
+        else:
+            notes.append(f"peer {peer.name} has no endpoint yet: {problem}")
+    return Endpoints(fresh, stopgaps, tuple(notes))
+
+
+def last_known(wanted: Wanted, before: State, live: Live) -> dict[str, str]:
+    """What the declared endpoints stood for when they were last resolved, by public key; none if declared anew.
+
+    Without a memory, what the kernel has.
+    """
+    if before.wanted is None:
+        known = {peer.public_key: live.peers.get(peer.public_key) for peer in wanted.peers if peer.endpoint}
+        return {key: peer.endpoint for key, peer in known.items() if peer and peer.endpoint}
+    declared = {peer.public_key: peer.endpoint for peer in before.wanted.peers}
+    same = {peer.public_key for peer in wanted.peers if declared.get(peer.public_key) == peer.endpoint}
+    return {key: endpoint for key, endpoint in before.resolved.items() if key in same}
+
+
+def given(wanted: Wanted, promised: State, changes: Sequence[Change], endpoints: Mapping[str, str]) -> dict[str, str]:
+    """The declared endpoints that the kernel was fed, up to now."""
+    given = {key: promised.given[key] for key in (peer.public_key for peer in wanted.peers) if key in promised.given}
+    declared = {peer.public_key: ", ".join(peer.endpoint) for peer in wanted.peers}
+    for change in changes:
+        if change.kind in ("peer-added", "endpoint-removed"):
+            given.pop(change.value, None)
+    return given | {key: declared[key] for key in endpoints}

@@ -1,0 +1,22 @@
+"""The commands of node.toml's `[hooks]`: root's own, never the repository's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mesh_sync.device import Device
+from mesh_sync.errors import CommandError, DeviceError
+from mesh_sync.run import run
+
+DEADLINE = 60.0
+"""Seconds for each command."""
+
+
+def run_hooks(commands: Sequence[str], device: Device) -> None:
+    """Run root's own commands, in order. Raise DeviceError at the first that fails."""
+    for command in commands:
+        device.note(f"hook: {command}")
+        try:
+            run(["sh", "-c", command], deadline=DEADLINE, env={"INTERFACE": device.name, "HOME": "/root"})
+        except CommandError as error:
+            raise DeviceError(f"the hook {command!r} of node.toml: {error.message}") from None
