@@ -193,11 +193,10 @@ class Node:
 
     def _check(self, action: Action) -> None:
         """What must hold of every action, whatever happened before it."""
-        if isinstance(action, Point | Probe):
-            if action.key not in self.applied.peers:
-                self.broken.append(f"{action} for a key that is not in the applied state")
-            if not self.interface or action.key not in self.tunnels:
-                self.broken.append(f"{action} for a peer that the interface does not have")
+        if isinstance(action, Point | Probe) and action.key not in self.applied.peers:
+            self.broken.append(f"{action} for a key that is not in the applied state")
+        if isinstance(action, Point) and (not self.interface or action.key not in self.tunnels):
+            self.broken.append(f"{action} for a peer that the interface does not have")
         if not isinstance(action, Point) or action.key not in self.tunnels:
             return
         now, tunnel = self.world.clock.now, self.tunnels[action.key]

@@ -1,0 +1,149 @@
+"""Which endpoints are worth a try, in which order; and what a name in DNS tells about a peer."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+import pytest
+from attrs import evolve
+
+from mesh_sync.model import Address
+from mesh_watchdog import names as dns_names
+from mesh_watchdog.candidates import Places, candidates, news
+from mesh_watchdog.names import NameState, asking, heard_back, is_due, seeded
+from mesh_watchdog.observation import Answer, Seen, Surroundings
+from mesh_watchdog.peerstate import PeerState
+from sim import at, declared
+
+HOST = "b.example"
+D, R, E, L = "198.51.100.2", "192.0.2.7", "198.51.100.9", "203.0.113.9"
+D6 = "2001:db8::2"
+
+
+def addresses(*texts: str) -> frozenset[Address]:
+    return frozenset(map(ipaddress.ip_address, texts))
+
+
+def peer(endpoints: Iterable[str] = (HOST,), *, good: str = D, expected: Iterable[str] = (D,)) -> PeerState:
+    """A peer that was heard at ``good`` 100 s after the beginning, and has been silent since."""
+    return PeerState(
+        declared=declared("b", endpoints), since=0, heard=100, lived=True, seen=Seen(at(good), 1, 1, 1),
+        good=at(good), expected=tuple(expected),
+    )  # fmt: skip
+
+
+def places(*texts: str, answered: float | None = 120, replaced: float | None = None) -> Places:
+    name = NameState(addresses=addresses(*texts), answered=answered, replaced=replaced)
+    own = addresses("203.0.113.1")
+    return Places({HOST: name}, Surroundings(own, frozenset({4, 6})), (ipaddress.ip_network("10.0.0.0/24"),))
+
+
+def found(state: PeerState, around: Places) -> list[str]:
+    return [endpoint for endpoint, _ in candidates(state, around)]
+
+
+def test_news_come_before_where_it_was_and_literals_last() -> None:
+    assert found(peer([HOST, L]), places(E)) == [at(E), at(D), at(L)]
+
+
+def test_where_it_was_comes_before_what_dns_always_said() -> None:
+    state = peer([HOST, L], good=R)
+    assert found(state, places(D)) == [at(R), at(D), at(L)]
+
+
+def test_dns_of_a_peer_that_had_roamed_is_no_news() -> None:
+    state = peer(good=R)
+    assert not news(state, places(E))
+    assert found(state, places(E)) == [at(R), at(E)]
+
+
+def test_dns_that_changes_while_a_roamed_peer_is_silent_is_news() -> None:
+    assert news(peer(good=R), places(E, replaced=110)) == ((at(E), "dns"),)
+
+
+def test_an_answer_from_before_the_silence_is_no_news() -> None:
+    assert not news(peer(), places(E, answered=90))
+
+
+def test_a_name_that_still_stands_for_where_it_was_is_no_news() -> None:
+    assert not news(peer(), places(E, D))
+
+
+def test_families_alternate() -> None:
+    assert found(peer(), places(E, "198.51.100.10", D6, "2001:db8::3"))[:4] == [
+        at(E), at(D6), at("198.51.100.10"), at("2001:db8::3"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("nonsense", ["10.0.0.9", "127.0.0.1", "::1", "0.0.0.0", "203.0.113.1", "fe80::1", "224.0.0.1"])
+def test_nonsense_is_left_out(nonsense: str) -> None:
+    assert found(peer(), places(nonsense)) == [at(D)]
+    assert not news(peer(), places(nonsense))
+
+
+def test_a_family_without_a_route_is_left_out() -> None:
+    around = evolve(places(D6), surroundings=Surroundings(frozenset(), frozenset({4})))
+    assert found(peer(), around) == [at(D)]
+
+
+def test_a_private_address_outside_the_tunnel_is_a_candidate() -> None:
+    assert found(peer(), places("10.9.0.9"))[0] == at("10.9.0.9")
+
+
+# -- names
+
+
+def test_a_name_is_known_by_what_was_applied() -> None:
+    assert seeded(HOST, [declared("b", [HOST], at(D))]).addresses == addresses(D)
+    assert (
+        seeded(HOST, [declared("b", [HOST], "nonsense"), declared("c", ["c.example"], at(E))]).addresses == addresses()
+    )
+
+
+@pytest.mark.parametrize(("ttl", "wait"), [(0, 5), (1, 5), (30, 30), (86400, 60)])
+def test_the_ttl_says_when_to_ask_again(ttl: float, wait: float) -> None:
+    name = heard_back(asking(NameState(), 100), Answer(HOST, addresses(D), ttl), 100, 10)
+    assert 100 + wait <= name.next <= 100 + wait * 1.1
+
+
+def test_failures_keep_the_answer_and_double_the_wait() -> None:
+    name, now, waits = NameState(addresses=addresses(D)), 100.0, []
+    for _ in range(9):
+        name = heard_back(asking(name, now), Answer(HOST, problem="SERVFAIL"), now, 10)
+        waits.append(name.next - now)
+        now = name.next
+    assert name.addresses == addresses(D)
+    doubled = [5, 10, 20, 40, 80, 160, 300, 300, 300]
+    assert all(least <= wait <= least * 1.1 for wait, least in zip(waits, doubled, strict=True))
+
+
+def test_an_empty_answer_takes_nothing_away() -> None:
+    name = heard_back(NameState(addresses=addresses(D)), Answer(HOST, frozenset(), 60), 100, 10)
+    assert name.addresses == addresses(D)
+    assert name.problem == "no address"
+
+
+def test_the_longer_the_silence_the_rarer_the_question() -> None:
+    for silence, wait in ((10, 5), (60, 5), (400, 100), (86400, 300)):
+        name = heard_back(NameState(), Answer(HOST, addresses(D), 5), 1000, silence)
+        assert wait <= name.next - 1000 <= wait * 1.1
+
+
+def test_there_is_one_question_at_a_time_unless_it_got_lost() -> None:
+    name = asking(NameState(), 100)
+    assert not is_due(name, 110)
+    assert is_due(name, 116)
+
+
+def test_order_is_no_change() -> None:
+    name = heard_back(NameState(addresses=addresses(D, E), answered=90), Answer(HOST, addresses(E, D), 5), 100, 10)
+    assert name.changed is None
+    name = heard_back(name, Answer(HOST, addresses(E), 5), 110, 10)
+    assert (name.changed, name.replaced) == (110, 100)
+
+
+def test_after_a_move_of_our_own_the_floor_still_holds() -> None:
+    name = dns_names.afresh(asking(NameState(next=400), 100), 102)
+    assert name.next == 105
+    assert dns_names.afresh(NameState(next=400), 102).next == 102
