@@ -12,10 +12,15 @@ import pytest
 
 from mesh_sync.errors import Locked, Unreachable
 from mesh_sync.node import DEFAULT_CONFIG, Node, Paths, Repository, Trust
+from mesh_sync.run import DEADLINE
+from mesh_watchdog.settings import Settings
 
-UNITS = sorted((Path(__file__).parents[2] / "systemd").glob("mesh-sync*"))
+UNITS = sorted((Path(__file__).parents[2] / "systemd").glob("mesh-*"))
 SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
-BOOT, PASS = SERVICES
+SYNC = [unit for unit in SERVICES if unit.name.startswith("mesh-sync")]
+WATCHDOGS = [unit for unit in SERVICES if unit.name.startswith("mesh-watchdog")]
+BOOT, PASS = SYNC
+ONCE, DAEMON = WATCHDOGS
 MAX_EXPOSURE = 30
 """Tenths, as `systemd-analyze security --threshold` counts."""
 
@@ -35,10 +40,10 @@ def values(unit: Path, key: str) -> list[str]:
 def test_systemd_finds_nothing_wrong_with_them(tmp_path: Path) -> None:
     for unit in UNITS:
         # The program need not be installed for this.
-        text = re.sub(r"(?m)^(Exec\w+)=mesh-sync", rf"\1={sys.executable}", unit.read_text())
+        text = re.sub(r"(?m)^(Exec\w+)=mesh-\w+", rf"\1={sys.executable}", unit.read_text())
         (tmp_path / unit.name).write_text(text)
     result = systemd_analyze("verify", "--man=no", *sorted(tmp_path.iterdir()))
-    about_ours = [line for line in result.stderr.splitlines() if "mesh-sync" in line]
+    about_ours = [line for line in result.stderr.splitlines() if "mesh-" in line]
     assert (about_ours, result.returncode) == ([], 0), result.stderr
 
 
@@ -60,10 +65,41 @@ def test_every_line_is_explained(unit: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["CapabilityBoundingSet", "RestrictAddressFamilies", "SystemCallFilter"])
-def test_both_services_have_the_same_rights(key: str) -> None:
-    first, *others = (values(unit, key) for unit in SERVICES)
+@pytest.mark.parametrize("services", [SYNC, WATCHDOGS], ids=["mesh-sync", "mesh-watchdog"])
+def test_both_services_have_the_same_rights(services: list[Path], key: str) -> None:
+    first, *others = (values(unit, key) for unit in services)
     assert first
     assert all(other == first for other in others)
+
+
+def sandbox(unit: Path) -> set[str]:
+    """What follows NoNewPrivileges, where both units take everything away that they do not need."""
+    _, _, rest = unit.read_text().partition("NoNewPrivileges=yes\n")
+    return {line for line in rest.partition("[Install]")[0].splitlines() if "=" in line and not line.startswith("#")}
+
+
+def test_a_pass_of_the_watchdog_is_confined_like_the_daemon() -> None:
+    assert sandbox(ONCE) == sandbox(DAEMON) != set()
+
+
+def test_the_watchdog_has_no_right_that_mesh_sync_lacks() -> None:
+    for key in ("CapabilityBoundingSet", "RestrictAddressFamilies", "SystemCallFilter"):
+        assert set(values(DAEMON, key)) <= set(values(PASS, key))
+    assert values(DAEMON, "ReadWritePaths") == []
+
+
+def test_the_daemon_and_the_timer_exclude_each_other() -> None:
+    [timer] = (unit for unit in UNITS if unit.name == "mesh-watchdog-once.timer")
+    assert values(DAEMON, "Conflicts") == [timer.name]
+    assert values(timer, "Conflicts") == [DAEMON.name]
+
+
+def test_systemd_is_pinged_well_within_its_patience() -> None:
+    """A reading of the interface takes 10 s at the most, and the daemon rests at most idle_interval between two."""
+    [patience] = values(DAEMON, "WatchdogSec")
+    assert patience == "1min"
+    assert values(DAEMON, "Type") == ["notify"]
+    assert Settings().idle_interval + DEADLINE < 30
 
 
 def test_only_an_unreachable_remote_and_a_held_lock_are_no_failure() -> None:
@@ -75,10 +111,12 @@ def test_the_default_paths_of_a_node_are_open_to_it(unit: Path) -> None:
     paths = Paths()
     assert str(paths.state.relative_to("/var/lib")) in values(unit, "StateDirectory")
     assert str(paths.run.relative_to("/run")) in values(unit, "RuntimeDirectory")
-    assert str(paths.wireguard) in values(unit, "ReadWritePaths")
+    if unit in SYNC:
+        assert str(paths.wireguard) in values(unit, "ReadWritePaths")
 
 
 def test_neither_fails_where_it_has_nothing_to_do() -> None:
-    assert values(PASS, "ConditionPathExists") == [str(DEFAULT_CONFIG)]
+    for unit in (PASS, *WATCHDOGS):
+        assert values(unit, "ConditionPathExists") == [str(DEFAULT_CONFIG)]
     [states] = values(BOOT, "ConditionPathExistsGlob")
     assert Node(name="aws", repository=Repository(urls=("x",)), trust=Trust(mode="none")).state_file.match(states)

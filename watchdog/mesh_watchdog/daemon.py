@@ -22,11 +22,14 @@ from mesh_watchdog.policy import State, decide
 from mesh_watchdog.probe import Prober
 from mesh_watchdog.reading import read
 from mesh_watchdog.settings import Settings
+from mesh_watchdog.sticky import forget_source
 from mesh_watchdog.surroundings import Place
 from mesh_watchdog.view import About, view
 
 FLOWING = 15.0
 """Seconds for which traffic counts as flowing after it was seen."""
+SOURCE_ATTEMPTS = 10
+"""How often mesh-sync is waited for before it is left at that."""
 REPEAT = 60.0
 """Seconds within which the same thing is not said twice of a peer."""
 
@@ -55,6 +58,7 @@ class Daemon:
         self._next = self._last = clock.now()
         self._baseline: tuple[float, Mapping[str, Seen]] = (clock.now(), {})
         self._flowed = float("-inf")
+        self._told: tuple[bool, bool, int, int] = (False, False, 0, 0)
         self._said: dict[str, tuple[float, str]] = {}
 
     # -- for those who run it
@@ -85,7 +89,8 @@ class Daemon:
             return
         if self._sleep.is_over():
             log.info("this machine was asleep")
-            self._network_again()
+            self._spawn(self._tell(self._network.place))
+            self.look_around()
         await self._take()
         if observation is not None:
             await self._feed(observation)
@@ -120,6 +125,8 @@ class Daemon:
         return view(self.state, self.counters, self.about, self.problems.present, clock.now())
 
     def remember(self) -> None:
+        if not self.state.peers:  # there is no applied state (yet); the memory may be of use when there is
+            return
         self.problems.set("memory", memory.save(statusfile.memory_file(self.node), self.state))
 
     # -- observing
@@ -134,10 +141,9 @@ class Daemon:
             return
         if reading.peers is not None:
             self._measure(reading.peers, now)
-        if (reading.peers is not None) != self.state.interface:
-            log.info(
-                "%s is %s", self.node.interface, "there" if reading.peers is not None else "not there; waiting for it"
-            )
+        there = reading.peers is not None
+        if there != self.state.interface and (self.counters.readings > 1 or not there):
+            log.info("%s is %s", self.node.interface, "there" if there else "not there; waiting for it")
         await self._feed(Snapshot(reading.peers))
 
     def _measure(self, peers: Mapping[str, Seen], now: float) -> None:
@@ -154,18 +160,28 @@ class Daemon:
         if found == self._signature:
             return
         self._signature = found
-        self._taken = await asyncio.to_thread(applied.take, path)
+        taken = await asyncio.to_thread(applied.take, path)
         broken = f"{path} is broken; the next `mesh-sync now` writes it anew"
-        self.problems.set("state", broken if self._taken.lost else "", over="the applied state can be read again")
-        await self._feed(self._taken.applied)
+        self.problems.set("state", broken if taken.lost else "", over="the applied state can be read again")
+        if taken.lost:  # who was in it is still watched; nothing is written to anybody, for `point` reads it again
+            self.changed = True
+            return
+        self._taken = taken
+        await self._feed(taken.applied)
 
     def _moved(self, place: Place) -> None:
         log.info("this machine's addresses or routes have changed: telling all peers")
-        self._inbox.put_nowait(place.surroundings)
+        self._spawn(self._tell(place))
 
-    def _network_again(self) -> None:
-        self._inbox.put_nowait(self._network.place.surroundings)
-        self.look_around()
+    async def _tell(self, place: Place) -> None:
+        """Let the policy know, once what it sends will leave from where we are now."""
+        for attempt in range(SOURCE_ATTEMPTS):
+            problem = await asyncio.to_thread(forget_source, self.node)
+            self.problems.set("source", problem)
+            if not (problem and attempt):
+                self._inbox.put_nowait(place.surroundings)
+            if not problem:
+                return
 
     # -- deciding and acting
 
@@ -221,6 +237,10 @@ class Daemon:
         (log.warning if note.urgent else log.info)("%s %s", name, note.text)
 
     def _notice(self, before: State) -> None:
+        """Find out whether there is something new to show."""
+        told = (self.state.interface, self.state.ours, len(self.state.peers), self.problems.changes)
+        self.changed = self.changed or told != self._told
+        self._told = told
         for key, peer in self.state.peers.items():
             known = before.peers.get(key)
             if known is peer or (known and known.phase == peer.phase):

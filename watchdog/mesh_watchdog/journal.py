@@ -40,10 +40,12 @@ class Problems:
 
     def __init__(self) -> None:
         self._present: dict[str, str] = {}
+        self.changes = 0
 
     def set(self, what: str, problem: str, over: str = "") -> None:
         """``problem`` is the state of ``what`` now, empty when all is well; ``over``: what to say at the end."""
         before = self._present.pop(what, "")
+        self.changes += problem != before
         if problem:
             self._present[what] = problem
             if problem != before:

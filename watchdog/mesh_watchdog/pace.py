@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mesh_watchdog.observation import Seen
-from mesh_watchdog.peerstate import HUNTED, MISSING, NEW, PeerState
+from mesh_watchdog.peerstate import HUNTED, MISSING, NEW, UP, PeerState
 from mesh_watchdog.policy import State
 
 TRYING = 0.1
@@ -65,7 +65,8 @@ def is_settled(state: State, began: float, now: float) -> bool:
 
 
 def _is_settled(peer: PeerState, began: float, now: float) -> bool:
-    if peer.phase == MISSING or peer.heard > began:
+    answered = peer.probed is not None and peer.probed >= began and peer.asked is None
+    if peer.phase == MISSING or (peer.phase == UP and answered):
         return True
     unreachable = peer.seen is not None and not peer.seen.endpoint and not peer.declared.hosts
     tired = peer.phase == HUNTED and not peer.tries and peer.next_round - now > BUSY

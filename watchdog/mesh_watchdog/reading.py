@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 
 from attrs import frozen
@@ -24,13 +25,21 @@ def read(interface: str) -> Reading:
     try:
         return Reading(parse_seen(run(["wg", "show", interface, "dump"])))
     except CommandError as error:
-        if "No such device" in error.stderr:
+        if error.status is not None and not _exists(interface):
             return Reading()
         if "not permitted" in error.stderr:
             return Reading(problem=f"{interface} can only be read by root")
         return Reading(problem=error.message)
     except ValueError:
         return Reading(problem="`wg show dump` printed something unexpected")
+
+
+def _exists(interface: str) -> bool:
+    """Asked of the kernel, because what `wg` says differs with and without a kernel that knows WireGuard."""
+    try:
+        return bool(socket.if_nametoindex(interface))
+    except OSError:
+        return False
 
 
 def parse_seen(text: str) -> dict[str, Seen]:
