@@ -101,7 +101,7 @@ def bad_place(tmp_path: Path, kind: str) -> Path:
 
 def test_a_directory_that_may_not_be_read_is_a_sentence(tmp_path: Path) -> None:
     powerless = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
-    program = [*powerless, sys.executable, "-c", "from mesh_sync.cli import main; main()", "check", tmp_path]
+    program = [*powerless, sys.executable, "-c", "from mesh_sync.cli import main; main()", "check", str(tmp_path)]
     tmp_path.chmod(0)
     try:
         result = subprocess.run(program, capture_output=True, text=True)
