@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -97,6 +98,15 @@ def bad_place(tmp_path: Path, kind: str) -> Path:
         (place / "mesh.toml").mkdir()
         (place / "node.toml").mkdir()
     return place
+
+
+def test_now_as_json_is_an_object_even_when_it_fails(tmp_path: Path) -> None:
+    ended = mesh_sync("now", "--json", "--config", tmp_path / "node.toml")
+    assert ended.code == 2
+    found = json.loads(ended.out)
+    assert (found["node"], found["result"], found["changes"], found["commit"]) == (None, "failed", [], None)
+    assert "does not exist" in found["message"]
+    assert "does not exist" in ended.err
 
 
 def test_a_directory_that_may_not_be_read_is_a_sentence(tmp_path: Path) -> None:

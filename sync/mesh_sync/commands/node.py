@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mesh_sync.commands.options import config_option, echo_command, json_option, print_json, verbose_option
+from mesh_sync.errors import MeshSyncError
 
 
 @click.command()
@@ -27,12 +28,32 @@ def now(config: Path, dry_run: bool, wait: float, as_json: bool, verbose: bool) 
     from mesh_sync.now import now as run_now
 
     note = echo_command if verbose else lambda text: None
-    outcome = run_now(nodes.load(config), dry_run=dry_run, wait=wait, note=note)
+    try:
+        outcome = run_now(nodes.load(config), dry_run=dry_run, wait=wait, note=note)
+    except MeshSyncError as error:
+        if as_json:
+            print_json(_failed(config, error))
+        raise
     if as_json:
         print_json(outcome.as_json())
     else:
         report.outcome(outcome, dry_run=dry_run)
     return outcome.exit_code
+
+
+def _failed(config: Path, error: MeshSyncError) -> dict[str, Any]:
+    """The object of `now --json` for a run that could not do its job."""
+    from mesh_sync import node as nodes
+    from mesh_sync import state as states
+
+    try:
+        node = nodes.load(config)
+    except MeshSyncError:
+        name, state = None, states.State()
+    else:
+        name, state = node.name, states.load(node.state_file)
+    found = {"node": name, "result": "failed", "commit": state.commit, "remote_commit": state.remote_commit}
+    return {**found, "changes": [], "findings": [], "message": error.message}
 
 
 @click.command()
@@ -108,4 +129,5 @@ def join(config: Path, **options: Any) -> None:
     from mesh_sync.join import join as run_join
 
     joined = run_join(Request(config=config, **options), note=lambda text: click.echo(text))
-    click.echo(f"this machine is {joined.name}, {', '.join(joined.addresses)}; next: mesh-sync now")
+    later = ", once the branch is merged" if options["review"] else ""
+    click.echo(f"this machine is {joined.name}, {', '.join(joined.addresses)}; next: mesh-sync now{later}")
