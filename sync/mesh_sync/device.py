@@ -24,6 +24,10 @@ WHOLE = frozenset({"interface-added", "private-key", "listen-port", "fwmark"})
 """Kinds of change that concern every peer; for all others only the peers that change are fed to the kernel, because
 `wg syncconf` replaces the allowed IPs of each peer, and rebinds wireguard-go's port: both lose packets."""
 
+METRIC = 30000
+"""Of our routes: behind every other, so that a peer's network never takes the place of one that this machine is in.
+With the metric of that route, `ip route replace` would put it away for good."""
+
 
 class Device:
     """The interface ``name``; ``memory`` is the file that keeps the sysctls' earlier values."""
@@ -86,11 +90,16 @@ class Device:
             ip.batch(self._lines(changes, "link-up", "route-added"))
             for change in changes:
                 if change.kind in ("exit-rule-added", "exit-rule-removed"):
-                    self._log("ip", f"-{change.value} rule: {change.text}")
-                    ip.set_exit_rules(int(change.value), add=change.kind == "exit-rule-added")
+                    self._exit(int(change.value), add=change.kind == "exit-rule-added")
             ip.batch(self._lines(changes, "route-removed", "address-removed"))
             self._gateway(wanted, changes)
         except CommandError as error:
+            if "Address already in use" in error.stderr:
+                raise DeviceError(
+                    f"{self.name}: UDP port {wanted.listen_port} is taken",
+                    hint="`wg show all listen-port` and `ss -lunp` say by whom; after a change of the interface's name "
+                    "it is the old one: ip link delete",
+                ) from None
             raise DeviceError(f"{self.name}: {error.message}") from None
 
     def remove(self) -> None:
@@ -100,7 +109,7 @@ class Device:
                 self._log("ip link delete", self.name)
                 run(["ip", "link", "delete", "dev", self.name])
             for version in sorted(ip.exit_rules()):
-                ip.set_exit_rules(version, add=False)
+                self._exit(version, add=False)
             if gateway.live_rules(self.name):
                 gateway.set_rules(self.name, ())
             for path in gateway.remembered(self.memory):
@@ -163,6 +172,12 @@ class Device:
                 if peer.keepalive != 25:
                     wg.set_peer(self.name, peer.public_key, "persistent-keepalive", str(peer.keepalive))
 
+    def _exit(self, version: int, *, add: bool) -> None:
+        if not add and ip.exit_is_shared(version, self.name):
+            return
+        self._log("ip", f"-{version} rule {'add' if add else 'delete'}: default route through the tunnel")
+        ip.set_exit_rules(version, add=add)
+
     def _gateway(self, wanted: Wanted, changes: Sequence[Change]) -> None:
         for change in changes:
             if change.kind == "sysctl":
@@ -194,7 +209,7 @@ def _ip_lines(change: Change, interface: str) -> list[str]:
         case "link-up":
             return [f"link set dev {interface} up"]
         case "route-added":
-            return [f"route replace {value} dev {interface}{_table(value)}"]
+            return [f"route replace {value} dev {interface}{_table(value)} metric {METRIC}"]
         case "route-removed":
             return [f"route delete {value} dev {interface}{_table(value)}"]
     return []

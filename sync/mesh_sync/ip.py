@@ -47,6 +47,12 @@ def set_exit_rules(version: int, *, add: bool) -> None:
                 raise
 
 
+def exit_is_shared(version: int, interface: str) -> bool:
+    """Whether another interface has a default route by the rules of `set_exit_rules`: wg-quick uses the same ones."""
+    shown = _json(["ip", f"-{version}", "-json", "route", "show", "table", str(EXIT_TABLE)]) or []
+    return any(route.get("dev", interface) != interface for route in shown)
+
+
 def batch(lines: Sequence[str], *options: str) -> None:
     """Carry out `ip` command lines in order, stopping at the first that fails (CommandError)."""
     if lines:

@@ -158,6 +158,56 @@ def test_addresses_and_routes_that_others_added_are_left_alone(a: Node) -> None:
 # -- peers that somebody added by hand
 
 
+def test_the_default_route_of_another_tunnel_survives_down(a: Node) -> None:
+    """wg-quick has the same table and the same rules for its own."""
+    conf = "[Interface]\nPrivateKey = {}\nAddress = 10.99.0.1/32\n[Peer]\nPublicKey = {}\nAllowedIPs = 0.0.0.0/0\n"
+    other = a.path("/etc/wireguard/vpn.conf")
+    other.touch(mode=0o600)
+    other.write_text(conf.format(keys.generate(), keys.public_key(keys.generate())))
+    a.run(["wg-quick", "up", "vpn"])
+    try:
+        rules = a.run(["ip", "-4", "rule"]).stdout
+        assert "51820" in rules
+        a.run(["mesh-sync", "down"])
+        assert a.run(["ip", "-4", "rule"]).stdout == rules
+        assert "dev vpn" in a.run(["ip", "route", "get", "198.51.100.1"]).stdout
+    finally:
+        a.run(["wg-quick", "down", "vpn"])
+
+
+def test_a_network_that_a_node_is_in_stays_its_own(mesh: Mesh, a: Node, b: Node) -> None:
+    """A peer announces the same: by mistake, or because many a LAN is 192.168.1.0/24. It must not cut anybody off."""
+    own = "dev eth0 proto kernel scope link src 203.0.113.11"
+    mesh.set("b", subnets=["192.168.20.0/24", "203.0.113.0/24", "2001:db8::/64"])
+    mesh.push()
+    try:
+        now(a)
+        assert own in a.run(["ip", "route", "show", "203.0.113.0/24"]).stdout
+        for address in ("203.0.113.12", "2001:db8::12"):
+            assert "dev eth0" in a.run(["ip", "route", "get", address]).stdout
+        ping(a, "10.0.0.12")
+        assert status(a)["drift"] == []
+    finally:
+        mesh.set("b", subnets=["192.168.20.0/24"])
+        mesh.push()
+        now(a)
+    assert own in a.run(["ip", "route", "show", "203.0.113.0/24"]).stdout
+    assert "wg0" not in a.run(["ip", "route", "show", "203.0.113.0/24"]).stdout
+
+
+def test_a_port_that_is_taken_is_named(mesh: Mesh, a: Node) -> None:
+    mesh.configure(a, interface="wg1")
+    try:
+        done = now(a, exit_code=6)
+        assert "wg1: UDP port 51820 is taken" in done.stderr
+        found = now_json(a, exit_code=6)
+        assert (found["node"], found["result"]) == ("a", "failed")
+        assert "51820" in found["message"]
+        a.run(["mesh-sync", "down"])
+    finally:
+        mesh.configure(a, interface=None)
+
+
 def guest(mesh: Mesh, name: str, number: int) -> tuple[Node, str]:
     """A machine outside the mesh whose tunnel with a was made by hand on both sides; return it and its key."""
     a, private = mesh.nodes["a"], keys.generate()
