@@ -6,6 +6,7 @@ Safe to repeat: the key is kept, and a list that has this node already is left a
 from __future__ import annotations
 
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from mesh_sync.files import write_atomically
 from mesh_sync.findings import errors, printable
 from mesh_sync.keys import public_key, read_private_key, write_private_key
 from mesh_sync.manifest import PEERS
-from mesh_sync.model import LABEL, Address, Mesh, Network
+from mesh_sync.model import LABEL, Address, Mesh, Network, Peer
 from mesh_sync.node import Repository
 from mesh_sync.peer_file import made
 from mesh_sync.remote import environment, public, trouble
@@ -53,6 +54,11 @@ class Request:
     @property
     def private_key_file(self) -> Path:
         return self.config.parent / "private.key"
+
+    @property
+    def target(self) -> str:
+        """The branch that is pushed to."""
+        return f"join/{self.name}" if self.review else self.branch
 
     @property
     def repository(self) -> Repository:
@@ -91,16 +97,23 @@ def join(request: Request, note: Callable[[str], None]) -> Joined:
     if not request.config.exists():
         write_atomically(request.config, node_toml(request))
         note(f"wrote {request.config}")
+    elif nodes.load(request.config) != _node(request):
+        note(f"{request.config} is there already and stays as it is; it is yours to edit")
     return Joined(request.name, addresses)
 
 
 def _validate(request: Request) -> None:
     if not LABEL.fullmatch(request.name):
         raise ConfigError(f"--name: {request.name!r} is not a lower-case DNS label (a-z, 0-9, -, at most 63)")
-    nodes.parse(node_toml(request), Path("(the node.toml to be written)"))
+    _node(request)
     if request.config.exists() and (present := nodes.load(request.config)).name != request.name:
         text = f"{request.config} says that this machine is {present.name}"
         raise ConfigError(text, hint="remove it if that is over, or give another --config")
+
+
+def _node(request: Request) -> nodes.Node:
+    """What this machine's node.toml would say. Raise ConfigError when that is no good."""
+    return nodes.parse(node_toml(request), Path("(the node.toml to be written)"))
 
 
 def _key(request: Request, note: Callable[[str], None]) -> str:
@@ -123,8 +136,11 @@ def _enlist(request: Request, key: str, note: Callable[[str], None]) -> tuple[st
             if present.public_key != key:
                 text = f"{request.name} is in the list already, with another public key"
                 raise ConfigError(text, hint="choose another --name, or remove its file from the list first")
-            note(f"{present.file} is in the list already")
+            note(f"{present.file} is in the list already" + _ignored(request, present))
             return tuple(map(str, present.addresses))
+        if request.review and (waiting := _waiting(repository, request, key)):
+            note(f"the branch {request.target} is there already, with this machine's key; delete it to ask anew")
+            return waiting
         addresses = request.addresses or tuple(map(str, free_addresses(mesh)))
         path = f"{PEERS}{request.name}.toml"
         (root / PEERS).mkdir(exist_ok=True)
@@ -133,8 +149,36 @@ def _enlist(request: Request, key: str, note: Callable[[str], None]) -> tuple[st
         repository.git.add("--", path)
         who = git.Actor(request.name, f"{request.name}@node.{mesh.name}")
         repository.index.commit(f"{request.name}: joins the mesh", author=who, committer=who, skip_hooks=True)
-        _push(repository, request, note)
+        _push(repository, request, key, note)
         return addresses
+
+
+def _ignored(request: Request, present: Peer) -> str:
+    """The end of a sentence about what was asked for and is otherwise in the list."""
+    asked = {"endpoint": request.endpoints, "subnets": request.subnets, "addresses": request.addresses}
+    listed = {"endpoint": present.endpoint, "subnets": present.subnets, "addresses": present.addresses}
+    other = [name for name, items in asked.items() if items and set(items) != set(map(str, listed[name]))]
+    return f", and its {', '.join(other)} stay as they are there: change them in the list" if other else ""
+
+
+def _waiting(repository: git.Repo, request: Request, key: str) -> tuple[str, ...]:
+    """The addresses in this machine's own file on the branch for review; empty when there is no such branch."""
+    try:
+        deadline = request.repository.deadline
+        repository.git.fetch("--quiet", "--depth", "1", "origin", f"refs/heads/{request.target}",
+                             kill_after_timeout=deadline)  # fmt: skip
+        peer = tomllib.loads(repository.git.show(f"FETCH_HEAD:{PEERS}{request.name}.toml"))
+        known, addresses = peer["public_key"], tuple(map(str, peer["addresses"]))
+    except git.GitCommandError as error:
+        if "remote ref" in error.stderr:
+            return ()
+        known, addresses = "", ()
+    except (tomllib.TOMLDecodeError, KeyError, TypeError):
+        known, addresses = "", ()
+    if known != key:
+        text = f"{public(request.url)} has a branch {request.target} already, and it is not this machine's"
+        raise ConfigError(text, hint="choose another --name, or delete that branch first")
+    return addresses
 
 
 @contextmanager
@@ -156,17 +200,18 @@ def _clone(request: Request) -> Iterator[git.Repo]:
             yield repository
 
 
-def _push(repository: git.Repo, request: Request, note: Callable[[str], None]) -> None:
-    target = f"join/{request.name}" if request.review else request.branch
+def _push(repository: git.Repo, request: Request, key: str, note: Callable[[str], None]) -> None:
     try:
         deadline = request.repository.deadline
-        repository.git.push("--quiet", "origin", f"HEAD:refs/heads/{target}", kill_after_timeout=deadline)
+        repository.git.push("--quiet", "origin", f"HEAD:refs/heads/{request.target}", kill_after_timeout=deadline)
     except git.GitCommandError as error:
         if "fetch first" in error.stderr or "non-fast-forward" in error.stderr or "cannot lock ref" in error.stderr:
             raise _Overtaken from None
         text = f"{public(request.url)} did not take the commit: {_said(error.stderr)}"
-        raise Unreachable(text, hint="with --review it goes to a branch of its own") from None
-    note(f"pushed peers/{request.name}.toml to {target}" + (" for review" if request.review else ""))
+        hint = "if only this branch is closed: --review pushes to one of its own. If this machine may not push at all, "
+        hint += f"have it added, and join again: mesh-sync peer add {request.name} --public-key {key}"
+        raise Unreachable(text, hint=hint) from None
+    note(f"pushed peers/{request.name}.toml to {request.target}" + (" for review" if request.review else ""))
 
 
 def _said(stderr: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from lab import PLACES, Lab, Node, Site, host_pairs, reachability, reference_mesh
 from lab.mesh import WORK, dump, now, now_json
+from mesh_sync import keys
 
 pytestmark = pytest.mark.e2e
 
@@ -152,3 +153,37 @@ def test_joining_again_changes_nothing(lab: Lab, mesh: Mapping[str, Site]) -> No
     after = [gateway.path(f"/etc/mesh-sync/{name}").read_text() for name in ("node.toml", "private.key")]
     assert after == before
     assert (lab.git.bare / "refs/heads/main").read_text() == head
+
+
+def test_joining_again_with_other_wishes_says_that_they_are_not_heard(lab: Lab, mesh: Mapping[str, Site]) -> None:
+    join = ["mesh-sync", "join", lab.git.url, "--name", "gcp", "--trust", "none"]
+    said = mesh["gcp"].gateway.run([*join, "--subnet", "192.168.99.0/24", "--masquerade", "eth9"]).stdout
+    assert "in the list already, and its subnets stay as they are there" in said
+    assert "node.toml is there already and stays as it is" in said
+
+
+def test_joining_by_review_twice_is_one_request(lab: Lab, mesh: Mapping[str, Site]) -> None:
+    first, second = lab.node("first", "203.0.113.71"), lab.node("second", "203.0.113.72")
+    join = ["mesh-sync", "join", lab.git.url, "--name", "reviewed", "--trust", "none", "--review"]
+    assert "once the branch is merged" in first.run(join).stdout
+    branch = (lab.git.bare / "refs/heads/join/reviewed").read_text()
+    assert "the branch join/reviewed is there already, with this machine's key" in first.run(join).stdout
+    done = second.run(join, check=False)
+    assert done.returncode == 2
+    assert "it is not this machine's" in done.stderr
+    assert (lab.git.bare / "refs/heads/join/reviewed").read_text() == branch
+
+
+def test_a_machine_that_may_not_push_is_told_its_public_key(lab: Lab, mesh: Mapping[str, Site]) -> None:
+    node = lab.node("reader", "203.0.113.73")
+    hook = lab.git.bare / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    try:
+        done = node.run(["mesh-sync", "join", lab.git.url, "--name", "reader", "--trust", "none"], check=False)
+    finally:
+        hook.unlink()
+    assert done.returncode == 3
+    key = keys.public_key(node.path("/etc/mesh-sync/private.key").read_text().strip())
+    assert f"mesh-sync peer add reader --public-key {key}" in done.stderr
