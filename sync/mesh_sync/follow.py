@@ -105,9 +105,10 @@ def _answer(question: Question) -> Head | Unreachable:
 
 
 def _aim(node: Node, before: State, head: Head | Unreachable, remote: Remote, note: Callable[[str], None]) -> Aim:
+    silent = evolve(before, silent_since=before.silent_since or time.time()) if before.wanted else before
     if isinstance(head, Unreachable):
-        return _stay(node, before, head, remote)
-    before_looking = evolve(before, remote_commit=head.commit)
+        return _stay(node, silent, head, remote)
+    before_looking = evolve(before, remote_commit=head.commit, silent_since=None)
     same = before.settings == node.settings and before.wanted and not before.wanted.is_due(time.time())
     if same and head.commit == before.commit:
         return Aim(evolve(before_looking, refusal=None))
@@ -118,13 +119,13 @@ def _aim(node: Node, before: State, head: Head | Unreachable, remote: Remote, no
         commit = _bring(head, remote, note)
         wanted, findings = _read(node, commit, head, remote)
     except Unreachable as error:
-        return _stay(node, before, error, remote)
+        return _stay(node, silent, error, remote)
     except Refused as error:
         note(f"refused {head.commit[:10]}")
         refusal = Refusal(head.commit, error.message, error.findings, node.settings)
         return _stay(node, evolve(before_looking, refusal=refusal), error, remote)
-    after = evolve(before, commit=commit, remote_commit=commit, settings=node.settings, wanted=wanted, refusal=None)
-    return Aim(after, findings=findings)
+    after = evolve(before_looking, commit=commit, remote_commit=commit, settings=node.settings, wanted=wanted)
+    return Aim(evolve(after, refusal=None), findings=findings)
 
 
 def _stay(node: Node, before: State, problem: MeshSyncError, remote: Remote) -> Aim:

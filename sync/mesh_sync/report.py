@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -91,6 +92,9 @@ def status(found: Status) -> None:
     click.echo(f"applied commit: {state.commit or 'none yet'}")
     if state.remote_commit and state.remote_commit != state.commit:
         click.echo(f"remote commit:  {state.remote_commit}")
+    if state.silent_since:
+        since = datetime.fromtimestamp(state.silent_since, UTC)
+        click.secho(f"no remote answers since {since:%Y-%m-%d %H:%M} UTC: `mesh-sync now` says why", fg="red")
     if state.refusal:
         click.secho(f"refused commit: {state.refusal.commit}: {state.refusal.message}", fg="red")
     if state.lost:

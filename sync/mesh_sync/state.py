@@ -33,6 +33,7 @@ class State:
     ``conf``: digest of wg0.conf.
 
     ``hooks_due``: the interface was made, and the hooks that follow have not all been run.
+    ``silent_since``: when the remotes were asked in vain for the first time since one answered, Unix seconds.
     ``settings``: digest of what in node.toml shapes the interface. ``lost`` marks a state that could not be read.
     """
 
@@ -47,6 +48,7 @@ class State:
     applied_at: float | None = None
     refusal: Refusal | None = None
     hooks_due: bool = False
+    silent_since: float | None = None
     lost: bool = field(default=False, eq=False)
 
 
@@ -94,6 +96,7 @@ def _to_json(state: State) -> dict[str, Any]:
         "applied_at": state.applied_at,
         "refusal": refusal,
         "hooks_due": state.hooks_due,
+        "silent_since": state.silent_since,
     }
 
 

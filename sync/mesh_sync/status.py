@@ -55,6 +55,7 @@ class Status:
             "interface": self.node.interface,
             "commit": self.state.commit,
             "remote_commit": self.state.remote_commit,
+            "unreachable_since": self.state.silent_since,
             "paused": False,
             "drift": [change.as_json() for change in self.drift],
             "refused_commits": [refusal.commit] if refusal else [],

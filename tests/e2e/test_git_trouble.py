@@ -228,6 +228,24 @@ def test_a_repository_that_is_missing(mesh: Mesh, a: Node, url: str) -> None:
     assert unreachable(a) == f"{url} has no such repository"
 
 
+def test_status_tells_since_when_no_remote_has_answered(mesh: Mesh, a: Node) -> None:
+    assert status(a)["unreachable_since"] is None
+    ask(mesh, a, f"git://{HOST}/other.git")
+    begun = time.time()
+    now(a, exit_code=3)
+    since = status(a)["unreachable_since"]
+    assert begun <= since <= time.time()
+    assert "no remote answers since 20" in a.run(["mesh-sync", "status"]).stdout
+    state = a.path("/var/lib/mesh-sync/wg0/state.json")
+    written = state.stat().st_mtime_ns
+    now(a, exit_code=3)
+    assert (status(a)["unreachable_since"], state.stat().st_mtime_ns) == (since, written)
+    ask(mesh, a, GIT)
+    now(a)
+    assert status(a)["unreachable_since"] is None
+    assert "no remote answers" not in a.run(["mesh-sync", "status"]).stdout
+
+
 # -- passwords
 
 
