@@ -66,7 +66,12 @@ def _changes(name: str, before: Renderer, after: Renderer) -> tuple[Change, ...]
     if name not in before.topology.members:
         return (Change("node-added", f"joins the mesh with {len(wanted.peers)} peers", name),)
     old = before.wanted(name)
-    context = Context(owned=old.owned, given={p.public_key: ", ".join(p.endpoint) for p in old.peers}, now=time.time())
+    context = Context(
+        owned=old.owned,
+        given={peer.public_key: ", ".join(peer.endpoint) for peer in old.peers},
+        names={peer.public_key: peer.name for peer in old.peers},
+        now=time.time(),
+    )
     return plan(wanted, _as_live(old), context)
 
 

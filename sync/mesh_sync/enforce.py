@@ -35,6 +35,7 @@ def difference(node: Node, wanted: Wanted, state: State, live: Live | None) -> t
     context = Context(
         owned=owned(node, state, live),
         given=state.given,
+        names={peer.public_key: peer.name for peer in state.wanted.peers} if state.wanted else {},
         now=time.time(),
         remove_foreign=node.foreign_peers == "remove",
     )

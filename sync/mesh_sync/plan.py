@@ -37,11 +37,13 @@ class Change:
 class Context:
     """What a plan needs to know besides the two states.
 
-    ``given``: the declared endpoint last fed to the kernel, by public key. ``now``: wall clock, Unix seconds.
+    ``given``: the declared endpoint last fed to the kernel, ``names``: what peers were called that may be no more; by
+    public key. ``now``: wall clock, Unix seconds.
     """
 
     owned: Owned = Owned()
     given: Mapping[str, str] = {}
+    names: Mapping[str, str] = {}
     now: float = 0.0
     remove_foreign: bool = False
 
@@ -89,9 +91,12 @@ def _peers(wanted: Wanted, live: Live, context: Context) -> Iterator[Change]:
         else:
             yield from _peer(peer, known, context)
     ours = {peer.public_key for peer in wanted.peers}
+    stay = {peer.name for peer in wanted.peers}
     for key in sorted(live.peers.keys() - ours):
         if key in context.owned.peers:
-            yield Change("peer-removed", f"peer {key} removed", value=key)
+            name = context.names.get(key)
+            who = f"{name}: key {key}" if name in stay else name or key
+            yield Change("peer-removed", f"peer {who} removed", name, key)
         else:
             text = f"peer {key} is not in the mesh: somebody added it by hand; "
             text += "removed" if context.remove_foreign else "kept"

@@ -98,6 +98,16 @@ def test_only_what_is_ours_is_taken_away() -> None:
     assert kinds(WANTED, foreign, owned=ours) == ["peer-removed", "route-removed", "address-removed"]
 
 
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [({C: "carol"}, "peer carol removed"), ({C: "b"}, f"peer b: key {C} removed"), ({}, f"peer {C} removed")],
+)
+def test_a_removed_peer_is_called_by_its_name(names: dict[str, str], text: str) -> None:
+    both = evolve(LIVE, peers={B: LIVE_B, C: LivePeer(C, frozenset({"10.0.0.3/32"}))})
+    (change,) = changes(WANTED, both, owned=Owned(frozenset({B, C})), names=names)
+    assert (change.kind, change.text, change.peer) == ("peer-removed", text, names.get(C))
+
+
 def test_a_foreign_peer_goes_when_node_toml_says_so() -> None:
     foreign = evolve(LIVE, peers={B: LIVE_B, C: LivePeer(C, frozenset())})
     (change,) = changes(WANTED, foreign, remove_foreign=True)
