@@ -76,7 +76,7 @@ def _network(value: object, _: object) -> Network:
     _plain(network.network_address, words)
     if "/" in words and ipaddress.ip_interface(words).ip != network.network_address:
         raise ValueError(f"{shown(words)} has host bits set; the network is {network}")
-    if network.is_multicast or network.is_loopback:
+    if network.is_multicast or network.is_loopback or network.is_link_local:
         raise ValueError(f"{shown(words)} cannot be reached through a tunnel")
     return network
 

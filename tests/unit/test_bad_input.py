@@ -113,6 +113,13 @@ PEER: dict[str, tuple[str, list[str]]] = {
     "a subnet inside the mesh": (peer(1, subnets='["10.0.0.128/25"]'), [":subnets[0]: 10.0.0.128/25 overlaps the mesh's own network 10.0.0.0/24"]),
     "a subnet twice": (peer(1, subnets='["192.168.1.0/24", "192.168.1.0/24"]'), [":subnets[1]: 192.168.1.0/24 overlaps the same peer's 192.168.1.0/24"]),
     "loopback": (peer(1, subnets='["127.0.0.0/8"]'), [":subnets[0]: '127.0.0.0/8' cannot be reached through a tunnel"]),
+    "a cloud's metadata": (
+        peer(1, subnets='["169.254.169.254/32", "fe80::/64"]'),
+        [
+            ":subnets[0]: '169.254.169.254/32' cannot be reached through a tunnel",
+            ":subnets[1]: 'fe80::/64' cannot be reached through a tunnel",
+        ],
+    ),
     # numbers
     "port 0": (peer(1, listen_port="0"), [":listen_port: 0 is not a port (1 to 65535)"]),
     "port 65536": (peer(1, listen_port="65536"), [":listen_port: 65536 is not a port (1 to 65535)"]),
