@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from mesh_sync.cli import cli
+from mesh_watchdog.cli import cli as watchdog_cli
 
 PAGE = Path(__file__).parents[1] / "docs/reference.md"
 HEAD = """\
@@ -21,7 +22,8 @@ Written by `script/reference` from what the commands say of themselves with `-h`
 
 def main() -> int:
     """Write the page, or with --check compare it; exit 1 when it is not up to date."""
-    text = HEAD + "".join(_command(cli, "mesh-sync", None))
+    commands = (*_command(cli, "mesh-sync", None), *_command(watchdog_cli, "mesh-watchdog", None))
+    text = HEAD + "".join(commands)
     if "--check" not in sys.argv[1:]:
         PAGE.write_text(text)
         return 0
