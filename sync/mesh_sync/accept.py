@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from mesh_sync.checks import examine
-from mesh_sync.errors import Refused
+from mesh_sync.errors import ConfigError, Refused
 from mesh_sync.findings import Finding, errors
 from mesh_sync.keys import public_key, read_private_key
 from mesh_sync.node import Node
@@ -35,7 +35,11 @@ def accept(tree: Tree, node: Node, commit: str) -> tuple[Wanted, tuple[Finding, 
 
 def _hold_key(node: Node, wanted: Wanted) -> None:
     """The key of the list must be the one of this machine: anything else would cut it off."""
-    if public_key(read_private_key(node.private_key_file)) != wanted.public_key:
+    try:
+        held = public_key(read_private_key(node.private_key_file))
+    except ConfigError as error:
+        raise Refused(error.message, hint=error.hint) from None
+    if held != wanted.public_key:
         raise Refused(
             f"peers/{node.name}.toml has another public key than {node.private_key_file} belongs to",
             hint="put the new private key there first, or correct the list",

@@ -10,10 +10,11 @@ from attrs import evolve, frozen
 
 from mesh_sync import state as states
 from mesh_sync.device import Device
-from mesh_sync.enforce import Done, enforce, owned
+from mesh_sync.enforce import Done, difference, enforce, owned
 from mesh_sync.errors import CommandError, MeshSyncError, Refused, Unreachable
 from mesh_sync.findings import Finding
 from mesh_sync.gateway import with_gateway
+from mesh_sync.lock import locked
 from mesh_sync.node import Node
 from mesh_sync.plan import Change
 from mesh_sync.remote import Head, Question, Remote, public
@@ -67,10 +68,11 @@ class Outcome:
         return "; ".join(([self.problem.message] if self.problem else []) + list(self.notes))
 
 
-def follow(node: Node, question: Question, *, dry_run: bool, note: Callable[[str], None]) -> Outcome:
+def follow(node: Node, question: Question, *, dry_run: bool, wait: float, note: Callable[[str], None]) -> Outcome:
     """Make this node match the head that the remote answers with, or else its last applied state.
 
-    Raise DeviceError or ConfigError when not even that could be done.
+    The interface is read while the remote thinks; if there is anything to do, it is read again under the lock, for
+    mesh-watchdog may have changed it. Raise DeviceError, ConfigError or Locked when not even that could be done.
     """
     before = states.load(node.state_file)
     device = Device(node.interface, node.sysctl_file, note)
@@ -82,9 +84,10 @@ def follow(node: Node, question: Question, *, dry_run: bool, note: Callable[[str
             states.save(node.state_file, evolve(aim.after, owned=owned(node, before, live)))
         return _outcome(node, aim, Done(()))
     wanted = with_gateway(aim.after.wanted, node)
-    if wanted != before.wanted:
-        live = device.read(wanted)
-    done = enforce(node, device, wanted, before, aim.after, live, dry_run=dry_run)
+    with locked(node.lock_file, wait):
+        if wanted != before.wanted or difference(node, wanted, before, live):
+            live = device.read(wanted)
+        done = enforce(node, device, wanted, before, aim.after, live, dry_run=dry_run)
     return _outcome(node, aim, done)
 
 

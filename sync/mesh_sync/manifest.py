@@ -71,7 +71,7 @@ def _name_findings(path: str, name: str, seen: dict[str, str]) -> Iterator[Findi
 
 def _structure(path: str, text: bytes, kind: type[T], findings: list[Finding]) -> T | None:
     try:
-        table = tomllib.loads(text.decode("utf-8"))
+        table = tomllib.loads(text.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         findings.append(Finding(path, "", f"is not UTF-8 text (byte {error.start})"))
         return None

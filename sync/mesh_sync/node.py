@@ -96,7 +96,13 @@ class Node:
 
     @property
     def lock_file(self) -> Path:
+        """Held by whoever changes the interface, mesh-watchdog too; only for as long as that takes."""
         return self.paths.run / f"{self.interface}.lock"
+
+    @property
+    def run_lock_file(self) -> Path:
+        """Held by a run of mesh-sync from its first look at the state to its last write, network included."""
+        return self.paths.run / f"{self.interface}.run.lock"
 
     @property
     def sysctl_file(self) -> Path:
@@ -118,7 +124,7 @@ class Node:
 def load(path: Path) -> Node:
     """Read node.toml. Raise ConfigError with everything that is wrong, each as ``file:key: message``."""
     try:
-        return parse(path.read_bytes().decode(), path)
+        return parse(path.read_bytes().decode("utf-8-sig"), path)
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist", hint="`mesh-sync join` writes it") from None
     except OSError as error:

@@ -16,7 +16,7 @@ from mesh_sync.node import Node
 
 def bring_up(node: Node, note: Callable[[str], None]) -> Done:
     """Make the interface match the last applied state. Raise DeviceError when there is none yet."""
-    with locked(node.lock_file):
+    with locked(node.run_lock_file), locked(node.lock_file):
         state = states.load(node.state_file)
         if state.wanted is None:
             raise DeviceError("nothing was applied here yet", hint="`mesh-sync now` fetches the list")
@@ -27,8 +27,10 @@ def bring_up(node: Node, note: Callable[[str], None]) -> Done:
 
 def take_down(node: Node, note: Callable[[str], None]) -> None:
     """Remove the interface and what it did as a gateway. Doing it twice does no harm."""
-    with locked(node.lock_file):
+    with locked(node.run_lock_file), locked(node.lock_file):
         device = Device(node.interface, node.sysctl_file, note)
-        if device.exists():
-            run_hooks(node.hooks.pre_down, device)
-        device.remove()
+        try:
+            if device.exists():
+                run_hooks(node.hooks.pre_down, device)
+        finally:  # whoever says down means it, whatever a hook says
+            device.remove()

@@ -384,4 +384,4 @@ def test_a_second_now_waits_and_finds_nothing_to_do_or_leaves_with_7(mesh: Mesh)
 
 
 def is_locked(node: Node) -> bool:
-    return node.run(["flock", "-n", "/run/mesh-sync/wg0.lock", "true"], check=False).returncode == 1
+    return node.run(["flock", "-n", "/run/mesh-sync/wg0.run.lock", "true"], check=False).returncode == 1

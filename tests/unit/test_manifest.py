@@ -119,6 +119,12 @@ def test_a_line_may_end_as_on_windows() -> None:
     assert peer_of(PEER.replace(b"\n", b"\r\n")).name == "a"
 
 
+def test_a_file_may_begin_with_the_mark_of_a_windows_editor() -> None:
+    found, findings = read({"mesh.toml": b"\xef\xbb\xbf" + b'format = 1\nname = "m"\nnetworks = ["10.0.0.0/24"]\n'})
+    assert found is not None
+    assert findings == ()
+
+
 def test_a_broken_peer_is_left_out_and_the_others_stay() -> None:
     mesh, findings = read({"mesh.toml": MESH, "peers/a.toml": PEER, "peers/b.toml": b"= 1"})
     assert mesh is not None
