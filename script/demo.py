@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
 
 from lab import PLACES, Host, Lab, Site, available, reachability, reference_mesh, steady_ping
 from lab.tree import HOME
@@ -16,6 +18,16 @@ from lab.tree import HOME
 COLOURS = sys.stdout.isatty()
 MESH = f"{HOME}/mesh"
 NEW_SUBNET, NEW_HOST = "192.168.21.0/24", "192.168.21.10"
+NEW_WAN = "203.0.113.112"
+ONLY_ANSWERS = """
+    table ip shut {
+        chain forward {
+            type filter hook forward priority 0
+            iifname "lan" udp sport 51820 ct direction original drop
+        }
+    }"""
+SETTLE, PATIENCE = 12, 30
+"""Seconds of traffic before azure is moved, and for how long its way back is waited for."""
 
 
 def main() -> int:
@@ -36,12 +48,15 @@ def main() -> int:
         found_mesh(lab)
         join(lab, sites)
         apply(sites)
+        watchdogs = watch(sites)
         complete = matrix(sites)
         arrived = change(lab, sites)
-        say(f"{'Done' if complete and arrived else 'FAILED'} after {time.monotonic() - began:.0f} s")
+        recovered = move(lab, sites, watchdogs)
+        fine = complete and arrived and recovered
+        say(f"{'Done' if fine else 'FAILED'} after {time.monotonic() - began:.0f} s")
         if keep:
             stay(sites)
-    return 0 if complete and arrived else 1
+    return 0 if fine else 1
 
 
 def found_mesh(lab: Lab) -> None:
@@ -62,6 +77,18 @@ def apply(sites: Mapping[str, Site]) -> None:
     say("Every gateway applies the list; on a real node mesh-sync.timer does this every minute")
     for site in sites.values():
         typed(site.gateway, ["mesh-sync", "now"])
+
+
+def watch(sites: Mapping[str, Site]) -> Mapping[str, Path]:
+    """Start a watchdog on every gateway; return where each of them writes what it has to say."""
+    say("Every gateway has a watchdog; on a real node mesh-watchdog.service runs it")
+    said = {}
+    for name, site in sites.items():
+        print(paint(f"{name}# mesh-watchdog run &", "1"))
+        said[name] = site.gateway.directory / "watchdog.log"
+        with said[name].open("wb") as log:
+            site.gateway.popen(["mesh-watchdog", "run"], stdout=log.fileno())
+    return said
 
 
 def matrix(sites: Mapping[str, Site]) -> bool:
@@ -102,6 +129,42 @@ def change(lab: Lab, sites: Mapping[str, Site]) -> bool:
     say(f"aws-host {'reaches' if reached else 'does NOT reach'} {NEW_HOST}, {seconds:.1f} s after the push")
     print(f"  meanwhile gcp-host pinged aliyun-host {loss.sent} times at 100/s: {loss.lost} lost")
     return reached and loss.lost == 0
+
+
+def move(lab: Lab, sites: Mapping[str, Site], watchdogs: Mapping[str, Path]) -> bool:
+    """Give azure's router another address; return whether all others came back to it, and to each other all along.
+
+    The router lets nothing begin from inside, so azure cannot say itself where it is: only its name in DNS does.
+    """
+    azure, others = sites["azure"], [site for name, site in sites.items() if name != "azure"]
+    target = str(azure.lan.v4[10])
+    say(f"azure's provider gives it another address, {NEW_WAN}, and its DDNS service tells the name azure.com")
+    print("  azure does not notice, and its firewall lets it only answer: the others have to find it themselves")
+    azure.router.nft(ONLY_ANSWERS)
+    azure.router.forget_translations()  # of what azure began
+    with ExitStack() as stack:
+        losses = {site.host.name: stack.enter_context(steady_ping(site.host, target, interval=0.1)) for site in others}
+        neighbours = stack.enter_context(steady_ping(sites["gcp"].host, str(sites["aliyun"].lan.v4[10]), interval=0.1))
+        time.sleep(SETTLE)  # so that the traffic is known to flow
+        moved = time.monotonic()
+        azure.router.renumber(NEW_WAN)
+        for site in others:  # who remembers the router's MAC address would still find it by the old address
+            site.router.run(["ip", "neigh", "flush", "all"])
+        lab.dns.set("azure.com", NEW_WAN, "2001:db8::12", ttl=5)
+        back = {site.host.name: False for site in others}
+        while not all(back.values()) and time.monotonic() < moved + PATIENCE:
+            back = {name: answered for (name, _), answered in reachability([(s.host, target) for s in others]).items()}
+    time.sleep(2)  # until they have said so
+    print(f"  {'from':12}{'to':12}{'lost':>8}{'silence':>10}")
+    for name, loss in losses.items():
+        outcome = f"{loss.longest_silence:.1f} s" if back[name] else "NOT BACK"
+        print(f"  {name:12}{'azure-host':12}{loss.lost:>8}{outcome:>10}")
+    print(f"  {'gcp-host':12}{'aliyun-host':12}{neighbours.lost:>8}{neighbours.longest_silence:>8.1f} s")
+    said = [f"{name}# {line}" for name, log in watchdogs.items() for line in log.read_text().splitlines()]
+    for line in said:
+        if "azure" in line and ("does not answer" in line or "is back" in line):
+            print(f"  {line}")
+    return all(back.values()) and not neighbours.lost
 
 
 def stay(sites: Mapping[str, Site]) -> None:
