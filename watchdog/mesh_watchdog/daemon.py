@@ -67,11 +67,11 @@ class Daemon:
         """Take in the applied state and the surroundings. ``kick``: everybody is asked at once for a sign of life."""
         self.node.state_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         loop = asyncio.get_running_loop()
-        self._watch = applied.Watch(self.node.state_file, lambda: loop.call_soon_threadsafe(self.poke))
         try:
+            self._watch = applied.Watch(self.node.state_file, lambda: loop.call_soon_threadsafe(self.poke))
             self._watch.start()
         except OSError as error:
-            self.problems.set("inotify", f"new applied states are seen late: {error.strerror}")
+            self.problems.set("inotify", f"new applied states are seen late: {error.strerror or error}")
         await self._network.start()
         await self._take()
         if kick:
@@ -79,10 +79,11 @@ class Daemon:
         else:
             self.state = evolve(self.state, surroundings=self._network.place.surroundings)
 
-    async def step(self, periodic: Callable[[], None] = lambda: None) -> None:
-        """Wait for the next thing to observe, and see to it."""
+    async def step(self, periodic: Callable[[], None] = lambda: None, within: float = float("inf")) -> None:
+        """Wait for the next thing to observe, and see to it; after ``within`` seconds only to what is ``periodic``."""
         try:
-            observation = await asyncio.wait_for(self._inbox.get(), max(0.0, self._next - clock.now()))
+            wait = min(within, self._next - clock.now())
+            observation = await asyncio.wait_for(self._inbox.get(), max(0.0, wait))
         except TimeoutError:
             observation = None
         if self.stopping:
@@ -138,6 +139,7 @@ class Daemon:
         self.problems.set("wg", reading.problem, over=f"{self.node.interface} can be read again")
         if reading.problem:  # says nothing about the peers
             self._next = now + self.settings.idle_interval
+            self._notice(self.state)
             return
         if reading.peers is not None:
             self._measure(reading.peers, now)

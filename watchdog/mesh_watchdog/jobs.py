@@ -28,6 +28,11 @@ class SteadyScheduler(schedule.Scheduler):
         """The steady clock as `schedule` wants it."""
         return _ORIGIN + datetime.timedelta(seconds=self._clock())
 
+    def pause(self) -> float:
+        """Seconds until the next job is due; infinite when there is none."""
+        due = min((job.next_run for job in self.jobs if job.next_run is not None), default=None)
+        return float("inf") if due is None else max(0.0, (due - self.moment()).total_seconds())
+
 
 class SteadyJob(schedule.Job):
     """A job whose next run lies on the steady clock. One that raises is logged and comes again in its turn.

@@ -86,7 +86,7 @@ class Service:
             notify("READY=1", f"STATUS=watching {self.node.interface}")
             log.info("watching %s", self.node.interface)
             while not self.daemon.stopping:
-                await self.daemon.step(self._periodic)
+                await self.daemon.step(self._periodic, self.jobs.pause())
         finally:
             if self.again is None:
                 notify("STOPPING=1")
