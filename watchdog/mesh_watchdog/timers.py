@@ -12,7 +12,7 @@ PROBE_WANTED = 10.0
 PROBE_IDLE = 25.0
 """The same when nobody wants anything (R2)."""
 PROBE_PROMPT = 2.0
-"""The same for a peer that answers at once, while traffic is wanted (R3)."""
+"""The same for a peer that answers at once, or may do so for all we know, while traffic is wanted (R3)."""
 PROMPT = KEEPALIVE_TIMEOUT - 2.0
 """Data within this time after a question is the other machine's answer, and not WireGuard's passive keepalive."""
 MISS = 0.95

@@ -74,9 +74,9 @@ def _interval(peer: PeerState) -> float:
         return PROBE_IDLE
     if peer.prompt is None and peer.talk >= TALK:
         return 0.0
-    if peer.prompt:
-        return MISS if peer.talk >= TALK else PROBE_PROMPT
-    return PROBE_WANTED
+    if peer.prompt and peer.talk >= TALK:
+        return MISS
+    return PROBE_WANTED if peer.prompt is False else PROBE_PROMPT
 
 
 def _is_overdue(peer: PeerState, now: float) -> bool:
