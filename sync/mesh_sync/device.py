@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mesh_sync import gateway, ip, wg
+from mesh_sync import gateway, ip, userspace, wg
 from mesh_sync.errors import CommandError, DeviceError
 from mesh_sync.feed import addconf_text, syncconf_text
 from mesh_sync.live import Live
@@ -125,16 +125,7 @@ class Device:
         except CommandError as error:
             if "Unknown device type" not in error.stderr and "not supported" not in error.stderr:
                 raise
-            Path("/run/wireguard").mkdir(mode=0o700, exist_ok=True)
-            try:
-                run(["wireguard-go", self.name])
-            except CommandError as missing:
-                if missing.status is None:
-                    raise DeviceError(
-                        "this kernel has no WireGuard, and wireguard-go is not installed",
-                        hint="install a kernel with WireGuard (5.6 or newer), or wireguard-go",
-                    ) from None
-                raise
+            userspace.start(self.name)
 
     def _sync(
         self, wanted: Wanted, live: Live, changes: Sequence[Change], key: str, endpoints: Mapping[str, str]

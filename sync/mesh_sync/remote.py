@@ -227,7 +227,9 @@ def asked(remote: Remote) -> Iterator[Question]:
         yield question
     except BaseException:
         remote.give_up()
-        processes.end_all()
+        while question.is_alive():  # it may be starting a program just now
+            processes.end_all()
+            question.join(0.1)
         raise
     finally:
         question.join()
