@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from bench import living, rendering, table
+from bench import living, recovery, recovery_cost, rendering, table
 from bench.series import Row
 
 from lab import available
@@ -20,18 +20,21 @@ ROWS: Mapping[str, Callable[[bool], Iterator[Row]]] = {
     "all": rendering.everything,
     "apply": living.apply,
 }
-IN_LAB = ("idle", "apply")
+TABLES = ("recovery", "cost")
+"""Measured only when they are asked for; each has tables of its own."""
+IN_LAB = ("idle", "apply", *TABLES)
 
 
 def main() -> None:
     """Measure the rows that were asked for, and print the table."""
     parser = argparse.ArgumentParser(prog="script/bench", description=__doc__.partition("\n")[0])
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}; by default all of them")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}: by default; {', '.join(TABLES)}")
     parser.add_argument("--full", action="store_true", help="more runs, and meshes up to 3,000 peers: half an hour")
+    parser.add_argument("--quick", action="store_true", help="of recovery: one run, without keepalives")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     asked = parser.parse_args()
     names = asked.rows or list(ROWS)
-    if unknown := set(names) - ROWS.keys():
+    if unknown := set(names) - ROWS.keys() - set(TABLES):
         parser.error(f"there is no row {', '.join(sorted(unknown))}")
     if not rendering.MESHCONF.exists() and "all" in names:
         names.remove("all")
@@ -39,14 +42,24 @@ def main() -> None:
     if (reason := available()) and set(names) & set(IN_LAB):
         names = [name for name in names if name not in IN_LAB]
         print(f"bench: rows that need the lab are left out: {reason}", file=sys.stderr)
-    rows: list[Row] = []
-    for name in names:
-        for row in ROWS[name](asked.full):
-            print("  ".join(filter(None, table.cells(row))), file=sys.stderr)
-            rows.append(row)
-    print(table.markdown(rows) if asked.markdown else table.text(rows))
+    show = table.markdown if asked.markdown else table.text
+    if rows := list(_rows([name for name in names if name in ROWS], asked.full)):
+        print(show(table.lines_of(rows)))
+        print("Medians: of time by the clock, of CPU time, of peak memory. What stands beside ran in turns with ours.")
+    if "recovery" in names:
+        for lines in recovery.recovery(1 if asked.quick else 6 if asked.full else 2, (0,) if asked.quick else (0, 25)):
+            print(f"{show(lines)}\n")
+        print(recovery.NOTE)
+    if "cost" in names:
+        print(f"{show(recovery_cost.cost())}\n{recovery_cost.NOTE}")
     print(f"\n{table.machine(wireguard_in_lab=bool(set(names) & set(IN_LAB)))}")
-    print("Medians: of time by the clock, of CPU time, of peak memory. What stands beside ran in turns with ours.")
+
+
+def _rows(names: Sequence[str], full: bool) -> Iterator[Row]:
+    for name in names:
+        for row in ROWS[name](full):
+            print("  ".join(filter(None, table.cells(row))), file=sys.stderr)
+            yield row
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from bench.series import Command, Row, Runner, Series, measure
 from lab import Lab
 from lab.mesh import Mesh
 from lab.node import Node
+from mesh_sync.keys import public_key
 
 MANY = 1000
 
@@ -20,7 +21,7 @@ def idle(full: bool) -> Iterator[Row]:
         mesh, node = _small(lab)
         for name, url in (("ssh", lab.git.url), ("git", lab.git.daemon_url)):
             yield _idle(node, mesh, f"idle now over {name}://", url, 41 if full else 21, goal=name == "ssh")
-        _grow(mesh, MANY)
+        grow(mesh, MANY)
         mesh.now("anna")
         yield _idle(node, mesh, f"idle now, {MANY:,} peers, ssh://", lab.git.url, 21 if full else 11)
         (status,) = measure(21 if full else 11, Command(["mesh-sync", "status"]), run=_on(node))
@@ -31,28 +32,30 @@ def apply(full: bool) -> Iterator[Row]:
     """One peer more on an interface that has 1,000."""
     with Lab() as lab:
         mesh, node = _small(lab)
-        _grow(mesh, MANY)
+        grow(mesh, MANY)
         mesh.now("anna")
         member = meshes.Member(MANY + 1, next(meshes.members(1)).private_key)
+        key = public_key(member.private_key)
         series = Series(())
         for _ in range(9 if full else 5):
             _declare(mesh, member)
             mesh.push()
             series += measure(1, Command(["mesh-sync", "now"]), run=_on(node))[0]
-            more = node.run(["wg", "showconf", "wg0"]).stdout
+            (section,) = (
+                part
+                for part in node.run(["wg", "showconf", "wg0"]).stdout.split("\n\n")
+                if f"PublicKey = {key}" in part
+            )
             mesh.remove(member.name)
             mesh.push()
             mesh.now("anna")
-            less = node.run(["wg", "showconf", "wg0"]).stdout
-        for name, text in (("more", more), ("less", less)):
-            node.path(f"/etc/mesh-sync/{name}.conf").write_text(text)
-        sync = ["wg", "syncconf", "wg0"]
-        (alone,) = measure(
-            21 if full else 11,
-            Command([*sync, "/etc/mesh-sync/more.conf"], [*sync, "/etc/mesh-sync/less.conf"]),
-            run=_on(node),
+        node.path("/etc/mesh-sync/more.conf").write_text(section + "\n")
+        add = Command(
+            ["wg", "addconf", "wg0", "/etc/mesh-sync/more.conf"],
+            before=["wg", "set", "wg0", "peer", key, "remove"],
         )
-        yield Row(f"one peer more on {MANY:,}: now", series, "its wg syncconf alone", alone)
+        (alone,) = measure(21 if full else 11, add, run=_on(node))
+        yield Row(f"one peer more on {MANY:,}: now", series, "its wg addconf alone", alone)
 
 
 def _small(lab: Lab) -> tuple[Mesh, Node]:
@@ -64,7 +67,7 @@ def _small(lab: Lab) -> tuple[Mesh, Node]:
     return mesh, node
 
 
-def _grow(mesh: Mesh, count: int) -> None:
+def grow(mesh: Mesh, count: int) -> None:
     """More peers, none of which is there: nobody keeps anything alive, so that only mesh-sync works."""
     mesh.set("anna", persistent_keepalive=0)
     for member in meshes.members(count - 1):

@@ -12,6 +12,8 @@ from bench.series import Row, duration
 
 from lab import Lab
 
+Lines = Sequence[tuple[str, ...]]
+"""A table of cells; the first line is its head."""
 HEAD = ("row", "median", "cpu", "peak", "beside", "median", "cpu", "peak", "ratio", "runs", "goal", "met")
 
 
@@ -42,18 +44,22 @@ def ratio(value: float | None) -> str:
     return f"{value:.2f}x" if value > 0.5 else f"1/{1 / value:.0f}"
 
 
-def text(rows: Sequence[Row]) -> str:
+def lines_of(rows: Sequence[Row]) -> Lines:
+    """The rows below their head."""
+    return [HEAD, *map(cells, rows)]
+
+
+def text(lines: Lines) -> str:
     """Aligned columns; the empty ones are left out."""
-    lines = [HEAD, *map(cells, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    kept = [index for index in range(len(HEAD)) if any(line[index] for line in lines[1:])]
+    kept = [index for index in range(len(lines[0])) if any(line[index] for line in lines[1:])]
     return "\n".join("  ".join(line[index].ljust(widths[index]) for index in kept).rstrip() for line in lines)
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def markdown(lines: Lines) -> str:
     """The same as a Markdown table."""
-    lines = [HEAD, ("---",) * len(HEAD), *map(cells, rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    head, *rest = lines
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ("---",) * len(head), *rest))
 
 
 def machine(*, wireguard_in_lab: bool) -> str:

@@ -1,0 +1,93 @@
+"""A stand-in for WireGuard with any number of live, idle peers: an interface whose peers answer whatever they are sent.
+
+Runs on a node of the lab, in place of the real interface. The real `wg` asks it by the socket by which it asks
+wireguard-go. Usage: python standin.py INTERFACE, with the output of `wg show INTERFACE dump` on standard input.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import ipaddress
+import os
+import selectors
+import socket
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+TUNSETIFF, TUN_WITHOUT_HEADER = 0x400454CA, 0x1001
+REKEY_AFTER_TIME = 120
+PACKET, INITIATION, RESPONSE = 96, 148, 92
+
+
+class Peer:
+    """One that answers at once, with a new handshake every two minutes."""
+
+    def __init__(self, key: str, endpoint: str, allowed: str) -> None:
+        self.allowed = allowed.split(",")
+        self._head = f"public_key={base64.b64decode(key).hex()}\npreshared_key={'0' * 64}\nendpoint={endpoint}\n"
+        self._tail = "".join(f"allowed_ip={network}\n" for network in self.allowed)
+        self._handshake = self._rx = self._tx = 0
+
+    def take(self) -> None:
+        if time.time() - self._handshake > REKEY_AFTER_TIME:
+            self._handshake = int(time.time())
+            self._tx += INITIATION
+            self._rx += RESPONSE
+        self._tx += PACKET
+        self._rx += PACKET
+
+    def __str__(self) -> str:
+        counters = f"last_handshake_time_sec={self._handshake}\nlast_handshake_time_nsec=0\n"
+        counters += f"tx_bytes={self._tx}\nrx_bytes={self._rx}\npersistent_keepalive_interval=0\n"
+        return f"{self._head}{counters}{self._tail}protocol_version=1\n"
+
+
+def main() -> None:
+    """Serve until killed."""
+    interface = sys.argv[1]
+    device, *lines = (line.split("\t") for line in sys.stdin.read().splitlines())
+    peers = [Peer(key, endpoint, allowed) for key, _, endpoint, allowed, *_ in lines]
+    by_address = {
+        ipaddress.ip_network(network).network_address.packed: peer
+        for peer in peers
+        for network in peer.allowed
+        if network.endswith("/32")
+    }
+    tun = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", interface.encode(), TUN_WITHOUT_HEADER))
+    batch = f"link set {interface} up\nroute add 10.0.0.0/8 dev {interface}\n"
+    subprocess.run(["ip", "-batch", "-"], input=batch, text=True, check=True)
+    place = Path("/var/run/wireguard")
+    place.mkdir(exist_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    (place / f"{interface}.sock").unlink(missing_ok=True)
+    listener.bind(str(place / f"{interface}.sock"))
+    listener.listen()
+    head = f"private_key={base64.b64decode(device[0]).hex()}\nlisten_port={device[2]}\n"
+    selector = selectors.DefaultSelector()
+    selector.register(tun, selectors.EVENT_READ)
+    selector.register(listener, selectors.EVENT_READ)
+    while True:
+        for ready, _ in selector.select():
+            if ready.fd == tun:
+                if peer := by_address.get(os.read(tun, 2048)[16:20]):
+                    peer.take()
+            else:
+                answer(listener, f"{head}{''.join(map(str, peers))}errno=0\n\n")
+
+
+def answer(listener: socket.socket, text: str) -> None:
+    """Whatever is asked. `wg` also connects just to see whether somebody is there."""
+    asker, _ = listener.accept()
+    with asker, contextlib.suppress(BrokenPipeError):
+        if asker.recv(4096):
+            asker.sendall(text.encode())
+
+
+if __name__ == "__main__":
+    main()
