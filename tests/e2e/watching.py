@@ -85,7 +85,7 @@ class Watchdog:
 
     def all_are(self, state: str, *names: str) -> bool:
         peers = {peer["name"]: peer["state"] for peer in self.written()["peers"]}
-        return all(peers[name] == state for name in names or peers)
+        return bool(peers) and all(peers.get(name) == state for name in names or peers)
 
 
 @contextlib.contextmanager
