@@ -76,8 +76,12 @@ class Watchdog:
         return found
 
     def written(self) -> dict[str, Any]:
-        """The status file as it is: quicker than asking the command, for those who ask all the time."""
-        found: dict[str, Any] = json.loads(self.node.path(STATUS).read_text())
+        """The status file as it is: quicker than asking the command, for those who ask all the time.
+
+        A watchdog that has just been started has not written one yet.
+        """
+        file = self.node.path(STATUS)
+        found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"peers": []}
         return found
 
     def peer(self, name: str) -> dict[str, Any]:
