@@ -10,7 +10,7 @@ from mesh_sync.node import Node
 from mesh_sync.remote import Remote, asked
 
 if TYPE_CHECKING:
-    from mesh_sync.follow import Outcome
+    from mesh_sync.outcome import Outcome
 
 
 def now(

@@ -12,8 +12,8 @@ import click
 from mesh_sync.ending import complain
 from mesh_sync.errors import Refused
 from mesh_sync.findings import ERROR, Finding, errors, printable
-from mesh_sync.follow import Outcome
 from mesh_sync.model import Mesh
+from mesh_sync.outcome import Outcome
 from mesh_sync.plan import Change
 from mesh_sync.status import PeerStatus, Status
 

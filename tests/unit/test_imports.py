@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sync/mesh_sync"
 PURE = (
     "checks", "conf", "expectations", "feed", "findings", "leaks", "live", "manifest", "model", "plan", "render",
-    "shape", "strict", "tables", "topology", "values", "wanted",
+    "shape", "signers", "strict", "tables", "topology", "values", "wanted",
 )  # fmt: skip
 WATCHDOG = ROOT / "watchdog/mesh_watchdog"
 WATCHDOG_PURE = (

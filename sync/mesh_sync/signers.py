@@ -1,0 +1,136 @@
+"""Whose SSH keys may sign the commits of a mesh: the repository's `allowed_signers`, or the node's own. Pure.
+
+The format is ssh-keygen's (ssh-keygen(1), ALLOWED SIGNERS), less what hides who is meant: one principal a line, no
+patterns, no certificate authorities. A principal `NAME@node.MESH` is the key of the node NAME, good for that node's own
+file; every other principal is an admin's, good for everything.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from mesh_sync.findings import Finding, shown
+from mesh_sync.model import LABEL
+
+SIGNERS_FILE = "allowed_signers"
+NAMESPACE = "git"
+"""What git signs for; a line that is limited to other namespaces would never do."""
+_KEY_TYPES = re.compile(r"(sk-)?(ssh-ed25519|ecdsa-sha2-nistp(256|384|521))(@openssh\.com)?|ssh-rsa")
+_OPTION = re.compile(r'([a-z-]+)(?:="([^"]*)")?(?:,|$)')
+_KNOWN_OPTIONS = frozenset({"namespaces", "valid-after", "valid-before"})
+
+
+@frozen
+class Signer:
+    """One line: who, with which key. ``line`` is the line as it was written, for ssh-keygen."""
+
+    principal: str
+    key: str
+    line: str
+
+    @property
+    def is_node(self) -> bool:
+        """Whether this is a node's key, of this mesh or of another; such a key never has an admin's rights."""
+        return self.principal.partition("@")[2].startswith("node.")
+
+    def is_of(self, node: str, mesh: str) -> bool:
+        """Whether this is the key of the node ``node`` of the mesh ``mesh``."""
+        return self.principal == f"{node}@node.{mesh}"
+
+    @property
+    def fingerprint(self) -> str:
+        """The key's fingerprint as `ssh-keygen -l` and git hosts show it."""
+        digest = hashlib.sha256(base64.b64decode(self.key.split()[1])).digest()
+        return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+
+
+@frozen
+class Signers:
+    """All lines of one file, in its order."""
+
+    entries: tuple[Signer, ...] = ()
+
+    @property
+    def admins(self) -> tuple[Signer, ...]:
+        return tuple(signer for signer in self.entries if not signer.is_node)
+
+    def of(self, node: str, mesh: str) -> tuple[Signer, ...]:
+        """The keys of one node."""
+        return tuple(signer for signer in self.entries if signer.is_of(node, mesh))
+
+
+def text(entries: tuple[Signer, ...]) -> str:
+    """A file for ssh-keygen that allows just these."""
+    return "".join(f"{signer.line}\n" for signer in entries)
+
+
+def parse(content: bytes, file: str = SIGNERS_FILE) -> tuple[Signers, tuple[Finding, ...]]:
+    """Given the file's bytes, return the signers and everything wrong; ``file`` is for the findings.
+
+    A line that is wrong allows nobody.
+    """
+    try:
+        lines = content.decode().splitlines()
+    except UnicodeDecodeError as error:
+        return Signers(), (Finding(file, "", f"is not UTF-8 text (byte {error.start})"),)
+    entries: list[Signer] = []
+    findings: list[Finding] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            entries.append(_signer(line.strip()))
+        except ValueError as error:
+            findings.append(Finding(file, f"line {number}", str(error)))
+    findings += _twice(entries, file)
+    return Signers(tuple(entries)), tuple(findings)
+
+
+def _signer(line: str) -> Signer:
+    principal, _, rest = line.partition(" ")
+    if re.search(r'[*?!,"\\]', principal) or "@" not in principal:
+        raise ValueError(f"{shown(principal)} is not one principal; write name@domain, without patterns")
+    words = rest.split()
+    if words and not _KEY_TYPES.fullmatch(words[0]):
+        _check_options(words.pop(0))
+    if len(words) < 2 or not _KEY_TYPES.fullmatch(words[0]) or not _is_key(*words[:2]):
+        raise ValueError(f"{shown(principal)} has no SSH public key; write: name@domain [options] TYPE KEY")
+    name, _, domain = principal.partition("@")
+    if domain.startswith("node.") and not LABEL.fullmatch(name):
+        raise ValueError(f"{shown(principal)}: {shown(name)} is not the name of a node")
+    return Signer(principal, " ".join(words[:2]), line)
+
+
+def _check_options(text: str) -> None:
+    position = 0
+    while position < len(text):
+        found = _OPTION.match(text, position)
+        if not found or found[1] not in _KNOWN_OPTIONS or found[2] is None:
+            allowed = ", ".join(sorted(_KNOWN_OPTIONS))
+            raise ValueError(f"{shown(text[position:])} is not an option that is taken here ({allowed})")
+        if found[1] == "namespaces" and NAMESPACE not in found[2].split(","):
+            raise ValueError(f'the key is for the namespaces {shown(found[2])}; commits need "{NAMESPACE}"')
+        position = found.end()
+
+
+def _is_key(kind: str, encoded: str) -> bool:
+    try:
+        blob = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        return False
+    name = kind.encode()
+    return blob.startswith(len(name).to_bytes(4, "big") + name) and len(blob) > len(name) + 4
+
+
+def _twice(entries: list[Signer], file: str) -> Iterator[Finding]:
+    seen: dict[str, Signer] = {}
+    for signer in entries:
+        other = seen.setdefault(signer.key, signer)
+        if other is not signer:
+            yield Finding(file, "", f"{signer.principal} has the same key as {other.principal}")
