@@ -11,7 +11,7 @@ from mesh_sync.node import DEFAULT_CONFIG
 
 config_option = click.option(
     "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, readable=False),
     default=DEFAULT_CONFIG,
     show_default=True,
     metavar="FILE",
