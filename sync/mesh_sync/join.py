@@ -5,11 +5,8 @@ Safe to repeat: the key is kept, and a list that has this node already is left a
 
 from __future__ import annotations
 
-import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import git
@@ -17,20 +14,16 @@ import tomlkit
 from attrs import evolve, frozen
 
 from mesh_sync import node as nodes
-from mesh_sync.checks import examine, reserved
-from mesh_sync.errors import ConfigError, MeshSyncError, Unreachable
+from mesh_sync.checks import reserved
+from mesh_sync.contribution import cloned, commit, declared, push, until_pushed
+from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.files import write_atomically
-from mesh_sync.findings import errors, printable
 from mesh_sync.keys import public_key, read_private_key, write_private_key
 from mesh_sync.manifest import PEERS
 from mesh_sync.model import LABEL, Address, Mesh, Network, Peer
 from mesh_sync.node import Repository
 from mesh_sync.peer_file import made
-from mesh_sync.remote import environment, public, trouble
-from mesh_sync.tree import from_directory
-
-ATTEMPTS = 5
-"""How often the file is written anew because somebody else pushed first."""
+from mesh_sync.remote import public
 
 
 @frozen(kw_only=True)
@@ -78,22 +71,11 @@ class Joined:
     addresses: tuple[str, ...]
 
 
-class _Overtaken(Exception):
-    """Somebody else pushed between our look and our push."""
-
-
 def join(request: Request, note: Callable[[str], None]) -> Joined:
     """Do it all. Raise ConfigError (2), Unreachable (3), or MeshSyncError (1) when the list has errors."""
     _validate(request)
     key = _key(request, note)
-    for _ in range(ATTEMPTS):
-        try:
-            addresses = _enlist(request, key, note)
-            break
-        except _Overtaken:
-            note("somebody else pushed first: once more")
-    else:
-        raise Unreachable(f"{public(request.url)} changed {ATTEMPTS} times under our hands", hint="try again")
+    addresses = until_pushed(lambda: _enlist(request, key, note), request.url, note)
     if not request.config.exists():
         write_atomically(request.config, node_toml(request))
         note(f"wrote {request.config}")
@@ -128,9 +110,9 @@ def _key(request: Request, note: Callable[[str], None]) -> str:
 
 def _enlist(request: Request, key: str, note: Callable[[str], None]) -> tuple[str, ...]:
     """Add this node's file to a fresh clone and push it; return the node's addresses."""
-    with _clone(request) as repository:
+    with cloned(request.repository, request.url) as repository:
         root = Path(repository.working_dir)
-        mesh = _mesh(root)
+        mesh = declared(repository)
         present = mesh.peers.get(request.name)
         if present is not None:
             if present.public_key != key:
@@ -145,11 +127,12 @@ def _enlist(request: Request, key: str, note: Callable[[str], None]) -> tuple[st
         path = f"{PEERS}{request.name}.toml"
         (root / PEERS).mkdir(exist_ok=True)
         (root / path).write_text(peer_toml(evolve(request, addresses=addresses), key))
-        _mesh(root)
-        repository.git.add("--", path)
-        who = git.Actor(request.name, f"{request.name}@node.{mesh.name}")
-        repository.index.commit(f"{request.name}: joins the mesh", author=who, committer=who, skip_hooks=True)
-        _push(repository, request, key, note)
+        declared(repository)
+        commit(repository, path, f"{request.name}: joins the mesh", request.name, mesh.name)
+        hint = "if only this branch is closed: --review pushes to one of its own. If this machine may not push at all, "
+        hint += f"have it added, and join again: mesh-sync peer add {request.name} --public-key {key}"
+        push(repository, request.repository, request.url, request.target, hint)
+        note(f"pushed {path} to {request.target}" + (" for review" if request.review else ""))
         return addresses
 
 
@@ -179,54 +162,6 @@ def _waiting(repository: git.Repo, request: Request, key: str) -> tuple[str, ...
         text = f"{public(request.url)} has a branch {request.target} already, and it is not this machine's"
         raise ConfigError(text, hint="choose another --name, or delete that branch first")
     return addresses
-
-
-@contextmanager
-def _clone(request: Request) -> Iterator[git.Repo]:
-    with tempfile.TemporaryDirectory(prefix="mesh-sync-") as folder:
-        program = git.Git(folder)
-        program.update_environment(**environment(request.repository, request.repository.deadline))
-        place = str(Path(folder) / "mesh")
-        words = ["--quiet", "--depth", "1", "--no-tags", "--branch", request.branch, "--", request.url, place]
-        try:
-            program.clone(*words, kill_after_timeout=request.repository.deadline)
-        except git.GitCommandError as error:
-            if "Remote branch" in error.stderr:
-                text = f"{public(request.url)} has no branch {request.branch!r}"
-                raise Unreachable(text, hint="push a list first: mesh-sync init lays one down") from None
-            raise Unreachable(f"{public(request.url)} {trouble(error.stderr)}") from None
-        with git.Repo(place) as repository:
-            repository.git.update_environment(**environment(request.repository, request.repository.deadline))
-            yield repository
-
-
-def _push(repository: git.Repo, request: Request, key: str, note: Callable[[str], None]) -> None:
-    try:
-        deadline = request.repository.deadline
-        repository.git.push("--quiet", "origin", f"HEAD:refs/heads/{request.target}", kill_after_timeout=deadline)
-    except git.GitCommandError as error:
-        if "fetch first" in error.stderr or "non-fast-forward" in error.stderr or "cannot lock ref" in error.stderr:
-            raise _Overtaken from None
-        text = f"{public(request.url)} did not take the commit: {_said(error.stderr)}"
-        hint = "if only this branch is closed: --review pushes to one of its own. If this machine may not push at all, "
-        hint += f"have it added, and join again: mesh-sync peer add {request.name} --public-key {key}"
-        raise Unreachable(text, hint=hint) from None
-    note(f"pushed peers/{request.name}.toml to {request.target}" + (" for review" if request.review else ""))
-
-
-def _said(stderr: str) -> str:
-    """What git's remote said, in one line."""
-    words = stderr.partition("stderr: '")[2] or stderr
-    return printable(public(" ".join(words.strip(" '\n").split())))
-
-
-def _mesh(root: Path) -> Mesh:
-    """The list in a clone. Raise MeshSyncError with every error it has."""
-    mesh, findings = examine(from_directory(root), datetime.now(UTC))
-    wrong = errors(findings)
-    if mesh is None or wrong:
-        raise MeshSyncError("the list would have errors, nothing was pushed:\n" + "\n".join(map(str, wrong)))
-    return mesh
 
 
 def free_addresses(mesh: Mesh) -> Iterator[Address]:
