@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from bench import living, recovery, recovery_cost, rendering, table
+from bench import faults, living, recovery, recovery_cost, rendering, table
 from bench.series import Row
 
 from lab import available
@@ -20,7 +20,7 @@ ROWS: Mapping[str, Callable[[bool], Iterator[Row]]] = {
     "all": rendering.everything,
     "apply": living.apply,
 }
-TABLES = ("recovery", "cost")
+TABLES = ("recovery", "cost", "faults")
 """Measured only when they are asked for; each has tables of its own."""
 IN_LAB = ("idle", "apply", *TABLES)
 
@@ -30,7 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="script/bench", description=__doc__.partition("\n")[0])
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}: by default; {', '.join(TABLES)}")
     parser.add_argument("--full", action="store_true", help="more runs, and meshes up to 3,000 peers: half an hour")
-    parser.add_argument("--quick", action="store_true", help="of recovery: one run, without keepalives")
+    parser.add_argument(
+        "--quick", action="store_true", help="of recovery: one run, without keepalives; of faults: each once"
+    )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     asked = parser.parse_args()
     names = asked.rows or list(ROWS)
@@ -52,6 +54,10 @@ def main() -> None:
         print(recovery.NOTE)
     if "cost" in names:
         print(f"{show(recovery_cost.cost())}\n{recovery_cost.NOTE}")
+    if "faults" in names:
+        for lines in faults.faults(1 if asked.quick else 20 if asked.full else 5):
+            print(f"{show(lines)}\n")
+        print(faults.NOTE)
     print(f"\n{table.machine(wireguard_in_lab=bool(set(names) & set(IN_LAB)))}")
 
 
