@@ -19,11 +19,12 @@ from mesh_sync.plan import Change, Context, plan
 from mesh_sync.render import Renderer
 from mesh_sync.tree import Tree, from_directory
 from mesh_sync.wanted import Wanted
+from mesh_sync.working_copy import reviewed
 
 
 def examine_directory(directory: Path) -> tuple[Mesh | None, tuple[Finding, ...]]:
     """Read and check a working copy. Raise ConfigError when it cannot be read at all."""
-    return examine(_read(directory), datetime.now(UTC))
+    return reviewed(_read(directory), datetime.now(UTC))
 
 
 def render_one(directory: Path, name: str, private_key_file: Path | None) -> str:

@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
-from mesh_sync import manifest
+from mesh_sync import manifest, signer_checks
 from mesh_sync.expectations import unmet
 from mesh_sync.findings import WARNING, Finding, shown
 from mesh_sync.leaks import leaked_keys
@@ -33,6 +33,7 @@ def examine(tree: Tree, moment: datetime) -> tuple[Mesh | None, tuple[Finding, .
     broken = {manifest.peer_name(path) for path in files if manifest.is_peer_file(path)} - declared.peers.keys()
     broken |= {manifest.peer_name(finding.file) for finding in tree.findings if manifest.is_peer_file(finding.file)}
     found = [*tree.findings, *findings, *leaked_keys(tree.texts)]
+    found += signer_checks.wrong(tree.texts, declared)
     found += whole_mesh(declared, moment, frozenset(broken))
     return mesh, tuple(sorted(set(found)))
 

@@ -1,21 +1,43 @@
-"""Commits of single files in a working copy, through GitPython."""
+"""Commits that people make in a working copy, and what their nodes will make of them; through GitPython."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import git
 
+from mesh_sync import signers
 from mesh_sync.errors import ConfigError, MeshSyncError
+from mesh_sync.signers import SIGNERS_FILE
 
 ROLES = ("AUTHOR", "COMMITTER")
 NOBODY = ("mesh-sync", "mesh-sync@localhost")
+_UNSIGNED = """\
+the commit is {}: every node that verifies signatures would refuse it. Undo it, have git sign, and commit again:
+  git reset --soft HEAD~1
+  git config gpg.format ssh
+  git config user.signingKey ~/.ssh/id_ed25519
+  git config commit.gpgSign true"""
 
 
 def require(directory: Path) -> None:
     """Raise ConfigError when ``directory`` is not in a git repository, so that nothing can be committed."""
     _open(directory).close()
+
+
+def begin(directory: Path, branch: str, message: str, settings: Sequence[tuple[str, str]]) -> None:
+    """Make ``directory`` a repository with these settings, and commit all that is in it."""
+    with git.Repo.init(directory, initial_branch=branch) as repository:
+        try:
+            for name, value in settings:
+                repository.git.config("--local", name, value)
+            repository.git.add("--all")
+            repository.git.update_environment(**_identity(repository.git))
+            repository.git.commit("--quiet", "-m", message)
+        except git.GitCommandError as error:
+            raise _not_taken(error) from None
 
 
 def commit(directory: Path, paths: Sequence[str], message: str) -> str | None:
@@ -34,10 +56,54 @@ def commit(directory: Path, paths: Sequence[str], message: str) -> str | None:
             program.update_environment(**_identity(program))
             program.commit("--quiet", "--only", "-m", message, "--", *changed)
         except git.GitCommandError as error:
-            said = " ".join((error.stderr.partition("stderr: '")[2] or error.stderr).strip(" '\n").split())
-            text = f"the files are written, but git did not take the commit: {said or f'exit {error.status}'}"
-            raise MeshSyncError(text) from None
+            raise _not_taken(error) from None
         return repository.head.commit.hexsha[:10]
+
+
+def doubt(directory: Path) -> str:
+    """What nodes that verify signatures would have against the newest commit's; empty when nothing, or nobody signs.
+
+    What counts is who was allowed before it; only the commit that begins allowed_signers speaks for itself.
+    """
+    program = git.Git(str(directory))
+    allowed = _show(program, "HEAD~1") or _show(program, "HEAD")
+    if not allowed:
+        return ""
+    with tempfile.NamedTemporaryFile("w", prefix="mesh-sync-") as file:
+        file.write(signers.text(signers.parse(allowed.encode())[0].entries))
+        file.flush()
+        try:
+            program(c=[f"gpg.ssh.allowedSignersFile={file.name}"]).verify_commit("HEAD")
+        except git.GitCommandError:
+            signed = "gpgsig" in program.cat_file("commit", "HEAD").partition("\n\n")[0]
+            return _UNSIGNED.format(f"signed by no key that {SIGNERS_FILE} had" if signed else "not signed")
+    return ""
+
+
+def fingerprint(directory: Path) -> str | None:
+    """The fingerprint of the mesh as it is committed, None before the first commit or where nobody signs."""
+    program = git.Git(str(directory))
+    try:
+        if program.rev_parse("--is-shallow-repository") == "true":
+            raise ConfigError(f"{directory} has not the whole history", hint="git fetch --unshallow")
+        first = program.rev_list("--first-parent", "--max-parents=0", "HEAD")
+    except git.GitCommandError:
+        return None
+    present = signers.parse(_show(program, "HEAD").encode())[0]
+    return signers.fingerprint(first, present) if present.admins else None
+
+
+def _show(program: git.Git, revision: str) -> str:
+    """allowed_signers at a commit; empty when there is none."""
+    try:
+        return str(program.show(f"{revision}:./{SIGNERS_FILE}", strip_newline_in_stdout=False))
+    except git.GitCommandError:
+        return ""
+
+
+def _not_taken(error: git.GitCommandError) -> MeshSyncError:
+    said = " ".join((error.stderr.partition("stderr: '")[2] or error.stderr).strip(" '\n").split())
+    return MeshSyncError(f"the files are written, but git did not take the commit: {said or f'exit {error.status}'}")
 
 
 def _open(directory: Path) -> git.Repo:

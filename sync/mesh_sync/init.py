@@ -7,21 +7,57 @@ import shutil
 import sys
 from pathlib import Path
 
-import git
 import tomlkit
+from attrs import frozen
 
+from mesh_sync import commits, signer_file
 from mesh_sync.errors import ConfigError
+from mesh_sync.findings import errors
+from mesh_sync.signers import SIGNERS_FILE, parse
+from mesh_sync.signing import named
 
 BRANCH = "main"
 
 
-def lay_down(directory: Path, name: str, networks: tuple[str, ...]) -> Path:
-    """Make ``directory`` a git repository with the template's files in one commit. ConfigError if it is in use."""
+@frozen
+class Admin:
+    """Who signs the first commit: the name in allowed_signers, and the file of the key."""
+
+    principal: str
+    key_file: Path
+
+    @property
+    def line(self) -> str:
+        public = named(str(self.key_file))
+        return signer_file.line(self.principal, str(public), comment=public.comment)
+
+    @property
+    def settings(self) -> tuple[tuple[str, str], ...]:
+        """git's own, for the new repository: it signs from now on, and `git log --show-signature` knows whom."""
+        key_file = self.key_file.expanduser().absolute()
+        return (
+            ("gpg.format", "ssh"),
+            ("user.signingKey", str(key_file)),
+            ("commit.gpgSign", "true"),
+            ("gpg.ssh.allowedSignersFile", SIGNERS_FILE),
+        )
+
+
+def lay_down(directory: Path, name: str, networks: tuple[str, ...], admin: Admin | None = None) -> Path:
+    """Make ``directory`` a git repository with the template's files in one commit. ConfigError if it is in use.
+
+    It is git that commits, with the person's own settings; ``admin`` signs, and is the first of allowed_signers.
+    """
     for network in networks:
         try:
             ipaddress.ip_network(network)
         except ValueError as error:
             raise ConfigError(f"--network: {error}") from None
+    signers = signer_file.added("", admin.line) if admin else ""
+    if wrong := errors(parse(signers.encode())[1]):
+        raise ConfigError(f"--signer: {wrong[0].message}")
+    if admin and not parse(signers.encode())[0].admins:
+        raise ConfigError(f"--signer: {admin.principal} would be a node's", hint="name a person, you@example.org")
     if directory.exists() and any(directory.iterdir()):
         raise ConfigError(f"{directory} is not empty", hint="name a new directory")
     try:
@@ -31,19 +67,12 @@ def lay_down(directory: Path, name: str, networks: tuple[str, ...]) -> Path:
         document["name"] = name
         document["networks"] = list(networks)
         file.write_text(tomlkit.dumps(document))
+        if signers:
+            (directory / SIGNERS_FILE).write_text(signers)
     except OSError as error:
         raise ConfigError(f"{directory} cannot be written: {error.strerror}") from None
-    with git.Repo.init(directory, initial_branch=BRANCH) as repository:
-        repository.git.add("--all")
-        commit(repository, f"mesh: {name} begins")
+    commits.begin(directory, BRANCH, f"mesh: {name} begins", admin.settings if admin else ())
     return directory
-
-
-def commit(repository: git.Repo, message: str) -> None:
-    """Commit what is staged, as the person whom git knows, else as mesh-sync."""
-    reader = repository.config_reader()
-    who = git.Actor("mesh-sync", "mesh-sync@localhost") if not reader.has_option("user", "email") else None
-    repository.index.commit(message, author=who, committer=who)
 
 
 def template() -> Path:

@@ -6,7 +6,7 @@ Safe to repeat: the key is kept, and a list that has this node already is left a
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import git
@@ -14,13 +14,13 @@ import tomlkit
 from attrs import evolve, frozen
 
 from mesh_sync import node as nodes
-from mesh_sync.checks import reserved
 from mesh_sync.contribution import cloned, commit, declared, push, until_pushed
-from mesh_sync.errors import ConfigError, MeshSyncError
+from mesh_sync.errors import ConfigError
 from mesh_sync.files import write_atomically
+from mesh_sync.free_addresses import free_addresses
 from mesh_sync.keys import public_key, read_private_key, write_private_key
 from mesh_sync.manifest import PEERS
-from mesh_sync.model import LABEL, Address, Mesh, Network, Peer
+from mesh_sync.model import LABEL, Peer
 from mesh_sync.node import Repository
 from mesh_sync.peer_file import made
 from mesh_sync.remote import public
@@ -162,21 +162,6 @@ def _waiting(repository: git.Repo, request: Request, key: str) -> tuple[str, ...
         text = f"{public(request.url)} has a branch {request.target} already, and it is not this machine's"
         raise ConfigError(text, hint="choose another --name, or delete that branch first")
     return addresses
-
-
-def free_addresses(mesh: Mesh) -> Iterator[Address]:
-    """The lowest free address of each of the mesh's networks. Raise MeshSyncError when one is full."""
-    taken = {address for peer in mesh.peers.values() for address in peer.addresses}
-    for network in mesh.networks:
-        yield _free(network, taken)
-
-
-def _free(network: Network, taken: set[Address]) -> Address:
-    for number in range(min(network.num_addresses, len(taken) + 3)):
-        address = network[number]
-        if address not in taken and not reserved(address, network):
-            return address
-    raise MeshSyncError(f"{network} has no free address", hint="add a network to mesh.toml")
 
 
 def peer_toml(request: Request, key: str) -> str:

@@ -7,28 +7,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from mesh_sync import commits
+from mesh_sync.done import Done, finish
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.files import write_atomically
-from mesh_sync.join import free_addresses
+from mesh_sync.free_addresses import free_addresses
 from mesh_sync.keys import generate, public_key, read_private_key
 from mesh_sync.manifest import PEERS
 from mesh_sync.model import LABEL
 from mesh_sync.peer_file import Value, edited, made
-from mesh_sync.working_copy import WorkingCopy, Written, opened
-
-
-@frozen
-class Done:
-    """What was written and committed. ``written`` is None when the file said all of it already."""
-
-    message: str
-    became: str = ""
-    """What happened to the file, in words that follow its path."""
-    written: Written | None = None
-    commit: str | None = None
+from mesh_sync.signer_changes import keys_of, with_key, without_keys
+from mesh_sync.signers import SIGNERS_FILE
+from mesh_sync.working_copy import WorkingCopy, opened
 
 
 @frozen
@@ -51,17 +43,12 @@ class Place:
             commits.require(self.directory)
         return opened(self.directory)
 
-    def finish(self, repository: WorkingCopy, text: str | None, message: str, became: str) -> Done:
-        """Check, write, and commit unless errors from before are left."""
-        written = repository.write({self.path: text})
-        done = Done(message, became, written)
-        if self.commit and not written.errors:
-            return evolve(done, commit=commits.commit(self.directory, written.paths, message))
-        return done
 
+def add(place: Place, values: Mapping[str, Any], new_key: Path | None = None, signing_key: str = "") -> Done:
+    """Add a peer; without addresses it gets a free one of each network. ``new_key`` takes its new private key.
 
-def add(place: Place, values: Mapping[str, Any], new_key: Path | None = None) -> Done:
-    """Add a peer; without addresses it gets a free one of each network. ``new_key`` takes its new private key."""
+    ``signing_key`` goes into allowed_signers: with it the peer, a node, may change its own file.
+    """
     repository = place.open()
     if os.path.lexists(place.directory / place.path):
         hint = f"`mesh-sync peer set {place.name}` changes it"
@@ -70,12 +57,14 @@ def add(place: Place, values: Mapping[str, Any], new_key: Path | None = None) ->
     values = {"addresses": [str(address) for address in free_addresses(repository.mesh)], **values}
     if private:
         values["public_key"] = public_key(private)
-    text = made(values)
+    files: dict[str, str | None] = {place.path: made(values)}
+    if signing_key:
+        files[SIGNERS_FILE] = with_key(repository, f"{place.name}@node.{repository.mesh.name}", signing_key)
     if new_key and not new_key.exists():
-        repository.verify({place.path: text})
+        repository.verify(files)
         write_atomically(new_key, private + "\n")
     became = f"is written ({', '.join(values['addresses'])})"
-    return place.finish(repository, text, f"{place.name}: joins the mesh", became)
+    return finish(repository, files, f"{place.name}: joins the mesh", became, commit=place.commit)
 
 
 def change(place: Place, values: Mapping[str, Value], unset: Sequence[str]) -> Done:
@@ -89,15 +78,24 @@ def change(place: Place, values: Mapping[str, Value], unset: Sequence[str]) -> D
     if text == before and not place.commit:
         return Done(f"{place.path} says so already")
     words = [f"{verb} {_listed(keys)}" for verb, keys in (("sets", tuple(values)), ("takes out", unset)) if keys]
-    return place.finish(repository, text, f"{place.name}: {', '.join(words)}", "is changed")
+    message = f"{place.name}: {', '.join(words)}"
+    return finish(repository, {place.path: text}, message, "is changed", commit=place.commit)
 
 
 def remove(place: Place) -> Done:
-    """Take a peer out of the list. A file that cannot be read can be removed too."""
+    """Take a peer out of the list, and its keys out of allowed_signers, or it could add itself again.
+
+    A file that cannot be read can be removed too.
+    """
     repository = place.open()
     if not os.path.lexists(place.directory / place.path):
         _present(repository, place)
-    return place.finish(repository, None, f"{place.name}: leaves the mesh", "is removed")
+    files: dict[str, str | None] = {place.path: None}
+    became = "is removed"
+    if keys := keys_of(repository, place.name):
+        files[SIGNERS_FILE] = without_keys(repository, keys)
+        became += f"; {SIGNERS_FILE} has its {'key' if len(keys) == 1 else f'{len(keys)} keys'} no more"
+    return finish(repository, files, f"{place.name}: leaves the mesh", became, commit=place.commit)
 
 
 def _present(repository: WorkingCopy, place: Place) -> str:

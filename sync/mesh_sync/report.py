@@ -15,6 +15,7 @@ from mesh_sync.findings import ERROR, Finding, errors, printable
 from mesh_sync.model import Mesh
 from mesh_sync.outcome import Outcome
 from mesh_sync.plan import Change
+from mesh_sync.signers import Signers
 from mesh_sync.status import PeerStatus, Status
 
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red")}
@@ -128,6 +129,21 @@ def table(rows: Sequence[tuple[str, ...]]) -> None:
     for row in rows[1:]:
         shown.add_row(*map(Text, row))
     Console().print(shown)
+
+
+def signers(found: Signers) -> None:
+    """Who may sign, one key a row."""
+    rows = [("who", "rights", "type", "fingerprint", "valid")]
+    for one in found.entries:
+        limits = [
+            f"{word} {moment:%Y-%m-%d %H:%M}"
+            for word, moment in (("after", one.valid_after), ("before", one.valid_before))
+            if moment
+        ]
+        rows.append(
+            (one.principal, "node" if one.is_node else "admin", one.kind, one.fingerprint, ", ".join(limits) or "-")
+        )
+    table(rows)
 
 
 def still_wrong(found: Iterable[Finding]) -> None:

@@ -11,7 +11,8 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 
 from attrs import frozen
 
@@ -24,6 +25,9 @@ NAMESPACE = "git"
 _KEY_TYPES = re.compile(r"(sk-)?(ssh-ed25519|ecdsa-sha2-nistp(256|384|521))(@openssh\.com)?|ssh-rsa")
 _OPTION = re.compile(r'([a-z-]+)(?:="([^"]*)")?(?:,|$)')
 _KNOWN_OPTIONS = frozenset({"namespaces", "valid-after", "valid-before"})
+_DATE = re.compile(r"(\d{8})(\d{4})?(\d{2})?Z?")
+GROUPS = 8
+"""Of four hexadecimal digits each: 128 bits, which nobody finds a second input for (NIST SP 800-107, 4.2)."""
 
 
 @frozen
@@ -33,6 +37,25 @@ class Signer:
     principal: str
     key: str
     line: str
+    options: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The type of the key, `ssh-ed25519` for one."""
+        return self.key.partition(" ")[0]
+
+    @property
+    def valid_after(self) -> datetime | None:
+        return self._moment("valid-after")
+
+    @property
+    def valid_before(self) -> datetime | None:
+        """From this moment on the key is good for nothing. A date without Z is each node's local time, here UTC."""
+        return self._moment("valid-before")
+
+    def _moment(self, name: str) -> datetime | None:
+        found = next((value for option, value in _OPTION.findall(self.options) if option == name), None)
+        return _moment(found) if found else None
 
     @property
     def is_node(self) -> bool:
@@ -65,9 +88,31 @@ class Signers:
         return tuple(signer for signer in self.entries if signer.is_of(node, mesh))
 
 
-def text(entries: tuple[Signer, ...]) -> str:
+def fingerprint(first_commit: str, signers: Signers) -> str:
+    """What tells this mesh from every other: its first commit and its admins' lines, in groups for the telephone.
+
+    Nodes' lines do not count, so that it stays the same while nodes come and go: an admin's signature covers them.
+    """
+    admins = sorted(f"{one.principal} {one.options} {one.key}" for one in signers.admins)
+    digest = hashlib.sha256("\n".join(["mesh-sync", first_commit, *admins]).encode()).hexdigest()
+    return "-".join(digest[4 * group : 4 * group + 4] for group in range(GROUPS))
+
+
+def same(fingerprint: str, other: str) -> bool:
+    """Whether a person means this fingerprint: case, and how it is grouped, do not count."""
+    plain = [re.sub(r"[\s:-]", "", text).lower() for text in (fingerprint, other)]
+    return plain[0] == plain[1]
+
+
+def text(entries: Iterable[Signer]) -> str:
     """A file for ssh-keygen that allows just these."""
     return "".join(f"{signer.line}\n" for signer in entries)
+
+
+def is_public_key(text: str) -> bool:
+    """Whether this is a line such as `ssh-ed25519 AAAA… comment`."""
+    words = text.split()
+    return len(words) > 1 and _KEY_TYPES.fullmatch(words[0]) is not None and _is_key(*words[:2])
 
 
 def parse(content: bytes, file: str = SIGNERS_FILE) -> tuple[Signers, tuple[Finding, ...]]:
@@ -97,14 +142,14 @@ def _signer(line: str) -> Signer:
     if re.search(r'[*?!,"\\]', principal) or "@" not in principal:
         raise ValueError(f"{shown(principal)} is not one principal; write name@domain, without patterns")
     words = rest.split()
-    if words and not _KEY_TYPES.fullmatch(words[0]):
-        _check_options(words.pop(0))
-    if len(words) < 2 or not _KEY_TYPES.fullmatch(words[0]) or not _is_key(*words[:2]):
+    options = words.pop(0) if words and not _KEY_TYPES.fullmatch(words[0]) else ""
+    _check_options(options)
+    if not is_public_key(" ".join(words)):
         raise ValueError(f"{shown(principal)} has no SSH public key; write: name@domain [options] TYPE KEY")
     name, _, domain = principal.partition("@")
     if domain.startswith("node.") and not LABEL.fullmatch(name):
         raise ValueError(f"{shown(principal)}: {shown(name)} is not the name of a node")
-    return Signer(principal, " ".join(words[:2]), line)
+    return Signer(principal, " ".join(words[:2]), line, options)
 
 
 def _check_options(text: str) -> None:
@@ -116,7 +161,21 @@ def _check_options(text: str) -> None:
             raise ValueError(f"{shown(text[position:])} is not an option that is taken here ({allowed})")
         if found[1] == "namespaces" and NAMESPACE not in found[2].split(","):
             raise ValueError(f'the key is for the namespaces {shown(found[2])}; commits need "{NAMESPACE}"')
+        if found[1].startswith("valid-") and _moment(found[2]) is None:
+            raise ValueError(f"{found[1]}: {shown(found[2])} is not a date such as 20301231Z or 203012311800Z")
         position = found.end()
+
+
+def _moment(text: str) -> datetime | None:
+    """A date as ssh-keygen writes it (ssh-keygen(1), -O verify-time), None if it is none."""
+    found = _DATE.fullmatch(text)
+    if not found or not text.isascii():
+        return None
+    digits = f"{found[1]}{found[2] or '0000'}{found[3] or '00'}"
+    try:
+        return datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _is_key(kind: str, encoded: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from mesh_sync import signer_checks
 from mesh_sync.checks import examine
 from mesh_sync.errors import ConfigError, DeviceError, MeshSyncError
 from mesh_sync.files import write_atomically
@@ -44,7 +45,7 @@ class WorkingCopy:
 
         Raise MeshSyncError when the list would have errors that it does not have now.
         """
-        findings = examine(self._with(files), self.moment)[1]
+        findings = reviewed(self._with(files), self.moment)[1]
         if new := [error for error in errors(findings) if error not in self.findings]:
             raise MeshSyncError("nothing was written, the list would have errors:\n" + "\n".join(map(str, new)))
         return findings
@@ -87,6 +88,13 @@ class WorkingCopy:
         write_atomically(path, text, PUBLIC)
 
 
+def reviewed(tree: Tree, moment: datetime) -> tuple[Mesh | None, tuple[Finding, ...]]:
+    """What `examine` finds, and what only the people who keep the list have to know."""
+    mesh, findings = examine(tree, moment)
+    advice = signer_checks.doubtful(tree.texts, mesh, moment) if mesh else ()
+    return mesh, tuple(sorted({*findings, *advice}))
+
+
 def opened(directory: Path) -> WorkingCopy:
     """Read a working copy. Raise ConfigError when there is none, MeshSyncError when its mesh.toml is broken."""
     if not os.path.lexists(directory / MESH_FILE):
@@ -101,7 +109,7 @@ def opened(directory: Path) -> WorkingCopy:
 
 def examined(directory: Path, tree: Tree, moment: datetime) -> WorkingCopy:
     """A working copy with these files. Raise MeshSyncError when its mesh.toml is broken."""
-    mesh, findings = examine(tree, moment)
+    mesh, findings = reviewed(tree, moment)
     if mesh is None:
         lines = "\n".join(str(error) for error in errors(findings) if error.file == MESH_FILE)
         raise MeshSyncError(f"{directory.absolute()} cannot be used:\n{lines}")

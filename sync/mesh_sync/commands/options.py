@@ -30,6 +30,7 @@ repository_option = click.option(
     metavar="DIR",
     help="The mesh repository's working copy; by default the current directory.",
 )
+commit_option = click.option("--commit", is_flag=True, help="Commit what is written, and nothing else.")
 
 
 def print_json(value: object) -> None:

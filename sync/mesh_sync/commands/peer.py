@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from mesh_sync.commands.options import json_option, print_json, repository_option
-
-if TYPE_CHECKING:
-    from mesh_sync.peers import Done
+from mesh_sync.commands.options import commit_option, json_option, print_json, repository_option
+from mesh_sync.commands.told import PLAN, tell
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 name_argument = click.argument("name", metavar="N")
-commit_option = click.option("--commit", is_flag=True, help="Commit the file, and nothing else.")
 
 
 def _date(_: click.Context, __: click.Parameter, value: str | None) -> date | None:
@@ -74,9 +71,11 @@ def peer() -> None:
 @key_options
 @click.option("--new-key", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Make its private key in FILE (0600), or take the one there, instead of --public-key.")  # fmt: skip
+@click.option("--signing-key", default="", metavar="KEY",
+              help="The SSH public key, or its file, with which the node may change its own file.")  # fmt: skip
 @repository_option
 @commit_option
-def add(name: str, directory: Path, commit: bool, new_key: Path | None, **keys: Any) -> int:
+def add(name: str, directory: Path, commit: bool, new_key: Path | None, signing_key: str, **keys: Any) -> int:
     """Add a peer. Without --address it gets a free address of each of the mesh's networks.
 
     \b
@@ -89,7 +88,7 @@ def add(name: str, directory: Path, commit: bool, new_key: Path | None, **keys: 
     values = _given(keys)
     if ("public_key" in values) == bool(new_key):
         raise click.UsageError("say either --public-key KEY or --new-key FILE")
-    return _tell(peers.add(peers.Place(directory, name, commit), values, new_key), commit)
+    return tell(peers.add(peers.Place(directory, name, commit), values, new_key, signing_key), commit, PLAN)
 
 
 @peer.command("set")
@@ -112,7 +111,7 @@ def set_(name: str, directory: Path, commit: bool, unset: tuple[str, ...], **key
         raise click.UsageError(f"--unset: there is no key {unknown[0]!r}; the keys are {', '.join(KEYS)}")
     if both := [key for key in unset if key in values]:
         raise click.UsageError(f"{both[0]} cannot be set and unset at once")
-    return _tell(peers.change(peers.Place(directory, name, commit), values, unset), commit)
+    return tell(peers.change(peers.Place(directory, name, commit), values, unset), commit, PLAN)
 
 
 @peer.command()
@@ -120,10 +119,10 @@ def set_(name: str, directory: Path, commit: bool, unset: tuple[str, ...], **key
 @repository_option
 @commit_option
 def remove(name: str, directory: Path, commit: bool) -> int:
-    """Remove a peer: its file goes. `peer set N --disabled` would keep it."""
+    """Remove a peer: its file goes, and its keys in allowed_signers. `peer set N --disabled` would keep them."""
     from mesh_sync import peers
 
-    return _tell(peers.remove(peers.Place(directory, name, commit)), commit)
+    return tell(peers.remove(peers.Place(directory, name, commit)), commit, PLAN)
 
 
 @peer.command("list")
@@ -176,26 +175,3 @@ def _given(keys: dict[str, Any]) -> dict[str, Any]:
         for key, value in keys.items()
         if value not in (None, ())
     }
-
-
-def _tell(done: Done, commit: bool) -> int:
-    from mesh_sync import report
-
-    if done.written is None:
-        click.echo(f"{done.message}; nothing was written")
-        return 0
-    for finding in (*done.written.warnings, *done.written.errors):
-        click.secho(str(finding), fg="yellow", err=True)
-    path = done.written.paths[0]
-    if done.written.errors:
-        wrong = report.count(len(done.written.errors), "error")
-        rest = "was not committed" if commit else "is not ready to be committed"
-        click.echo(f"{path} {done.became}, but {rest}: the list still has {wrong} from before", err=True)
-        return 1
-    if done.commit:
-        click.echo(f"committed {done.commit}, {done.message!r}; next: git push")
-    elif commit:
-        click.echo(f"{path} is as it was committed already")
-    else:
-        click.echo(f"{path} {done.became}; next: `mesh-sync plan HEAD` to see what that does, then commit and push")
-    return 0

@@ -14,14 +14,35 @@ from mesh_sync.commands.options import directory_argument, json_option, print_js
 @click.option("--name", metavar="NAME", help="The mesh's name; by default the directory's.")
 @click.option("--network", "networks", multiple=True, metavar="CIDR",
               help="A range for the peers' addresses; may be repeated. By default 10.0.0.0/24.")  # fmt: skip
-def init(directory: Path, name: str | None, networks: tuple[str, ...]) -> None:
-    """Lay down a new mesh repository, ready to push."""
-    from mesh_sync.init import lay_down
+@click.option("--signer", metavar="YOU@DOMAIN", help="Your name in allowed_signers: only signed commits shall count.")
+@click.option("--signing-key", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="F",
+              help="Your SSH key, or its public half when an agent has it; goes with --signer.")  # fmt: skip
+def init(
+    directory: Path, name: str | None, networks: tuple[str, ...], signer: str | None, signing_key: Path | None
+) -> None:
+    """Lay down a new mesh repository, ready to push.
 
-    made = lay_down(directory, name or directory.resolve().name, networks or ("10.0.0.0/24",))
+    \b
+    Example: a mesh whose nodes take only what you, or whom you add, have signed
+      mesh-sync init home --signer alice@example.org --signing-key ~/.ssh/id_ed25519
+    """
+    from mesh_sync import commits
+    from mesh_sync.init import Admin, lay_down
+
+    if bool(signer) != bool(signing_key):
+        raise click.UsageError("--signer goes with --signing-key")
+    admin = Admin(signer, signing_key) if signer and signing_key else None
+    made = lay_down(directory, name or directory.resolve().name, networks or ("10.0.0.0/24",), admin)
     click.echo(f"a mesh repository is in {made}, committed to branch main; next:")
     click.echo(f"  git -C {made} push YOUR-GIT-HOST main")
-    click.echo("  mesh-sync join YOUR-GIT-HOST --name NODE --trust none      # on each node")
+    if admin:
+        click.echo(
+            "  mesh-sync join YOUR-GIT-HOST --name NODE --trust signed    # on each node; it asks whether this is"
+        )
+        click.echo(f"                            the mesh {commits.fingerprint(made)}")
+    else:
+        click.echo("  mesh-sync join YOUR-GIT-HOST --name NODE --trust none      # on each node")
+        click.echo("nodes will take every commit of whoever can push; with --signer and --signing-key only signed ones")
 
 
 @click.command()
