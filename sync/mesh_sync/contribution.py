@@ -1,23 +1,26 @@
-"""A node's own commit to the list: a fresh clone, one file, a push; made anew when somebody else was quicker."""
+"""A node's own commit to the list: a fresh copy, one file, a signature, a push; anew when somebody else was quicker.
+
+The copy is bare, and nothing of it is checked out: no filter or hook of anybody's sees the files.
+"""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-import git
+from attrs import evolve, frozen
 
 from mesh_sync.checks import examine
-from mesh_sync.errors import MeshSyncError, Unreachable
+from mesh_sync.errors import CommandError, MeshSyncError, Unreachable
 from mesh_sync.findings import errors, printable
 from mesh_sync.model import Mesh
 from mesh_sync.node import Repository
-from mesh_sync.remote import environment, public, trouble
-from mesh_sync.tree import from_directory
+from mesh_sync.remote import Remote, environment, public
+from mesh_sync.tree import Tree
 
 T = TypeVar("T")
 ATTEMPTS = 5
@@ -28,8 +31,28 @@ class Overtaken(Exception):
     """Somebody else pushed between our look and our push."""
 
 
+@frozen
+class Author:
+    """The node that commits, and the file of the SSH key that signs; None where nobody signs."""
+
+    node: str
+    mesh: str
+    signing_key: Path | None = None
+
+    @property
+    def principal(self) -> str:
+        return f"{self.node}@node.{self.mesh}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        roles = ("AUTHOR", "COMMITTER")
+        return {f"GIT_{role}_NAME": self.node for role in roles} | {
+            f"GIT_{role}_EMAIL": self.principal for role in roles
+        }
+
+
 def until_pushed(work: Callable[[], T], url: str, note: Callable[[str], None]) -> T:
-    """Clone, edit and push, again while others push first. Raise Unreachable when that never ends."""
+    """Copy, edit and push, again while others push first. Raise Unreachable when that never ends."""
     for _ in range(ATTEMPTS):
         try:
             return work()
@@ -38,53 +61,75 @@ def until_pushed(work: Callable[[], T], url: str, note: Callable[[str], None]) -
     raise Unreachable(f"{public(url)} changed {ATTEMPTS} times under our hands", hint="try again")
 
 
-@contextmanager
-def cloned(settings: Repository, url: str) -> Iterator[git.Repo]:
-    """A clone of the branch's head, for as long as the body runs. Raise Unreachable."""
-    with tempfile.TemporaryDirectory(prefix="mesh-sync-") as folder:
-        program = git.Git(folder)
-        program.update_environment(**environment(settings, settings.deadline))
-        place = str(Path(folder) / "mesh")
-        words = ["--quiet", "--depth", "1", "--no-tags", "--branch", settings.branch, "--", url, place]
+@frozen
+class Copy:
+    """The list as it is at the git host: a bare copy of the branch, its whole history, and its newest commit."""
+
+    remote: Remote
+    url: str
+    head: str
+
+    def tree(self) -> Tree:
+        """The files of the newest commit."""
+        return self.remote.tree(self.head)
+
+    def mesh(self, files: Mapping[str, str] | None = None) -> Mesh:
+        """The list, with these files in place. Raise MeshSyncError with every error it has."""
+        tree = self.tree()
+        texts = {**tree.texts, **{path: text.encode() for path, text in (files or {}).items()}}
+        mesh, findings = examine(evolve(tree, texts=texts), datetime.now(UTC))
+        wrong = errors(findings)
+        if mesh is None or wrong:
+            raise MeshSyncError("the list would have errors, nothing was pushed:\n" + "\n".join(map(str, wrong)))
+        return mesh
+
+    def commit(self, files: Mapping[str, str], message: str, author: Author) -> str:
+        """Commit these files on top of the newest commit, signed if the author has a key; return the new commit."""
+        git, index = self.remote.git, {"GIT_INDEX_FILE": str(self.remote.bare / "mesh-index")}
+        git("read-tree", self.head, env=index)
+        for path, text in files.items():
+            blob = git("hash-object", "-w", "--stdin", input=text)
+            git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=index)
+        tree = git("write-tree", env=index)
+        signed = []
+        if author.signing_key:
+            settings = ("gpg.format=ssh", "gpg.ssh.program=ssh-keygen", f"user.signingKey={author.signing_key}")
+            signed = [word for setting in settings for word in ("-c", setting)]
+        words = ["commit-tree", *(["-S"] if signed else []), "-p", self.head, "-m", message, tree]
+        return git(*words, options=signed, env=author.environment)
+
+    def branch(self, name: str) -> str | None:
+        """Fetch another branch; return its newest commit, or None when there is no such branch. Raise Unreachable."""
         try:
-            program.clone(*words, kill_after_timeout=settings.deadline)
-        except git.GitCommandError as error:
-            if "Remote branch" in error.stderr:
-                text = f"{public(url)} has no branch {settings.branch!r}"
-                raise Unreachable(text, hint="push a list first: mesh-sync init lays one down") from None
-            raise Unreachable(f"{public(url)} {trouble(error.stderr)}") from None
-        with git.Repo(place) as repository:
-            repository.git.update_environment(**environment(settings, settings.deadline))
-            yield repository
+            self._ask("fetch", "--quiet", "--no-tags", "--", self.url, f"+refs/heads/{name}:refs/mesh/other")
+        except CommandError as error:
+            if "remote ref" in error.stderr:
+                return None
+            raise Unreachable(f"{public(self.url)} did not deliver {name}: {_said(error)}") from None
+        return self.remote.git("rev-parse", "--verify", "refs/mesh/other^{commit}")
+
+    def push(self, commit: str, target: str, hint: str) -> None:
+        """Push a commit to the branch ``target``. Raise Overtaken, or Unreachable with ``hint``."""
+        try:
+            self._ask("push", "--quiet", "--", self.url, f"{commit}:refs/heads/{target}")
+        except CommandError as error:
+            if any(words in error.stderr for words in ("fetch first", "non-fast-forward", "cannot lock ref")):
+                raise Overtaken from None
+            raise Unreachable(f"{public(self.url)} did not take the commit: {_said(error)}", hint=hint) from None
+
+    def _ask(self, *words: str) -> None:
+        seconds = self.remote.settings.deadline
+        self.remote.git(*words, env=environment(self.remote.settings, seconds), deadline=seconds)
 
 
-def commit(repository: git.Repo, path: str, message: str, name: str, mesh: str) -> None:
-    """Commit one file as this node."""
-    repository.git.add("--", path)
-    who = git.Actor(name, f"{name}@node.{mesh}")
-    repository.index.commit(message, author=who, committer=who, skip_hooks=True)
+@contextmanager
+def copied(settings: Repository, url: str) -> Iterator[Copy]:
+    """A copy of the branch, for as long as the body runs. Raise Unreachable, or Refused when it is no sound history."""
+    with tempfile.TemporaryDirectory(prefix="mesh-sync-") as folder:
+        remote = Remote(evolve(settings, urls=(url,)), Path(folder) / "mesh.git")
+        yield Copy(remote, url, remote.fetch(remote.head().url))
 
 
-def push(repository: git.Repo, settings: Repository, url: str, target: str, hint: str) -> None:
-    """Push HEAD to the branch ``target``. Raise Overtaken, or Unreachable with ``hint``."""
-    try:
-        repository.git.push("--quiet", "origin", f"HEAD:refs/heads/{target}", kill_after_timeout=settings.deadline)
-    except git.GitCommandError as error:
-        if "fetch first" in error.stderr or "non-fast-forward" in error.stderr or "cannot lock ref" in error.stderr:
-            raise Overtaken from None
-        raise Unreachable(f"{public(url)} did not take the commit: {_said(error.stderr)}", hint=hint) from None
-
-
-def _said(stderr: str) -> str:
+def _said(error: CommandError) -> str:
     """What git's remote said, in one line."""
-    words = stderr.partition("stderr: '")[2] or stderr
-    return printable(public(" ".join(words.strip(" '\n").split())))
-
-
-def declared(repository: git.Repo) -> Mesh:
-    """The list in a clone. Raise MeshSyncError with every error it has."""
-    mesh, findings = examine(from_directory(Path(repository.working_dir)), datetime.now(UTC))
-    wrong = errors(findings)
-    if mesh is None or wrong:
-        raise MeshSyncError("the list would have errors, nothing was pushed:\n" + "\n".join(map(str, wrong)))
-    return mesh
+    return printable(public(" ".join((error.stderr or error.message).split())))

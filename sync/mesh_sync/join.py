@@ -9,12 +9,11 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-import git
 import tomlkit
 from attrs import evolve, frozen
 
 from mesh_sync import node as nodes
-from mesh_sync.contribution import cloned, commit, declared, push, until_pushed
+from mesh_sync.contribution import Author, Copy, copied, until_pushed
 from mesh_sync.errors import ConfigError
 from mesh_sync.files import write_atomically
 from mesh_sync.free_addresses import free_addresses
@@ -109,10 +108,9 @@ def _key(request: Request, note: Callable[[str], None]) -> str:
 
 
 def _enlist(request: Request, key: str, note: Callable[[str], None]) -> tuple[str, ...]:
-    """Add this node's file to a fresh clone and push it; return the node's addresses."""
-    with cloned(request.repository, request.url) as repository:
-        root = Path(repository.working_dir)
-        mesh = declared(repository)
+    """Add this node's file to the list and push it; return the node's addresses."""
+    with copied(request.repository, request.url) as copy:
+        mesh = copy.mesh()
         present = mesh.peers.get(request.name)
         if present is not None:
             if present.public_key != key:
@@ -120,19 +118,17 @@ def _enlist(request: Request, key: str, note: Callable[[str], None]) -> tuple[st
                 raise ConfigError(text, hint="choose another --name, or remove its file from the list first")
             note(f"{present.file} is in the list already" + _ignored(request, present))
             return tuple(map(str, present.addresses))
-        if request.review and (waiting := _waiting(repository, request, key)):
+        if request.review and (waiting := _waiting(copy, request, key)):
             note(f"the branch {request.target} is there already, with this machine's key; delete it to ask anew")
             return waiting
         addresses = request.addresses or tuple(map(str, free_addresses(mesh)))
-        path = f"{PEERS}{request.name}.toml"
-        (root / PEERS).mkdir(exist_ok=True)
-        (root / path).write_text(peer_toml(evolve(request, addresses=addresses), key))
-        declared(repository)
-        commit(repository, path, f"{request.name}: joins the mesh", request.name, mesh.name)
+        files = {f"{PEERS}{request.name}.toml": peer_toml(evolve(request, addresses=addresses), key)}
+        copy.mesh(files)
+        commit = copy.commit(files, f"{request.name}: joins the mesh", Author(request.name, mesh.name))
         hint = "if only this branch is closed: --review pushes to one of its own. If this machine may not push at all, "
         hint += f"have it added, and join again: mesh-sync peer add {request.name} --public-key {key}"
-        push(repository, request.repository, request.url, request.target, hint)
-        note(f"pushed {path} to {request.target}" + (" for review" if request.review else ""))
+        copy.push(commit, request.target, hint)
+        note(f"pushed {', '.join(files)} to {request.target}" + (" for review" if request.review else ""))
         return addresses
 
 
@@ -144,19 +140,15 @@ def _ignored(request: Request, present: Peer) -> str:
     return f", and its {', '.join(other)} stay as they are there: change them in the list" if other else ""
 
 
-def _waiting(repository: git.Repo, request: Request, key: str) -> tuple[str, ...]:
+def _waiting(copy: Copy, request: Request, key: str) -> tuple[str, ...]:
     """The addresses in this machine's own file on the branch for review; empty when there is no such branch."""
+    commit = copy.branch(request.target)
+    if commit is None:
+        return ()
     try:
-        deadline = request.repository.deadline
-        repository.git.fetch("--quiet", "--depth", "1", "origin", f"refs/heads/{request.target}",
-                             kill_after_timeout=deadline)  # fmt: skip
-        peer = tomllib.loads(repository.git.show(f"FETCH_HEAD:{PEERS}{request.name}.toml"))
+        peer = tomllib.loads(copy.remote.tree(commit).texts[f"{PEERS}{request.name}.toml"].decode())
         known, addresses = peer["public_key"], tuple(map(str, peer["addresses"]))
-    except git.GitCommandError as error:
-        if "remote ref" in error.stderr:
-            return ()
-        known, addresses = "", ()
-    except (tomllib.TOMLDecodeError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         known, addresses = "", ()
     if known != key:
         text = f"{public(request.url)} has a branch {request.target} already, and it is not this machine's"

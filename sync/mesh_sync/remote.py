@@ -10,7 +10,7 @@ import pwd
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -162,6 +162,19 @@ class Remote:
         blobs = "".join(f"{entry.blob}\n" for entry in wanted)
         packed = run_bytes(self._local("cat-file", "--batch"), input=blobs) if wanted else b""
         return tree.Tree(dict(objects.contents(wanted, packed)), tuple(findings))
+
+    def git(
+        self,
+        *words: str,
+        options: Sequence[str] = (),
+        input: str | None = None,
+        env: Mapping[str, str] | None = None,
+        deadline: float = processes.DEADLINE,
+    ) -> str:
+        """Run a git command on the bare copy, with git's own ``options`` before it. Raise CommandError."""
+        base = {"HOME": pwd.getpwuid(os.geteuid()).pw_dir}
+        argv = self._git("--git-dir", str(self.bare), *options, *words)
+        return run(argv, input=input, env={**base, **(env or {})}, deadline=deadline).strip()
 
     def has(self, commit: str) -> bool:
         """Whether the bare copy holds ``commit``."""
