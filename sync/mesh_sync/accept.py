@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from attrs import evolve
+
 from mesh_sync.checks import examine
 from mesh_sync.errors import ConfigError, Refused
 from mesh_sync.findings import Finding, errors
 from mesh_sync.keys import public_key, read_private_key
+from mesh_sync.model import Mesh
 from mesh_sync.node import Node
 from mesh_sync.render import Renderer
 from mesh_sync.tree import Tree
@@ -17,11 +20,22 @@ from mesh_sync.wanted import Wanted
 def accept(tree: Tree, node: Node, commit: str) -> tuple[Wanted, tuple[Finding, ...]]:
     """Given the files of ``commit``, return this node's interface and the warnings. Raise Refused."""
     moment = datetime.now(UTC)
+    mesh, findings = examined(tree, commit, moment)
+    return interface(mesh, node, commit, moment, findings), findings
+
+
+def examined(tree: Tree, commit: str, moment: datetime) -> tuple[Mesh, tuple[Finding, ...]]:
+    """Given the files of ``commit``, return the mesh and the warnings. Raise Refused when there are errors."""
     mesh, findings = examine(tree, moment)
     wrong = errors(findings)
     if wrong or mesh is None:
         count = f"{len(wrong)} error" + "s" * (len(wrong) != 1)
         raise Refused(f"commit {commit[:10]} has {count}", findings=findings, hint="`mesh-sync check` shows the same")
+    return mesh, findings
+
+
+def interface(mesh: Mesh, node: Node, commit: str, moment: datetime, findings: tuple[Finding, ...] = ()) -> Wanted:
+    """This node's interface in ``mesh``. Raise Refused when there is none, or when its key is another."""
     renderer = Renderer(mesh, moment)
     if node.name not in renderer.topology.members:
         reason = "is disabled, expired or cut off" if node.name in mesh.peers else "is not in the list"
@@ -30,7 +44,13 @@ def accept(tree: Tree, node: Node, commit: str) -> tuple[Wanted, tuple[Finding, 
         )
     wanted = renderer.wanted(node.name)
     _hold_key(node, wanted)
-    return wanted, findings
+    return wanted
+
+
+def left(before: Wanted) -> Wanted:
+    """The interface of a node that has left the mesh: it keeps its key, port and addresses, and reaches nobody."""
+    nothing: frozenset[str] = frozenset()
+    return evolve(before, peers=(), routes=nothing, relay=False, sysctls=nothing, firewall=nothing, valid_until=None)
 
 
 def _hold_key(node: Node, wanted: Wanted) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
@@ -12,7 +13,11 @@ from mesh_sync.findings import Finding
 from mesh_sync.node import Node
 from mesh_sync.remote import Head, Question, Remote, public
 from mesh_sync.state import Refusal, State
-from mesh_sync.wanted import Wanted
+
+if TYPE_CHECKING:
+    from mesh_sync.candidate import Candidate
+
+Note = Callable[[str], None]
 
 
 @frozen
@@ -22,32 +27,36 @@ class Aim:
     after: State
     problem: MeshSyncError | None = None
     findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def aim(node: Node, before: State, question: Question, note: Callable[[str], None]) -> Aim:
+def aim(node: Node, before: State, question: Question, note: Note) -> Aim:
     """Given what was remembered and what the remote was asked, return what to bring about. Fetches when it has to."""
     head, remote = _answer(question), question.remote
     silent = evolve(before, silent_since=before.silent_since or time.time()) if before.wanted else before
     if isinstance(head, Unreachable):
         return _stay(node, silent, head, remote)
-    before_looking = evolve(before, remote_commit=head.commit, silent_since=None)
+    known = evolve(before, remote_commit=head.commit, silent_since=None)
     same = before.settings == node.settings and before.wanted and not before.wanted.is_due(time.time())
     if same and head.commit == before.commit:
-        return Aim(evolve(before_looking, refusal=None))
+        return Aim(evolve(known, refusal=None))
     refusal = before.refusal
-    if refusal and (refusal.commit, refusal.settings) == (head.commit, node.settings):
-        return _stay(node, before_looking, Refused(refusal.message, findings=refusal.findings), remote)
+    if refusal and (refusal.commit, refusal.settings, refusal.trusted) == (head.commit, node.settings, before.trusted):
+        return _stay(node, known, Refused(refusal.message, findings=refusal.findings), remote)
     try:
-        commit = _bring(head, remote, note)
-        wanted, findings = _read(node, commit, head, remote)
+        commit, found = _look(node, known, head, remote, note)
+        known = found.known
+        if isinstance(found.result, Refused):
+            raise found.result
     except Unreachable as error:
         return _stay(node, silent, error, remote)
     except Refused as error:
         note(f"refused {head.commit[:10]}")
-        refusal = Refusal(head.commit, error.message, error.findings, node.settings)
-        return _stay(node, evolve(before_looking, refusal=refusal), error, remote)
-    after = evolve(before_looking, commit=commit, remote_commit=commit, settings=node.settings, wanted=wanted)
-    return Aim(evolve(after, refusal=None), findings=findings)
+        settings = node.settings if error.lasting else ""
+        refusal = Refusal(head.commit, error.message, error.findings, settings, before.trusted)
+        return _stay(node, evolve(known, refusal=refusal), error, remote)
+    after = evolve(known, commit=commit, remote_commit=commit, settings=node.settings, wanted=found.result)
+    return Aim(evolve(after, refusal=None), findings=found.findings, notes=found.notes)
 
 
 def _answer(question: Question) -> Head | Unreachable:
@@ -71,21 +80,28 @@ def _stay(node: Node, before: State, problem: MeshSyncError, remote: Remote) -> 
     return Aim(before, problem, findings)
 
 
-def _bring(head: Head, remote: Remote, note: Callable[[str], None]) -> str:
-    """Have the head's commit in the bare copy; if the branch moved on meanwhile, the commit it moved to."""
-    if remote.has(head.commit):
+def _look(node: Node, known: State, head: Head, remote: Remote, note: Note) -> tuple[str, Candidate]:
+    """Bring the head's commit and look at it, twice if the bare copy is damaged: it is only a copy."""
+    from mesh_sync.candidate import look
+
+    for fresh in (False, True):
+        try:
+            commit = _bring(head, known, remote, note)
+            return commit, look(node, known, commit, remote, note, fresh=fresh)
+        except CommandError:
+            if fresh:
+                raise
+            remote.discard()
+    raise AssertionError("the second look returns or raises")
+
+
+def _bring(head: Head, known: State, remote: Remote, note: Note) -> str:
+    """Have the head's commit in the bare copy; if the branch moved on meanwhile, the commit it moved to.
+
+    What is returned is what is verified and what is read: no name is looked up a second time.
+    """
+    if remote.has(head.commit) and remote.is_whole():
         return head.commit
     note(f"git fetch {public(head.url)}")
+    remote.keep(applied=known.commit, trusted=known.trusted)
     return remote.fetch(head.url)
-
-
-def _read(node: Node, commit: str, head: Head, remote: Remote) -> tuple[Wanted, tuple[Finding, ...]]:
-    from mesh_sync.accept import accept
-
-    try:
-        tree = remote.tree(commit)
-    except CommandError:  # the bare copy is damaged, perhaps by a power cut: it is only a copy
-        remote.discard()
-        commit = remote.fetch(head.url)
-        tree = remote.tree(commit)
-    return accept(tree, node, commit)

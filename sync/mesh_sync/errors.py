@@ -42,13 +42,17 @@ class Unreachable(MeshSyncError):
 
 
 class Refused(MeshSyncError):
-    """A commit this node does not accept, with the findings that say why."""
+    """A commit this node does not accept, with the findings that say why.
+
+    ``lasting``: looking at the same commit again would say the same.
+    """
 
     exit_code = 4
 
-    def __init__(self, message: str, *, findings: Sequence[Finding] = (), hint: str = "") -> None:
+    def __init__(self, message: str, *, findings: Sequence[Finding] = (), hint: str = "", lasting: bool = True) -> None:
         super().__init__(message, hint=hint)
         self.findings = tuple(findings)
+        self.lasting = lasting
 
 
 class DeviceError(MeshSyncError):

@@ -54,7 +54,7 @@ def _outcome(node: Node, found: Aim, done: Done) -> Outcome:
         commit=found.after.commit,
         remote_commit=found.after.remote_commit,
         changes=done.changes,
-        notes=done.notes,
+        notes=(*found.notes, *done.notes),
         findings=found.findings,
         problem=problem,
         peers=len(found.after.wanted.peers) if found.after.wanted else 0,

@@ -5,6 +5,7 @@ Attribute names are the keys of the file.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -37,10 +38,14 @@ class Repository:
 
 @frozen(kw_only=True)
 class Trust:
-    """Which commits this node accepts. ``mode`` has no default: "none" must be written out to be had."""
+    """Which commits this node accepts. ``mode`` has no default: "none" must be written out to be had.
+
+    ``allowed_signers``: root's own file, with which trust begins; ``first_commit``: what all else descends from.
+    """
 
     mode: Literal["signed", "none"]
-    allowed_signers: Path | None = None
+    allowed_signers: Path = Path("/etc/mesh-sync/allowed_signers")
+    first_commit: str | None = None
 
 
 @frozen(kw_only=True)
@@ -109,6 +114,19 @@ class Node:
         return self.paths.run / f"{self.interface}.sysctl.json"
 
     @property
+    def trust_root(self) -> str:
+        """Digest of where trust begins on this node: when root changes that, trust begins anew."""
+        import hashlib
+
+        if self.trust.mode != "signed":
+            return ""
+        try:
+            own = self.trust.allowed_signers.read_bytes()
+        except OSError:
+            own = b""
+        return hashlib.sha256(repr((own, self.trust.first_commit)).encode()).hexdigest()
+
+    @property
     def settings(self) -> str:
         """Fingerprint of what `accept` depends on besides the commit: when it changes, the commit is looked at anew."""
         import hashlib
@@ -117,7 +135,8 @@ class Node:
             key_changed = self.private_key_file.stat().st_mtime_ns
         except OSError:
             key_changed = 0
-        parts = (__version__, self.name, self.interface, self.trust, self.repository.branch, key_changed)
+        trust = (self.trust, self.trust_root)
+        parts = (__version__, self.name, self.interface, trust, self.repository.branch, key_changed)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -142,9 +161,6 @@ def parse(text: str, path: Path) -> Node:
     except Wrong as wrong:
         lines = [f"{path}:{key}: {message}" for key, message in wrong.problems]
         raise ConfigError("\n".join(lines)) from None
-    if node.trust.mode != "none":
-        text = f'{path}:trust.mode: this version cannot verify signatures yet, so "{node.trust.mode}" stops here'
-        raise ConfigError(text, hint='"none" accepts every commit of whoever can push')
     return node
 
 
@@ -161,6 +177,13 @@ def _branch(value: object, _: object) -> str:
     name = text(value)
     if not name or name.startswith(("-", "/")) or ".." in name or any(char in name for char in " ~^:?*[\\@{"):
         raise ValueError(f"{shown(name)} is not the name of a branch")
+    return name
+
+
+def _commit(value: object, _: object) -> str:
+    name = text(value)
+    if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", name):
+        raise ValueError(f"{shown(name)} is not the full hash of a commit")
     return name
 
 
@@ -194,7 +217,7 @@ _node = table(
         identity_file=absolute_path,
         known_hosts_file=absolute_path,
     ),
-    trust=table(Trust, mode=one_of("signed", "none"), allowed_signers=absolute_path),
+    trust=table(Trust, mode=one_of("signed", "none"), allowed_signers=absolute_path, first_commit=_commit),
     gateway=table(Gateway, masquerade=_masquerade),
     hooks=table(Hooks, post_up=_texts, pre_down=_texts),
     paths=table(Paths, state=absolute_path, run=absolute_path, wireguard=absolute_path),

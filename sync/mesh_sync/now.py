@@ -20,7 +20,8 @@ def now(
 
     Raise DeviceError, ConfigError or Locked when not even that could be done.
     """
-    with locked(node.run_lock_file, wait), asked(Remote(node.repository, node.bare_repository)) as question:
+    remote = Remote(node.repository, node.bare_repository, whole=node.trust.mode == "signed")
+    with locked(node.run_lock_file, wait), asked(remote) as question:
         from mesh_sync.follow import follow  # imported while the remote thinks: it takes as long as that
 
         return follow(node, question, dry_run=dry_run, wait=wait, note=note)

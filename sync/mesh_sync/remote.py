@@ -20,7 +20,6 @@ from attrs import frozen
 
 from mesh_sync import run as processes
 from mesh_sync.errors import CommandError, DeviceError, Refused, Unreachable
-from mesh_sync.files import make_folder
 from mesh_sync.findings import Finding, printable
 from mesh_sync.node import Repository
 from mesh_sync.run import run, run_bytes
@@ -64,9 +63,11 @@ class Head:
 class Remote:
     """The remotes of one node. All that is asked of them together takes no longer than the deadline."""
 
-    def __init__(self, repository: Repository, bare: Path) -> None:
+    def __init__(self, repository: Repository, bare: Path, *, whole: bool = False) -> None:
+        """``whole``: the history is to be verified, so nothing of it may be missing."""
         self.settings = repository
         self.bare = bare
+        self.whole = whole
         self._end = time.monotonic() + repository.deadline
 
     def head(self) -> Head:
@@ -120,7 +121,7 @@ class Remote:
 
     def _fetch(self, url: str, seconds: float) -> str:
         limit = ["prlimit", f"--fsize={self.settings.max_size * 1024 * 1024}"]
-        options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow"]
+        options = ["--quiet", "--no-tags", "--no-write-fetch-head", *([] if self.whole else ["--update-shallow"])]
         refspec = f"+refs/heads/{self.settings.branch}:{CANDIDATE}"
         argv = limit + self._git("--git-dir", str(self.bare), "fetch", *options, "--", url, refspec)
         self._sweep()
@@ -131,6 +132,9 @@ class Remote:
             if forged := _FORGED.findall(error.stderr):
                 findings = [Finding(".", "", f"{what} (git object {name[:10]})") for name, what in forged]
                 raise Refused(f"{public(url)} sends what is no sound git history", findings=findings) from None
+            if "shallow update not allowed" in error.stderr:
+                text = f"{public(url)} has a shortened (shallow) history: what is not there cannot be verified"
+                raise Refused(text, hint="git fetch --unshallow in that repository") from None
             if error.status is None and "no answer within" in error.message:
                 text = f"{public(url)} did not deliver branch {self.settings.branch!r} within {seconds:.0f} s"
                 raise Unreachable(text) from None
@@ -177,6 +181,16 @@ class Remote:
         argv = self._git("--git-dir", str(self.bare), *options, *words)
         return run(argv, input=input, env={**base, **(env or {})}, deadline=deadline).strip()
 
+    def is_whole(self) -> bool:
+        """Whether the bare copy has all the history that its verification needs."""
+        return not (self.whole and (self.bare / "shallow").exists())
+
+    def keep(self, **commits: str | None) -> None:
+        """Hold on to these commits of the bare copy, each under a name: git clears away what no name leads to."""
+        for name, commit in commits.items():
+            if commit and self.has(commit):
+                run(self._local("update-ref", f"refs/mesh/{name}", commit))
+
     def has(self, commit: str) -> bool:
         """Whether the bare copy holds ``commit``."""
         try:
@@ -192,10 +206,12 @@ class Remote:
         shutil.rmtree(self.bare, ignore_errors=True)
 
     def _make_bare(self) -> None:
+        if not self.is_whole():
+            self.discard()
         if (self.bare / "HEAD").exists():
             return
         try:
-            make_folder(self.bare.parent)
+            self.bare.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             run(
                 self._git("init", "--quiet", "--bare", "--template=", str(self.bare)), env=environment(self.settings, 1)
             )

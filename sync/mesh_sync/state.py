@@ -19,12 +19,16 @@ VERSION = 1
 
 @frozen
 class Refusal:
-    """A commit that was not accepted, and why; not looked at again while ``settings`` stay as they are."""
+    """A commit that was not accepted, and why; not looked at again while ``settings`` and ``trusted`` stay as they are.
+
+    ``trusted`` is what was trusted when it was looked at.
+    """
 
     commit: str
     message: str
     findings: tuple[Finding, ...] = ()
     settings: str = ""
+    trusted: str | None = None
 
 
 @frozen
@@ -35,6 +39,7 @@ class State:
     ``hooks_due``: the interface was made, and the hooks that follow have not all been run.
     ``silent_since``: when the remotes were asked in vain for the first time since one answered, Unix seconds.
     ``settings``: digest of what in node.toml shapes the interface. ``lost`` marks a state that could not be read.
+    ``trusted``: the newest commit of which all history is verified, ``trust_root``: what that began from.
     """
 
     commit: str | None = None
@@ -49,6 +54,8 @@ class State:
     refusal: Refusal | None = None
     hooks_due: bool = False
     silent_since: float | None = None
+    trusted: str | None = None
+    trust_root: str = ""
     lost: bool = field(default=False, eq=False)
 
 
@@ -82,6 +89,7 @@ def _to_json(state: State) -> dict[str, Any]:
         "message": state.refusal.message,
         "findings": [finding.as_json() for finding in state.refusal.findings],
         "settings": state.refusal.settings,
+        "trusted": state.refusal.trusted,
     }
     return {
         "version": VERSION,
@@ -97,6 +105,8 @@ def _to_json(state: State) -> dict[str, Any]:
         "refusal": refusal,
         "hooks_due": state.hooks_due,
         "silent_since": state.silent_since,
+        "trusted": state.trusted,
+        "trust_root": state.trust_root,
     }
 
 
@@ -109,6 +119,7 @@ def _from_json(data: dict[str, Any]) -> State:
         data["refusal"]["message"],
         tuple(Finding(**finding) for finding in data["refusal"]["findings"]),
         data["refusal"]["settings"],
+        data["refusal"].get("trusted"),
     )
     wanted = data["wanted"] and Wanted.from_json(data["wanted"])
     return evolve(state, wanted=wanted, owned=Owned.from_json(data["owned"]), refusal=refusal)

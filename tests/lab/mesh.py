@@ -29,6 +29,7 @@ class Mesh:
         self.lab = lab
         self.url = url or lab.git.daemon_url
         self.nodes: dict[str, Node] = {}
+        self.signer: str | None = None
         self.operator = lab.operator
         self.operator.run(["git", "init", "-q", "-b", "main", WORK])
         (self.operator.path(WORK) / "peers").mkdir()
@@ -88,13 +89,58 @@ class Mesh:
         plain = {key: value for key, value in {**table, **changes}.items() if value is not None}
         file.write_text(tomlkit.dumps(plain))
 
+    def commit(self, message: str = "change") -> str:
+        """Commit everything as it is now, signed if there is a signer; return the commit."""
+        self.git("add", "--all")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
     def push(self, message: str = "change", *, force: bool = False) -> str:
         """Commit everything as it is now and push it; return the commit."""
-        git = ["git", "-C", WORK]
-        self.operator.run([*git, "add", "--all"])
-        self.operator.run([*git, "commit", "-q", "--allow-empty", "-m", message])
-        self.operator.run([*git, "push", "-q", *(["--force"] if force else []), self.url, "HEAD:main"])
-        return self.operator.run([*git, "rev-parse", "HEAD"]).stdout.strip()
+        commit = self.commit(message)
+        self.publish(force=force)
+        return commit
+
+    def publish(self, commit: str = "HEAD", *, force: bool = False) -> None:
+        """Push what is committed."""
+        self.git("push", "-q", *(["--force"] if force else []), self.url, f"{commit}:main")
+
+    def git(self, *words: str) -> str:
+        """Run git in the operator's working copy, which signs what it commits if there is a signer."""
+        signing = ["commit.gpgSign=false"]
+        if self.signer:
+            signing = ["commit.gpgSign=true", "gpg.format=ssh", f"user.signingKey={_key_file(self.signer)}"]
+        settings = [word for setting in signing for word in ("-c", setting)]
+        return self.operator.run(["git", "-C", WORK, *settings, *words]).stdout.strip()
+
+    # -- who signs
+
+    def line(self, principal: str, options: str = "") -> str:
+        """The line of `allowed_signers` for a principal, whose key is made if it has none yet."""
+        file = self.operator.path(_key_file(principal))
+        if not file.exists():
+            file.parent.mkdir(exist_ok=True)
+            words = ["-q", "-t", "ed25519", "-N", "", "-C", principal]
+            self.operator.run(["ssh-keygen", *words, "-f", _key_file(principal)])
+        public = " ".join(file.with_name(f"{principal}.pub").read_text().split()[:2])
+        return " ".join(filter(None, (principal, options, public))) + "\n"
+
+    def sign_as(self, principal: str | None) -> None:
+        """From now on this one's key signs the operator's commits; None: they are not signed."""
+        if principal:
+            self.line(principal)
+        self.signer = principal
+
+    def allow(self, *principals: str) -> None:
+        """Let the repository's list allow just these."""
+        self.edit("allowed_signers", "".join(map(self.line, principals)))
+
+    def trust(self, node: Node, *principals: str, **settings: str) -> None:
+        """Have a node verify signatures, beginning with these of its own file."""
+        file = node.path("/etc/mesh-sync/allowed_signers")
+        file.write_text("".join(map(self.line, principals)))
+        file.chmod(0o644)
+        self.configure(node, trust={"mode": "signed", **settings})
 
     # -- the nodes
 
@@ -102,6 +148,10 @@ class Mesh:
         """Run `mesh-sync now` on these nodes (all, if none is named), one after the other; each has to succeed."""
         for name in names or tuple(self.nodes):
             now(self.nodes[name])
+
+
+def _key_file(principal: str) -> str:
+    return f"{HOME}/signers/{principal}"
 
 
 def now(node: Node, *options: str, exit_code: int = 0, **how: Any) -> subprocess.CompletedProcess[str]:

@@ -17,9 +17,9 @@ from mesh_sync import keys
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sync/mesh_sync"
 PURE = (
-    "checks", "conf", "expectations", "feed", "findings", "free_addresses", "leaks", "live", "manifest", "model",
-    "plan", "render", "shape", "signer_checks", "signer_file", "signers", "strict", "tables", "topology",
-    "values", "wanted",
+    "checks", "conf", "expectations", "feed", "findings", "free_addresses", "guard", "leaks", "lineage", "live",
+    "manifest", "model", "plan", "policy", "render", "shape", "signature", "signer_checks", "signer_file",
+    "signers", "strict", "tables", "topology", "validity", "values", "wanted",
 )  # fmt: skip
 WATCHDOG = ROOT / "watchdog/mesh_watchdog"
 WATCHDOG_PURE = (

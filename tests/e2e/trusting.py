@@ -1,0 +1,79 @@
+"""What the tests of trust share: a mesh with signers, and what it means to refuse a commit and to accept one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+
+from lab import Lab, Node
+from lab.mesh import Mesh, dump, now, now_json, status
+
+ADMIN, OTHER = "anna@example.org", "otto@example.org"
+_turns = count()
+NODE_A, NODE_B = "a@node.lab", "b@node.lab"
+
+
+def signed_mesh(lab: Lab) -> Mesh:
+    """Peers a and b, up; a verifies signatures, and its trust begins at the first commit."""
+    mesh = Mesh(lab)
+    for number, name in enumerate("ab", start=21):
+        mesh.node(name, number)
+    mesh.allow(ADMIN, OTHER, NODE_A, NODE_B)
+    mesh.sign_as(ADMIN)
+    first = mesh.push("two peers")
+    mesh.trust(mesh.nodes["a"], ADMIN, first_commit=first)
+    mesh.now()
+    return mesh
+
+
+@contextmanager
+def begin(mesh: Mesh) -> Iterator[None]:
+    """A test that begins with a good list, signed by an admin, which node a has applied and trusts anew."""
+    mesh.sign_as(ADMIN)
+    good = mesh.git("rev-parse", "HEAD")
+    a = mesh.nodes["a"]
+    mesh.trust(a, ADMIN, first_commit=good)
+    with a.path("/etc/mesh-sync/allowed_signers").open("a") as file:
+        file.write(f"# {next(_turns)}\n")  # root has changed it, so trust begins anew
+    now(a)
+    yield
+    mesh.git("checkout", "-q", "-f", "-B", "main", good)
+    mesh.git("clean", "-qfd")
+    mesh.publish(good, force=True)
+
+
+def whole(node: Node) -> tuple[object, ...]:
+    """The device without its counters, its addresses and routes, and wg0.conf to the byte."""
+    counters = ("handshake", "rx", "tx")
+    peers = {key: {k: v for k, v in peer.items() if k not in counters} for key, peer in dump(node).items()}
+    links = node.run(["sh", "-c", "ip -oneline address show dev wg0; ip route show dev wg0"]).stdout
+    file = node.path("/etc/wireguard/wg0.conf")
+    return peers, links, file.read_bytes(), file.stat().st_mtime_ns
+
+
+def refused(mesh: Mesh, commit: str) -> str:
+    """Node a refuses the head, with exit code 4 and the sentence that is returned, and touches nothing."""
+    a = mesh.nodes["a"]
+    before, applied = whole(a), status(a)["commit"]
+    done = now(a, exit_code=4)
+    assert whole(a) == before
+    told = status(a)
+    assert (told["refused_commits"], told["commit"], told["drift"]) == ([commit], applied, [])
+    first, *rest = done.stderr.splitlines()
+    assert len(rest) <= 1, f"more than a hint:\n{done.stderr}"
+    return first.removeprefix("mesh-sync: ")
+
+
+def accepts(mesh: Mesh) -> str:
+    """A good commit on top of what the operator has is applied, and nothing is refused any more; return it."""
+    mesh.sign_as(ADMIN)
+    a = mesh.nodes["a"]
+    [b] = (peer for key, peer in dump(a).items() if key)
+    mesh.set("a", persistent_keepalive=22 if b["keepalive"] == "21" else 21)
+    commit = mesh.commit("good")
+    mesh.publish(force=True)
+    found = now_json(a)
+    assert (found["result"], found["commit"]) == ("applied", commit)
+    assert status(a)["refused_commits"] == []
+    return commit
