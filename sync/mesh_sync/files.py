@@ -16,7 +16,7 @@ def write_atomically(path: Path, content: str | bytes, mode: int = 0o600, *, dur
     """
     temporary = path.with_name(f".{path.name}.new")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with os.fdopen(descriptor, "wb") as file:
@@ -31,6 +31,16 @@ def write_atomically(path: Path, content: str | bytes, mode: int = 0o600, *, dur
     except OSError as error:
         _drop(temporary)
         raise DeviceError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it that are missing, each closed to everybody else from its first moment.
+
+    Not `Path.mkdir(parents=True)`, which leaves those above to the umask. OSError if it cannot be made.
+    """
+    for folder in (*reversed(path.parents), path):
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _drop(path: Path) -> None:

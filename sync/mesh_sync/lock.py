@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from mesh_sync.errors import ConfigError, DeviceError, Locked
+from mesh_sync.files import make_folder
 
 WAIT = 30.0
 """Seconds a run waits for another one; longer than a fetch may take."""
@@ -19,8 +22,8 @@ POLL = 0.05
 def locked(path: Path, wait: float = WAIT) -> Iterator[None]:
     """Hold the lock file ``path``. Raise Locked when somebody else has it for longer than ``wait`` seconds."""
     try:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        file = path.open("a")
+        make_folder(path.parent)
+        file = _private(path)
     except PermissionError as error:
         raise ConfigError(f"{path} cannot be opened: {error.strerror}", hint="run it as root") from None
     except OSError as error:
@@ -37,3 +40,8 @@ def locked(path: Path, wait: float = WAIT) -> Iterator[None]:
                     raise Locked(text, hint=f"see who: fuser -v {path}") from None
                 time.sleep(POLL)
         yield
+
+
+def _private(path: Path) -> BinaryIO:
+    """Open it for root alone: whoever could open it, if only for reading, could hold the lock for ever."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b")

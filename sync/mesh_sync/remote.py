@@ -20,6 +20,7 @@ from attrs import frozen
 
 from mesh_sync import run as processes
 from mesh_sync.errors import CommandError, DeviceError, Refused, Unreachable
+from mesh_sync.files import make_folder
 from mesh_sync.findings import Finding, printable
 from mesh_sync.node import Repository
 from mesh_sync.run import run, run_bytes
@@ -211,7 +212,7 @@ class Remote:
         if (self.bare / "HEAD").exists():
             return
         try:
-            self.bare.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.bare.parent)
             run(
                 self._git("init", "--quiet", "--bare", "--template=", str(self.bare)), env=environment(self.settings, 1)
             )

@@ -10,7 +10,6 @@ import pytest
 
 from lab import Host, Lab, reachability
 from lab.mesh import WORK, Mesh
-from lab.node import Node
 from mesh_sync.errors import ConfigError, DeviceError
 
 UNIT = Path(__file__).parents[2] / "systemd/mesh-sync.service"
@@ -98,16 +97,16 @@ def test_who_may_not_read_the_nodes_settings_is_told_what_is_needed(mesh: Mesh, 
     assert "run it as root" in done.stderr
 
 
-def test_what_a_node_keeps_is_closed_to_everybody_else(mesh: Mesh) -> None:
-    node: Node = mesh.nodes["aws"]
+def test_what_a_node_keeps_is_closed_to_everybody_else_whatever_the_umask(mesh: Mesh) -> None:
+    node = mesh.nodes["aws"]
+    mesh.configure(node, paths={"state": "/var/lib/mesh-sync/new/state", "run": "/run/new/run"})
     node.run(["sh", "-c", "umask 000; mesh-sync now; mesh-watchdog once"])
-    state = node.path("/var/lib/mesh-sync/wg0")
-    for path in (state.parent, node.path("/etc/wireguard/wg0.conf"), node.path("/etc/mesh-sync/private.key")):
-        assert path.stat().st_mode & OTHERS == 0, path
-        assert path.stat().st_uid == node.path("/run").stat().st_uid
-    files = [path for path in state.iterdir() if path.is_file()]
-    assert files
-    assert [path for path in files if path.stat().st_mode & OTHERS] == []
+    mesh.configure(node, paths=None)
+    roots = [node.path(place) for place in ("/var/lib/mesh-sync/new", "/run/new", "/etc/wireguard")]
+    below = [path for root in roots for path in root.rglob("*") if "repo.git" not in path.parts]
+    assert len(below) > len(roots)
+    assert [path for path in (*roots, *below) if path.lstat().st_mode & OTHERS] == []
+    assert {path.stat().st_uid for path in below} == {node.path("/run").stat().st_uid}
 
 
 def test_the_work_of_an_operator_is_not_on_a_node(mesh: Mesh) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import evolve
 
+from mesh_sync.files import make_folder
 from mesh_sync.node import Node
 from mesh_watchdog import applied, clock, memory, statusfile
 from mesh_watchdog.act import point
@@ -65,7 +66,7 @@ class Daemon:
 
     async def start(self, *, kick: bool = False) -> None:
         """Take in the applied state and the surroundings. ``kick``: everybody is asked at once for a sign of life."""
-        self.node.state_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.node.state_file.parent)
         loop = asyncio.get_running_loop()
         try:
             self._watch = applied.Watch(self.node.state_file, lambda: loop.call_soon_threadsafe(self.poke))
