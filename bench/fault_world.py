@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import subprocess
+import sys
 import time
 import tomllib
 from collections.abc import Callable
@@ -16,6 +17,9 @@ from mesh_sync import keys
 
 STATE = "/var/lib/mesh-sync/wg0"
 CONF = "/etc/wireguard/wg0.conf"
+KILLED_AT = Path(__file__).parents[1] / "tests/e2e/killed_at.py"
+STEPS = 80
+"""How many steps a pass has, about, that changes something."""
 RUNS = 4
 """Passes of the timer that a node has to get over a fault."""
 PATIENCE = 15
@@ -56,6 +60,11 @@ class World:
 
         return end
 
+    def die(self) -> None:
+        """A pass on the victim that ends by SIGKILL at a random one of the steps that leave a trace."""
+        step = self.chance.randint(1, STEPS)
+        self.victim.run([sys.executable, KILLED_AT, str(step), "now"], check=False, timeout=60)
+
     def rest(self, least: float, most: float) -> None:
         """Wait for some time between these, in seconds."""
         time.sleep(self.chance.uniform(least, most))
@@ -87,11 +96,12 @@ class World:
     def recovered(self) -> str:
         """Give the victim the passes it has, then look: nothing when all is well, else what is not."""
         for _ in range(RUNS):
-            code = self.now()
-            if code == 0 and not status(self.victim)["drift"]:
+            code, drift = self.now(), status(self.victim)["drift"]
+            if code == 0 and not drift:
                 break
         else:
-            return f"after {RUNS} passes the exit code is still {code}"
+            wrong = "; ".join(change["text"] for change in drift) or f"exit code {code}"
+            return f"after {RUNS} passes there is still: {wrong}"
         wanted = self.mesh.operator.run(["git", "-C", WORK, "rev-parse", "HEAD"]).stdout.strip()
         if status(self.victim)["commit"] != wanted:
             return "another commit is applied than the newest good one"

@@ -12,7 +12,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bench.fault_world import CONF, RUNS, STATE, World
@@ -76,15 +75,14 @@ def _tally(world: World, inject: Callable[[World], None], times: int) -> Tally:
 
 
 def killed(world: World) -> None:
-    """SIGKILL at a random moment of a pass that has something to do."""
+    """SIGKILL at a random step of a pass that has something to do; and the list moves on meanwhile."""
     world.change()
-    end = world.start()
-    world.rest(0.05, 0.7)
-    end(signal.SIGKILL)
+    world.die()
+    world.change()
 
 
 def stopped(world: World) -> None:
-    """SIGTERM at such a moment."""
+    """SIGTERM at a random moment of such a pass."""
     world.change()
     end = world.start()
     world.rest(0.05, 0.7)
@@ -92,14 +90,10 @@ def stopped(world: World) -> None:
 
 
 def power_cut(world: World) -> None:
-    """The machine loses power in the middle of a pass, and boots without a network that answers."""
+    """The machine loses power at a random step of a pass, and comes up again without asking anybody."""
     world.change()
-    end = world.start()
-    world.rest(0.05, 0.7)
-    world.victim.shut_down()
-    with suppress(Exception):
-        end(signal.SIGKILL)
-    world.victim.boot()
+    world.die()
+    world.victim.reboot()
     world.victim.run(["mesh-sync", "up"], check=False)
 
 
