@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from attrs import evolve
 
+from mesh_sync.budget import CHECKING, spending
 from mesh_sync.checks import examine
 from mesh_sync.errors import ConfigError, Refused
 from mesh_sync.findings import Finding, errors
@@ -25,6 +26,7 @@ def accept(tree: Tree, node: Node, commit: str) -> tuple[Wanted, tuple[Finding, 
     return interface(mesh, node, commit, moment, findings), findings
 
 
+@spending(CHECKING, "the commit")
 def examined(tree: Tree, commit: str, moment: datetime) -> tuple[Mesh, tuple[Finding, ...]]:
     """Given the files of ``commit``, return the mesh and the warnings. Raise Refused when there are errors."""
     mesh, findings = examine(tree, moment)
@@ -35,6 +37,7 @@ def examined(tree: Tree, commit: str, moment: datetime) -> tuple[Mesh, tuple[Fin
     return mesh, findings
 
 
+@spending(CHECKING, "the commit")
 def interface(mesh: Mesh, node: Node, commit: str, moment: datetime, findings: tuple[Finding, ...] = ()) -> Wanted:
     """This node's interface in ``mesh``. Raise Refused when there is none, or when its key is another."""
     renderer = Renderer(mesh, moment)

@@ -75,7 +75,7 @@ def _stay(node: Node, before: State, problem: MeshSyncError, remote: Remote) -> 
         try:
             wanted, _ = accept(remote.tree(before.commit), node, before.commit)
             return Aim(evolve(before, wanted=wanted), problem, findings)
-        except (CommandError, Refused):
+        except (CommandError, Refused, Unreachable):
             return Aim(before, problem, findings)
     return Aim(before, problem, findings)
 
@@ -88,9 +88,9 @@ def _look(node: Node, known: State, head: Head, remote: Remote, note: Note) -> t
         try:
             commit = _bring(head, known, remote, note)
             return commit, look(node, known, commit, remote, note, fresh=fresh)
-        except CommandError:
+        except CommandError as error:
             if fresh:
-                raise
+                raise Unreachable(f"commit {head.commit[:10]} cannot be read: {error.message}") from None
             remote.discard()
     raise AssertionError("the second look returns or raises")
 

@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 
 from mesh_sync import manifest, signer_checks
 from mesh_sync.expectations import unmet
-from mesh_sync.findings import WARNING, Finding, shown
+from mesh_sync.findings import WARNING, Finding, shown, until_enough
 from mesh_sync.leaks import leaked_keys
 from mesh_sync.manifest import MESH_FILE
 from mesh_sync.model import Address, Mesh, Network, Peer
@@ -32,10 +33,14 @@ def examine(tree: Tree, moment: datetime) -> tuple[Mesh | None, tuple[Finding, .
     declared = mesh or Mesh(format=1, name="", networks=(), peers=manifest.read_peers(files, []))
     broken = {manifest.peer_name(path) for path in files if manifest.is_peer_file(path)} - declared.peers.keys()
     broken |= {manifest.peer_name(finding.file) for finding in tree.findings if manifest.is_peer_file(finding.file)}
-    found = [*tree.findings, *findings, *leaked_keys(tree.texts)]
-    found += signer_checks.wrong(tree.texts, declared)
-    found += whole_mesh(declared, moment, frozenset(broken))
-    return mesh, tuple(sorted(set(found)))
+    found = chain(
+        tree.findings,
+        findings,
+        leaked_keys(tree.texts),
+        signer_checks.wrong(tree.texts, declared),
+        whole_mesh(declared, moment, frozenset(broken)),
+    )
+    return mesh, tuple(sorted(set(until_enough(found))))
 
 
 def whole_mesh(mesh: Mesh, moment: datetime, broken: frozenset[str] = frozenset()) -> Iterator[Finding]:
@@ -76,11 +81,12 @@ def _addresses(mesh: Mesh) -> Iterator[Finding]:
                 yield Finding(peer.file, key, f"{address} lies in none of the mesh's networks ({_list(mesh.networks)})")
             elif network and reserved(address, network):
                 yield Finding(peer.file, key, f"{address} is the network's own address in {network}, no host's")
-            first = holders.setdefault(address, peer)
-            if first is not peer:
-                yield Finding(peer.file, key, f"{address} is also an address of {first.name}")
-            elif peer.addresses.index(address) != index:
+            first = holders.get(address)
+            holders[address] = first or peer
+            if first is peer:
                 yield Finding(peer.file, key, f"{address} is listed twice")
+            elif first:
+                yield Finding(peer.file, key, f"{address} is also an address of {first.name}")
 
 
 def reserved(address: Address, network: Network) -> bool:
@@ -233,9 +239,10 @@ def _no_endpoints(topology: Topology) -> Iterator[Finding]:
     """Name the pairs in which nobody can begin: neither has an endpoint."""
     hidden = [peer for peer in topology.roots if not peer.endpoint]
     for peer in hidden:
-        others = [other.name for other in hidden if other is not peer]
+        others = [other.name for other in hidden[: MAX_NAMED + 1] if other is not peer]
         if others:
-            text = f"neither {peer.name} nor {_list(others)} has one: they cannot connect without a relay (via)"
+            named = _list(others[:MAX_NAMED], more=len(hidden) - 1 - MAX_NAMED)
+            text = f"neither {peer.name} nor {named} has one: they cannot connect without a relay (via)"
             yield Finding(peer.file, "endpoint", text, WARNING)
     for peer in topology.members.values():
         relay = topology.members.get(peer.via or "")
@@ -244,7 +251,7 @@ def _no_endpoints(topology: Topology) -> Iterator[Finding]:
             yield Finding(peer.file, "endpoint", text, WARNING)
 
 
-def _list(things: Iterable[object], separator: str = ", ") -> str:
-    names = [str(thing) for thing in things]
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return separator.join(names[:MAX_NAMED]) + more
+def _list(things: Sequence[object], separator: str = ", ", more: int = 0) -> str:
+    """The first of them by name; ``more``: how many there are besides those given."""
+    more = max(more, len(things) - MAX_NAMED)
+    return separator.join(map(str, things[:MAX_NAMED])) + (f" and {more} more" if more > 0 else "")

@@ -7,6 +7,7 @@ MeshSyncError           message, hint, exit code
 ├── DeviceError      6  the interface could not be read or changed
 └── Locked           7  another run holds the lock
 CommandError            a program failed; its caller turns it into one of the above
+└── TooMuchPrinted      it was ended, for it printed more than anybody wants to hold
 """
 
 from __future__ import annotations
@@ -80,3 +81,7 @@ class CommandError(MeshSyncError):
         self.program = program
         self.status = status
         self.stderr = stderr
+
+
+class TooMuchPrinted(CommandError):
+    """An external program was ended because it printed more than its caller allows."""

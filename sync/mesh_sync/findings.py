@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from attrs import field, frozen
 
@@ -13,6 +13,8 @@ MAX_SHOWN = 60
 MAX_PLACE = 200
 """Characters of a file's or key's name that a message shows."""
 MAX_MESSAGE = 1000
+MAX_ERRORS = 1000
+"""After so many it is said that there are more, and nothing more is looked for."""
 
 
 def shown(value: object) -> str:
@@ -59,6 +61,17 @@ class Finding:
 
     def as_json(self) -> dict[str, str]:
         return {"file": self.file, "key": self.key, "severity": self.severity, "message": self.message}
+
+
+def until_enough(found: Iterable[Finding]) -> Iterator[Finding]:
+    """What is found, up to so many errors; then one more, which says that there are more."""
+    count = 0
+    for finding in found:
+        count += finding.severity == ERROR
+        if count > MAX_ERRORS:
+            yield Finding(".", "", f"has more errors than these {MAX_ERRORS:,}")
+            return
+        yield finding
 
 
 def errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:

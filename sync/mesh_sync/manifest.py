@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TypeVar
 
 import attrs
 
-from mesh_sync.findings import Finding
+from mesh_sync.findings import MAX_ERRORS, Finding
 from mesh_sync.model import LABEL, Mesh, Peer
 from mesh_sync.shape import structure
 from mesh_sync.strict import problems
@@ -42,6 +43,8 @@ def read_peers(files: Mapping[str, bytes], findings: list[Finding]) -> dict[str,
     peers: dict[str, Peer] = {}
     seen: dict[str, str] = {}
     for path in sorted(path for path in files if is_peer_file(path)):
+        if len(findings) > MAX_ERRORS:
+            break
         name = peer_name(path)
         findings += _name_findings(path, name, seen)
         peer = _structure(path, files[path], Peer, findings)
@@ -87,5 +90,6 @@ def _structure(path: str, text: bytes, kind: type[T], findings: list[Finding]) -
     try:
         return structure(table, kind)
     except Exception as error:
-        findings += (Finding(path, key.replace("].source", "].from"), message) for key, message in problems(error))
+        wrong = islice(problems(error), MAX_ERRORS)
+        findings += (Finding(path, key.replace("].source", "].from"), message) for key, message in wrong)
         return None

@@ -7,6 +7,11 @@ from collections.abc import Iterator, Sequence
 from mesh_sync.errors import CommandError
 from mesh_sync.tree import Entry
 
+MAX_LISTING = 4 * 1024 * 1024
+"""Bytes; 20,000 files with 200 characters of each."""
+_HEADER = 100
+"""Bytes of what git puts around a content, at most: the object's name, its kind and its size."""
+
 
 def entries(listing: bytes) -> Iterator[Entry]:
     """Given `git ls-tree -r -l -z`, yield what it lists. Raise CommandError for an object that is not there."""
@@ -17,6 +22,11 @@ def entries(listing: bytes) -> Iterator[Entry]:
             if size == "BAD":
                 raise _damaged(blob)
             yield Entry(path.decode(errors="backslashreplace"), int(mode, 8), 0 if size == "-" else int(size), blob)
+
+
+def most_packed(asked: Sequence[Entry]) -> int:
+    """Bytes of git's answer for the blobs asked, if they are as long as they were listed."""
+    return sum(entry.size + _HEADER for entry in asked)
 
 
 def contents(asked: Sequence[Entry], packed: bytes) -> Iterator[tuple[str, bytes]]:

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import frozen
 
 from mesh_sync import run as processes
-from mesh_sync.errors import CommandError, DeviceError, Refused, Unreachable
+from mesh_sync.errors import CommandError, DeviceError, Refused, TooMuchPrinted, Unreachable
 from mesh_sync.files import make_folder
 from mesh_sync.findings import Finding, printable
+from mesh_sync.git_program import MANY_PACKS, git
 from mesh_sync.node import Repository
 from mesh_sync.run import run, run_bytes
 
@@ -34,11 +35,6 @@ _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _SECRET = re.compile(r"([a-z+]+://)([^/\s:]*)(:[^/\s]*)?@")
 _FORGED = re.compile(r"object ([0-9a-f]{40,64}): \w+: (.+)")
 """What git's own check of what it is sent (fetch.fsckObjects) says of an object."""
-_CLOSED = (
-    "core.hooksPath=/dev/null", "core.fsmonitor=false", "core.askPass=", "credential.interactive=false",
-    "protocol.ext.allow=never", "fetch.recurseSubmodules=false", "fetch.fsckObjects=true",
-    "gc.autoDetach=false", "maintenance.autoDetach=false", "advice.detachedHead=false",
-)  # fmt: skip
 _TROUBLE = (
     ("host key verification failed", "shows another host key than the known one"),
     ("no matching host key|host key for .* has changed", "shows another host key than the known one"),
@@ -48,7 +44,8 @@ _TROUBLE = (
     ("connection refused", "refuses the connection"),
     ("timed out|no answer within|timeout was reached", "gives no answer"),
     ("no route to host|network is unreachable|unable to connect|failed to connect", "cannot be reached"),
-    ("file too large|signal 25|sigxfsz", "has a repository larger than this node takes"),
+    ("out of memory|cannot allocate memory", "sends what needs more memory than git is given here"),
+    ("file too large|signal 25|sigxfsz|invalid index-pack output", "has a repository larger than this node takes"),
     ("does not appear to be a git repo|not found|does not exist|not exported", "has no such repository"),
 )  # fmt: skip
 
@@ -83,13 +80,15 @@ class Remote:
         urls = [first, *(url for url in self.settings.urls if url != first)]
         self._make_bare()
         try:
-            return self._first(self._fetch, urls)
+            commit = self._first(self._fetch, urls)
         except Unreachable:
             if self._is_sound():
                 raise
-        self.discard()
-        self._make_bare()
-        return self._first(self._fetch, urls)
+            self.discard()
+            self._make_bare()
+            commit = self._first(self._fetch, urls)
+        self._tidy()
+        return commit
 
     def give_up(self) -> None:
         """From now on the time is up: no other remote is asked."""
@@ -121,10 +120,9 @@ class Remote:
         raise Unreachable(f"{public(url)} has no branch {self.settings.branch!r} (is the repository empty?)")
 
     def _fetch(self, url: str, seconds: float) -> str:
-        limit = ["prlimit", f"--fsize={self.settings.max_size * 1024 * 1024}"]
         options = ["--quiet", "--no-tags", "--no-write-fetch-head", *([] if self.whole else ["--update-shallow"])]
         refspec = f"+refs/heads/{self.settings.branch}:{CANDIDATE}"
-        argv = limit + self._git("--git-dir", str(self.bare), "fetch", *options, "--", url, refspec)
+        argv = self._git("--git-dir", str(self.bare), "fetch", *options, "--", url, refspec)
         self._sweep()
         try:
             run(argv, env=environment(self.settings, seconds), deadline=seconds)
@@ -148,6 +146,28 @@ class Remote:
             if path.suffix == ".lock" or path.name.startswith("tmp_"):
                 path.unlink(missing_ok=True)
 
+    def _tidy(self) -> None:
+        """Join many small packs into one. A copy above the size allowed loses what neither the branch
+        nor `keep` needs; one that is too large even so goes as a whole.
+        """
+        packs, size = self._packs()
+        too_large = size > self.settings.max_size << 20
+        if len(packs) <= MANY_PACKS and not too_large:
+            return
+        unneeded = () if too_large else ("--keep-unreachable",)
+        try:
+            run(self._local("repack", "-a", "-d", "-q", *unneeded), deadline=max(1, self._end - time.monotonic()))
+        except CommandError:
+            self._sweep()
+        if self._packs()[1] > self.settings.max_size << 20:
+            self.discard()
+            raise Unreachable(f"{public(self.settings.urls[0])} has a repository larger than this node takes")
+
+    def _packs(self) -> tuple[list[Path], int]:
+        """The packs of the bare copy, and the bytes that they and their indexes have."""
+        files = list(self.bare.glob("objects/pack/*"))
+        return [file for file in files if file.suffix == ".pack"], sum(file.stat().st_size for file in files)
+
     def _is_sound(self) -> bool:
         """Whether nothing is missing or broken in the bare copy, as far as there is time to see."""
         seconds = self._end - time.monotonic()
@@ -160,13 +180,24 @@ class Remote:
         return True
 
     def tree(self, commit: str) -> Tree:
-        """The files of a commit that the bare copy has. CommandError when the copy is damaged."""
+        """The files of a commit that the bare copy has. Raise CommandError when the copy is damaged, Unreachable when
+        it takes too long or too much memory to read.
+        """
         from mesh_sync import objects, tree  # with all that knows a mesh, which an idle run needs not
 
-        listing = run_bytes(self._local("ls-tree", "-r", "-l", "-z", "--full-tree", commit))
-        wanted, findings = tree.choose(objects.entries(listing))
-        blobs = "".join(f"{entry.blob}\n" for entry in wanted)
-        packed = run_bytes(self._local("cat-file", "--batch"), input=blobs) if wanted else b""
+        try:
+            listing = run_bytes(
+                self._local("ls-tree", "-r", "-l", "-z", "--full-tree", commit), most=objects.MAX_LISTING
+            )
+            wanted, findings = tree.choose(objects.entries(listing))
+            blobs = "".join(f"{entry.blob}\n" for entry in wanted)
+            most = objects.most_packed(wanted)
+            packed = run_bytes(self._local("cat-file", "--batch"), input=blobs, most=most) if wanted else b""
+        except TooMuchPrinted:
+            return tree.Tree({}, (Finding(".", "", tree.TOO_MUCH),))
+        except CommandError as error:
+            _raise_if_too_hard(error, commit)
+            raise
         return tree.Tree(dict(objects.contents(wanted, packed)), tuple(findings))
 
     def git(
@@ -223,8 +254,7 @@ class Remote:
         return self._git("--git-dir", str(self.bare), *words)
 
     def _git(self, *words: str) -> list[str]:
-        options = [part for setting in _CLOSED for part in ("-c", setting)]
-        return ["git", "--no-replace-objects", *options, *words]
+        return git(*words, max_size=self.settings.max_size)
 
 
 class Question(Thread):
@@ -299,6 +329,15 @@ def _raise_if_local(error: CommandError) -> None:
     """What is wrong with this machine is not the remote's fault."""
     if "No space left" in error.stderr or "not installed" in error.message:
         raise DeviceError(error.message) from None
+
+
+def _raise_if_too_hard(error: CommandError, commit: str) -> None:
+    """What is not damaged, and yet cannot be read here."""
+    said = (error.stderr or error.message).lower()
+    if "no answer within" in said:
+        raise Unreachable(f"commit {commit[:10]} takes too long to read") from None
+    if "out of memory" in said or "cannot allocate memory" in said:
+        raise Unreachable(f"commit {commit[:10]} needs more memory than git is given here") from None
 
 
 def public(text: str) -> str:

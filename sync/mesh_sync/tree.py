@@ -20,8 +20,11 @@ MAX_FILE = 64 * 1024
 MAX_OTHER = 1024 * 1024
 """Bytes of a file that declares nothing, and is only searched for private keys."""
 MAX_FILES = 20_000
-MAX_TOTAL = 32 * 1024 * 1024
-"""Bytes of all files together."""
+MAX_MANIFESTS = 4 * 1024 * 1024
+"""Bytes of all files that declare something; 3,000 peers have one."""
+MAX_TOTAL = 16 * 1024 * 1024
+"""Bytes of all files that are read."""
+TOO_MUCH = f"more than {MAX_FILES:,} files or {MAX_TOTAL:,} bytes; this is not a mesh repository"
 SYMLINK, SUBMODULE = 0o120000, 0o160000
 REGULAR = stat.S_IFREG
 
@@ -53,17 +56,19 @@ def choose(entries: Iterable[Entry]) -> tuple[list[Entry], list[Finding]]:
     """Given what a repository lists, return what to read and the findings on the rest."""
     wanted: list[Entry] = []
     findings: list[Finding] = []
-    total = 0
+    total = manifests = 0
     for count, entry in enumerate(entries):
         if count >= MAX_FILES or total > MAX_TOTAL:
-            limits = f"more than {MAX_FILES:,} files or {MAX_TOTAL:,} bytes"
-            return [], [*findings, Finding(".", "", f"{limits}; this is not a mesh repository")]
+            return [], [*findings, Finding(".", "", TOO_MUCH)]
+        if manifests > MAX_MANIFESTS:
+            return [], [*findings, Finding(PEERS, "", f"more than {MAX_MANIFESTS:,} bytes of peers are not read")]
         problem = _problem(entry)
         if problem:
             findings.append(Finding(entry.path, "", problem))
         elif entry.size <= MAX_OTHER and stat.S_IFMT(entry.mode) == REGULAR:
             wanted.append(entry)
             total += entry.size
+            manifests += entry.size if _is_manifest(entry.path) else 0
     return wanted, findings
 
 

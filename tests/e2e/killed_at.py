@@ -41,20 +41,21 @@ def audit(event: str, arguments: tuple[Any, ...]) -> None:
         step(f"{event} {arguments}")
 
 
-def stopping(communicate: Callable[..., Any]) -> Callable[..., Any]:
+def stopping(exchange: Callable[..., Any]) -> Callable[..., Any]:
     def stepping(process: subprocess.Popen[bytes], *arguments: Any, **keywords: Any) -> Any:
         assert isinstance(process.args, list)
         if not LOOKING.intersection(process.args):
             step(f"running {process.args}")
-        return communicate(process, *arguments, **keywords)
+        return exchange(process, *arguments, **keywords)
 
     return stepping
 
 
 if __name__ == "__main__":
+    from mesh_sync import pipes
     from mesh_sync.__main__ import main
 
     sys.dont_write_bytecode = True
-    subprocess.Popen.communicate = stopping(subprocess.Popen.communicate)  # type: ignore[method-assign]
+    pipes.exchange = stopping(pipes.exchange)
     sys.addaudithook(audit)
     main()
