@@ -15,7 +15,6 @@ from mesh_sync.keys import public_key, read_private_key
 from mesh_sync.live import Live, LivePeer
 from mesh_sync.manifest import MESH_FILE
 from mesh_sync.model import Mesh
-from mesh_sync.placement import placed
 from mesh_sync.plan import Change, Context, plan
 from mesh_sync.render import Renderer
 from mesh_sync.tree import Tree, from_directory
@@ -67,15 +66,14 @@ def _changes(name: str, before: Renderer, after: Renderer) -> tuple[Change, ...]
     wanted = after.wanted(name)
     if name not in before.topology.members:
         return (Change("node-added", f"joins the mesh with {len(wanted.peers)} peers", name),)
-    old = placed(before.wanted(name), None, 0.0)
-    live = _as_live(old)
+    old = before.wanted(name)
     context = Context(
         owned=old.owned,
         given={peer.public_key: ", ".join(peer.endpoint) for peer in old.peers},
         names={peer.public_key: peer.name for peer in old.peers},
         now=time.time(),
     )
-    return plan(placed(wanted, live, context.now), live, context)
+    return plan(wanted, _as_live(old), context)
 
 
 def _as_live(wanted: Wanted) -> Live:

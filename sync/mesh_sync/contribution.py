@@ -123,10 +123,13 @@ class Copy:
 
 
 @contextmanager
-def copied(settings: Repository, url: str) -> Iterator[Copy]:
-    """A copy of the branch, for as long as the body runs. Raise Unreachable, or Refused when it is no sound history."""
+def copied(settings: Repository, url: str, *, whole: bool = False) -> Iterator[Copy]:
+    """A copy of the branch, for as long as the body runs. Raise Unreachable, or Refused when it is no sound history.
+
+    ``whole``: it is to be verified, so nothing of its history may be missing.
+    """
     with tempfile.TemporaryDirectory(prefix="mesh-sync-") as folder:
-        remote = Remote(evolve(settings, urls=(url,)), Path(folder) / "mesh.git")
+        remote = Remote(evolve(settings, urls=(url,)), Path(folder) / "mesh.git", whole=whole)
         yield Copy(remote, url, remote.fetch(remote.head().url))
 
 

@@ -1,65 +1,35 @@
-"""`mesh-sync join`: make this machine a node: key, address, its file in the list, node.toml.
+"""`mesh-sync join`: make this machine a node: keys, whom it trusts, its file in the list, node.toml.
 
-Safe to repeat: the key is kept, and a list that has this node already is left alone.
+Safe to repeat: keys are kept, what was compared once is not asked again, and a list that has this node is left alone.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import tomlkit
 from attrs import evolve, frozen
 
+from mesh_sync import host_key, signing
 from mesh_sync import node as nodes
-from mesh_sync.contribution import Author, Copy, copied, until_pushed
-from mesh_sync.errors import ConfigError
+from mesh_sync.contribution import Copy, copied, until_pushed
+from mesh_sync.enlist import Keys, NeedsAdmin, conflict, enlist
+from mesh_sync.errors import ConfigError, Refused
 from mesh_sync.files import write_atomically
-from mesh_sync.free_addresses import free_addresses
+from mesh_sync.host_key import HostKeys
+from mesh_sync.joining import Request, node_toml
 from mesh_sync.keys import public_key, read_private_key, write_private_key
-from mesh_sync.manifest import PEERS
-from mesh_sync.model import LABEL, Peer
-from mesh_sync.node import Repository
-from mesh_sync.peer_file import made
+from mesh_sync.model import LABEL
+from mesh_sync.node import Node
 from mesh_sync.remote import public
+from mesh_sync.signers import same
 
-
-@frozen(kw_only=True)
-class Request:
-    """What was asked for on the command line; named as its options are."""
-
-    config: Path
-    url: str
-    name: str
-    endpoints: tuple[str, ...] = ()
-    subnets: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
-    interface: str = "wg0"
-    masquerade: str = ""
-    branch: str = "main"
-    review: bool = False
-    trust: str
-    identity_file: Path | None = None
-    known_hosts_file: Path | None = None
-
-    @property
-    def private_key_file(self) -> Path:
-        return self.config.parent / "private.key"
-
-    @property
-    def target(self) -> str:
-        """The branch that is pushed to."""
-        return f"join/{self.name}" if self.review else self.branch
-
-    @property
-    def repository(self) -> Repository:
-        return Repository(
-            urls=(self.url,),
-            branch=self.branch,
-            identity_file=self.identity_file and self.identity_file.resolve(),
-            known_hosts_file=self.known_hosts_file and self.known_hosts_file.resolve(),
-        )
+PUBLIC = 0o644
+Note = Callable[[str], None]
+Confirm = Callable[[str], bool]
+"""Asks a person; None in its place: nobody is there."""
 
 
 @frozen
@@ -70,113 +40,150 @@ class Joined:
     addresses: tuple[str, ...]
 
 
-def join(request: Request, note: Callable[[str], None]) -> Joined:
-    """Do it all. Raise ConfigError (2), Unreachable (3), or MeshSyncError (1) when the list has errors."""
-    _validate(request)
-    key = _key(request, note)
-    addresses = until_pushed(lambda: _enlist(request, key, note), request.url, note)
-    if not request.config.exists():
-        write_atomically(request.config, node_toml(request))
-        note(f"wrote {request.config}")
-    elif nodes.load(request.config) != _node(request):
-        note(f"{request.config} is there already and stays as it is; it is yours to edit")
+@frozen
+class Pins:
+    """What this node holds on to from now on."""
+
+    host: HostKeys | None = None
+    signers: bytes = b""
+    first_commit: str = ""
+
+
+def join(request: Request, note: Note, confirm: Confirm | None = None) -> Joined:
+    """Do it all. Raise ConfigError (2), Unreachable (3), Refused (4), or NeedsAdmin (1)."""
+    present = _present(request)
+    if not present and request.is_signed and not (confirm or request.fingerprint or request.signers):
+        hint = "--fingerprint X: an admin's `mesh-sync signer list` prints it; or --signers FILE: "
+        hint += "an allowed_signers file that came another way than by the git host"
+        raise ConfigError("nobody is at this terminal to compare what the git host shows", hint=hint)
+    with _reached(request, bool(present), confirm) as (reached, host):
+        pins: list[Pins] = []
+
+        def once() -> tuple[str, ...]:
+            with copied(reached.repository, request.url, whole=request.is_signed) as copy:
+                if not pins:
+                    pins.append(_compared(copy, request, present, host, note, confirm))
+                keys = _keys(copy, request, note)
+                return enlist(copy, request, keys, note)
+
+        try:
+            addresses = until_pushed(once, request.url, note)
+        except NeedsAdmin:
+            _settle(request, present, pins[0], note)
+            raise
+        _settle(request, present, pins[0], note)
     return Joined(request.name, addresses)
 
 
-def _validate(request: Request) -> None:
+def _present(request: Request) -> Node | None:
+    """The node.toml that is there already. Raise ConfigError when it is another one's, or what is asked is no good."""
     if not LABEL.fullmatch(request.name):
         raise ConfigError(f"--name: {request.name!r} is not a lower-case DNS label (a-z, 0-9, -, at most 63)")
     _node(request)
-    if request.config.exists() and (present := nodes.load(request.config)).name != request.name:
+    if not request.config.exists():
+        return None
+    present = nodes.load(request.config)
+    if present.name != request.name:
         text = f"{request.config} says that this machine is {present.name}"
         raise ConfigError(text, hint="remove it if that is over, or give another --config")
+    if present.trust.mode != request.trust:
+        text = f'{request.config} says trust.mode = "{present.trust.mode}"'
+        raise ConfigError(text, hint="to begin anew with --trust, move it away first; the keys stay")
+    return present
 
 
-def _node(request: Request) -> nodes.Node:
+def _node(request: Request, first_commit: str = "") -> Node:
     """What this machine's node.toml would say. Raise ConfigError when that is no good."""
-    return nodes.parse(node_toml(request), Path("(the node.toml to be written)"))
+    return nodes.parse(node_toml(request, first_commit), Path("(the node.toml to be written)"))
 
 
-def _key(request: Request, note: Callable[[str], None]) -> str:
+@contextmanager
+def _reached(request: Request, joined: bool, confirm: Confirm | None) -> Iterator[tuple[Request, HostKeys | None]]:
+    """The request with a known_hosts file that does for the git host, and the keys in it that nobody has seen yet."""
+    if request.known_hosts_file or (joined and request.pinned_hosts_file.exists()):
+        yield evolve(request, known_hosts_file=request.known_hosts_file or request.pinned_hosts_file), None
+        return
+    host = host_key.unknown(request.url)
+    if host is None:
+        yield request, None
+        return
+    if not request.is_signed:
+        _compare_host(host, confirm)
+    with tempfile.NamedTemporaryFile("w", prefix="mesh-sync-") as file:
+        file.write(host.text)
+        file.flush()
+        yield evolve(request, known_hosts_file=Path(file.name)), host
+
+
+def _compare_host(host: HostKeys, confirm: Confirm | None) -> None:
+    """Where nobody signs, the host key is all there is to compare."""
+    shown = f"ssh does not know {host.host} yet, which shows {', '.join(host.fingerprints)}"
+    if confirm is None:
+        raise ConfigError(shown, hint="give --known-hosts-file, or connect once by hand")
+    if not confirm(f"{shown}.\nIs that its key?"):
+        raise ConfigError("not confirmed; nothing was written")
+
+
+def _compared(
+    copy: Copy, request: Request, present: Node | None, host: HostKeys | None, note: Note, confirm: Confirm | None
+) -> Pins:
+    """What to pin, once a person or what was given agrees with it. Raise Refused or ConfigError."""
+    if not request.is_signed:
+        return Pins(host)
+    from mesh_sync import first_trust
+
+    if present:
+        first_trust.go_on(present, copy)
+        return Pins(host)
+    found = first_trust.found(copy)
+    admins = first_trust.given(request.signers) if request.signers else found.signers.admins
+    note(f"{public(request.url)} says:")
+    for fingerprint in host.fingerprints if host else ():
+        note(f"  host key  {fingerprint} (ssh does not know {host.host if host else ''} yet)")
+    for line in found.lines():
+        note(f"  {line}")
+    if request.fingerprint is not None and not same(found.fingerprint, request.fingerprint):
+        raise Refused("the fingerprint is not the one that was given; nothing was written")
+    first_trust.check(copy, admins)
+    if request.fingerprint is None and request.signers is None:
+        question = "`mesh-sync signer list` prints the fingerprint in the working copy of an admin.\n"
+        if confirm is None or not confirm(f"{question}Is this what your mesh's admin told you?"):
+            raise ConfigError("not confirmed; nothing was written")
+    return Pins(host, found.content, copy.head)
+
+
+def _keys(copy: Copy, request: Request, note: Note) -> Keys:
     file = request.private_key_file
     if file.exists():
+        key = public_key(read_private_key(file))
+        conflict(copy, request, Keys(key))
         note(f"keeping the private key in {file}")
-        return public_key(read_private_key(file))
-    key = write_private_key(file)
-    note(f"made a private key in {file}; it never leaves this machine")
-    return key
+    else:
+        conflict(copy, request, Keys(""))
+        key = write_private_key(file)
+        note(f"made a private key in {file}; it never leaves this machine")
+    if not request.is_signed:
+        return Keys(key)
+    if not request.signing_key_file.exists():
+        signing.make_key(request.signing_key_file, request.name)
+        note(f"made a signing key in {request.signing_key_file}")
+    return Keys(key, signing.public_half(request.signing_key_file))
 
 
-def _enlist(request: Request, key: str, note: Callable[[str], None]) -> tuple[str, ...]:
-    """Add this node's file to the list and push it; return the node's addresses."""
-    with copied(request.repository, request.url) as copy:
-        mesh = copy.mesh()
-        present = mesh.peers.get(request.name)
-        if present is not None:
-            if present.public_key != key:
-                text = f"{request.name} is in the list already, with another public key"
-                raise ConfigError(text, hint="choose another --name, or remove its file from the list first")
-            note(f"{present.file} is in the list already" + _ignored(request, present))
-            return tuple(map(str, present.addresses))
-        if request.review and (waiting := _waiting(copy, request, key)):
-            note(f"the branch {request.target} is there already, with this machine's key; delete it to ask anew")
-            return waiting
-        addresses = request.addresses or tuple(map(str, free_addresses(mesh)))
-        files = {f"{PEERS}{request.name}.toml": peer_toml(evolve(request, addresses=addresses), key)}
-        copy.mesh(files)
-        commit = copy.commit(files, f"{request.name}: joins the mesh", Author(request.name, mesh.name))
-        hint = "if only this branch is closed: --review pushes to one of its own. If this machine may not push at all, "
-        hint += f"have it added, and join again: mesh-sync peer add {request.name} --public-key {key}"
-        copy.push(commit, request.target, hint)
-        note(f"pushed {', '.join(files)} to {request.target}" + (" for review" if request.review else ""))
-        return addresses
-
-
-def _ignored(request: Request, present: Peer) -> str:
-    """The end of a sentence about what was asked for and is otherwise in the list."""
-    asked = {"endpoint": request.endpoints, "subnets": request.subnets, "addresses": request.addresses}
-    listed = {"endpoint": present.endpoint, "subnets": present.subnets, "addresses": present.addresses}
-    other = [name for name, items in asked.items() if items and set(items) != set(map(str, listed[name]))]
-    return f", and its {', '.join(other)} stay as they are there: change them in the list" if other else ""
-
-
-def _waiting(copy: Copy, request: Request, key: str) -> tuple[str, ...]:
-    """The addresses in this machine's own file on the branch for review; empty when there is no such branch."""
-    commit = copy.branch(request.target)
-    if commit is None:
-        return ()
-    try:
-        peer = tomllib.loads(copy.remote.tree(commit).texts[f"{PEERS}{request.name}.toml"].decode())
-        known, addresses = peer["public_key"], tuple(map(str, peer["addresses"]))
-    except (ValueError, KeyError, TypeError):
-        known, addresses = "", ()
-    if known != key:
-        text = f"{public(request.url)} has a branch {request.target} already, and it is not this machine's"
-        raise ConfigError(text, hint="choose another --name, or delete that branch first")
-    return addresses
-
-
-def peer_toml(request: Request, key: str) -> str:
-    """The peer's file in the list."""
-    lists = {"addresses": request.addresses, "endpoint": request.endpoints, "subnets": request.subnets}
-    return made({"public_key": key, **{name: items for name, items in lists.items() if items}})
-
-
-def node_toml(request: Request) -> str:
-    """This machine's node.toml: what was asked for; everything else has its default."""
-    document = tomlkit.document()
-    document.add(tomlkit.comment("This machine's place in the mesh. It belongs to root and never goes into git."))
-    document["name"] = request.name
-    document["interface"] = request.interface
-    document["private_key_file"] = str(request.private_key_file.absolute())
-    repository = tomlkit.table()
-    repository["urls"] = [request.url]
-    repository["branch"] = request.branch
-    for name in ("identity_file", "known_hosts_file"):
-        if file := getattr(request.repository, name):
-            repository[name] = str(file)
-    document["repository"] = repository
-    document["trust"] = {"mode": request.trust}
-    if request.masquerade:
-        document["gateway"] = {"masquerade": request.masquerade}
-    return tomlkit.dumps(document)
+def _settle(request: Request, present: Node | None, pins: Pins, note: Note) -> None:
+    """Keep what was compared, beside node.toml, and write that last: it makes this machine a node."""
+    if pins.host:
+        write_atomically(request.pinned_hosts_file, pins.host.text, PUBLIC)
+        note(f"wrote {request.pinned_hosts_file}: from now on the git host has this key and no other")
+        request = evolve(request, known_hosts_file=request.pinned_hosts_file)
+    if present:
+        pinned = request.pinned_hosts_file if request.pinned_hosts_file.exists() else None
+        asked = evolve(request, known_hosts_file=request.known_hosts_file or pinned)
+        if present != _node(asked, present.trust.first_commit or ""):
+            note(f"{request.config} is there already and stays as it is; it is yours to edit")
+        return
+    if pins.signers:
+        write_atomically(request.signers_file, pins.signers, PUBLIC)
+        note(f"wrote {request.signers_file}: whom this machine trusts to begin with")
+    write_atomically(request.config, node_toml(request, pins.first_commit))
+    note(f"wrote {request.config}")

@@ -19,6 +19,7 @@ from mesh_sync.tables import Wrong, list_of, table
 from mesh_sync.values import absolute_path, between, one_of, peer_name, text, words
 
 DEFAULT_CONFIG = Path("/etc/mesh-sync/node.toml")
+DEFAULT_SIGNING_KEY = Path("/etc/mesh-sync/signing.key")
 
 
 @frozen(kw_only=True)
@@ -74,11 +75,15 @@ class Paths:
 
 @frozen(kw_only=True)
 class Node:
-    """This machine's place in the mesh. The `[watchdog]` table belongs to mesh-watchdog."""
+    """This machine's place in the mesh. The `[watchdog]` table belongs to mesh-watchdog.
+
+    ``signing_key_file``: the SSH key with which this node signs its own commits; `join --trust signed` makes it.
+    """
 
     name: str
     interface: str = "wg0"
     private_key_file: Path = Path("/etc/mesh-sync/private.key")
+    signing_key_file: Path = DEFAULT_SIGNING_KEY
     foreign_peers: Literal["keep", "remove"] = "keep"
     repository: Repository
     trust: Trust
@@ -207,6 +212,7 @@ _node = table(
     name=peer_name,
     interface=_interface,
     private_key_file=absolute_path,
+    signing_key_file=absolute_path,
     foreign_peers=one_of("keep", "remove"),
     repository=table(
         Repository,

@@ -12,7 +12,6 @@ from mesh_sync.gateway import with_gateway
 from mesh_sync.hooks import run_hooks
 from mesh_sync.lock import locked
 from mesh_sync.node import Node
-from mesh_sync.own_key import with_own_key
 
 
 def bring_up(node: Node, note: Callable[[str], None]) -> Done:
@@ -22,7 +21,7 @@ def bring_up(node: Node, note: Callable[[str], None]) -> Done:
         if state.wanted is None:
             raise DeviceError("nothing was applied here yet", hint="`mesh-sync now` fetches the list")
         device = Device(node.interface, node.sysctl_file, note)
-        wanted = with_own_key(with_gateway(state.wanted, node), node)
+        wanted = with_gateway(state.wanted, node)
         return enforce(node, device, wanted, state, state, device.read(wanted))
 
 

@@ -32,14 +32,13 @@ class Seen:
     """A peer as `wg show dump` has it.
 
     ``endpoint`` is empty when there is none; counters are bytes; ``handshake`` is as printed and only ever compared:
-    it is wall clock, and that may jump by decades. ``carries``: it has allowed IPs.
+    it is wall clock, and that may jump by decades.
     """
 
     endpoint: str
     handshake: int
     rx: int
     tx: int
-    carries: bool = True
 
 
 @frozen

@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from mesh_sync.commands.options import config_option, echo_command, json_option, print_json, verbose_option
+from mesh_sync.commands.options import (
+    config_option,
+    confirm_on_terminal,
+    echo_command,
+    json_option,
+    print_json,
+    verbose_option,
+)
 from mesh_sync.errors import MeshSyncError
 
 
@@ -116,18 +123,28 @@ def down(config: Path, verbose: bool) -> None:
               help="Route for the subnets, and masquerade on this interface.")  # fmt: skip
 @click.option("--branch", default="main", show_default=True, help="The branch that holds the list.")
 @click.option("--review", is_flag=True, help="Push to the branch join/N for review instead.")
-@click.option("--trust", type=click.Choice(["none"]), required=True,
-              help="How commits are verified; none must be said.")  # fmt: skip
+@click.option("--trust", type=click.Choice(["signed", "none"]), required=True,
+              help="signed: only what the mesh's signers have signed. none: what anybody pushes.")  # fmt: skip
+@click.option("--fingerprint", metavar="X",
+              help="The mesh's fingerprint, as an admin's `mesh-sync signer list` prints it.")  # fmt: skip
+@click.option("--signers", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="F",
+              help="An allowed_signers file that came another way: its admins must vouch for the list.")  # fmt: skip
 @click.option("--identity-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="F",
               help="The ssh key for the git host.")  # fmt: skip
 @click.option("--known-hosts-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="F",
               help="The ssh host keys to accept.")  # fmt: skip
 @config_option
 def join(config: Path, **options: Any) -> None:
-    """Make this machine a node of the mesh: key, free address, node.toml, and its file in the list."""
-    from mesh_sync.join import Request
-    from mesh_sync.join import join as run_join
+    """Make this machine a node of the mesh: keys, free address, node.toml, and its file in the list.
 
-    joined = run_join(Request(config=config, **options), note=lambda text: click.echo(text))
+    With --trust signed it shows what a person compares with what an admin says: the git host's key, the signers, the
+    history's first and newest commit, and one fingerprint of it all; what was agreed to is kept beside node.toml.
+    """
+    from mesh_sync.join import join as run_join
+    from mesh_sync.joining import Request
+
+    if options["trust"] == "none" and (options["fingerprint"] or options["signers"]):
+        raise click.UsageError("--fingerprint and --signers go with --trust signed")
+    joined = run_join(Request(config=config, **options), note=click.echo, confirm=confirm_on_terminal())
     later = ", once the branch is merged" if options["review"] else ""
     click.echo(f"this machine is {joined.name}, {', '.join(joined.addresses)}; next: mesh-sync now{later}")

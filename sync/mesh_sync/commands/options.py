@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -36,6 +38,11 @@ commit_option = click.option("--commit", is_flag=True, help="Commit what is writ
 def print_json(value: object) -> None:
     """Print one JSON value."""
     click.echo(json.dumps(value, indent=2))
+
+
+def confirm_on_terminal() -> Callable[[str], bool] | None:
+    """A way to ask the person at the terminal; None when there is none."""
+    return click.confirm if sys.stdin.isatty() and sys.stdout.isatty() else None
 
 
 def echo_command(text: str) -> None:
