@@ -13,6 +13,7 @@ from mesh_sync.findings import Finding, errors
 from mesh_sync.keys import public_key, read_private_key
 from mesh_sync.model import Mesh
 from mesh_sync.node import Node
+from mesh_sync.own_key import with_own_key
 from mesh_sync.render import Renderer
 from mesh_sync.tree import Tree
 from mesh_sync.wanted import Wanted
@@ -45,9 +46,7 @@ def interface(mesh: Mesh, node: Node, commit: str, moment: datetime, findings: t
         raise Refused(
             f"{node.name} {reason} at commit {commit[:10]}; its last applied state is kept", findings=findings
         )
-    wanted = renderer.wanted(node.name)
-    _hold_key(node, wanted)
-    return wanted
+    return _with_held_key(renderer.wanted(node.name), node)
 
 
 def left(before: Wanted) -> Wanted:
@@ -56,8 +55,9 @@ def left(before: Wanted) -> Wanted:
     return evolve(before, peers=(), routes=nothing, relay=False, sysctls=nothing, firewall=nothing, valid_until=None)
 
 
-def _hold_key(node: Node, wanted: Wanted) -> None:
-    """The key of the list must be the one of this machine: anything else would cut it off."""
+def _with_held_key(wanted: Wanted, node: Node) -> Wanted:
+    """The key of this machine must be one that the list names: anything else would cut it off."""
+    wanted = with_own_key(wanted, node)
     try:
         held = public_key(read_private_key(node.private_key_file))
     except ConfigError as error:
@@ -67,3 +67,4 @@ def _hold_key(node: Node, wanted: Wanted) -> None:
             f"peers/{node.name}.toml has another public key than {node.private_key_file} belongs to",
             hint="put the new private key there first, or correct the list",
         )
+    return wanted

@@ -15,6 +15,7 @@ from mesh_sync.keys import public_key, read_private_key
 from mesh_sync.live import Live, LivePeer
 from mesh_sync.manifest import MESH_FILE
 from mesh_sync.model import Mesh
+from mesh_sync.placement import placed
 from mesh_sync.plan import Change, Context, plan
 from mesh_sync.render import Renderer
 from mesh_sync.tree import Tree, from_directory
@@ -66,14 +67,15 @@ def _changes(name: str, before: Renderer, after: Renderer) -> tuple[Change, ...]
     wanted = after.wanted(name)
     if name not in before.topology.members:
         return (Change("node-added", f"joins the mesh with {len(wanted.peers)} peers", name),)
-    old = before.wanted(name)
+    old = placed(before.wanted(name), None, 0.0)
+    live = _as_live(old)
     context = Context(
         owned=old.owned,
         given={peer.public_key: ", ".join(peer.endpoint) for peer in old.peers},
         names={peer.public_key: peer.name for peer in old.peers},
         now=time.time(),
     )
-    return plan(wanted, _as_live(old), context)
+    return plan(placed(wanted, live, context.now), live, context)
 
 
 def _as_live(wanted: Wanted) -> Live:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
+from mesh_sync.placement import placed
 from mesh_sync.wanted import Wanted, WantedPeer
 
 PLACEHOLDER = "PRIVATE_KEY_OF_THIS_NODE"
@@ -24,16 +25,17 @@ def text(wanted: Wanted, private_key: str = PLACEHOLDER) -> str:
         f"ListenPort = {wanted.listen_port}\n"
         f"MTU = {wanted.mtu}\n"
     )
-    return interface + "".join(map(_section, wanted.peers))
+    return interface + "".join(map(_section, placed(wanted, None, 0.0).peers))
 
 
 def _section(peer: WantedPeer) -> str:
     if peer not in _sections:
         psk = f"PresharedKey = {peer.preshared_key}\n" if peer.preshared_key else ""
+        allowed = f"AllowedIPs = {_join(peer.allowed_ips)}\n" if peer.allowed_ips else ""
         endpoint = f"Endpoint = {peer.endpoint[0]}\n" if peer.endpoint else ""
         _sections[peer] = (
             f"\n# {peer.name}\n[Peer]\nPublicKey = {peer.public_key}\n{psk}"
-            f"AllowedIPs = {_join(peer.allowed_ips)}\n{endpoint}PersistentKeepalive = {peer.keepalive}\n"
+            f"{allowed}{endpoint}PersistentKeepalive = {peer.keepalive}\n"
         )
     return _sections[peer]
 

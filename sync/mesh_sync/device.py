@@ -9,7 +9,7 @@ from pathlib import Path
 from mesh_sync import gateway, ip, userspace, wg
 from mesh_sync.errors import CommandError, DeviceError
 from mesh_sync.feed import addconf_text, syncconf_text
-from mesh_sync.live import Live
+from mesh_sync.live import Live, LivePeer
 from mesh_sync.plan import Change
 from mesh_sync.run import run
 from mesh_sync.wanted import EXIT_TABLE, Wanted
@@ -20,9 +20,11 @@ SYNCED = frozenset({
 })  # fmt: skip
 """Kinds of change that one `wg syncconf` carries out."""
 
-WHOLE = frozenset({"interface-added", "private-key", "listen-port", "fwmark"})
+WHOLE = frozenset({"interface-added", "listen-port", "fwmark"})
 """Kinds of change that concern every peer; for all others only the peers that change are fed to the kernel, because
 `wg syncconf` replaces the allowed IPs of each peer, and rebinds wireguard-go's port: both lose packets."""
+
+NOBODY = LivePeer("", frozenset())
 
 METRIC = 30000
 """Of our routes: behind every other, so that a peer's network never takes the place of one that this machine is in.
@@ -136,13 +138,17 @@ class Device:
                 wg.set_peer(self.name, change.value, "remove")
             elif change.kind == "preshared-key" and not by_key[change.value].preshared_key:
                 wg.set_peer(self.name, change.value, "preshared-key", "/dev/null")
-        if any(change.kind in WHOLE for change in changes):
+        kinds = {change.kind for change in changes}
+        if kinds & WHOLE:
             self._log("wg syncconf", self.name)
             wg.syncconf(self.name, syncconf_text(wanted, live, changes, key, endpoints))
         else:
             self._change_peers(wanted, changes, endpoints)
-        if any(change.kind == "listen-port" for change in changes) and live.peers:
-            self._greet(wanted, live)
+            if "private-key" in kinds:
+                self._log("wg set", self.name, "private-key")
+                wg.set_private_key(self.name, key)
+        if kinds & {"listen-port", "private-key"}:
+            self.greet(wanted, live)
 
     def _change_peers(self, wanted: Wanted, changes: Sequence[Change], endpoints: Mapping[str, str]) -> None:
         """What is new comes before what goes: an address that moves is never without a peer."""
@@ -154,14 +160,12 @@ class Device:
             self._log("wg set", self.name, "remove", *gone)
             wg.remove_peers(self.name, gone)
 
-    def _greet(self, wanted: Wanted, live: Live) -> None:
-        """Send every peer a packet from the new port, so that it follows at once: keepalive 0, then on (fact 15)."""
-        for peer in wanted.peers:
-            if peer.public_key in live.peers and live.peers[peer.public_key].endpoint:
-                wg.set_peer(self.name, peer.public_key, "persistent-keepalive", "0")
-                wg.set_peer(self.name, peer.public_key, "persistent-keepalive", "25")
-                if peer.keepalive != 25:
-                    wg.set_peer(self.name, peer.public_key, "persistent-keepalive", str(peer.keepalive))
+    def greet(self, wanted: Wanted, live: Live) -> None:
+        """Send every peer a packet, so that it follows to a new port or key at once: keepalive 0, then on (fact 15)."""
+        here = [peer for peer in wanted.peers if live.peers.get(peer.public_key, NOBODY).endpoint]
+        wg.set_keepalives(self.name, ((peer.public_key, 0) for peer in here))
+        wg.set_keepalives(self.name, ((peer.public_key, 25) for peer in here))
+        wg.set_keepalives(self.name, ((peer.public_key, peer.keepalive) for peer in here if peer.keepalive != 25))
 
     def _exit(self, version: int, *, add: bool) -> None:
         if not add and ip.exit_is_shared(version, self.name):

@@ -72,10 +72,10 @@ def last_known(wanted: Wanted, before: State, live: Live) -> dict[str, str]:
     Without a memory, what the kernel has.
     """
     if before.wanted is None:
-        known = {peer.public_key: live.peers.get(peer.public_key) for peer in wanted.peers if peer.endpoint}
+        known = {key: live.peers.get(key) for peer in wanted.peers if peer.endpoint for key in peer.keys}
         return {key: peer.endpoint for key, peer in known.items() if peer and peer.endpoint}
-    declared = {peer.public_key: peer.endpoint for peer in before.wanted.peers}
-    same = {peer.public_key for peer in wanted.peers if declared.get(peer.public_key) == peer.endpoint}
+    declared = {key: peer.endpoint for peer in before.wanted.peers for key in peer.keys}
+    same = {key for peer in wanted.peers for key in peer.keys if declared.get(key) == peer.endpoint}
     return {key: endpoint for key, endpoint in before.resolved.items() if key in same}
 
 

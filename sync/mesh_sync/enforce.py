@@ -13,6 +13,7 @@ from mesh_sync.device import Device
 from mesh_sync.hooks import run_hooks
 from mesh_sync.live import Live
 from mesh_sync.node import Node
+from mesh_sync.placement import placed
 from mesh_sync.plan import Change, Context, plan
 from mesh_sync.state import State
 from mesh_sync.wanted import Owned, Wanted
@@ -35,11 +36,11 @@ def difference(node: Node, wanted: Wanted, state: State, live: Live | None) -> t
     context = Context(
         owned=owned(node, state, live),
         given=state.given,
-        names={peer.public_key: peer.name for peer in state.wanted.peers} if state.wanted else {},
+        names={key: peer.name for peer in state.wanted.peers for key in peer.keys} if state.wanted else {},
         now=time.time(),
         remove_foreign=node.foreign_peers == "remove",
     )
-    return (*plan(wanted, live, context), *conf_file.drift(node, state))
+    return (*plan(placed(wanted, live, context.now), live, context), *conf_file.drift(node, state))
 
 
 def enforce(
@@ -50,7 +51,8 @@ def enforce(
     Nothing to do costs no system call beyond reading wg0.conf. Interrupted anywhere, the next run converges: what
     is about to be ours is written down first, what was done last.
     """
-    work = _prepare(node, wanted, before, live or Live(), difference(node, wanted, before, live))
+    fed = placed(wanted, live, time.time())
+    work = _prepare(node, wanted, fed, before, live or Live(), difference(node, wanted, before, live))
     done = Done(work.changes, work.endpoints.notes)
     if dry_run:
         return done
@@ -65,12 +67,12 @@ def enforce(
             states.save(node.state_file, promised)
         after = evolve(after, conf=conf_file.write(node, wanted) if work.stale_conf else before.conf)
     if done.acted:
-        device.apply(wanted, live, done.acted, lambda: conf_file.private_key(node, wanted), work.endpoints.fed)
+        device.apply(fed, live, done.acted, lambda: conf_file.private_key(node, wanted), work.endpoints.fed)
     after = evolve(
         after,
         wanted=wanted,
         owned=wanted.owned,
-        given=endpoints.given(wanted, promised, work.changes, work.endpoints.fresh),
+        given=endpoints.given(fed, promised, work.changes, work.endpoints.fresh),
         resolved={**work.last, **work.endpoints.fresh},
         hooks_due=work.hooks_due,
     )
@@ -96,10 +98,10 @@ class _Work:
     hooks_due: bool
 
 
-def _prepare(node: Node, wanted: Wanted, before: State, live: Live, changes: tuple[Change, ...]) -> _Work:
+def _prepare(node: Node, wanted: Wanted, fed: Wanted, before: State, live: Live, changes: tuple[Change, ...]) -> _Work:
     """Find the endpoints that the changes need; those that have none yet are left for another run."""
     last = endpoints.last_known(wanted, before, live)
-    found = endpoints.find(wanted, changes, last, live)
+    found = endpoints.find(fed, changes, last, live)
     changes = tuple(change for change in changes if change.kind != "endpoint" or change.value in found.fed)
     kinds = {change.kind for change in changes}
     written = "conf" in kinds and wanted != before.wanted and conf_file.is_written(node, wanted)

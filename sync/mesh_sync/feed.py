@@ -43,6 +43,13 @@ def addconf_text(wanted: Wanted, changes: Iterable[Change], endpoints: Mapping[s
     return "\n".join(_peer(peer, endpoints.get(peer.public_key, "")) for peer in touched_peers)
 
 
+def allowed_ips_text(peers: Iterable[WantedPeer]) -> str:
+    """The text for `wg addconf` that gives these peers, which the interface has, their allowed IPs and nothing else."""
+    return "\n".join(
+        f"[Peer]\nPublicKey = {peer.public_key}\nAllowedIPs = {', '.join(sorted(peer.allowed_ips))}\n" for peer in peers
+    )
+
+
 def _peer(peer: WantedPeer, endpoint: str) -> str:
     return _section(peer.public_key, peer.preshared_key, peer.allowed_ips, endpoint, peer.keepalive)
 

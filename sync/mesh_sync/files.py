@@ -27,7 +27,7 @@ def write_atomically(path: Path, content: str | bytes, mode: int = 0o600, *, dur
                 os.fsync(file.fileno())
         temporary.replace(path)
         if durable:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except OSError as error:
         _drop(temporary)
         raise DeviceError(f"{path} cannot be written: {error.strerror}") from None
@@ -50,7 +50,8 @@ def _drop(path: Path) -> None:
         return
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

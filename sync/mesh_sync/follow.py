@@ -15,6 +15,7 @@ from mesh_sync.gateway import with_gateway
 from mesh_sync.lock import locked
 from mesh_sync.node import Node
 from mesh_sync.outcome import Outcome
+from mesh_sync.own_key import with_own_key
 from mesh_sync.remote import Question
 
 
@@ -32,7 +33,7 @@ def follow(node: Node, question: Question, *, dry_run: bool, wait: float, note: 
         if found.after != before and not dry_run:
             states.save(node.state_file, evolve(found.after, owned=owned(node, before, live)))
         return _outcome(node, found, Done(()))
-    wanted = with_gateway(found.after.wanted, node)
+    wanted = with_own_key(with_gateway(found.after.wanted, node), node)
     with locked(node.lock_file, wait):
         if wanted != before.wanted or difference(node, wanted, before, live):
             live = device.read(wanted)

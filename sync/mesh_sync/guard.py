@@ -47,7 +47,7 @@ def standing(mesh: Mesh, node: str, moment: datetime) -> Standing:
 def remembered(wanted: Wanted) -> Standing:
     """The same as far as the interface tells that was applied last: where the commit itself is gone."""
     peers = {peer.name: frozenset(peer.endpoint) for peer in wanted.peers}
-    return Standing({wanted.name: frozenset(), **peers}, wanted.public_key)
+    return Standing({wanted.name: frozenset(), **peers}, wanted.public_key, wanted.other_key)
 
 
 def trips(before: Standing, after: Standing, node: str, max_removed: int) -> tuple[Trip, ...]:

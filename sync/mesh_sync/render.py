@@ -41,6 +41,7 @@ class Renderer:
             peers=tuple(self._peer(neighbour, keepalive) for neighbour in neighbours),
             relay=self.topology.is_relay(name),
             valid_until=self._valid_until,
+            other_key=me.next_public_key or "",
         )
 
     def _peer(self, neighbour: Neighbour, keepalive: int) -> WantedPeer:
@@ -54,6 +55,7 @@ class Renderer:
                 allowed_ips=frozenset(map(str, neighbour.allowed_ips)),
                 endpoint=tuple(map(str, peer.endpoint)),
                 keepalive=keepalive,
+                next_public_key=peer.next_public_key or "",
             )
         return self._peers[key]
 

@@ -13,6 +13,8 @@ from mesh_sync.enforce import difference
 from mesh_sync.gateway import with_gateway
 from mesh_sync.live import Live, LivePeer
 from mesh_sync.node import Node
+from mesh_sync.own_key import with_own_key
+from mesh_sync.placement import placed
 from mesh_sync.plan import Change, is_alive
 from mesh_sync.state import State
 from mesh_sync.wanted import WantedPeer
@@ -66,11 +68,12 @@ class Status:
 def look(node: Node) -> Status:
     """Compare the interface with the last applied state. Raise DeviceError when it cannot be read."""
     state = states.load(node.state_file)
-    wanted = with_gateway(state.wanted, node) if state.wanted else None
+    wanted = with_own_key(with_gateway(state.wanted, node), node) if state.wanted else None
     live = Device(node.interface, node.sysctl_file).read(wanted)
     drift = difference(node, wanted, state, live) if wanted else ()
     known = live or Live()
-    peers = tuple(_peer(peer, known.peers.get(peer.public_key), state) for peer in wanted.peers) if wanted else ()
+    shown = (peer for peer in placed(wanted, live, time.time()).peers if peer.allowed_ips) if wanted else ()
+    peers = tuple(_peer(peer, known.peers.get(peer.public_key), state) for peer in shown)
     return Status(node, state, live is not None, drift, peers)
 
 

@@ -12,6 +12,7 @@ from mesh_sync.gateway import with_gateway
 from mesh_sync.hooks import run_hooks
 from mesh_sync.lock import locked
 from mesh_sync.node import Node
+from mesh_sync.own_key import with_own_key
 
 
 def bring_up(node: Node, note: Callable[[str], None]) -> Done:
@@ -21,7 +22,7 @@ def bring_up(node: Node, note: Callable[[str], None]) -> Done:
         if state.wanted is None:
             raise DeviceError("nothing was applied here yet", hint="`mesh-sync now` fetches the list")
         device = Device(node.interface, node.sysctl_file, note)
-        wanted = with_gateway(state.wanted, node)
+        wanted = with_own_key(with_gateway(state.wanted, node), node)
         return enforce(node, device, wanted, state, state, device.read(wanted))
 
 

@@ -21,7 +21,7 @@ DEFAULT_ROUTES = frozenset({"0.0.0.0/0", "::/0"})
 
 @frozen(cache_hash=True)
 class WantedPeer:
-    """One `[Peer]` of this node; ``keepalive`` in seconds, 0 = off."""
+    """One `[Peer]` of this node; ``keepalive`` in seconds, 0 = off; ``next_public_key`` the key it is moving to."""
 
     name: str
     public_key: str
@@ -30,6 +30,11 @@ class WantedPeer:
     endpoint: tuple[str, ...] = ()
     keepalive: int = 0
     preshared_key: str = field(default="", repr=False)
+    next_public_key: str = ""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (self.public_key, self.next_public_key) if self.next_public_key else (self.public_key,)
 
 
 @frozen
@@ -37,7 +42,8 @@ class Wanted:
     """One node's whole interface.
 
     ``sysctls``: paths below /proc/sys that have to be 1; ``firewall``: nftables rules (see `gateway`).
-    ``valid_until`` is when the next peer expires (Unix seconds).
+    ``valid_until`` is when the next peer expires (Unix seconds). ``other_key``: while this node changes its key, the
+    list names two; ``public_key`` is the one it runs.
     """
 
     mesh: str
@@ -52,6 +58,7 @@ class Wanted:
     sysctls: frozenset[str] = frozenset()
     firewall: frozenset[str] = frozenset()
     valid_until: float | None = None
+    other_key: str = ""
 
     @property
     def fwmark(self) -> int:
@@ -61,7 +68,7 @@ class Wanted:
     @property
     def owned(self) -> Owned:
         return Owned(
-            frozenset(peer.public_key for peer in self.peers),
+            frozenset(key for peer in self.peers for key in peer.keys),
             self.addresses,
             self.routes,
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mesh_sync.errors import CommandError, DeviceError
@@ -46,20 +47,35 @@ def remove_peers(interface: str, public_keys: Iterable[str]) -> None:
     run(["wg", "set", interface, *(word for key in public_keys for word in ("peer", key, "remove"))])
 
 
+def set_private_key(interface: str, key: str) -> None:
+    """Run another private key from now on: sessions end, peers and their endpoints stay."""
+    with _memory_file(key + "\n") as descriptor:
+        run(["wg", "set", interface, "private-key", f"/dev/fd/{descriptor}"], pass_fds=[descriptor])
+
+
 def _feed(verb: str, interface: str, text: str) -> None:
+    with _memory_file(text) as descriptor:
+        run(["wg", verb, interface, f"/dev/fd/{descriptor}"], pass_fds=[descriptor], deadline=SYNC_DEADLINE)
+
+
+@contextmanager
+def _memory_file(text: str) -> Iterator[int]:
     """The text is whole before `wg` starts, even if we are killed."""
     descriptor = os.memfd_create("wg")
     try:
         with os.fdopen(os.dup(descriptor), "w") as file:
             file.write(text)
         os.lseek(descriptor, 0, os.SEEK_SET)
-        run(
-            ["wg", verb, interface, f"/dev/fd/{descriptor}"],
-            pass_fds=[descriptor],
-            deadline=SYNC_DEADLINE,
-        )
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def set_keepalives(interface: str, seconds: Iterable[tuple[str, int]]) -> None:
+    """Set the keepalive of peers that the interface has, in one call."""
+    words = [word for key, each in seconds for word in ("peer", key, "persistent-keepalive", str(each))]
+    if words:
+        run(["wg", "set", interface, *words], deadline=SYNC_DEADLINE)
 
 
 def set_peer(interface: str, public_key: str, *words: str) -> None:

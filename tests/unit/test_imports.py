@@ -18,12 +18,13 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sync/mesh_sync"
 PURE = (
     "checks", "conf", "expectations", "feed", "findings", "free_addresses", "guard", "leaks", "lineage", "live",
-    "manifest", "model", "plan", "policy", "render", "shape", "signature", "signer_checks", "signer_file",
+    "manifest", "model", "placement", "plan", "policy", "render", "shape", "signature", "signer_checks", "signer_file",
     "signers", "strict", "tables", "topology", "validity", "values", "wanted",
 )  # fmt: skip
 WATCHDOG = ROOT / "watchdog/mesh_watchdog"
 WATCHDOG_PURE = (
-    "candidates", "hunt", "names", "observation", "pace", "peerstate", "policy", "timers", "verdict", "vigil",
+    "candidates", "hunt", "names", "observation", "pace", "peerstate", "policy", "rotation", "timers", "verdict",
+    "vigil",
 )  # fmt: skip
 IMPURE = frozenset({"asyncio", "dns", "git", "requests", "select", "selectors", "socket", "subprocess", "time"})
 CLOCKS = frozenset({"now", "today", "utcnow", "time_ns", "monotonic", "perf_counter"})

@@ -1,18 +1,24 @@
-"""Setting endpoints: under mesh-sync's lock, after a second look, by one `wg set` for all."""
+"""What is done to the interface: under mesh-sync's lock, after a second look, by one `wg` for all."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 
 from attrs import field, frozen
 
 from mesh_sync import state as states
+from mesh_sync import wg
 from mesh_sync.errors import CommandError, Locked, MeshSyncError
+from mesh_sync.feed import allowed_ips_text
+from mesh_sync.live import Live
 from mesh_sync.lock import locked
 from mesh_sync.node import Node
+from mesh_sync.placement import placed
 from mesh_sync.run import run
 from mesh_watchdog.observation import Point, Seen
 from mesh_watchdog.reading import read
+from mesh_watchdog.rotation import in_use, pairs_of, under_listed_keys
 
 LOCK_WAIT = 2.0
 """Seconds; a hunt cannot wait longer, and the next decision tries again."""
@@ -24,6 +30,14 @@ class Pointed:
 
     done: frozenset[str] = field(factory=frozenset)
     alive: frozenset[str] = field(factory=frozenset)
+    problem: str = ""
+
+
+@frozen
+class Promoted:
+    """``done``: the names of the peers whose allowed IPs went to the key they speak under."""
+
+    done: frozenset[str] = field(factory=frozenset)
     problem: str = ""
 
 
@@ -48,14 +62,44 @@ def _point(node: Node, points: Mapping[str, Point], decided: Mapping[str, Seen])
     wanted = states.load(node.state_file).wanted
     listed = {peer.public_key for peer in wanted.peers} if wanted else set[str]()
     reading = read(node.interface)
-    live = reading.peers or {}
+    pairs = pairs_of(wanted)
+    keys = in_use(pairs, reading.peers or {}, time.time())
+    live = under_listed_keys(pairs, reading.peers or {}, time.time())
     here = {key for key in points if key in listed and key in live and key in decided}
     alive = {key for key in here if _was_heard(decided[key], live[key])}
     due = sorted(here - alive)
     if due:
-        words = [word for key in due for word in ("peer", key, "endpoint", points[key].endpoint)]
+        words = [word for key in due for word in ("peer", keys.get(key, key), "endpoint", points[key].endpoint)]
         run(["wg", "set", node.interface, *words])
     return Pointed(frozenset(due), frozenset(alive), reading.problem)
+
+
+def promote(node: Node) -> Promoted:
+    """Give each peer that has two keys its allowed IPs under the one it speaks under. Never raises.
+
+    Only where the interface has both keys and the applied state still names them: nobody is ever created.
+    """
+    try:
+        with locked(node.lock_file, LOCK_WAIT):
+            return _promote(node)
+    except Locked:
+        return Promoted(problem="the interface is being changed by mesh-sync")
+    except MeshSyncError as error:
+        return Promoted(problem=error.message)
+
+
+def _promote(node: Node) -> Promoted:
+    wanted = states.load(node.state_file).wanted
+    pairs = pairs_of(wanted)
+    if wanted is None or not pairs:
+        return Promoted()
+    live = Live(**wg.dump(node.interface))
+    both = {key for pair in pairs.items() if live.peers.keys() >= set(pair) for key in pair}
+    peers = (peer for peer in placed(wanted, live, time.time()).peers if peer.allowed_ips and peer.public_key in both)
+    due = [peer for peer in peers if live.peers[peer.public_key].allowed_ips != peer.allowed_ips]
+    if due:
+        wg.addconf(node.interface, allowed_ips_text(due))
+    return Promoted(frozenset(peer.name for peer in due))
 
 
 def _was_heard(before: Seen, after: Seen) -> bool:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 from watchdog.events import (
     FileClosedEvent,
     FileCreatedEvent,
@@ -23,14 +23,17 @@ from mesh_sync import state as states
 from mesh_sync.model import Endpoint, Network
 from mesh_sync.wanted import Wanted, WantedPeer
 from mesh_watchdog.observation import Applied, Declared
+from mesh_watchdog.rotation import Pairs, pairs_of
 
 
 @frozen
 class Taken:
-    """An applied state. ``mark``: the firewall mark of the tunnel's own packets; ``lost``: it could not be read."""
+    """An applied state. ``mark``: the firewall mark of the tunnel's own packets; ``pairs``: who has two keys;
+    ``lost``: it could not be read."""
 
     applied: Applied = Applied({})
     mark: int = 0
+    pairs: Pairs = field(factory=dict)
     lost: bool = False
 
 
@@ -40,7 +43,7 @@ def take(path: Path) -> Taken:
     if state.wanted is None:
         return Taken(lost=state.lost)
     try:
-        return Taken(_applied(state.wanted, state.resolved), state.wanted.fwmark)
+        return Taken(_applied(state.wanted, state.resolved), state.wanted.fwmark, pairs_of(state.wanted))
     except (ValueError, TypeError, AttributeError):  # JSON of the right shape with something else in it
         return Taken(lost=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from attrs import evolve
 from mesh_sync.files import make_folder
 from mesh_sync.node import Node
 from mesh_watchdog import applied, clock, memory, statusfile
-from mesh_watchdog.act import point
+from mesh_watchdog.act import point, promote
 from mesh_watchdog.counters import Counters
 from mesh_watchdog.journal import Problems, log
 from mesh_watchdog.lookup import Lookups
@@ -22,6 +23,7 @@ from mesh_watchdog.peerstate import HUNTED, UP
 from mesh_watchdog.policy import State, decide
 from mesh_watchdog.probe import Prober
 from mesh_watchdog.reading import read
+from mesh_watchdog.rotation import misplaced, under_listed_keys
 from mesh_watchdog.settings import Settings
 from mesh_watchdog.sticky import forget_source
 from mesh_watchdog.surroundings import Place
@@ -59,6 +61,7 @@ class Daemon:
         self._next = self._last = clock.now()
         self._baseline: tuple[float, Mapping[str, Seen]] = (clock.now(), {})
         self._flowed = float("-inf")
+        self._paired: float | None = None
         self._told: tuple[bool, bool, int, int] = (False, False, 0, 0)
         self._said: dict[str, tuple[float, str]] = {}
 
@@ -142,12 +145,23 @@ class Daemon:
             self._next = now + self.settings.idle_interval
             self._notice(self.state)
             return
-        if reading.peers is not None:
-            self._measure(reading.peers, now)
-        there = reading.peers is not None
+        peers = reading.peers
+        if peers and (pairs := self._taken.pairs):
+            if misplaced(pairs, peers, time.time()):
+                await self._promote()
+            peers = under_listed_keys(pairs, peers, time.time())
+        if peers is not None:
+            self._measure(peers, now)
+        there = peers is not None
         if there != self.state.interface and (self.counters.readings > 1 or not there):
             log.info("%s is %s", self.node.interface, "there" if there else "not there; waiting for it")
-        await self._feed(Snapshot(reading.peers))
+        await self._feed(Snapshot(peers))
+
+    async def _promote(self) -> None:
+        result = await asyncio.to_thread(promote, self.node)
+        self.problems.set("promote", result.problem, over="allowed IPs can be moved again")
+        for name in sorted(result.done):
+            log.info("%s has changed its key: its traffic follows", name)
 
     def _measure(self, peers: Mapping[str, Seen], now: float) -> None:
         since, before = self._baseline
@@ -169,6 +183,8 @@ class Daemon:
         if taken.lost:  # who was in it is still watched; nothing is written to anybody, for `point` reads it again
             self.changed = True
             return
+        if taken.pairs != self._taken.pairs:
+            self._paired = clock.now() if taken.pairs else None
         self._taken = taken
         await self._feed(taken.applied)
 
@@ -260,5 +276,6 @@ class Daemon:
             return
         flowing = now - self._flowed < FLOWING
         idle = float(self.settings.idle_interval)
-        wait = next_reading(self.state, now, flowing=flowing, idle=idle)
+        rotating = None if self._paired is None else now - self._paired
+        wait = next_reading(self.state, now, flowing=flowing, idle=idle, rotating=rotating)
         self._next = now + (min(wait, BUSY) if self.changed else wait)

@@ -32,13 +32,14 @@ class Seen:
     """A peer as `wg show dump` has it.
 
     ``endpoint`` is empty when there is none; counters are bytes; ``handshake`` is as printed and only ever compared:
-    it is wall clock, and that may jump by decades.
+    it is wall clock, and that may jump by decades. ``carries``: it has allowed IPs.
     """
 
     endpoint: str
     handshake: int
     rx: int
     tx: int
+    carries: bool = True
 
 
 @frozen

@@ -18,13 +18,22 @@ LONG_DEAD = 60.0
 """Seconds of silence after which nobody waits for a peer any more: its next try sets the pace."""
 QUIET_BYTES = 600
 """What an idle peer may receive and send within WINDOW: a handshake (148 + 92), a probe and its answer, keepalives."""
+ROTATING = 0.2
+"""While a peer is about to change its key: its traffic is lost until that is seen."""
+ROTATING_LONG = 900.0
+"""Seconds after which BUSY is often enough: some node is away, and that may take days."""
 WINDOW = 5.0
 """Seconds over which traffic is measured."""
 
 
-def next_reading(state: State, now: float, *, flowing: bool, idle: float) -> float:
-    """Return in how many seconds to read; ``flowing``: traffic was seen lately; ``idle``: the longest wait."""
+def next_reading(state: State, now: float, *, flowing: bool, idle: float, rotating: float | None = None) -> float:
+    """Return in how many seconds to read.
+
+    ``flowing``: traffic was seen lately; ``idle``: the longest wait; ``rotating``: for so long a peer has two keys.
+    """
     wait = min(idle, BUSY) if flowing else idle
+    if rotating is not None:
+        wait = min(wait, ROTATING if rotating < ROTATING_LONG else BUSY)
     for peer in state.peers.values():
         if peer.phase != MISSING:
             wait = min(wait, _patience(peer, now, idle))

@@ -49,6 +49,7 @@ def parse_seen(text: str) -> dict[str, Seen]:
     """
     seen = {}
     for line in text.splitlines()[1:]:
-        key, _psk, endpoint, _allowed, handshake, rx, tx, _keepalive = line.split("\t")
-        seen[key] = Seen("" if endpoint == "(none)" else endpoint, int(handshake), int(rx), int(tx))
+        key, _psk, endpoint, allowed, handshake, rx, tx, _keepalive = line.split("\t")
+        where = "" if endpoint == "(none)" else endpoint
+        seen[key] = Seen(where, int(handshake), int(rx), int(tx), allowed != "(none)")
     return seen
