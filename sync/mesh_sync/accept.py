@@ -15,6 +15,7 @@ from mesh_sync.model import Mesh
 from mesh_sync.node import Node
 from mesh_sync.own_key import with_own_key
 from mesh_sync.render import Renderer
+from mesh_sync.secret_file import Source
 from mesh_sync.tree import Tree
 from mesh_sync.wanted import Wanted
 
@@ -23,7 +24,7 @@ def accept(tree: Tree, node: Node, commit: str) -> tuple[Wanted, tuple[Finding, 
     """Given the files of ``commit``, return this node's interface and the warnings. Raise Refused."""
     moment = datetime.now(UTC)
     mesh, findings = examined(tree, commit, moment)
-    return interface(mesh, node, commit, moment, findings), findings
+    return interface(tree, mesh, node, commit, moment, findings), findings
 
 
 @spending(CHECKING, "the commit")
@@ -38,15 +39,18 @@ def examined(tree: Tree, commit: str, moment: datetime) -> tuple[Mesh, tuple[Fin
 
 
 @spending(CHECKING, "the commit")
-def interface(mesh: Mesh, node: Node, commit: str, moment: datetime, findings: tuple[Finding, ...] = ()) -> Wanted:
-    """This node's interface in ``mesh``. Raise Refused when there is none, or when its key is another."""
+def interface(
+    tree: Tree, mesh: Mesh, node: Node, commit: str, moment: datetime, findings: tuple[Finding, ...] = ()
+) -> Wanted:
+    """This node's interface in ``mesh``. Refused when there is none, its key is another, or a secret is missing."""
     renderer = Renderer(mesh, moment)
     if node.name not in renderer.topology.members:
         reason = "is disabled, expired or cut off" if node.name in mesh.peers else "is not in the list"
         raise Refused(
             f"{node.name} {reason} at commit {commit[:10]}; its last applied state is kept", findings=findings
         )
-    return _with_held_key(renderer.wanted(node.name), node)
+    wanted, private_key = _with_held_key(renderer.wanted(node.name), node)
+    return Source(node, tree.texts, private_key).keyed(wanted, mesh)
 
 
 def left(before: Wanted) -> Wanted:
@@ -55,11 +59,12 @@ def left(before: Wanted) -> Wanted:
     return evolve(before, peers=(), routes=nothing, relay=False, sysctls=nothing, firewall=nothing, valid_until=None)
 
 
-def _with_held_key(wanted: Wanted, node: Node) -> Wanted:
-    """The key of this machine must be one that the list names: anything else would cut it off."""
+def _with_held_key(wanted: Wanted, node: Node) -> tuple[Wanted, str]:
+    """The key of this machine must be one that the list names: anything else would cut it off. Return it, too."""
     wanted = with_own_key(wanted, node)
     try:
-        held = public_key(read_private_key(node.private_key_file))
+        private_key = read_private_key(node.private_key_file)
+        held = public_key(private_key)
     except ConfigError as error:
         raise Refused(error.message, hint=error.hint) from None
     if held != wanted.public_key:
@@ -67,4 +72,4 @@ def _with_held_key(wanted: Wanted, node: Node) -> Wanted:
             f"peers/{node.name}.toml has another public key than {node.private_key_file} belongs to",
             hint="put the new private key there first, or correct the list",
         )
-    return wanted
+    return wanted, private_key

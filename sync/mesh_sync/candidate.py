@@ -57,7 +57,8 @@ def _interface(
     node: Node, known: State, commit: str, remote: Remote, repository: GitDir
 ) -> tuple[Wanted, tuple[Finding, ...]]:
     moment = datetime.now(UTC)
-    mesh, findings = examined(remote.tree(commit), commit, moment)
+    tree = remote.tree(commit)
+    mesh, findings = examined(tree, commit, moment)
     if known.wanted and known.commit:
         applied = _mesh(remote, known.commit)
         before = _before(known.wanted, applied, node.name, moment)
@@ -66,7 +67,7 @@ def _interface(
         allowed = meant.check(before, base, most, (commit, mesh), node.name, moment, repository, remote.tree)
         if f"remove {node.name}" in allowed or not (_has(applied, node.name) or _has(mesh, node.name)):
             return left(known.wanted), findings
-    return interface(mesh, node, commit, moment, findings), findings
+    return interface(tree, mesh, node, commit, moment, findings), findings
 
 
 def _mesh(remote: Remote, commit: str) -> Mesh | None:

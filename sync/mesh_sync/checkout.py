@@ -17,7 +17,9 @@ from mesh_sync.manifest import MESH_FILE
 from mesh_sync.model import Mesh
 from mesh_sync.placement import placed
 from mesh_sync.plan import Change, Context, plan
+from mesh_sync.preshared import NO_SECRET, with_keys
 from mesh_sync.render import Renderer
+from mesh_sync.secret_file import load
 from mesh_sync.tree import Tree, from_directory
 from mesh_sync.wanted import Wanted
 from mesh_sync.working_copy import reviewed
@@ -28,18 +30,31 @@ def examine_directory(directory: Path) -> tuple[Mesh | None, tuple[Finding, ...]
     return reviewed(_read(directory), datetime.now(UTC))
 
 
-def render_one(directory: Path, name: str, private_key_file: Path | None) -> str:
-    """The wg0.conf of one node. Raise MeshSyncError when the list has errors or does not have the node."""
+def render_one(directory: Path, name: str, private_key_file: Path | None, secret_file: Path | None = None) -> str:
+    """The wg0.conf of one node; placeholders stand where the private key or the mesh secret is not given.
+
+    Raise MeshSyncError when the list has errors or does not have the node.
+    """
     renderer = _renderer(_read(directory), str(directory))
     if name not in renderer.topology.members:
         raise ConfigError(f"{name} is not in the mesh", hint=f"it has: {', '.join(renderer.names[:20])}")
     wanted = renderer.wanted(name)
+    if secret_file:
+        wanted = _with_keys(wanted, renderer.mesh, secret_file)
     if private_key_file is None:
         return conf.text(wanted)
     key = read_private_key(private_key_file)
     if public_key(key) != wanted.public_key:
         raise ConfigError(f"{private_key_file} does not belong to the public key of {name}")
     return conf.text(wanted, key)
+
+
+def _with_keys(wanted: Wanted, mesh: Mesh, secret_file: Path) -> Wanted:
+    try:
+        return with_keys(wanted, mesh, load(secret_file))
+    except KeyError:
+        number = mesh.preshared.secret if mesh.preshared else NO_SECRET
+        raise ConfigError(f"{secret_file} does not have secret {number}, the one in use") from None
 
 
 def render_all(directory: Path, output: Path) -> int:

@@ -11,6 +11,7 @@ from mesh_sync.commands import node, repository
 from mesh_sync.commands.export import export
 from mesh_sync.commands.graph import graph
 from mesh_sync.commands.peer import peer
+from mesh_sync.commands.secret import secret
 from mesh_sync.commands.signer import signer
 from mesh_sync.commands.takeover import import_
 from mesh_sync.ending import ending
@@ -44,6 +45,6 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 for command in (
     node.now, node.status, node.up, node.down, node.join,
-    repository.init, repository.check, repository.render, repository.plan, peer, signer, import_, export, graph,
+    repository.init, repository.check, repository.render, repository.plan, peer, signer, secret, import_, export, graph,
 ):  # fmt: skip
     cli.add_command(command)

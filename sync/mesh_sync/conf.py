@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
+from mesh_sync.keys import is_key
 from mesh_sync.placement import placed
 from mesh_sync.wanted import Wanted, WantedPeer
 
@@ -12,7 +13,7 @@ PLACEHOLDER = "PRIVATE_KEY_OF_THIS_NODE"
 MARK = "Written by mesh-sync: change the mesh repository, not this file."
 
 _sections: dict[WantedPeer, str] = {}
-"""A peer looks the same to most nodes; rendering a whole mesh writes its section once."""
+"""A peer looks the same to most nodes, but for a preshared key; rendering a whole mesh writes its section once."""
 
 
 def text(wanted: Wanted, private_key: str = PLACEHOLDER) -> str:
@@ -29,15 +30,18 @@ def text(wanted: Wanted, private_key: str = PLACEHOLDER) -> str:
 
 
 def _section(peer: WantedPeer) -> str:
-    if peer not in _sections:
-        psk = f"PresharedKey = {peer.preshared_key}\n" if peer.preshared_key else ""
-        allowed = f"AllowedIPs = {_join(peer.allowed_ips)}\n" if peer.allowed_ips else ""
-        endpoint = f"Endpoint = {peer.endpoint[0]}\n" if peer.endpoint else ""
-        _sections[peer] = (
-            f"\n# {peer.name}\n[Peer]\nPublicKey = {peer.public_key}\n{psk}"
-            f"{allowed}{endpoint}PersistentKeepalive = {peer.keepalive}\n"
-        )
-    return _sections[peer]
+    if peer in _sections:
+        return _sections[peer]
+    psk = f"PresharedKey = {peer.preshared_key}\n" if peer.preshared_key else ""
+    allowed = f"AllowedIPs = {_join(peer.allowed_ips)}\n" if peer.allowed_ips else ""
+    endpoint = f"Endpoint = {peer.endpoint[0]}\n" if peer.endpoint else ""
+    section = (
+        f"\n# {peer.name}\n[Peer]\nPublicKey = {peer.public_key}\n{psk}"
+        f"{allowed}{endpoint}PersistentKeepalive = {peer.keepalive}\n"
+    )
+    if not is_key(peer.preshared_key):
+        _sections[peer] = section
+    return section
 
 
 def _join(networks: Iterable[str]) -> str:

@@ -132,12 +132,10 @@ class Device:
     def _sync(
         self, wanted: Wanted, live: Live, changes: Sequence[Change], key: str, endpoints: Mapping[str, str]
     ) -> None:
-        by_key = {peer.public_key: peer for peer in wanted.peers}
+        self._set_preshared_keys(wanted, changes)
         for change in changes:
             if change.kind == "endpoint-removed":  # syncconf never unsets one (fact 5): remove, then add again
                 wg.set_peer(self.name, change.value, "remove")
-            elif change.kind == "preshared-key" and not by_key[change.value].preshared_key:
-                wg.set_peer(self.name, change.value, "preshared-key", "/dev/null")
         kinds = {change.kind for change in changes}
         if kinds & WHOLE:
             self._log("wg syncconf", self.name)
@@ -149,6 +147,13 @@ class Device:
                 wg.set_private_key(self.name, key)
         if kinds & {"listen-port", "private-key"}:
             self.greet(wanted, live)
+
+    def _set_preshared_keys(self, wanted: Wanted, changes: Sequence[Change]) -> None:
+        changed = {change.value for change in changes if change.kind == "preshared-key"}
+        if changed:
+            self._log("wg set", self.name, "preshared-key of", *sorted(changed))
+            keys = {peer.public_key: peer.preshared_key for peer in wanted.peers if peer.public_key in changed}
+            wg.set_preshared_keys(self.name, keys)
 
     def _change_peers(self, wanted: Wanted, changes: Sequence[Change], endpoints: Mapping[str, str]) -> None:
         """What is new comes before what goes: an address that moves is never without a peer."""

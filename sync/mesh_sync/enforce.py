@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from mesh_sync import conf_file, endpoints
 from mesh_sync import state as states
 from mesh_sync.device import Device
+from mesh_sync.glance import remember, settled
 from mesh_sync.hooks import run_hooks
 from mesh_sync.live import Live
 from mesh_sync.node import Node
@@ -31,16 +32,23 @@ class Done:
         return tuple(change for change in self.changes if change.acted)
 
 
-def difference(node: Node, wanted: Wanted, state: State, live: Live | None) -> tuple[Change, ...]:
+def difference(
+    node: Node, wanted: Wanted, state: State, live: Live | None, now: float | None = None
+) -> tuple[Change, ...]:
     """The plan for this node, and what became of its wg0.conf: ``state`` says what is ours to take away."""
     context = Context(
         owned=owned(node, state, live),
         given=state.given,
         names={key: peer.name for peer in state.wanted.peers for key in peer.keys} if state.wanted else {},
-        now=time.time(),
+        now=time.time() if now is None else now,
         remove_foreign=node.foreign_peers == "remove",
     )
-    return (*plan(placed(wanted, live, context.now), live, context), *conf_file.drift(node, state))
+    return (*plan(_fed(node, wanted, live, context.now), live, context), *conf_file.drift(node, state))
+
+
+def _fed(node: Node, wanted: Wanted, live: Live | None, now: float) -> Wanted:
+    """What the kernel is to have: one peer for each key, and one preshared key for each peer."""
+    return settled(node, placed(wanted, live, now), live, now)
 
 
 def enforce(
@@ -51,11 +59,13 @@ def enforce(
     Nothing to do costs no system call beyond reading wg0.conf. Interrupted anywhere, the next run converges: what
     is about to be ours is written down first, what was done last.
     """
-    fed = placed(wanted, live, time.time())
-    work = _prepare(node, wanted, fed, before, live or Live(), difference(node, wanted, before, live))
+    moment = time.time()
+    fed = _fed(node, wanted, live, moment)
+    work = _prepare(node, wanted, fed, before, live or Live(), difference(node, wanted, before, live, moment))
     done = Done(work.changes, work.endpoints.notes)
     if dry_run:
         return done
+    remember(node, wanted, live)
     promised = evolve(
         before,
         owned=owned(node, before, live) | wanted.owned,

@@ -10,6 +10,7 @@ import segno
 from mesh_sync.checkout import render_one
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.files import write_atomically
+from mesh_sync.preshared import PLACEHOLDER
 
 TEXT_SUFFIXES = (".conf", ".txt")
 IMAGE_SUFFIXES = (".svg", ".png")
@@ -17,9 +18,13 @@ SCALE = 6
 """Pixels of a PNG, or units of an SVG, for each module of the code."""
 
 
-def text(directory: Path, name: str, private_key_file: Path | None) -> str:
+def text(directory: Path, name: str, private_key_file: Path | None, secret_file: Path | None = None) -> str:
     """The wg-quick text of one peer. Raise MeshSyncError when the list has errors or does not have the peer."""
-    return render_one(directory, name, private_key_file)
+    config = render_one(directory, name, private_key_file, secret_file)
+    if PLACEHOLDER in config:
+        text = "the mesh derives its preshared keys from a secret, and without it this config would not connect"
+        raise ConfigError(text, hint="say --secret-file F; `mesh-sync secret show -o F` gets one from a node")
+    return config
 
 
 def code(config: str) -> segno.QRCode:
@@ -41,9 +46,9 @@ def drawn(qr: segno.QRCode) -> str:
 
 
 def check_output(file: Path, directory: Path, with_key: bool) -> None:
-    """Raise ConfigError for a name that does not say what to write, or a place where a private key must not be."""
+    """Raise ConfigError for a name that does not say what to write, or a place where a secret must not be."""
     if with_key and file.resolve().is_relative_to(directory.resolve()):
-        text = f"-o {file} is inside the mesh repository, and would hold a private key"
+        text = f"-o {file} is inside the mesh repository, and would hold secrets"
         raise ConfigError(text, hint="write it somewhere else")
     if file.suffix.lower() not in TEXT_SUFFIXES + IMAGE_SUFFIXES:
         known = ", ".join(TEXT_SUFFIXES + IMAGE_SUFFIXES)

@@ -36,9 +36,10 @@ def syncconf_text(
 
 def addconf_text(wanted: Wanted, changes: Iterable[Change], endpoints: Mapping[str, str]) -> str:
     """The text for `wg addconf`: only the peers that change, so that no other loses a packet to having its allowed
-    IPs replaced. Without an `[Interface]` it leaves key, port and mark alone. Empty when no peer is added or changed.
+    IPs replaced; a preshared key is set on its own for the same reason (`wg.set_preshared_keys`). Without an
+    `[Interface]` it leaves key, port and mark alone. Empty when no peer is added or changed.
     """
-    touched = {change.value for change in changes}
+    touched = {change.value for change in changes if change.kind != "preshared-key"}
     touched_peers = (peer for peer in wanted.peers if peer.public_key in touched)
     return "\n".join(_peer(peer, endpoints.get(peer.public_key, "")) for peer in touched_peers)
 

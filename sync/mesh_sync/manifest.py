@@ -19,6 +19,7 @@ from mesh_sync.strict import problems
 
 MESH_FILE = "mesh.toml"
 PEERS = "peers/"
+SECRETS = "secrets/"
 
 T = TypeVar("T", Mesh, Peer)
 
@@ -56,6 +57,11 @@ def read_peers(files: Mapping[str, bytes], findings: list[Finding]) -> dict[str,
 def is_peer_file(path: str) -> bool:
     """Whether a path of the repository describes a peer."""
     return path.startswith(PEERS) and path.endswith(".toml")
+
+
+def is_secret_file(path: str) -> bool:
+    """Whether a path of the repository holds the mesh secrets as one node can open them (`sealed`)."""
+    return path.startswith(SECRETS) and path.endswith(".toml")
 
 
 def peer_name(path: str) -> str:

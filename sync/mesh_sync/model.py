@@ -28,6 +28,9 @@ DEFAULT_PORT = Port(51820)
 NAT_KEEPALIVE = Seconds(25)
 """Seconds; short enough for the UDP timeout of every common NAT (wg(8), persistent-keepalive)."""
 
+MAX_SECRET = 999_999
+"""The highest id of a mesh secret; they count up from 1."""
+
 _HOST_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"{_HOST_LABEL}(\.{_HOST_LABEL})*\.?")
 _MAX_HOST = 253
@@ -151,6 +154,18 @@ class Expect:
 
 
 @frozen(kw_only=True)
+class Preshared:
+    """Which mesh secret the pairs' keys come from, and while it changes from which; 0 is none.
+
+    ``since`` is when the pairs begin to move. See `overlap`.
+    """
+
+    secret: int
+    former: int | None = None
+    since: datetime | None = None
+
+
+@frozen(kw_only=True)
 class Mesh:
     """The whole declared mesh."""
 
@@ -162,6 +177,7 @@ class Mesh:
     persistent_keepalive: Seconds | None = None
     dns_zone: str = "mesh.internal"
     preshared_keys: str = "none"
+    preshared: Preshared | None = None
     guard: Guard = Guard()
     expect: tuple[Expect, ...] = ()
     peers: Mapping[str, Peer] = field(factory=dict)

@@ -78,12 +78,14 @@ class Node:
     """This machine's place in the mesh. The `[watchdog]` table belongs to mesh-watchdog.
 
     ``signing_key_file``: the SSH key with which this node signs its own commits; `join --trust signed` makes it.
+    ``mesh_secret_file``: the secrets of `preshared_keys = "derived"`, when they are not to come sealed with the list.
     """
 
     name: str
     interface: str = "wg0"
     private_key_file: Path = Path("/etc/mesh-sync/private.key")
     signing_key_file: Path = DEFAULT_SIGNING_KEY
+    mesh_secret_file: Path | None = None
     foreign_peers: Literal["keep", "remove"] = "keep"
     repository: Repository
     trust: Trust
@@ -115,6 +117,11 @@ class Node:
         return self.paths.run / f"{self.interface}.run.lock"
 
     @property
+    def counters_file(self) -> Path:
+        """What the peers' counters were at the last look, while the mesh moves to another secret (`overlap`)."""
+        return self.paths.run / f"{self.interface}.counters.json"
+
+    @property
     def sysctl_file(self) -> Path:
         return self.paths.run / f"{self.interface}.sysctl.json"
 
@@ -136,13 +143,19 @@ class Node:
         """Fingerprint of what `accept` depends on besides the commit: when it changes, the commit is looked at anew."""
         import hashlib
 
-        try:
-            key_changed = self.private_key_file.stat().st_mtime_ns
-        except OSError:
-            key_changed = 0
-        trust = (self.trust, self.trust_root)
-        parts = (__version__, self.name, self.interface, trust, self.repository.branch, key_changed)
+        parts = (
+            __version__, self.name, self.interface, (self.trust, self.trust_root), self.repository.branch,
+            _changed(self.private_key_file), self.mesh_secret_file, _changed(self.mesh_secret_file),
+        )  # fmt: skip
         return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _changed(path: Path | None) -> int:
+    """When a file was changed last, its mode included."""
+    try:
+        return path.stat().st_ctime_ns if path else 0
+    except OSError:
+        return 0
 
 
 def load(path: Path) -> Node:
@@ -213,6 +226,7 @@ _node = table(
     interface=_interface,
     private_key_file=absolute_path,
     signing_key_file=absolute_path,
+    mesh_secret_file=absolute_path,
     foreign_peers=one_of("keep", "remove"),
     repository=table(
         Repository,

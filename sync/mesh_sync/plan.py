@@ -114,7 +114,7 @@ def _peer(peer: WantedPeer, live: LivePeer, context: Context) -> Iterator[Change
             "keepalive", f"peer {name}: keepalive {live.keepalive or 'off'} -> {peer.keepalive or 'off'}", name, key
         )
     if peer.preshared_key != live.preshared_key:
-        done = "set" if peer.preshared_key else "removed"
+        done = ("changed" if live.preshared_key else "set") if peer.preshared_key else "removed"
         yield Change("preshared-key", f"peer {name}: preshared key {done}", name, key)
     yield from _endpoint(peer, live, context)
 

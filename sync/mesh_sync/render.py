@@ -1,10 +1,14 @@
-"""One node's view of the mesh: the interface it should have. Pure; `conf` turns it into text, `plan` into changes."""
+"""One node's view of the mesh: the interface it should have. Pure; `conf` turns it into text, `plan` into changes.
+
+Preshared keys differ for each pair: here a placeholder stands for all of them, `preshared.with_keys` puts them in.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from mesh_sync.model import Mesh, Network
+from mesh_sync.preshared import placeholder
 from mesh_sync.topology import Neighbour, Topology
 from mesh_sync.wanted import DEFAULT_MTU, Wanted, WantedPeer, soonest
 
@@ -17,6 +21,7 @@ class Renderer:
         self.topology = Topology(mesh, moment)
         self._valid_until = soonest(peer.ends for peer in self.topology.members.values())
         self._networks = frozenset(map(str, mesh.networks))
+        self._preshared_key = placeholder(mesh)
         self._peers: dict[tuple[Neighbour, int], WantedPeer] = {}
         self._routes: dict[Neighbour, tuple[str, ...]] = {}
 
@@ -55,6 +60,7 @@ class Renderer:
                 allowed_ips=frozenset(map(str, neighbour.allowed_ips)),
                 endpoint=tuple(map(str, peer.endpoint)),
                 keepalive=keepalive,
+                preshared_key=self._preshared_key,
                 next_public_key=peer.next_public_key or "",
             )
         return self._peers[key]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
-from datetime import date
+from datetime import date, datetime
 from typing import TypeVar
 
 from cattrs.gen import override
 
 from mesh_sync.findings import shown
 from mesh_sync.model import (
+    MAX_SECRET,
     Address,
     Endpoint,
     Expect,
@@ -22,6 +23,7 @@ from mesh_sync.model import (
     Peer,
     PeerName,
     Port,
+    Preshared,
     PublicKey,
     Seconds,
 )
@@ -130,9 +132,9 @@ def _zone(value: object, _: object) -> str:
     return words
 
 
-def _preshared(value: object, target: object) -> object:
-    if one_of("none", "derived")(value, target) == "derived":
-        raise ValueError('"derived" is not there yet in this version; a mesh without them must say "none"')
+def _moment(value: object, _: object) -> datetime:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError(f"must be a moment, such as 2027-01-31T18:00:00Z without quotes, not {shown(value)}")
     return value
 
 
@@ -147,6 +149,17 @@ _converter.register_structure_hook(Address, _address)
 _converter.register_structure_hook(Network, _network)
 _converter.register_structure_hook(Endpoint, _endpoint)
 _endpoint_list = list_of(_converter, tuple[Endpoint, ...])
+_secret_id = between(0, MAX_SECRET, "the id of a secret")
+_converter.register_structure_hook(
+    Preshared,
+    table(
+        _converter,
+        Preshared,
+        secret=override(struct_hook=_secret_id),
+        former=override(struct_hook=_secret_id),
+        since=override(struct_hook=_moment),
+    ),
+)
 _converter.register_structure_hook(Guard, table(_converter, Guard))
 _converter.register_structure_hook(Expect, table(_converter, Expect, source=override(rename="from")))
 _converter.register_structure_hook(
@@ -169,6 +182,6 @@ _converter.register_structure_hook(
         name=override(struct_hook=_mesh_name),
         networks=override(struct_hook=_some(tuple[Network, ...], "every peer address lies in one of these")),
         dns_zone=override(struct_hook=_zone),
-        preshared_keys=override(struct_hook=_preshared),
+        preshared_keys=override(struct_hook=one_of("none", "derived")),
     ),
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import asdict, frozen
 
+from mesh_sync import overlap
 from mesh_sync import state as states
 from mesh_sync.device import Device
 from mesh_sync.enforce import difference
@@ -17,7 +18,7 @@ from mesh_sync.own_key import with_own_key
 from mesh_sync.placement import placed
 from mesh_sync.plan import Change, is_alive
 from mesh_sync.state import State
-from mesh_sync.wanted import WantedPeer
+from mesh_sync.wanted import Wanted, WantedPeer
 
 
 @frozen
@@ -70,11 +71,17 @@ def look(node: Node) -> Status:
     state = states.load(node.state_file)
     wanted = with_own_key(with_gateway(state.wanted, node), node) if state.wanted else None
     live = Device(node.interface, node.sysctl_file).read(wanted)
-    drift = difference(node, wanted, state, live) if wanted else ()
+    drift = _drift(node, wanted, state, live) if wanted else ()
     known = live or Live()
     shown = (peer for peer in placed(wanted, live, time.time()).peers if peer.allowed_ips) if wanted else ()
     peers = tuple(_peer(peer, known.peers.get(peer.public_key), state) for peer in shown)
     return Status(node, state, live is not None, drift, peers)
+
+
+def _drift(node: Node, wanted: Wanted, state: State, live: Live | None) -> tuple[Change, ...]:
+    """What somebody else did. A preshared key that the next run changes by itself is none of it."""
+    found = difference(node, wanted, state, live)
+    return tuple(c for c in found if c.kind != "preshared-key" or not overlap.is_either(wanted, live, c.value))
 
 
 def _peer(peer: WantedPeer, live: LivePeer | None, state: State) -> PeerStatus:

@@ -13,7 +13,7 @@ from pathlib import Path
 from attrs import frozen
 
 from mesh_sync.findings import Finding
-from mesh_sync.manifest import MESH_FILE, PEERS, is_peer_file
+from mesh_sync.manifest import MESH_FILE, PEERS, SECRETS, is_peer_file, is_secret_file
 
 MAX_FILE = 64 * 1024
 """Bytes; a peer file is some hundred."""
@@ -74,10 +74,10 @@ def choose(entries: Iterable[Entry]) -> tuple[list[Entry], list[Finding]]:
 
 def _problem(entry: Entry) -> str:
     kind = stat.S_IFMT(entry.mode)
-    ours = _is_manifest(entry.path) or entry.path + "/" == PEERS
+    ours = _is_manifest(entry.path) or entry.path + "/" in (PEERS, SECRETS)
     if kind == SUBMODULE:
         return "is a submodule; a mesh repository holds plain files"
-    if kind == SYMLINK and (ours or entry.path.startswith(PEERS)):
+    if kind == SYMLINK and (ours or entry.path.startswith((PEERS, SECRETS))):
         return "is a symbolic link; write a plain file"
     if kind == stat.S_IFDIR:
         return "is a directory; write a plain file"
@@ -89,7 +89,7 @@ def _problem(entry: Entry) -> str:
 
 
 def _is_manifest(path: str) -> bool:
-    return path == MESH_FILE or is_peer_file(path)
+    return path == MESH_FILE or is_peer_file(path) or is_secret_file(path)
 
 
 def from_directory(root: Path) -> Tree:

@@ -21,7 +21,11 @@ DEFAULT_ROUTES = frozenset({"0.0.0.0/0", "::/0"})
 
 @frozen(cache_hash=True)
 class WantedPeer:
-    """One `[Peer]` of this node; ``keepalive`` in seconds, 0 = off; ``next_public_key`` the key it is moving to."""
+    """One `[Peer]` of this node; ``keepalive`` in seconds, 0 = off; ``next_public_key`` the key it is moving to.
+
+    ``former_key``: the preshared key that is right too while the mesh moves to another secret, empty for none at all;
+    None when it does not. ``moves_at``: when the pair leaves it (Unix seconds), None if by hand. See `overlap`.
+    """
 
     name: str
     public_key: str
@@ -31,6 +35,8 @@ class WantedPeer:
     keepalive: int = 0
     preshared_key: str = field(default="", repr=False)
     next_public_key: str = ""
+    former_key: str | None = field(default=None, repr=False)
+    moves_at: float | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, TypeVar
 
 from mesh_sync.errors import CommandError, DeviceError
 from mesh_sync.live import parse_dump
@@ -13,6 +13,10 @@ from mesh_sync.run import run
 
 SYNC_DEADLINE = 30.0
 """Seconds; thousands of peers on a small machine."""
+PSK_BATCH = 200
+"""Peers of one `wg set`: each has a file of its own, and a process may have 1,024 open."""
+
+T = TypeVar("T")
 
 
 def dump(interface: str) -> dict[str, Any]:
@@ -51,6 +55,27 @@ def set_private_key(interface: str, key: str) -> None:
     """Run another private key from now on: sessions end, peers and their endpoints stay."""
     with _memory_file(key + "\n") as descriptor:
         run(["wg", "set", interface, "private-key", f"/dev/fd/{descriptor}"], pass_fds=[descriptor])
+
+
+def set_preshared_keys(interface: str, keys: Mapping[str, str]) -> None:
+    """Give peers that the interface has another preshared key, or none (""), by public key; nothing else is touched.
+
+    `wg addconf` would replace their allowed IPs too, and lose packets on the way.
+    """
+    for some in _batched(sorted(keys.items()), PSK_BATCH):
+        with ExitStack() as files:
+            words = [word for key, psk in some for word in ("peer", key, "preshared-key", _psk_file(psk, files))]
+            descriptors = [int(word.rpartition("/")[2]) for word in words if word.startswith("/dev/fd/")]
+            run(["wg", "set", interface, *words], pass_fds=descriptors, deadline=SYNC_DEADLINE)
+
+
+def _psk_file(psk: str, files: ExitStack) -> str:
+    """Reading nothing clears the key (fact 5)."""
+    return f"/dev/fd/{files.enter_context(_memory_file(psk))}" if psk else "/dev/null"
+
+
+def _batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[begin : begin + size] for begin in range(0, len(items), size))
 
 
 def _feed(verb: str, interface: str, text: str) -> None:

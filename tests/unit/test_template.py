@@ -54,9 +54,9 @@ def test_name_and_networks_are_plain_values_to_fill_in() -> None:
 
 def test_mesh_toml_shows_every_key() -> None:
     shown = {line.split()[0] for line in settings((TEMPLATE / "mesh.toml").read_text())}
-    tables = {"peers", "guard", "expect"}
+    tables = {"peers", "guard", "preshared", "expect"}
     assert {attribute.name for attribute in attrs.fields(Mesh)} - tables <= shown
-    assert {"max_removed_peers", "from", "to", "reachable"} <= shown
+    assert {"max_removed_peers", "from", "to", "reachable", "secret", "former", "since"} <= shown
 
 
 def test_what_mesh_toml_comments_out_is_valid() -> None:

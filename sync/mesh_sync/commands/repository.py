@@ -70,17 +70,22 @@ def check(directory: Path, as_json: bool) -> int:
               help="Directory for --all: OUT/N.conf each.")  # fmt: skip
 @click.option("--private-key-file", type=click.Path(path_type=Path, dir_okay=False), metavar="F",
               help="Put this key in; without it a placeholder stands there.")  # fmt: skip
-def render(directory: Path, name: str | None, every: bool, output: Path | None, private_key_file: Path | None) -> None:
+@click.option("--secret-file", type=click.Path(path_type=Path, dir_okay=False), metavar="F",
+              help="The mesh secret, for preshared keys.")  # fmt: skip
+def render(
+    directory: Path, name: str | None, every: bool, output: Path | None,
+    private_key_file: Path | None, secret_file: Path | None,
+) -> None:  # fmt: skip
     """Print the wg-quick text that a node would get, or write those of all nodes."""
     from mesh_sync import report
     from mesh_sync.checkout import render_all, render_one
 
     if every:
-        if name or private_key_file or not output:
-            raise click.UsageError("--all goes with -o OUT, and without --node and --private-key-file")
+        if name or private_key_file or secret_file or not output:
+            raise click.UsageError("--all goes with -o OUT, and without --node and secrets")
         click.echo(f"{report.count(render_all(directory, output), 'file')} written to {output}")
     elif name:
-        click.echo(render_one(directory, name, private_key_file), nl=False)
+        click.echo(render_one(directory, name, private_key_file, secret_file), nl=False)
     else:
         raise click.UsageError("say --node N, or --all -o OUT")
 

@@ -1,0 +1,122 @@
+"""Which of two preshared keys a pair uses: both ends decide alike, and no session that is alive is disturbed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mesh_sync.live import Live, LivePeer
+from mesh_sync.overlap import FIRST, SLOT, TRIES, counters, is_either, key_of, settled
+from mesh_sync.wanted import Wanted, WantedPeer
+
+MOVE = 1_000_000.0
+KEY = "B" * 43 + "="
+PEER = WantedPeer("b", KEY, ("10.0.0.2",), frozenset(), preshared_key="newer", former_key="former", moves_at=MOVE)
+BY_HAND = WantedPeer("b", KEY, ("10.0.0.2",), frozenset(), preshared_key="newer", former_key="former")
+ALONE = WantedPeer("b", KEY, ("10.0.0.2",), frozenset(), preshared_key="newer")
+EVEN = MOVE + 3600 - (MOVE + 3600) % (2 * SLOT)
+
+
+def chosen(peer: WantedPeer, *, handshake: float, now: float, present: str, asked: bool = False) -> str:
+    live = LivePeer(KEY, frozenset(), handshake=int(handshake), preshared_key=present)
+    return key_of(peer, live, asked=asked, now=now)
+
+
+@pytest.mark.parametrize(
+    ("what", "peer", "handshake", "now", "present", "asked", "expected"),
+    [
+        ("no overlap", ALONE, MOVE, MOVE, "former", True, "newer"),
+        ("before the move", PEER, MOVE - 60, MOVE - 1, "former", False, "former"),
+        ("before the move, dead", PEER, 0, MOVE - 1, "newer", True, "former"),
+        ("a session from before", PEER, MOVE - 1, MOVE + 100, "former", False, "former"),
+        ("its successor", PEER, MOVE + 1, MOVE + 10, "former", False, "newer"),
+        ("the next ones", PEER, MOVE + 240, MOVE + 250, "newer", False, "newer"),
+        ("a session whose renewal is overdue is left alone", PEER, MOVE + 1, MOVE + 179, "newer", True, "newer"),
+        ("it died", PEER, MOVE + 1, MOVE + 185, "newer", True, "former"),
+        ("and nobody misses it", PEER, MOVE + 1, MOVE + 185, "former", False, "newer"),
+        ("the former one worked", PEER, MOVE + 190, MOVE + 200, "former", False, "former"),
+        ("it works for hours", PEER, MOVE + 5000, MOVE + 5010, "former", False, "former"),
+        ("another try", PEER, MOVE + 900 + 20, MOVE + 900 + 30, "former", False, "newer"),
+        ("no try between", PEER, MOVE + 900 + FIRST, MOVE + 900 + FIRST + 9, "former", False, "former"),
+        ("long dead, one slot", PEER, 0, EVEN, "former", True, "newer"),
+        ("long dead, the other", PEER, 0, EVEN + SLOT, "newer", True, "former"),
+        ("long dead, nobody asks", PEER, 0, EVEN + SLOT, "former", False, "newer"),
+        ("somebody's own key", PEER, MOVE + 5000, MOVE + 5010, "other", False, "newer"),
+        ("the clock was set back", PEER, MOVE + 900, MOVE + 300, "former", False, "newer"),
+        ("a phone that lives", BY_HAND, MOVE + 1, MOVE + 10, "former", False, "former"),
+        ("a phone that sleeps", BY_HAND, MOVE + 1, MOVE + 9000, "former", False, "former"),
+        ("a phone that has the newer one now", BY_HAND, MOVE + 1, MOVE + 200, "former", True, "former"),
+        ("a phone, one slot later", BY_HAND, MOVE + 1, EVEN + 2 * SLOT, "former", True, "newer"),
+    ],
+)
+def test_the_key_of_a_pair(
+    what: str, peer: WantedPeer, handshake: float, now: float, present: str, asked: bool, expected: str
+) -> None:
+    assert chosen(peer, handshake=handshake, now=now, present=present, asked=asked) == expected, what
+
+
+LOOKS = st.lists(st.floats(1, 70), min_size=40, max_size=40).map(
+    lambda gaps: [MOVE - 150 + sum(gaps[:count]) for count in range(len(gaps))]
+)
+
+
+@given(st.floats(0, 119), LOOKS, LOOKS)
+def test_two_nodes_that_both_know_never_lose_a_session(phase: float, here: list[float], there: list[float]) -> None:
+    """Each end looks at least every 70 s, whenever it likes; sessions are renewed each 120 s while keys agree."""
+    looks = sorted([(now, 0) for now in here if now < there[-1]] + [(now, 1) for now in there if now < here[-1]])
+    handshake = MOVE - 150 - phase
+    present = ["former", "former"]
+    for now, end in looks:
+        while now >= handshake + 120:
+            assert present[0] == present[1], f"{now - MOVE:.0f} s after the move"
+            handshake += 120
+        present[end] = chosen(PEER, handshake=handshake, now=now, present=present[end])
+
+
+@given(st.floats(0, 60), st.floats(200, 100_000))
+def test_who_has_the_former_key_only_is_met_within_two_slots(phase: float, after: float) -> None:
+    """This end looks each minute; the other one tries each 5 s."""
+    looks = [MOVE + after + phase + 60 * n for n in range(5)]
+    first = next(now for now in looks if chosen(PEER, handshake=0, now=now, present="newer", asked=True) == "former")
+    assert first - looks[0] < 2 * SLOT
+
+
+def test_tries_become_rarer() -> None:
+    assert TRIES[:4] == (0, 900, 1800, 3600)
+
+
+# -- the whole interface
+
+
+WANTED = Wanted(
+    mesh="m", name="a", public_key="A", listen_port=1, mtu=1, addresses=frozenset(), routes=frozenset(), peers=(PEER,)
+)
+
+
+def live(total: int, present: str = "newer") -> Live:
+    return Live(peers={KEY: LivePeer(KEY, frozenset(), rx_bytes=total, preshared_key=present)})
+
+
+@pytest.mark.parametrize(("total", "expected"), [(1000, "newer"), (1147, "newer"), (1148, "former")])
+def test_a_dead_peer_is_asked_for_when_its_counters_grew_by_a_handshake(total: int, expected: str) -> None:
+    (peer,) = settled(WANTED, live(total), {KEY: 1000}, EVEN + SLOT).peers
+    assert (peer.preshared_key, peer.former_key) == (expected, None)
+
+
+def test_without_a_look_before_nobody_was_asked_for() -> None:
+    (peer,) = settled(WANTED, live(10_000), {}, EVEN + SLOT).peers
+    assert peer.preshared_key == "newer"
+    assert counters(live(7)) == {KEY: 7}
+
+
+def test_settling_twice_is_settling_once() -> None:
+    once = settled(WANTED, live(1148), {KEY: 1000}, EVEN + SLOT)
+    assert settled(once, live(1148), {}, EVEN) == once
+
+
+def test_either_key_is_no_drift_and_a_third_one_is() -> None:
+    assert is_either(WANTED, live(0, "newer"), KEY)
+    assert is_either(WANTED, live(0, "former"), KEY)
+    assert not is_either(WANTED, live(0, "other"), KEY)
+    assert not is_either(WANTED, None, KEY)
