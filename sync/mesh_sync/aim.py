@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from mesh_sync.errors import CommandError, MeshSyncError, Refused, Unreachable
+from mesh_sync.errors import CommandError, MeshSyncError, Refused, RolledBack, Unreachable
 from mesh_sync.findings import Finding
 from mesh_sync.node import Node
-from mesh_sync.remote import Head, Question, Remote, public
-from mesh_sync.state import Refusal, State
+from mesh_sync.question import Question
+from mesh_sync.remote import Head, Remote, public
+from mesh_sync.state import RETRY, Refusal, State
 
 if TYPE_CHECKING:
     from mesh_sync.candidate import Candidate
@@ -37,10 +38,14 @@ def aim(node: Node, before: State, question: Question, note: Note) -> Aim:
     if isinstance(head, Unreachable):
         return _stay(node, silent, head, remote)
     known = evolve(before, remote_commit=head.commit, silent_since=None)
+    if before.paused:
+        return _stay(node, known, None, remote)
     same = before.settings == node.settings and before.wanted and not before.wanted.is_due(time.time())
     if same and head.commit == before.commit:
         return Aim(evolve(known, refusal=None))
-    refusal = before.refusal
+    bad, refusal = before.bad, before.refusal
+    if bad and (bad.commit, bad.settings) == (head.commit, node.settings):
+        return _stay(node, known, RolledBack(bad.message, hint=RETRY), remote)
     if refusal and (refusal.commit, refusal.settings, refusal.trusted) == (head.commit, node.settings, before.trusted):
         return _stay(node, known, Refused(refusal.message, findings=refusal.findings), remote)
     try:
@@ -56,7 +61,7 @@ def aim(node: Node, before: State, question: Question, note: Note) -> Aim:
         refusal = Refusal(head.commit, error.message, error.findings, settings, before.trusted)
         return _stay(node, evolve(known, refusal=refusal), error, remote)
     after = evolve(known, commit=commit, remote_commit=commit, settings=node.settings, wanted=found.result)
-    return Aim(evolve(after, refusal=None), findings=found.findings, notes=found.notes)
+    return Aim(evolve(after, refusal=None, bad=None), findings=found.findings, notes=found.notes)
 
 
 def _answer(question: Question) -> Head | Unreachable:
@@ -66,7 +71,7 @@ def _answer(question: Question) -> Head | Unreachable:
         return error
 
 
-def _stay(node: Node, before: State, problem: MeshSyncError, remote: Remote) -> Aim:
+def _stay(node: Node, before: State, problem: MeshSyncError | None, remote: Remote) -> Aim:
     """Keep the last applied commit; only a peer that has expired since leaves it."""
     findings = problem.findings if isinstance(problem, Refused) else ()
     if before.wanted and before.commit and before.wanted.is_due(time.time()):

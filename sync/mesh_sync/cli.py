@@ -24,7 +24,8 @@ def cli() -> None:
 
     \b
     Exit codes: 0 fine; 1 a check found errors; 2 usage or node.toml; 3 no remote could be reached;
-    4 the new commit was refused; 6 the interface could not be changed; 7 another run holds the lock.
+    4 the new commit was refused; 5 it was applied, not confirmed, and undone;
+    6 the interface could not be changed; 7 another run holds the lock.
     """
 
 
@@ -44,7 +45,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 for command in (
-    node.now, node.status, node.up, node.down, node.join,
+    node.now, node.status, node.up, node.down, node.rollback, node.pause, node.resume, node.join,
     repository.init, repository.check, repository.render, repository.plan, peer, signer, secret, import_, export, graph,
 ):  # fmt: skip
     cli.add_command(command)

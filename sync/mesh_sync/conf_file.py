@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from mesh_sync import state as states
 from mesh_sync.errors import DeviceError
@@ -21,7 +22,7 @@ def write(node: Node, wanted: Wanted) -> str:
     text = conf.text(wanted, private_key(node, wanted))
     present = read(node)
     if present and not is_ours(present):
-        write_atomically(node.conf_file.with_suffix(".conf.before-mesh-sync"), present)
+        write_atomically(_aside(node), present)
     if present != text or _is_open(node):
         write_atomically(node.conf_file, text)
     return states.digest(text)
@@ -65,8 +66,27 @@ def read(node: Node) -> str:
 
 
 def private_key(node: Node, wanted: Wanted) -> str:
-    """This node's private key, if it is the one the list means. Raise DeviceError otherwise."""
-    key = read_private_key(node.private_key_file)
-    if public_key(key) != wanted.public_key:
-        raise DeviceError(f"{node.private_key_file} does not belong to the public key of {wanted.name} in the list")
-    return key
+    """This node's private key: the one that the list means, or meant before a switch that is not confirmed yet.
+
+    Raise DeviceError when neither file holds it.
+    """
+    file = node.private_key_file
+    earlier = file.with_name(file.name + ".previous")
+    for candidate in (file, earlier) if earlier.exists() else (file,):
+        key = read_private_key(candidate)
+        if public_key(key) == wanted.public_key:
+            return key
+    raise DeviceError(f"{file} does not belong to the public key of {wanted.name} in the list")
+
+
+def put_back(node: Node, digest: str) -> None:
+    """Have the wg0.conf with this digest again that ``write`` kept aside; none if there was none ("")."""
+    aside = _aside(node)
+    if not digest:
+        node.conf_file.unlink(missing_ok=True)
+    elif aside.exists() and states.digest(aside.read_text(errors="replace")) == digest:
+        aside.replace(node.conf_file)
+
+
+def _aside(node: Node) -> Path:
+    return node.conf_file.with_suffix(".conf.before-mesh-sync")

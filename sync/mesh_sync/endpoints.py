@@ -5,12 +5,12 @@ The list gives a new peer its endpoint; a name is resolved here, and what it sto
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
 from mesh_sync.live import Live
-from mesh_sync.plan import Change
+from mesh_sync.plan import Change, is_alive
 from mesh_sync.state import State
 from mesh_sync.wanted import Wanted
 
@@ -64,6 +64,28 @@ def find(wanted: Wanted, changes: Sequence[Change], last: Mapping[str, str], liv
         else:
             notes.append(f"peer {peer.name} has no endpoint yet: {problem}")
     return Endpoints(fresh, stopgaps, tuple(notes))
+
+
+def undone(
+    wanted: Wanted, live: Live, changes: Iterable[Change], earlier: Mapping[str, str], now: float
+) -> tuple[tuple[Change, ...], Endpoints]:
+    """The way back from a trial: peers get the ``earlier`` endpoints again, roamed or not, and nobody is asked.
+
+    A peer that is alive keeps the one it has. ``now``: Unix seconds.
+    """
+    back = [change for change in changes if not change.kind.startswith("endpoint")]
+    fed = {}
+    for peer in wanted.peers:
+        key, name, was = peer.public_key, peer.name, earlier.get(peer.public_key, "")
+        known = live.peers.get(key)
+        if known and (known.endpoint == was or is_alive(known, now)):
+            continue
+        if known:
+            text = f"peer {name}: endpoint {known.endpoint or 'none'} -> {was or 'none'}"
+            back.append(Change("endpoint" if was else "endpoint-removed", text, name, key))
+        if was:
+            fed[key] = was
+    return tuple(back), Endpoints(stopgaps=fed)
 
 
 def last_known(wanted: Wanted, before: State, live: Live) -> dict[str, str]:

@@ -16,7 +16,7 @@ from mesh_sync.live import Live
 from mesh_sync.node import Node
 from mesh_sync.placement import placed
 from mesh_sync.plan import Change, Context, plan
-from mesh_sync.state import State
+from mesh_sync.state import State, Trial
 from mesh_sync.wanted import Owned, Wanted
 
 
@@ -52,16 +52,28 @@ def _fed(node: Node, wanted: Wanted, live: Live | None, now: float) -> Wanted:
 
 
 def enforce(
-    node: Node, device: Device, wanted: Wanted, before: State, after: State, live: Live | None, *, dry_run: bool = False
+    node: Node,
+    device: Device,
+    wanted: Wanted,
+    before: State,
+    after: State,
+    live: Live | None,
+    *,
+    dry_run: bool = False,
+    undo: Trial | None = None,
 ) -> Done:
     """Bring the interface from ``live`` to ``wanted`` and the memory from ``before`` to ``after``.
+
+    A trial in ``after`` is on record before the first change, one in ``before`` until the last. With ``undo`` this is
+    the way back from that one.
 
     Nothing to do costs no system call beyond reading wg0.conf. Interrupted anywhere, the next run converges: what
     is about to be ours is written down first, what was done last.
     """
     moment = time.time()
     fed = _fed(node, wanted, live, moment)
-    work = _prepare(node, wanted, fed, before, live or Live(), difference(node, wanted, before, live, moment))
+    changes = difference(node, wanted, before, live, moment)
+    work = _prepare(node, wanted, fed, before, live or Live(), changes, undo)
     done = Done(work.changes, work.endpoints.notes)
     if dry_run:
         return done
@@ -71,6 +83,7 @@ def enforce(
         owned=owned(node, before, live) | wanted.owned,
         given={**dict.fromkeys([*work.last, *work.endpoints.fed], endpoints.UNSURE), **before.given},
         hooks_due=work.hooks_due,
+        trial=after.trial or before.trial,
     )
     if done.acted or work.stale_conf:
         if promised != before or before.lost:
@@ -82,8 +95,8 @@ def enforce(
         after,
         wanted=wanted,
         owned=wanted.owned,
-        given=endpoints.given(fed, promised, work.changes, work.endpoints.fresh),
-        resolved={**work.last, **work.endpoints.fresh},
+        given=undo.previous.given if undo else endpoints.given(fed, promised, work.changes, work.endpoints.fresh),
+        resolved=undo.previous.resolved if undo else {**work.last, **work.endpoints.fresh},
         hooks_due=work.hooks_due,
     )
     if after != before or before.lost:
@@ -108,10 +121,21 @@ class _Work:
     hooks_due: bool
 
 
-def _prepare(node: Node, wanted: Wanted, fed: Wanted, before: State, live: Live, changes: tuple[Change, ...]) -> _Work:
+def _prepare(
+    node: Node,
+    wanted: Wanted,
+    fed: Wanted,
+    before: State,
+    live: Live,
+    changes: tuple[Change, ...],
+    undo: Trial | None,
+) -> _Work:
     """Find the endpoints that the changes need; those that have none yet are left for another run."""
     last = endpoints.last_known(wanted, before, live)
-    found = endpoints.find(fed, changes, last, live)
+    if undo:
+        changes, found = endpoints.undone(fed, live, changes, undo.endpoints, time.time())
+    else:
+        found = endpoints.find(fed, changes, last, live)
     changes = tuple(change for change in changes if change.kind != "endpoint" or change.value in found.fed)
     kinds = {change.kind for change in changes}
     written = "conf" in kinds and wanted != before.wanted and conf_file.is_written(node, wanted)

@@ -4,6 +4,7 @@ MeshSyncError           message, hint, exit code
 ├── ConfigError      2  node.toml, a key file or the command line is not usable
 ├── Unreachable      3  no remote could be asked
 ├── Refused          4  the commit is not one this node accepts
+├── RolledBack       5  the commit was applied, not confirmed, and undone
 ├── DeviceError      6  the interface could not be read or changed
 └── Locked           7  another run holds the lock
 CommandError            a program failed; its caller turns it into one of the above
@@ -54,6 +55,12 @@ class Refused(MeshSyncError):
         super().__init__(message, hint=hint)
         self.findings = tuple(findings)
         self.lasting = lasting
+
+
+class RolledBack(MeshSyncError):
+    """A commit under which nothing was alive any more; what was there before is back."""
+
+    exit_code = 5
 
 
 class DeviceError(MeshSyncError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from attrs import evolve
 
@@ -10,16 +12,21 @@ from mesh_sync import state as states
 from mesh_sync.aim import Aim, aim
 from mesh_sync.device import Device
 from mesh_sync.enforce import Done, difference, enforce, owned
-from mesh_sync.errors import Unreachable
+from mesh_sync.errors import RolledBack, Unreachable
 from mesh_sync.gateway import with_gateway
+from mesh_sync.live import Live
 from mesh_sync.lock import locked
 from mesh_sync.node import Node
 from mesh_sync.outcome import Outcome
 from mesh_sync.own_key import with_own_key
-from mesh_sync.remote import Question
+from mesh_sync.question import Question, asked, remotes
+from mesh_sync.state import State
+from mesh_sync.wanted import Wanted
 
 
-def follow(node: Node, question: Question, *, dry_run: bool, wait: float, note: Callable[[str], None]) -> Outcome:
+def follow(
+    node: Node, question: Question, *, dry_run: bool, retry: bool, wait: float, note: Callable[[str], None]
+) -> Outcome:
     """Make this node match the head that the remote answers with, or else its last applied state.
 
     The interface is read while the remote thinks; if there is anything to do, it is read again under the lock, for
@@ -28,23 +35,54 @@ def follow(node: Node, question: Question, *, dry_run: bool, wait: float, note: 
     before = states.load(node.state_file)
     device = Device(node.interface, node.sysctl_file, note)
     live = device.read(before.wanted)
-    found = aim(node, before, question, note)
-    if found.after.wanted is None:
+    home = before.home
+    found = aim(node, evolve(home, bad=None) if retry else home, question, note)
+    wanted = with_own_key(with_gateway(found.after.wanted, node), node) if found.after.wanted else None
+    new = wanted is not None and is_new(home, found.after, wanted)
+    if before.trial and not new and not dry_run:
+        from mesh_sync.trial import give_up
+
+        state = give_up(node, device, wait, later=isinstance(found.problem, Unreachable))
+        if isinstance(found.problem, Unreachable) and before.wanted != home.wanted:
+            with asked(remotes(node)) as again:  # what was tried may have cut it off
+                return follow(node, again, dry_run=False, retry=retry, wait=wait, note=note)
+        found = evolve(found, after=evolve(found.after, wanted=state.wanted))
+        return outcome(node, found, Done((), ("what an interrupted run had tried is undone",)))
+    if wanted is None:
         if found.after != before and not dry_run:
             states.save(node.state_file, evolve(found.after, owned=owned(node, before, live)))
-        return _outcome(node, found, Done(()))
-    wanted = with_own_key(with_gateway(found.after.wanted, node), node)
+        return outcome(node, found, Done(()))
+    if new and node.confirm.deadline and not dry_run and (before.trial or _changes(node, wanted, before, live)):
+        from mesh_sync.trial import attempt
+
+        tried = attempt(node, device, found.after, wanted, live, wait=wait)
+        return outcome(node, evolve(found, after=tried.state, problem=tried.problem), tried.done)
+    if new:
+        found = evolve(found, after=found.after.ending("unconfirmed", time.time()))
     with locked(node.lock_file, wait):
         if wanted != before.wanted or difference(node, wanted, before, live):
             live = device.read(wanted)
         done = enforce(node, device, wanted, before, found.after, live, dry_run=dry_run)
-    return _outcome(node, found, done)
+    return outcome(node, found, done)
 
 
-def _outcome(node: Node, found: Aim, done: Done) -> Outcome:
-    problem = found.problem
+def is_new(home: State, target: State, wanted: Wanted) -> bool:
+    """Whether this is another state of the list, and not the confirmed one enforced, or a peer that expired."""
+    return (home.commit, home.settings) != (target.commit, target.settings) and home.wanted != wanted
+
+
+def _changes(node: Node, wanted: Wanted, before: State, live: Live | None) -> bool:
+    """Whether anything on the interface would change."""
+    return any(change.acted and change.kind != "conf" for change in difference(node, wanted, before, live))
+
+
+def outcome(node: Node, found: Aim, done: Done) -> Outcome:
+    """What to tell of a run that had this aim and did that."""
+    problem, state = found.problem, found.after
     if isinstance(problem, Unreachable):
         result = "unreachable"
+    elif isinstance(problem, RolledBack):
+        result = "rolled-back"
     elif problem is not None:
         result = "refused"
     else:
@@ -52,11 +90,24 @@ def _outcome(node: Node, found: Aim, done: Done) -> Outcome:
     return Outcome(
         node=node,
         result=result,
-        commit=found.after.commit,
-        remote_commit=found.after.remote_commit,
+        commit=state.commit,
+        remote_commit=state.remote_commit,
         changes=done.changes,
-        notes=(*found.notes, *done.notes),
+        notes=(*found.notes, *_pause(state), *done.notes),
         findings=found.findings,
         problem=problem,
-        peers=len(found.after.wanted.peers) if found.after.wanted else 0,
+        peers=len(state.wanted.peers) if state.wanted else 0,
     )
+
+
+def _pause(state: State) -> tuple[str, ...]:
+    if not state.paused:
+        return ()
+    since = f"paused since {datetime.fromtimestamp(state.paused.since, UTC):%Y-%m-%d %H:%M} UTC"
+    why = f" ({state.paused.reason})" if state.paused.reason else ""
+    where = (
+        "the remote is at the same commit"
+        if state.remote_commit == state.commit
+        else f"the remote is at {(state.remote_commit or 'no commit yet')[:10]}"
+    )
+    return (f"{since}{why}: {where}; go on with `mesh-sync resume`",)

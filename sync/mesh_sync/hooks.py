@@ -12,11 +12,15 @@ DEADLINE = 60.0
 """Seconds for each command."""
 
 
+class HookFailed(DeviceError):
+    """A command of root's own failed; the interface is as it should be."""
+
+
 def run_hooks(commands: Sequence[str], device: Device) -> None:
-    """Run root's own commands, in order. Raise DeviceError at the first that fails."""
+    """Run root's own commands, in order. Raise HookFailed at the first that fails."""
     for command in commands:
         device.note(f"hook: {command}")
         try:
             run(["sh", "-c", command], deadline=DEADLINE, env={"INTERFACE": device.name, "HOME": "/root"})
         except CommandError as error:
-            raise DeviceError(f"the hook {command!r} of node.toml: {error.message}") from None
+            raise HookFailed(f"the hook {command!r} of node.toml: {error.message}") from None

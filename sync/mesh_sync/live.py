@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from mesh_sync.wanted import EXIT_TABLE
+from mesh_sync.wanted import EXIT_TABLE, Wanted, WantedPeer
 
 
 @frozen
@@ -44,6 +44,33 @@ class Live:
     sysctls: frozenset[str] = frozenset()
     turned_on: frozenset[str] = frozenset()
     firewall: frozenset[str] = frozenset()
+
+
+def as_wanted(live: Live) -> Wanted:
+    """The interface as it is, as the one that is wanted: to have it back where nothing else is known of it."""
+    peers = (
+        WantedPeer(
+            name=key,
+            public_key=key,
+            addresses=tuple(sorted(peer.allowed_ips)),
+            allowed_ips=peer.allowed_ips,
+            keepalive=peer.keepalive,
+            preshared_key=peer.preshared_key,
+        )
+        for key, peer in live.peers.items()
+    )
+    return Wanted(
+        mesh="",
+        name="",
+        public_key=live.public_key,
+        listen_port=live.listen_port,
+        mtu=live.mtu,
+        addresses=live.addresses,
+        routes=live.routes,
+        peers=tuple(peers),
+        sysctls=live.turned_on,
+        firewall=live.firewall,
+    )
 
 
 def parse_dump(text: str) -> dict[str, Any]:

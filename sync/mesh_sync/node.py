@@ -50,6 +50,13 @@ class Trust:
 
 
 @frozen(kw_only=True)
+class Confirm:
+    """A new commit has ``deadline`` seconds to show that peers and a remote still answer; 0: it need not."""
+
+    deadline: int = 30
+
+
+@frozen(kw_only=True)
 class Gateway:
     """This node routes for its subnets; ``masquerade`` names the interface whose hosts see the node's address."""
 
@@ -89,6 +96,7 @@ class Node:
     foreign_peers: Literal["keep", "remove"] = "keep"
     repository: Repository
     trust: Trust
+    confirm: Confirm = Confirm()
     gateway: Gateway | None = None
     hooks: Hooks = Hooks()
     paths: Paths = Paths()
@@ -238,6 +246,7 @@ _node = table(
         known_hosts_file=absolute_path,
     ),
     trust=table(Trust, mode=one_of("signed", "none"), allowed_signers=absolute_path, first_commit=_commit),
+    confirm=table(Confirm, deadline=between(0, 300, "a number of seconds")),
     gateway=table(Gateway, masquerade=_masquerade),
     hooks=table(Hooks, post_up=_texts, pre_down=_texts),
     paths=table(Paths, state=absolute_path, run=absolute_path, wireguard=absolute_path),

@@ -7,21 +7,27 @@ from typing import TYPE_CHECKING
 
 from mesh_sync.lock import WAIT, locked
 from mesh_sync.node import Node
-from mesh_sync.remote import Remote, asked
+from mesh_sync.question import asked, remotes
 
 if TYPE_CHECKING:
     from mesh_sync.outcome import Outcome
 
 
 def now(
-    node: Node, *, dry_run: bool = False, wait: float = WAIT, note: Callable[[str], None] = lambda text: None
+    node: Node,
+    *,
+    dry_run: bool = False,
+    retry: bool = False,
+    wait: float = WAIT,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
     """Make this node match the head of its mesh repository, or else its last applied state.
 
+    ``retry``: even if that head was undone before.
+
     Raise DeviceError, ConfigError or Locked when not even that could be done.
     """
-    remote = Remote(node.repository, node.bare_repository, whole=node.trust.mode == "signed")
-    with locked(node.run_lock_file, wait), asked(remote) as question:
+    with locked(node.run_lock_file, wait), asked(remotes(node)) as question:
         from mesh_sync.follow import follow  # imported while the remote thinks: it takes as long as that
 
-        return follow(node, question, dry_run=dry_run, wait=wait, note=note)
+        return follow(node, question, dry_run=dry_run, retry=retry, wait=wait, note=note)

@@ -10,10 +10,8 @@ import pwd
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from attrs import frozen
@@ -31,6 +29,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CANDIDATE = "refs/mesh/candidate"
+SHORTEST = 0.1
+"""Seconds; in less, nobody is asked."""
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _SECRET = re.compile(r"([a-z+]+://)([^/\s:]*)(:[^/\s]*)?@")
 _FORGED = re.compile(r"object ([0-9a-f]{40,64}): \w+: (.+)")
@@ -59,14 +59,19 @@ class Head:
 
 
 class Remote:
-    """The remotes of one node. All that is asked of them together takes no longer than the deadline."""
+    """The remotes of one node. All that is asked of them together takes no longer than the deadline.
 
-    def __init__(self, repository: Repository, bare: Path, *, whole: bool = False) -> None:
-        """``whole``: the history is to be verified, so nothing of it may be missing."""
+    ``whole``: the history is to be verified, so nothing of it may be missing. ``seconds``: another deadline than
+    node.toml's.
+    """
+
+    def __init__(
+        self, repository: Repository, bare: Path, *, whole: bool = False, seconds: float | None = None
+    ) -> None:
         self.settings = repository
         self.bare = bare
         self.whole = whole
-        self._end = time.monotonic() + repository.deadline
+        self._end = time.monotonic() + (repository.deadline if seconds is None else seconds)
 
     def head(self) -> Head:
         """Ask the remotes, in order, for the branch's commit. Raise Unreachable when none can tell."""
@@ -94,11 +99,16 @@ class Remote:
         """From now on the time is up: no other remote is asked."""
         self._end = time.monotonic()
 
+    @property
+    def time_is_up(self) -> bool:
+        """Whether no remote is asked any more."""
+        return self._end - time.monotonic() < SHORTEST
+
     def _first(self, action: Callable[[str, float], T], urls: Sequence[str]) -> T:
         problems = []
         for index, url in enumerate(urls):
             seconds = (self._end - time.monotonic()) / (len(urls) - index)
-            if seconds < 0.1:
+            if seconds < SHORTEST:
                 problems.append(f"{public(url)} was not asked: the time is up")
                 continue
             try:
@@ -171,7 +181,7 @@ class Remote:
     def _is_sound(self) -> bool:
         """Whether nothing is missing or broken in the bare copy, as far as there is time to see."""
         seconds = self._end - time.monotonic()
-        if seconds < 0.1:
+        if seconds < SHORTEST:
             return True
         try:
             run(self._local("fsck", "--no-dangling", "--no-progress"), deadline=seconds)
@@ -255,45 +265,6 @@ class Remote:
 
     def _git(self, *words: str) -> list[str]:
         return git(*words, max_size=self.settings.max_size)
-
-
-class Question(Thread):
-    """`Remote.head` in the background: the answer takes longer than all else that an idle run does."""
-
-    def __init__(self, remote: Remote) -> None:
-        super().__init__(name="remote")
-        self.remote = remote
-        self._answer: Head | BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self._answer = self.remote.head()
-        except BaseException as problem:
-            self._answer = problem
-
-    def answer(self) -> Head:
-        """Wait for it. Raise Unreachable when no remote can tell."""
-        self.join()
-        if isinstance(self._answer, Head):
-            return self._answer
-        raise self._answer or RuntimeError("nobody was asked")
-
-
-@contextmanager
-def asked(remote: Remote) -> Iterator[Question]:
-    """Ask in the background while the body runs; when that fails, nobody waits for the answer."""
-    question = Question(remote)
-    question.start()
-    try:
-        yield question
-    except BaseException:
-        remote.give_up()
-        while question.is_alive():  # it may be starting a program just now
-            processes.end_all()
-            question.join(0.1)
-        raise
-    finally:
-        question.join()
 
 
 def environment(repository: Repository, seconds: float) -> dict[str, str]:

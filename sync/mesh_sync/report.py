@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from mesh_sync.ending import complain
-from mesh_sync.errors import Refused
+from mesh_sync.errors import Refused, RolledBack
 from mesh_sync.findings import ERROR, Finding, errors, printable
 from mesh_sync.model import Mesh
 from mesh_sync.outcome import Outcome
@@ -37,7 +37,9 @@ def outcome(found: Outcome, *, dry_run: bool) -> None:
     at = f"commit {found.commit[:10]}" if found.commit else "nothing yet"
     if found.problem:
         complain(found.problem)
-        if found.commit:
+        if found.commit and isinstance(found.problem, RolledBack) and acted:
+            click.echo(f"{interface} is back at {at} ({count(found.peers, 'peer')})")
+        elif found.commit:
             done = f"{count(len(acted), 'change')} made" if acted else "nothing to change"
             click.echo(f"{interface} stays at {at} ({count(found.peers, 'peer')}, {done})")
     elif acted and dry_run:
@@ -94,16 +96,28 @@ def status(found: Status) -> None:
     if state.remote_commit and state.remote_commit != state.commit:
         click.echo(f"remote commit:  {state.remote_commit}")
     if state.silent_since:
-        since = datetime.fromtimestamp(state.silent_since, UTC)
-        click.secho(f"no remote answers since {since:%Y-%m-%d %H:%M} UTC: `mesh-sync now` says why", fg="red")
+        click.secho(f"no remote answers since {_time(state.silent_since)}: `mesh-sync now` says why", fg="red")
     if state.refusal:
         click.secho(f"refused commit: {state.refusal.commit}: {state.refusal.message}", fg="red")
+    if state.bad:
+        click.secho(f"undone commit: {state.bad.commit}: {state.bad.message}", fg="red")
+    if state.trial:
+        click.secho(f"on trial, not confirmed yet: {state.trial.commit}", fg="yellow")
+    if state.paused:
+        why = f": {printable(state.paused.reason)}" if state.paused.reason else ""
+        click.secho(f"paused since {_time(state.paused.since)}{why}; go on with `mesh-sync resume`", fg="yellow")
+    for past in reversed(state.history):
+        click.echo(f"applied {_time(past.applied_at)}: {past.commit[:10]} {past.ended}")
     if state.lost:
         click.secho("the state file could not be read; the next `mesh-sync now` writes it anew", fg="red")
     if found.drift:
         click.secho("the interface differs from it; `mesh-sync now` would do this:", fg="yellow")
         changes(found.drift)
     _peers(found.peers)
+
+
+def _time(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _peers(peers: Iterable[PeerStatus]) -> None:

@@ -1,4 +1,4 @@
-"""What this node remembers between runs: the last applied state, what it owns on the interface, what it refused."""
+"""What this node remembers between runs: the applied state, what it owns on the interface, what it refused."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from mesh_sync.files import write_atomically
 from mesh_sync.findings import Finding
 from mesh_sync.wanted import Owned, Wanted
 
 VERSION = 1
+HISTORY = 10
+"""Applied states that are remembered."""
+LEARNT = ("remote_commit", "refusal", "silent_since", "trusted", "trust_root", "bad", "history")
+"""Of a state: what does not go back with it when it is undone."""
+
+RETRY = "push a newer commit, or try this one again: mesh-sync now --retry"
+"""What to do about a commit that was undone."""
 
 
 @frozen
@@ -29,6 +36,52 @@ class Refusal:
     findings: tuple[Finding, ...] = ()
     settings: str = ""
     trusted: str | None = None
+
+
+@frozen
+class Bad:
+    """A commit that was undone, and why; not tried again while ``settings`` stay as they are."""
+
+    commit: str
+    message: str
+    settings: str = ""
+
+
+@frozen
+class Paused:
+    """Told to stay at the applied commit; ``since`` in Unix seconds."""
+
+    since: float
+    reason: str = ""
+
+
+@frozen
+class Past:
+    """An applied state of the past; ``ended``: `confirmed`, `unconfirmed` (nobody asked) or `rolled-back`."""
+
+    commit: str
+    applied_at: float
+    ended: str
+
+
+@frozen
+class Trial:
+    """A commit that is applied and not confirmed: what it takes to go back, written before the first change.
+
+    ``previous``: the confirmed state. ``found``: the interface as it was where nothing was known of it. ``alive``: who
+    answered before, names by public key; ``endpoints``: of everybody, numeric, by public key. ``remote``: whether a
+    remote answered before. ``attempt`` counts from 1; ``began`` in Unix seconds.
+    """
+
+    commit: str | None
+    settings: str
+    began: float
+    attempt: int
+    previous: State
+    found: Wanted | None = None
+    alive: Mapping[str, str] = field(factory=dict)
+    endpoints: Mapping[str, str] = field(factory=dict)
+    remote: bool = True
 
 
 @frozen
@@ -56,7 +109,26 @@ class State:
     silent_since: float | None = None
     trusted: str | None = None
     trust_root: str = ""
+    trial: Trial | None = None
+    bad: Bad | None = None
+    paused: Paused | None = None
+    history: tuple[Past, ...] = ()
     lost: bool = field(default=False, eq=False)
+
+    @property
+    def home(self) -> State:
+        """What was confirmed last: with a trial under way, what it would go back to."""
+        if not self.trial:
+            return self
+        return evolve(self.trial.previous, **{name: getattr(self, name) for name in LEARNT})
+
+    def ending(self, how: str, now: float, commit: str | None = None) -> State:
+        """This state with one entry more in its history: ``commit`` (its own, if none is given) ended so.
+
+        ``now``: Unix seconds.
+        """
+        commit = commit or self.commit
+        return evolve(self, history=(*self.history, Past(commit, now, how))[-HISTORY:]) if commit else self
 
 
 def load(path: Path) -> State:
@@ -107,6 +179,21 @@ def _to_json(state: State) -> dict[str, Any]:
         "silent_since": state.silent_since,
         "trusted": state.trusted,
         "trust_root": state.trust_root,
+        "trial": state.trial and _trial_to_json(state.trial),
+        "bad": state.bad and asdict(state.bad),
+        "paused": state.paused and asdict(state.paused),
+        "history": [asdict(past) for past in state.history],
+    }
+
+
+def _trial_to_json(trial: Trial) -> dict[str, Any]:
+    plain = {name: getattr(trial, name) for name in ("commit", "settings", "began", "attempt", "remote")}
+    return {
+        **plain,
+        "previous": _to_json(trial.previous),
+        "found": trial.found.to_json() if trial.found else None,
+        "alive": dict(trial.alive),
+        "endpoints": dict(trial.endpoints),
     }
 
 
@@ -121,5 +208,18 @@ def _from_json(data: dict[str, Any]) -> State:
         data["refusal"]["settings"],
         data["refusal"].get("trusted"),
     )
-    wanted = data["wanted"] and Wanted.from_json(data["wanted"])
-    return evolve(state, wanted=wanted, owned=Owned.from_json(data["owned"]), refusal=refusal)
+    return evolve(
+        state,
+        wanted=data["wanted"] and Wanted.from_json(data["wanted"]),
+        owned=Owned.from_json(data["owned"]),
+        refusal=refusal,
+        trial=state.trial and _trial_from_json(data["trial"]),
+        bad=state.bad and Bad(**data["bad"]),
+        paused=state.paused and Paused(**data["paused"]),
+        history=tuple(Past(**past) for past in data.get("history", ())),
+    )
+
+
+def _trial_from_json(data: dict[str, Any]) -> Trial:
+    found = data["found"] and Wanted.from_json(data["found"])
+    return Trial(**{**data, "previous": _from_json(data["previous"]), "found": found})

@@ -52,16 +52,22 @@ class Status:
     peers: tuple[PeerStatus, ...]
 
     def as_json(self) -> dict[str, Any]:
-        refusal = self.state.refusal
+        refused = (self.state.refusal, self.state.bad)
+        trial, paused = self.state.trial, self.state.paused
         return {
             "node": self.node.name,
             "interface": self.node.interface,
             "commit": self.state.commit,
             "remote_commit": self.state.remote_commit,
             "unreachable_since": self.state.silent_since,
-            "paused": False,
+            "paused": bool(paused),
+            "paused_since": paused.since if paused else None,
+            "paused_reason": paused.reason if paused else "",
             "drift": [change.as_json() for change in self.drift],
-            "refused_commits": [refusal.commit] if refusal else [],
+            "refused_commits": [entry.commit for entry in refused if entry],
+            "bad_commit": asdict(self.state.bad) if self.state.bad else None,
+            "trial": {"commit": trial.commit, "began": trial.began, "attempt": trial.attempt} if trial else None,
+            "history": [asdict(past) for past in self.state.history],
             "peers": [peer.as_json() for peer in self.peers],
         }
 

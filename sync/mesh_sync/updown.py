@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from attrs import evolve
+
 from mesh_sync import state as states
 from mesh_sync.device import Device
 from mesh_sync.enforce import Done, enforce
@@ -16,14 +18,19 @@ from mesh_sync.own_key import with_own_key
 
 
 def bring_up(node: Node, note: Callable[[str], None]) -> Done:
-    """Make the interface match the last applied state. Raise DeviceError when there is none yet."""
+    """Make the interface match the last confirmed state. Raise DeviceError when there is none yet.
+
+    A trial that was interrupted stays on record: there may be no network yet to judge it by.
+    """
     with locked(node.run_lock_file), locked(node.lock_file):
         state = states.load(node.state_file)
-        if state.wanted is None:
+        home = state.home
+        if home.wanted is None:
             raise DeviceError("nothing was applied here yet", hint="`mesh-sync now` fetches the list")
         device = Device(node.interface, node.sysctl_file, note)
-        wanted = with_own_key(with_gateway(state.wanted, node), node)
-        return enforce(node, device, wanted, state, state, device.read(wanted))
+        wanted = with_own_key(with_gateway(home.wanted, node), node)
+        after = evolve(home, trial=state.trial)
+        return enforce(node, device, wanted, state, after, device.read(wanted), undo=state.trial)
 
 
 def take_down(node: Node, note: Callable[[str], None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from attrs import field, frozen
@@ -21,7 +21,8 @@ from watchdog.observers.api import BaseObserver
 
 from mesh_sync import state as states
 from mesh_sync.model import Endpoint, Network
-from mesh_sync.wanted import Wanted, WantedPeer
+from mesh_sync.probe import target
+from mesh_sync.wanted import Wanted
 from mesh_watchdog.observation import Applied, Declared
 from mesh_watchdog.rotation import Pairs, pairs_of
 
@@ -54,7 +55,7 @@ def _applied(wanted: Wanted, resolved: Mapping[str, str]) -> Applied:
         peer.public_key: Declared(
             peer.name,
             tuple(map(Endpoint.parse, peer.endpoint)),
-            _probe(peer, versions),
+            target(peer, versions),
             resolved.get(peer.public_key, ""),
         )
         for peer in wanted.peers
@@ -71,13 +72,6 @@ def _uncovered(allowed: Iterable[Network], routes: Iterable[Network]) -> set[Net
 
 def _within(inner: Network, outer: Network) -> bool:
     return inner.version == outer.version and inner.network_address in outer and inner.prefixlen >= outer.prefixlen
-
-
-def _probe(peer: WantedPeer, versions: Container[int]) -> str:
-    """The mesh address to send probes to: of an IP version that the interface has."""
-    plain = [address.partition("/")[0] for address in peer.addresses]
-    usable = (address for address in plain if ipaddress.ip_address(address).version in versions)
-    return next(usable, plain[0] if plain else "")
 
 
 Signature = tuple[int, int, int] | None

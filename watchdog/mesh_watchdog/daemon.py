@@ -11,6 +11,7 @@ from attrs import evolve
 
 from mesh_sync.files import make_folder
 from mesh_sync.node import Node
+from mesh_sync.probe import Prober
 from mesh_watchdog import applied, clock, memory, statusfile
 from mesh_watchdog.act import point, promote
 from mesh_watchdog.counters import Counters
@@ -21,7 +22,6 @@ from mesh_watchdog.observation import Action, Look, Note, Observation, Point, Pr
 from mesh_watchdog.pace import BUSY, TRYING, WINDOW, is_flowing, next_reading
 from mesh_watchdog.peerstate import HUNTED, UP
 from mesh_watchdog.policy import State, decide
-from mesh_watchdog.probe import Prober
 from mesh_watchdog.reading import read
 from mesh_watchdog.rotation import misplaced, under_listed_keys
 from mesh_watchdog.settings import Settings

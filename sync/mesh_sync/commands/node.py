@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,26 +18,41 @@ from mesh_sync.commands.options import (
 )
 from mesh_sync.errors import MeshSyncError
 
+if TYPE_CHECKING:
+    from mesh_sync.outcome import Outcome
+
 
 @click.command()
 @config_option
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.option("--retry", is_flag=True, help="Try a commit again that was undone because nothing was alive under it.")
 @click.option("--wait", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS",
               help="How long to wait for another run to end.")  # fmt: skip
 @json_option
 @verbose_option
-def now(config: Path, dry_run: bool, wait: float, as_json: bool, verbose: bool) -> int:
+def now(config: Path, dry_run: bool, retry: bool, wait: float, as_json: bool, verbose: bool) -> int:
     """Pull the list, check it, and make this node match.
 
-    When no remote answers, or the new commit is refused, the last applied state stays in force.
+    When no remote answers, or the new commit is refused, the last applied state stays in force. It comes back when
+    under the new one, within half a minute, neither a peer that was alive nor a remote answers.
     """
     from mesh_sync import node as nodes
-    from mesh_sync import report
     from mesh_sync.now import now as run_now
 
     note = echo_command if verbose else lambda text: None
+
+    def run() -> Outcome:
+        return run_now(nodes.load(config), dry_run=dry_run, retry=retry, wait=wait, note=note)
+
+    return _tell(config, as_json, run, dry_run=dry_run)
+
+
+def _tell(config: Path, as_json: bool, run: Callable[[], Outcome], *, dry_run: bool = False) -> int:
+    """Run, and say how it ended."""
+    from mesh_sync import report
+
     try:
-        outcome = run_now(nodes.load(config), dry_run=dry_run, wait=wait, note=note)
+        outcome = run()
     except MeshSyncError as error:
         if as_json:
             print_json(_failed(config, error))
@@ -109,6 +125,50 @@ def down(config: Path, verbose: bool) -> None:
     node = nodes.load(config)
     take_down(node, echo_command if verbose else lambda text: None)
     click.echo(f"{node.interface} is down")
+
+
+@click.command()
+@click.argument("commit", required=False, metavar="[COMMIT]")
+@config_option
+@json_option
+@verbose_option
+def rollback(commit: str | None, config: Path, as_json: bool, verbose: bool) -> int:
+    """Go back to an earlier applied state and stay there until `resume`. Needs no network.
+
+    Without COMMIT to the one before; `status` lists the last ten. If nothing is alive any more then, it is undone.
+    """
+    from mesh_sync import node as nodes
+    from mesh_sync.rollback import rollback as run_rollback
+
+    note = echo_command if verbose else lambda text: None
+    return _tell(config, as_json, lambda: run_rollback(nodes.load(config), commit, note=note))
+
+
+@click.command()
+@click.option("--reason", default="", metavar="TEXT", help="Why: `status` and `now` repeat it.")
+@config_option
+def pause(config: Path, reason: str) -> None:
+    """Stay at the applied commit until `resume`. Drift is still repaired, and the remote looked at."""
+    from mesh_sync import node as nodes
+    from mesh_sync.rollback import pause as run_pause
+
+    node = nodes.load(config)
+    run_pause(node, reason)
+    click.echo(f"{node.name} stays as it is, until `mesh-sync resume`")
+
+
+@click.command()
+@config_option
+def resume(config: Path) -> None:
+    """Follow the list again after `pause` or `rollback`, from the next `now` on."""
+    from mesh_sync import node as nodes
+    from mesh_sync.rollback import resume as run_resume
+
+    node = nodes.load(config)
+    was_paused = run_resume(node)
+    click.echo(
+        f"{node.name} follows the list again; next: mesh-sync now" if was_paused else f"{node.name} is not paused"
+    )
 
 
 @click.command()

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
+from collections.abc import Container
+
+from mesh_sync.wanted import WantedPeer
 
 DISCARD = 9
 """The discard port (RFC 863): closed almost everywhere, so that most hosts answer at once by ICMP."""
 _STALE = frozenset({errno.ENODEV, errno.ENXIO, errno.EADDRNOTAVAIL, errno.EBADF})
 """The interface that the socket was bound to is gone; another one of the name may be there."""
+
+
+def target(peer: WantedPeer, versions: Container[int]) -> str:
+    """The mesh address to send probes to: of an IP version that the interface has."""
+    plain = [address.partition("/")[0] for address in peer.addresses]
+    usable = (address for address in plain if ipaddress.ip_address(address).version in versions)
+    return next(usable, plain[0] if plain else "")
 
 
 class Prober:

@@ -1,0 +1,124 @@
+"""`mesh-sync rollback`, `pause` and `resume`: this node does not follow the list for a while. Needs no network."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+from attrs import evolve
+
+from mesh_sync import state as states
+from mesh_sync.accept import accept
+from mesh_sync.aim import Aim
+from mesh_sync.device import Device
+from mesh_sync.enforce import enforce
+from mesh_sync.errors import CommandError, ConfigError, DeviceError, Unreachable
+from mesh_sync.follow import is_new, outcome
+from mesh_sync.gateway import with_gateway
+from mesh_sync.lock import WAIT, locked
+from mesh_sync.node import Node
+from mesh_sync.outcome import Outcome
+from mesh_sync.own_key import with_own_key
+from mesh_sync.question import remotes
+from mesh_sync.state import Past, Paused, State
+from mesh_sync.trial import attempt
+from mesh_sync.wanted import Wanted
+
+SHORTEST = 7
+"""Digits of a commit that say which one is meant."""
+_DIGITS = re.compile(rf"[0-9a-f]{{{SHORTEST},64}}")
+ASKING = 5.0
+"""Seconds for the remotes to show that they answer now: only then must they do so after going back, too."""
+
+
+def rollback(node: Node, commit: str | None, *, wait: float = WAIT, note: Callable[[str], None]) -> Outcome:
+    """Go back to an earlier applied state and stay there: the one before, or ``commit`` (7 digits are enough).
+
+    Raise ConfigError for one that is not in the history, Refused when it cannot be this node's state any more.
+    """
+    with locked(node.run_lock_file, wait):
+        before = states.load(node.state_file)
+        device = Device(node.interface, node.sysctl_file, note)
+        home = before.home
+        chosen = choose(before, commit)
+        wanted = with_own_key(with_gateway(_derive(node, chosen), node), node)
+        why = f"rolled back from {(before.commit or 'nothing')[:10]}"
+        target = evolve(home, commit=chosen, settings=node.settings, wanted=wanted, refusal=None)
+        target = evolve(target, paused=Paused(time.time(), why))
+        live = device.read(wanted)
+        if node.confirm.deadline and is_new(home, target, wanted):
+            tried = attempt(node, device, target, wanted, live, wait=wait, remote=_answers(node), blame=False)
+            return outcome(node, Aim(tried.state, tried.problem), tried.done)
+        with locked(node.lock_file, wait):
+            done = enforce(node, device, wanted, before, target, device.read(wanted), undo=before.trial)
+        return outcome(node, Aim(target), done)
+
+
+def choose(state: State, commit: str | None) -> str:
+    """The commit that is meant. Raise ConfigError when there is none, or more than one."""
+    kept = [past.commit for past in reversed(state.history) if past.ended != "rolled-back"]
+    if commit is None:
+        if state.trial and state.home.commit:
+            return state.home.commit
+        earlier = [past for past in kept if past != state.commit]
+        if not earlier:
+            raise ConfigError("there is no earlier applied state to go back to", hint="mesh-sync status lists them")
+        return earlier[0]
+    if not _DIGITS.fullmatch(commit):
+        raise ConfigError(
+            f"{commit!r} is not a commit: at least {SHORTEST} digits of its hash", hint=_known(state.history)
+        )
+    found = {past.commit for past in state.history if past.commit.startswith(commit)}
+    if len(found) != 1:
+        what = "is not among the applied states" if not found else "is the beginning of more than one applied state"
+        raise ConfigError(f"{commit} {what} of this node", hint=_known(state.history))
+    return found.pop()
+
+
+def pause(node: Node, reason: str) -> Paused:
+    """Stay at the applied commit until told to go on. Told twice, the first moment counts."""
+    with locked(node.run_lock_file):
+        state = states.load(node.state_file)
+        paused = Paused(state.paused.since if state.paused else time.time(), reason)
+        if paused != state.paused:
+            states.save(node.state_file, _with_pause(state, paused))
+        return paused
+
+
+def resume(node: Node) -> bool:
+    """Let the next run go to the head again; whether it was paused."""
+    with locked(node.run_lock_file):
+        state = states.load(node.state_file)
+        if state.paused:
+            states.save(node.state_file, _with_pause(state, None))
+        return state.paused is not None
+
+
+def _with_pause(state: State, paused: Paused | None) -> State:
+    """A trial that is open is paused, too, at what it goes home to."""
+    trial = state.trial and evolve(state.trial, previous=evolve(state.trial.previous, paused=paused))
+    return evolve(state, paused=paused, trial=trial)
+
+
+def _derive(node: Node, commit: str) -> Wanted:
+    try:
+        wanted, _ = accept(remotes(node).tree(commit), node, commit)
+    except CommandError:
+        raise DeviceError(
+            f"commit {commit[:10]} cannot be read from {node.bare_repository}",
+            hint="if the copy is damaged, `mesh-sync now` makes it anew once it needs it; move it away to hurry",
+        ) from None
+    return wanted
+
+
+def _answers(node: Node) -> bool:
+    try:
+        remotes(node, ASKING).head()
+    except Unreachable:
+        return False
+    return True
+
+
+def _known(history: tuple[Past, ...]) -> str:
+    return "applied were: " + (", ".join(dict.fromkeys(past.commit[:10] for past in reversed(history))) or "none")

@@ -1,0 +1,185 @@
+"""A commit that cuts the node off is undone: what was there before is back, and the commit is not tried again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from e2e.trying import DEADLINE, SHORT, key_of, ping, stranger, whole
+from lab import Lab, steady_ping
+from lab.mesh import Mesh, dump, now, now_json, status
+from mesh_sync import keys
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def mesh() -> Iterator[Mesh]:
+    """a and b, up and talking; nobody stands behind c, whom they know."""
+    with Lab() as lab:
+        mesh = Mesh(lab)
+        a, b = mesh.node("a", 11), mesh.node("b", 12)
+        stranger(mesh, "c", 13)
+        mesh.configure(a, confirm=SHORT, gateway={"masquerade": "eth0"})
+        mesh.push("good")
+        mesh.now()
+        ping(b, "10.0.0.11")
+        yield mesh
+
+
+def covers_the_git_host(mesh: Mesh) -> None:
+    mesh.set("c", subnets=["203.0.113.10/32", "2001:db8::10/128"])
+
+
+def covers_the_resolver(mesh: Mesh) -> None:
+    mesh.set("c", subnets=["203.0.113.53/32"])
+
+
+def changes_everything(mesh: Mesh) -> None:
+    """Port, MTU, own address, a new peer, no c, and what covers the git host."""
+    covers_the_git_host(mesh)
+    mesh.set("a", addresses=["10.0.0.41"], listen_port=4444, mtu=1300, persistent_keepalive=7)
+    mesh.set("b", subnets=["192.168.77.0/24"])
+    stranger(mesh, "d", 14)
+
+
+def loses_the_others(mesh: Mesh) -> None:
+    mesh.remove("b")
+    covers_the_git_host(mesh)
+
+
+BAD = (covers_the_git_host, covers_the_resolver, changes_everything, loses_the_others)
+
+
+@pytest.mark.parametrize("spoil", BAD)
+def test_what_cuts_the_node_off_is_undone_and_not_tried_again(mesh: Mesh, spoil: Callable[[Mesh], None]) -> None:
+    a = mesh.nodes["a"]
+    good, before = status(a)["commit"], whole(a)
+    spoil(mesh)
+    bad = mesh.push("bad")
+    found = now_json(a, exit_code=5)
+    assert (found["result"], found["commit"], found["remote_commit"]) == ("rolled-back", good, bad)
+    assert found["message"].startswith(f"commit {bad[:10]} is undone: no remote (git://")
+    assert found["message"].endswith(f") answered within {DEADLINE} s")
+    assert whole(a) == before
+    told = status(a)
+    assert (told["commit"], told["refused_commits"], told["drift"], told["trial"]) == (good, [bad], [], None)
+    assert [past["ended"] for past in told["history"]] == ["confirmed", "rolled-back"]
+    began = time.monotonic()
+    again = now_json(a, exit_code=5)
+    assert (again["result"], again["changes"], again["commit"]) == ("rolled-back", [], good)
+    assert time.monotonic() - began < DEADLINE
+    ping(a, "10.0.0.12")
+
+
+def test_an_undone_commit_is_tried_again_when_told_to_and_a_newer_one_always(mesh: Mesh) -> None:
+    a = mesh.nodes["a"]
+    before = whole(a)
+    covers_the_git_host(mesh)
+    bad = mesh.push("bad")
+    said = now(a, exit_code=5)
+    assert "wg0 is back at commit" in said.stdout
+    assert "push a newer commit, or try this one again: mesh-sync now --retry" in said.stderr
+    assert f"undone commit: {bad}: commit {bad[:10]} is undone: no remote" in a.run(["mesh-sync", "status"]).stdout
+
+    assert now_json(a, "--retry", exit_code=5)["changes"] != []
+    assert whole(a) == before
+
+    mesh.set("c", subnets=["192.168.30.0/24"])
+    good = mesh.push("good again")
+    assert now_json(a)["result"] == "applied"
+    told = status(a)
+    assert (told["commit"], told["refused_commits"], told["bad_commit"]) == (good, [], None)
+
+
+def test_a_commit_that_was_tried_in_vain_passes_with_retry_once_the_reason_is_gone(mesh: Mesh) -> None:
+    """The network behind c is one through which git is reached; and then c is there."""
+    a = mesh.nodes["a"]
+    covers_the_git_host(mesh)
+    commit = mesh.push("not yet")
+    now(a, exit_code=5)
+    a.ip("route add 203.0.113.10/32 dev eth0 metric 1", "route add 2001:db8::10/128 dev eth0 metric 1")
+    assert now_json(a, exit_code=5)["changes"] == []
+    assert now_json(a, "--retry")["commit"] == commit
+    assert status(a)["refused_commits"] == []
+
+
+def test_an_exit_through_a_dead_peer_is_undone(mesh: Mesh) -> None:
+    """A node at home reaches git by its default route alone."""
+    home = mesh.lab.site("home", "192.168.10.0/24", "203.0.113.21").gateway
+    mesh.enlist("home", home, address="10.0.0.21", endpoint="203.0.113.21:51820")
+    mesh.configure(home, confirm=SHORT)
+    good = mesh.push("home")
+    mesh.now()
+    ping(home, "10.0.0.11")
+    before = whole(home)
+    mesh.set("c", subnets=["0.0.0.0/0", "::/0"])
+    mesh.push("an exit that is dead")
+    assert now_json(home, exit_code=5)["commit"] == good
+    assert whole(home) == before
+
+
+def test_wrong_keys_for_everybody_are_undone(mesh: Mesh) -> None:
+    a, b = mesh.nodes["a"], mesh.nodes["b"]
+    d = mesh.node("d", 14)
+    mesh.push("d")
+    mesh.now()
+    for node in (b, d):
+        ping(node, "10.0.0.11")
+    before, held = whole(a), set(dump(a))
+    for name in ("b", "d"):
+        mesh.set(name, public_key=keys.public_key(keys.generate()))
+    bad = mesh.push("wrong keys")
+    found = now_json(a, exit_code=5)
+    assert f"commit {bad[:10]} is undone: no peer that was alive before answered" in found["message"]
+    assert set(dump(a)) == held == {"", key_of(b), key_of(d), *(held - {"", key_of(b), key_of(d)})}
+    assert whole(a) == before
+    assert status(a)["refused_commits"] == [bad]
+    for node in (b, d):
+        ping(node, "10.0.0.11")
+
+
+def test_a_peer_that_roamed_comes_back_at_the_place_it_roamed_to(mesh: Mesh) -> None:
+    """The name in the list still stands for where it was, and nobody is asked for it."""
+    a, site = mesh.nodes["a"], mesh.lab.site("d", "192.168.20.0/24", "203.0.113.14")
+    mesh.lab.dns.set("d.example", "203.0.113.14")
+    d = mesh.enlist("d", site.gateway, address="10.0.0.14", endpoint="d.example:51820")
+    mesh.push("d")
+    mesh.now("a", "d")
+    site.router.renumber("203.0.113.99")
+    ping(d, "10.0.0.11")
+    assert dump(a)[key_of(d)]["endpoint"] == "203.0.113.99:51820"
+    before = whole(a)
+    mesh.remove("d")
+    loses_the_others(mesh)
+    mesh.push("bad")
+    now(a, exit_code=5)
+    assert dump(a)[key_of(d)]["endpoint"] == "203.0.113.99:51820"
+    assert whole(a) == before
+    with steady_ping(a, "10.0.0.14") as loss:
+        time.sleep(1)
+    assert loss.received
+    assert now_json(a, exit_code=5)["changes"] == []
+
+
+def test_a_first_commit_that_cuts_the_node_off_leaves_nothing_behind() -> None:
+    with Lab() as lab:
+        mesh = Mesh(lab)
+        a = mesh.node("a", 11)
+        mesh.configure(a, confirm=SHORT, gateway={"masquerade": "eth0"})
+        stranger(mesh, "c", 13)
+        covers_the_git_host(mesh)
+        a.path("/etc/wireguard/wg0.conf").write_text("# somebody's own\n")
+        bad = mesh.push("bad")
+        assert now_json(a, exit_code=5)["commit"] is None
+        assert "wg0" not in a.run(["ip", "-brief", "link"]).stdout
+        assert [file.name for file in a.path("/etc/wireguard").iterdir()] == ["wg0.conf"]
+        assert a.path("/etc/wireguard/wg0.conf").read_text() == "# somebody's own\n"
+        assert a.run(["sysctl", "-n", "net.ipv4.ip_forward"]).stdout == "0\n"
+        assert status(a)["refused_commits"] == [bad]
+        assert now_json(a, exit_code=5)["changes"] == []
+        mesh.set("c", subnets=None)
+        mesh.push("good")
+        assert now_json(a)["result"] == "applied"

@@ -1,0 +1,160 @@
+"""What is not a commit's fault is not blamed on it: it is confirmed, or tried again later."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.trying import SHORT, ping, stranger
+from lab import Lab
+from lab.mesh import Mesh, now, now_json, status
+from lab.node import Node
+from lab.tree import ENVIRONMENT
+from mesh_sync import keys
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def mesh() -> Iterator[Mesh]:
+    """a and b, up and talking."""
+    with Lab() as lab:
+        mesh = Mesh(lab)
+        mesh.node("a", 11)
+        mesh.node("b", 12)
+        mesh.push("two peers")
+        mesh.now()
+        ping(mesh.nodes["b"], "10.0.0.11")
+        yield mesh
+
+
+def confirmed(node: Node, commit: str) -> None:
+    found = now_json(node, timeout=90)
+    assert (found["result"], found["commit"]) == ("applied", commit)
+    last = status(node)["history"][-1]
+    assert (last["commit"], last["ended"]) == (commit, "confirmed")
+
+
+def test_an_ordinary_commit_is_confirmed_in_a_moment(mesh: Mesh) -> None:
+    stranger(mesh, "c", 13)
+    began = time.monotonic()
+    confirmed(mesh.nodes["a"], mesh.push("c"))
+    assert time.monotonic() - began < 8
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"addresses": ["10.0.0.41"]}, {"listen_port": 4444}, {"endpoint": "203.0.113.11:51820"}, {"endpoint": None}],
+    ids=["address", "port", "endpoint", "no endpoint"],
+)
+def test_what_is_the_nodes_own_may_change(mesh: Mesh, changed: dict[str, object]) -> None:
+    """The others have not pulled yet."""
+    mesh.set("a", **changed)
+    mesh.set("b", persistent_keepalive=9)
+    stranger(mesh, "c", 13)
+    confirmed(mesh.nodes["a"], mesh.push("a changes"))
+
+
+def test_the_nodes_own_key_may_change_before_anybody_knows_it(mesh: Mesh) -> None:
+    a = mesh.nodes["a"]
+    private = keys.generate()
+    a.path("/etc/mesh-sync/private.key").write_text(private + "\n")
+    mesh.set("a", public_key=keys.public_key(private))
+    confirmed(a, mesh.push("a's new key"))
+    mesh.now("b")
+    ping(mesh.nodes["b"], "10.0.0.11")
+
+
+def test_a_peer_may_get_another_key_before_it_has_it(mesh: Mesh) -> None:
+    private = keys.generate()
+    mesh.set("b", public_key=keys.public_key(private))
+    confirmed(mesh.nodes["a"], mesh.push("b's new key"))
+    mesh.nodes["b"].path("/etc/mesh-sync/private.key").write_text(private + "\n")
+    mesh.now("b")
+    ping(mesh.nodes["b"], "10.0.0.11")
+
+
+def test_the_last_peer_that_was_alive_may_leave(mesh: Mesh) -> None:
+    mesh.remove("b")
+    stranger(mesh, "c", 13)
+    confirmed(mesh.nodes["a"], mesh.push("b leaves"))
+
+
+def test_a_peer_that_died_just_before_is_not_waited_for(mesh: Mesh) -> None:
+    """Its session is young; but it does not answer any more when the commit comes."""
+    mesh.nodes["b"].port.unplug()
+    stranger(mesh, "c", 13)
+    confirmed(mesh.nodes["a"], mesh.push("c"))
+
+
+def test_where_nothing_was_alive_only_the_remote_has_to_answer() -> None:
+    with Lab() as lab:
+        mesh = Mesh(lab)
+        a = mesh.node("a", 11)
+        stranger(mesh, "c", 13)
+        confirmed(a, mesh.push("first"))
+        stranger(mesh, "d", 14)
+        began = time.monotonic()
+        confirmed(a, mesh.push("second"))
+        assert time.monotonic() - began < 8
+
+
+def test_a_commit_that_changes_nothing_here_needs_no_trial(mesh: Mesh) -> None:
+    a = mesh.nodes["a"]
+    history = status(a)["history"]
+    mesh.edit("README.md", "words\n")
+    commit = mesh.push("words")
+    assert now_json(a)["result"] == "in-sync"
+    assert (status(a)["commit"], status(a)["history"]) == (commit, history)
+
+
+CUT = """table inet cut {
+    chain in { type filter hook input priority 0; iifname "eth0" drop; }
+    chain out { type filter hook output priority 0; oifname "eth0" drop; }
+}"""
+
+
+@pytest.fixture
+def cut_when_applying(tmp_path: Path) -> dict[str, str]:
+    """An environment whose `wg` cuts the node off just before it changes the interface."""
+    program = tmp_path / "wg"
+    program.write_text(f"""#!/bin/sh
+PATH={ENVIRONMENT["PATH"]}
+case "$*" in *addconf*) nft -f - <<'END'
+{CUT}
+END
+esac
+exec wg "$@"
+""")
+    program.chmod(0o755)
+    return {"PATH": f"{tmp_path}:{ENVIRONMENT['PATH']}"}
+
+
+def test_a_node_that_is_offline_itself_does_not_blame_the_commit(mesh: Mesh, cut_when_applying: dict[str, str]) -> None:
+    a, b = mesh.nodes["a"], mesh.nodes["b"]
+    mesh.configure(a, confirm=SHORT)
+    before = status(a)["commit"]
+    stranger(mesh, "c", 13)
+    commit = mesh.push("c")
+    found = now_json(a, exit_code=5, env=cut_when_applying, timeout=90)
+    assert (found["result"], found["commit"]) == ("rolled-back", before)
+    assert "no peer that was alive before and no remote (" in found["message"]
+    assert found["message"].endswith("nor with the previous state again; it is tried anew by the next run")
+    assert status(a)["refused_commits"] == []
+    now(a, exit_code=3)
+    a.run(["nft", "delete", "table", "inet", "cut"])
+    confirmed(a, commit)
+    ping(b, "10.0.0.11")
+
+
+def test_the_check_can_be_turned_off(mesh: Mesh) -> None:
+    a = mesh.nodes["a"]
+    mesh.configure(a, confirm={"deadline": 0})
+    stranger(mesh, "c", 13, subnets=["203.0.113.10/32", "2001:db8::10/128"])
+    mesh.push("covers the git host")
+    assert now_json(a)["result"] == "applied"
+    assert status(a)["history"][-1]["ended"] == "unconfirmed"
+    now(a, exit_code=3)
