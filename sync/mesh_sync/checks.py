@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 
-from mesh_sync import manifest, secret_checks, signer_checks
+from mesh_sync import charter, manifest, secret_checks
 from mesh_sync.expectations import unmet
 from mesh_sync.findings import WARNING, Finding, shown, until_enough
 from mesh_sync.leaks import leaked_keys
@@ -37,7 +37,7 @@ def examine(tree: Tree, moment: datetime) -> tuple[Mesh | None, tuple[Finding, .
         tree.findings,
         findings,
         leaked_keys(tree.texts),
-        signer_checks.wrong(tree.texts, declared),
+        charter.wrong(tree.texts, declared),
         secret_checks.wrong(tree.texts, declared, moment, declared.peers.keys() | broken),
         whole_mesh(declared, moment, frozenset(broken)),
     )

@@ -162,7 +162,7 @@ class Lineage:
 
 
 def _adding(key: str, commits: Iterable[Commit], rules: Mapping[str, Rules]) -> Iterator[tuple[Commit, Signer]]:
-    for commit in commits:
+    for commit in (commit for commit in commits if commit.parents):
         before = {signer.key for name in commit.parents for signer in _entries(rules[name])}
         for signer in _entries(rules[commit.name]):
             if signer.key == key and key not in before:

@@ -134,6 +134,7 @@ class Remote:
         refspec = f"+refs/heads/{self.settings.branch}:{CANDIDATE}"
         argv = self._git("--git-dir", str(self.bare), "fetch", *options, "--", url, refspec)
         self._sweep()
+        run(self._local("update-ref", "-d", CANDIDATE))  # what is there afterwards has come now
         try:
             run(argv, env=environment(self.settings, seconds), deadline=seconds)
         except CommandError as error:
@@ -141,13 +142,13 @@ class Remote:
             if forged := _FORGED.findall(error.stderr):
                 findings = [Finding(".", "", f"{what} (git object {name[:10]})") for name, what in forged]
                 raise Refused(f"{public(url)} sends what is no sound git history", findings=findings) from None
-            if "shallow update not allowed" in error.stderr:
-                text = f"{public(url)} has a shortened (shallow) history: what is not there cannot be verified"
-                raise Refused(text, hint="git fetch --unshallow in that repository") from None
             if error.status is None and "no answer within" in error.message:
                 text = f"{public(url)} did not deliver branch {self.settings.branch!r} within {seconds:.0f} s"
                 raise Unreachable(text) from None
             raise
+        if not self.has(CANDIDATE):  # git only warns that it does not take what is shallow
+            text = f"{public(url)} has a shortened (shallow) history: what is not there cannot be verified"
+            raise Refused(text, hint="git fetch --unshallow in that repository")
         return run(self._local("rev-parse", "--verify", CANDIDATE + "^{commit}")).strip()
 
     def _sweep(self) -> None:

@@ -14,6 +14,8 @@ from attrs import frozen
 
 from mesh_sync.findings import Finding
 from mesh_sync.manifest import MESH_FILE, PEERS, SECRETS, is_peer_file, is_secret_file
+from mesh_sync.policy import POLICY_FILE
+from mesh_sync.signers import SIGNERS_FILE
 
 MAX_FILE = 64 * 1024
 """Bytes; a peer file is some hundred."""
@@ -27,6 +29,9 @@ MAX_TOTAL = 16 * 1024 * 1024
 TOO_MUCH = f"more than {MAX_FILES:,} files or {MAX_TOTAL:,} bytes; this is not a mesh repository"
 SYMLINK, SUBMODULE = 0o120000, 0o160000
 REGULAR = stat.S_IFREG
+RULES = frozenset({SIGNERS_FILE, POLICY_FILE})
+"""The files that say who may change the others."""
+GIT_SETTINGS = frozenset({".gitmodules", ".gitconfig", ".lfsconfig"})
 
 
 @frozen
@@ -74,7 +79,9 @@ def choose(entries: Iterable[Entry]) -> tuple[list[Entry], list[Finding]]:
 
 def _problem(entry: Entry) -> str:
     kind = stat.S_IFMT(entry.mode)
-    ours = _is_manifest(entry.path) or entry.path + "/" in (PEERS, SECRETS)
+    ours = _is_manifest(entry.path) or entry.path in RULES or entry.path + "/" in (PEERS, SECRETS)
+    if entry.path.rpartition("/")[2].casefold() in GIT_SETTINGS:
+        return "sets how git behaves; a mesh repository has no place for it"
     if kind == SUBMODULE:
         return "is a submodule; a mesh repository holds plain files"
     if kind == SYMLINK and (ours or entry.path.startswith((PEERS, SECRETS))):

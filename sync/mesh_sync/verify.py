@@ -29,6 +29,8 @@ DEADLINE = 20.0
 MAX_COMMITS = 100_000
 """Commits that are looked at at once; a mesh that changes ten times a day makes them in 27 years."""
 _AT_ONCE = 500
+_OUR_TROUBLE = ("could not create temp", "cannot run", "No space left", "failed writing detached signature")
+"""What git says when it is this machine that keeps it from verifying."""
 _OURS = (
     "core.hooksPath=/dev/null", "core.fsmonitor=false", "gpg.format=ssh", "gpg.ssh.program=ssh-keygen",
     "gpg.openpgp.program=/bin/false", "gpg.x509.program=/bin/false", "gpg.ssh.revocationFile=",
@@ -192,6 +194,8 @@ def is_signed(repository: GitDir, commit: Commit, lines: tuple[Signer, ...]) -> 
             raise
         if shutil.which("ssh-keygen") is None:
             raise DeviceError("ssh-keygen is not installed; it verifies the signatures of commits") from None
+        if any(words in error.stderr for words in _OUR_TROUBLE):
+            raise DeviceError(f"signatures cannot be verified: {error.message}") from None
         return False
     finally:
         os.close(descriptor)

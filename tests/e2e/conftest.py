@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from e2e.trusting import begin, signed_mesh
 from lab import Lab
 from lab.logged import LoggedPrograms
+from lab.mesh import Mesh
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +18,19 @@ def lab() -> Iterator[Lab]:
     """One lab for all tests of a file."""
     with Lab() as lab:
         yield lab
+
+
+@pytest.fixture(scope="module")
+def signed_net(lab: Lab) -> Mesh:
+    """Peers a and b, up, in a mesh whose commits two admins and the two nodes may sign; a verifies them."""
+    return signed_mesh(lab)
+
+
+@pytest.fixture
+def signed(signed_net: Mesh) -> Iterator[Mesh]:
+    """The same, and a trusts the list as it is now."""
+    with begin(signed_net):
+        yield signed_net
 
 
 @pytest.fixture

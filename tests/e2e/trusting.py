@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from itertools import count
 
 from lab import Lab, Node
+from lab.host import Host
 from lab.mesh import Mesh, dump, now, now_json, status
 
 ADMIN, OTHER = "anna@example.org", "otto@example.org"
@@ -41,6 +42,17 @@ def begin(mesh: Mesh) -> Iterator[None]:
     mesh.git("checkout", "-q", "-f", "-B", "main", good)
     mesh.git("clean", "-qfd")
     mesh.publish(good, force=True)
+
+
+def back(mesh: Mesh, commit: str | None = None) -> Mesh:
+    """The operator goes back to a commit, else to the one that node a has applied, to go on from there."""
+    mesh.git("reset", "-q", "--hard", commit or status(mesh.nodes["a"])["commit"])
+    return mesh
+
+
+def sh(host: Host, script: str) -> str:
+    """What a shell script prints on a host; it has to succeed."""
+    return host.run(["sh", "-ec", script]).stdout.strip()
 
 
 def whole(node: Node) -> tuple[object, ...]:
