@@ -148,7 +148,7 @@ class Remote:
             raise
         if not self.has(CANDIDATE):  # git only warns that it does not take what is shallow
             text = f"{public(url)} has a shortened (shallow) history: what is not there cannot be verified"
-            raise Refused(text, hint="git fetch --unshallow in that repository")
+            raise Refused(text, hint="git fetch --unshallow in that repository", lasting=False)
         return run(self._local("rev-parse", "--verify", CANDIDATE + "^{commit}")).strip()
 
     def _sweep(self) -> None:
