@@ -15,20 +15,22 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from mesh_sync import signature, signers
-from mesh_sync.errors import CommandError, DeviceError
+from mesh_sync.errors import CommandError, DeviceError, TooMuchPrinted
 from mesh_sync.lineage import Commit, Rules, Untrusted
 from mesh_sync.manifest import MESH_FILE
 from mesh_sync.policy import POLICY_FILE, Edit, Policy
 from mesh_sync.policy import parse as parse_policy
 from mesh_sync.run import run_bytes
 from mesh_sync.signers import SIGNERS_FILE, Signer
-from mesh_sync.tree import MAX_FILE, MAX_OTHER
+from mesh_sync.tree import MAX_FILE
 
 DEADLINE = 20.0
 """Seconds for git to read a piece of history, or to verify one signature."""
 MAX_COMMITS = 100_000
 """Commits that are looked at at once; a mesh that changes ten times a day makes them in 27 years."""
-_AT_ONCE = 500
+_AT_ONCE = 8_000
+"""Objects that git is asked for at once."""
+_BYTES_AT_ONCE = 8 * 1024 * 1024
 _OUR_TROUBLE = ("could not create temp", "cannot run", "No space left", "failed writing detached signature")
 """What git says when it is this machine that keeps it from verifying."""
 _OURS = (
@@ -82,20 +84,28 @@ def commits(repository: GitDir, head: str, known: Iterable[str]) -> tuple[Commit
     Without edits yet. Raise Untrusted for a history that nobody could mean.
     """
     words = ("rev-list", "--topo-order", "--reverse", "--parents", f"--max-count={MAX_COMMITS + 1}")
-    lines = repository.git(*words, head, "--not", *known).decode().splitlines()
+    try:
+        lines = repository.git(*words, head, "--not", *known).decode().splitlines()
+    except TooMuchPrinted:
+        lines = [""] * (MAX_COMMITS + 1)
     if len(lines) > MAX_COMMITS:
         raise Untrusted(f"commit {head[:10]} brings more than {MAX_COMMITS:,} commits")
     found = {name: Commit(name, tuple(parents)) for name, *parents in map(str.split, lines)}
-    texts = dict(_contents(repository, list(found), MAX_OTHER))
-    if too_long := [name for name in found if texts[name] is None]:
-        raise Untrusted(f"commit {too_long[0][:10]} is longer than {MAX_OTHER:,} bytes")
-    return tuple(evolve(found[name], signature=signature.read(texts[name] or b"")) for name in found)
+    for name, text in _contents(repository, list(found), MAX_FILE):
+        if text is None:
+            raise Untrusted(f"commit {name[:10]} is longer than {MAX_FILE:,} bytes")
+        found[name] = evolve(found[name], signature=signature.read(text))
+    return tuple(found.values())
 
 
 def with_edits(repository: GitDir, commit: Commit) -> Commit:
-    """The same commit with what it changes of its first parent."""
+    """The same commit with what it changes of its first parent. Raise Untrusted when that is beyond all measure."""
     words = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--no-commit-id")
-    parts = repository.git(*words, commit.parents[0], commit.name).decode(errors="backslashreplace").split("\0")
+    try:
+        printed = repository.git(*words, commit.parents[0], commit.name)
+    except TooMuchPrinted:
+        raise Untrusted(f"commit {commit.short} changes more files than a mesh has") from None
+    parts = printed.decode(errors="backslashreplace").split("\0")
     edits = [(*meta.lstrip(":").split()[:4], path) for meta, path in zip(parts[::2], parts[1::2], strict=False)]
     blobs = [blob for edit in edits[:4] for blob in edit[2:4] if int(blob, 16)]
     texts = dict(_contents(repository, blobs, MAX_FILE))
@@ -140,8 +150,8 @@ def _mesh_name(content: bytes) -> str:
 
 def _blobs(repository: GitDir, places: Sequence[str]) -> Iterator[str | None]:
     """The blob at each `COMMIT:PATH`, None where there is no file."""
-    if places:
-        printed = repository.git("cat-file", "--batch-check", input="".join(f"{place}\n" for place in places))
+    for some in _batches(places):
+        printed = repository.git("cat-file", "--batch-check", input="".join(f"{place}\n" for place in some))
         for line in printed.decode().splitlines():
             name, kind, *_ = [*line.rsplit(" ", 2), ""]
             yield name if kind == "blob" else None
@@ -150,23 +160,37 @@ def _blobs(repository: GitDir, places: Sequence[str]) -> Iterator[str | None]:
 def _contents(repository: GitDir, names: Sequence[str], most: int) -> Iterator[tuple[str, bytes | None]]:
     """The content of each object, None for one of more than ``most`` bytes. Raise CommandError if one is missing."""
     names = list(dict.fromkeys(names))
-    for start in range(0, len(names), _AT_ONCE):
-        some = names[start : start + _AT_ONCE]
-        sizes = repository.git("cat-file", "--batch-check=%(objectsize)", input="".join(f"{n}\n" for n in some))
-        lines = sizes.decode().split("\n")
-        small = []
-        for name, size in zip(some, lines, strict=False):
+    wanted: list[str] = []
+    total = 0
+    for name, size in zip(names, _sizes(repository, names), strict=True):
+        if size > most:
+            yield name, None
+            continue
+        if wanted and (total + size > _BYTES_AT_ONCE or len(wanted) >= _AT_ONCE):
+            yield from _unpacked(repository, wanted)
+            wanted, total = [], 0
+        wanted.append(name)
+        total += size
+    yield from _unpacked(repository, wanted)
+
+
+def _sizes(repository: GitDir, names: Sequence[str]) -> Iterator[int]:
+    for some in _batches(names):
+        printed = repository.git("cat-file", "--batch-check=%(objectsize)", input="".join(f"{n}\n" for n in some))
+        for name, size in zip(some, printed.decode().splitlines(), strict=True):
             if not size.isdigit():
                 raise _damaged(name)
-            if int(size) <= most:
-                small.append(name)
-            else:
-                yield name, None
-        packed = repository.git("cat-file", "--batch", input="".join(f"{n}\n" for n in small)) if small else b""
-        yield from _unpacked(small, packed)
+            yield int(size)
 
 
-def _unpacked(names: Sequence[str], packed: bytes) -> Iterator[tuple[str, bytes]]:
+def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))
+
+
+def _unpacked(repository: GitDir, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    if not names:
+        return
+    packed = repository.git("cat-file", "--batch", input="".join(f"{name}\n" for name in names))
     position = 0
     for name in names:
         end = packed.find(b"\n", position)
