@@ -1,12 +1,14 @@
-"""What can be wrong with a mesh's `allowed_signers`, and what should give its admins to think. Pure."""
+"""What can be wrong with `allowed_signers` and `policy.toml`, and what should give a mesh's admins to think. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
+from mesh_sync import policy
 from mesh_sync.findings import WARNING, Finding
 from mesh_sync.model import Mesh
+from mesh_sync.policy import POLICY_FILE
 from mesh_sync.signers import SIGNERS_FILE, parse
 
 SOON = timedelta(days=30)
@@ -15,6 +17,8 @@ SOON = timedelta(days=30)
 
 def wrong(texts: Mapping[str, bytes], mesh: Mesh) -> Iterator[Finding]:
     """Given every file of the repository, yield what makes no sense, and a list without admins."""
+    if POLICY_FILE in texts:
+        yield from policy.parse(texts[POLICY_FILE])[1]
     if SIGNERS_FILE not in texts:
         return
     signers, findings = parse(texts[SIGNERS_FILE])

@@ -25,7 +25,7 @@ NAMESPACE = "git"
 _KEY_TYPES = re.compile(r"(sk-)?(ssh-ed25519|ecdsa-sha2-nistp(256|384|521))(@openssh\.com)?|ssh-rsa")
 _OPTION = re.compile(r'([a-z-]+)(?:="([^"]*)")?(?:,|$)')
 _KNOWN_OPTIONS = frozenset({"namespaces", "valid-after", "valid-before"})
-_DATE = re.compile(r"(\d{8})(\d{4})?(\d{2})?Z?")
+_FORMATS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 GROUPS = 8
 """Of four hexadecimal digits each: 128 bits, which nobody finds a second input for (NIST SP 800-107, 4.2)."""
 
@@ -50,12 +50,12 @@ class Signer:
 
     @property
     def valid_before(self) -> datetime | None:
-        """From this moment on the key is good for nothing. A date without Z is each node's local time, here UTC."""
+        """From this moment on the key is good for nothing. A date without Z is in each machine's own time zone."""
         return self._moment("valid-before")
 
     def _moment(self, name: str) -> datetime | None:
         found = next((value for option, value in _OPTION.findall(self.options) if option == name), None)
-        return _moment(found) if found else None
+        return moment(found) if found else None
 
     @property
     def is_node(self) -> bool:
@@ -161,20 +161,23 @@ def _check_options(text: str) -> None:
             raise ValueError(f"{shown(text[position:])} is not an option that is taken here ({allowed})")
         if found[1] == "namespaces" and NAMESPACE not in found[2].split(","):
             raise ValueError(f'the key is for the namespaces {shown(found[2])}; commits need "{NAMESPACE}"')
-        if found[1].startswith("valid-") and _moment(found[2]) is None:
+        if found[1].startswith("valid-") and moment(found[2]) is None:
             raise ValueError(f"{found[1]}: {shown(found[2])} is not a date such as 20301231Z or 203012311800Z")
         position = found.end()
 
 
-def _moment(text: str) -> datetime | None:
-    """A date as ssh-keygen writes it (ssh-keygen(1), -O verify-time), None if it is none."""
-    found = _DATE.fullmatch(text)
-    if not found or not text.isascii():
+def moment(words: str) -> datetime | None:
+    """What ssh-keygen takes `YYYYMMDD[HHMM[SS]][Z]` for (parse_absolute_time of OpenSSH).
+
+    UTC with `Z` or `UTC` at the end, else this machine's time zone. None for what is no such time.
+    """
+    digits = re.sub(r"(?i)(z|utc)$", "", words)
+    if not (digits.isascii() and digits.isdigit()) or len(digits) not in _FORMATS:
         return None
-    digits = f"{found[1]}{found[2] or '0000'}{found[3] or '00'}"
     try:
-        return datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
+        found = datetime.strptime(digits, _FORMATS[len(digits)])
+        return (found.replace(tzinfo=UTC) if digits != words else found).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
         return None
 
 
