@@ -14,6 +14,7 @@ from mesh_sync.done import Done, finish
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.files import write_atomically
 from mesh_sync.free_addresses import free_addresses
+from mesh_sync.guard import TRAILER
 from mesh_sync.keys import generate, public_key, read_private_key
 from mesh_sync.manifest import PEERS
 from mesh_sync.model import LABEL
@@ -95,7 +96,14 @@ def remove(place: Place) -> Done:
     if keys := keys_of(repository, place.name):
         files[SIGNERS_FILE] = without_keys(repository, keys)
         became += f"; {SIGNERS_FILE} has its {'key' if len(keys) == 1 else f'{len(keys)} keys'} no more"
-    return finish(repository, files, f"{place.name}: leaves the mesh", became, commit=place.commit)
+    message = f"{place.name}: leaves the mesh\n\n{_meant(repository, place.name)}"
+    return finish(repository, files, message, became, commit=place.commit)
+
+
+def _meant(repository: WorkingCopy, name: str) -> str:
+    """The trailers without which nodes would take the removal of ``name`` for a slip."""
+    empty = len(repository.mesh.peers.keys() - {name}) < 2
+    return "\n".join(f"{TRAILER}: {what}" for what in (f"remove {name}", *(["empty-list"] if empty else [])))
 
 
 def _present(repository: WorkingCopy, place: Place) -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,20 +13,10 @@ import pytest
 
 from mesh_sync import leaks, manifest, tree
 from mesh_sync.model import Mesh, Peer
+from unit.pushing import Push
 
 TEMPLATE = Path(__file__).parents[2] / "mesh-repo-template"
 SAMPLE = TEMPLATE / "peers/example.toml.sample"
-HOOK = TEMPLATE / "hooks/pre-receive"
-
-# A stand-in that leaves its arguments and what it was given to check, and finds an error in `broken`.
-MESH_SYNC = """#!/bin/sh
-echo "$@" >>{log}/argv
-env >{log}/environment
-pwd >{log}/cwd
-rm -rf {log}/seen
-cp -R "$2" {log}/seen
-if grep -rq broken "$2"; then echo "peers/x.toml:mtu: is broken"; exit 1; fi
-"""
 
 
 def settings(text: str) -> Iterator[str]:
@@ -85,50 +72,6 @@ def test_every_kind_of_git_host_runs_the_check(path: str) -> None:
     text = (TEMPLATE / path).read_text()
     assert "mesh-sync check" in text
     assert "\t" not in text
-
-
-class Push:
-    """A git host with the hook, and somebody's clone of it."""
-
-    def __init__(self, place: Path) -> None:
-        self.log, self.host, self.clone = place / "log", place / "mesh.git", place / "clone"
-        programs = place / "bin"
-        for folder in (self.log, programs, self.clone):
-            folder.mkdir()
-        (programs / "mesh-sync").write_text(MESH_SYNC.format(log=self.log))
-        (programs / "mesh-sync").chmod(0o755)
-        self.environment = {
-            "PATH": f"{programs}:{os.environ['PATH']}",
-            "HOME": str(place),
-            "TMPDIR": str(place),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            **{f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-        }
-        self.git("init", "--quiet", "--bare", "--initial-branch=main", str(self.host))
-        self.git("init", "--quiet", "--initial-branch=main")
-        (self.host / "hooks/pre-receive").write_bytes(HOOK.read_bytes())
-        (self.host / "hooks/pre-receive").chmod(0o755)
-
-    def git(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["git", *arguments], cwd=self.clone, env=self.environment, capture_output=True, text=True)
-
-    def commit(self, **files: str) -> None:
-        for path, text in files.items():
-            (self.clone / path).write_text(text)
-        self.git("add", "--all")
-        assert self.git("commit", "--quiet", "--message=change").returncode == 0
-
-    def push(self, refs: str = "HEAD:main") -> subprocess.CompletedProcess[str]:
-        return self.git("push", str(self.host), refs)
-
-    @property
-    def checks(self) -> int:
-        log = self.log / "argv"
-        return len(log.read_text().splitlines()) if log.exists() else 0
-
-    @property
-    def head(self) -> str:
-        return self.git("ls-remote", str(self.host), "main").stdout[:40]
 
 
 @pytest.fixture
@@ -210,7 +153,7 @@ def test_without_mesh_sync_on_the_host_nothing_gets_in(host: Push) -> None:
 
 
 def test_the_template_passes_the_real_check_and_a_mistake_does_not(host: Push) -> None:
-    host.environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    host.with_the_real_check()
     shutil.copytree(TEMPLATE, host.clone, dirs_exist_ok=True)
     host.commit()
     result = host.push()

@@ -47,14 +47,20 @@ def init(
 
 @click.command()
 @directory_argument
+@click.option("--since", metavar="BASE",
+              help="Check the commits after BASE too, as nodes would: signatures, rights, the guard.")  # fmt: skip
 @json_option
-def check(directory: Path, as_json: bool) -> int:
+def check(directory: Path, since: str | None, as_json: bool) -> int:
     """Check a mesh repository: every finding as file:key: message. Exit 1 if one is an error."""
     from mesh_sync import report
     from mesh_sync.checkout import examine_directory
     from mesh_sync.findings import errors
 
     mesh, findings = examine_directory(directory)
+    if since is not None:
+        from mesh_sync.since import refusals
+
+        findings = (*refusals(directory, since), *findings)
     if as_json:
         print_json({"findings": [finding.as_json() for finding in findings]})
     else:

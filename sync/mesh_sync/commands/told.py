@@ -31,7 +31,7 @@ def tell(done: Done, commit: bool, following: str) -> int:
         click.secho(done.doubt, fg="yellow", err=True)
     if done.commit:
         click.echo(f"{path} {done.became}")
-        click.echo(f"committed {done.commit}, {done.message!r}; next: git push")
+        click.echo(f"committed {done.commit}, {done.message.splitlines()[0]!r}; next: git push")
     elif commit:
         click.echo(f"{path} is as it was committed already")
     else:
