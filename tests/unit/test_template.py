@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from mesh_sync import leaks, manifest, tree
+from mesh_sync import leaks, manifest, policy, signers, tree
 from mesh_sync.model import Mesh, Peer
 from unit.pushing import Push
 
@@ -67,10 +67,32 @@ def test_what_the_sample_comments_out_is_valid(line: str) -> None:
     assert manifest.read(files)[1] == ()
 
 
+def test_the_samples_of_who_may_sign_and_what_nodes_may_change_are_valid() -> None:
+    listed, findings = signers.parse((TEMPLATE / "allowed_signers.sample").read_bytes())
+    assert findings == ()
+    assert [signer.is_node for signer in listed.entries] == [False, False, True]
+    allowed, findings = policy.parse((TEMPLATE / "policy.toml.sample").read_bytes())
+    assert findings == ()
+    assert allowed.extra("office") == {"subnets", "owner", "tags"}
+
+
+def test_the_sample_of_a_policy_names_every_key_there_is() -> None:
+    text = (TEMPLATE / "policy.toml.sample").read_text()
+    for keys in (policy.OWN_KEYS, policy.EXTRA_KEYS):
+        assert all(key in text for key in keys)
+
+
+def test_ssh_keygen_can_read_the_keys_of_the_sample() -> None:
+    for signer in signers.parse((TEMPLATE / "allowed_signers.sample").read_bytes())[0].entries:
+        shown = subprocess.run(["ssh-keygen", "-l", "-f", "-"], input=signer.key, capture_output=True, text=True)
+        assert signer.fingerprint in shown.stdout
+
+
 @pytest.mark.parametrize("path", [".github/workflows/check.yml", ".gitlab-ci.yml", "hooks/pre-receive"])
 def test_every_kind_of_git_host_runs_the_check(path: str) -> None:
     text = (TEMPLATE / path).read_text()
     assert "mesh-sync check" in text
+    assert "--since" in text
     assert "\t" not in text
 
 
