@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,7 +74,7 @@ def test_the_samples_of_who_may_sign_and_what_nodes_may_change_are_valid() -> No
     assert [signer.is_node for signer in listed.entries] == [False, False, True]
     allowed, findings = policy.parse((TEMPLATE / "policy.toml.sample").read_bytes())
     assert findings == ()
-    assert allowed.extra("office") == {"subnets", "owner", "tags"}
+    assert allowed.grants("office") == {"subnets", "owner", "tags"}
 
 
 def test_the_sample_of_a_policy_names_every_key_there_is() -> None:
