@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import signal
 import subprocess
@@ -17,6 +18,10 @@ from lab.tree import HOME
 
 COLOURS = sys.stdout.isatty()
 MESH = f"{HOME}/mesh"
+KEY = f"{HOME}/.ssh/id_ed25519"
+STOLEN = f"{HOME}/stolen"
+DEADLINE = 6
+"""Seconds that aws gives a new commit to prove itself; 30 if nothing is said."""
 NEW_SUBNET, NEW_HOST = "192.168.21.0/24", "192.168.21.10"
 NEW_WAN = "203.0.113.112"
 ONLY_ANSWERS = """
@@ -51,8 +56,10 @@ def main() -> int:
         watchdogs = watch(sites)
         complete = matrix(sites)
         arrived = change(lab, sites)
+        refused = attack(lab, sites)
+        undone = slip(lab, sites)
         recovered = move(lab, sites, watchdogs)
-        fine = complete and arrived and recovered
+        fine = complete and arrived and refused and undone and recovered
         say(f"{'Done' if fine else 'FAILED'} after {time.monotonic() - began:.0f} s")
         if keep:
             stay(sites)
@@ -60,17 +67,31 @@ def main() -> int:
 
 
 def found_mesh(lab: Lab) -> None:
-    say("An operator lays down the mesh repository and pushes it")
-    typed(lab.operator, ["mesh-sync", "init", MESH, "--name", "demo", "--network", "10.0.0.0/24"])
-    typed(lab.operator, ["git", "-C", MESH, "push", "-q", lab.git.url, "main"])
+    say("An operator lays down the mesh repository, signs it with her SSH key, and pushes it")
+    who = ["--signer", "alice@example.org", "--signing-key", KEY]
+    typed(lab.operator, ["mesh-sync", "init", MESH, "--name", "demo", "--network", "10.0.0.0/24", *who])
+    push(lab)
+    typed(lab.operator, ["mesh-sync", "signer", "list", "-C", MESH])
 
 
 def join(lab: Lab, sites: Mapping[str, Site]) -> None:
-    say("Every gateway joins: its key is made there and stays there, its file goes into the list")
+    say("Every gateway joins: it pins the mesh whose fingerprint alice has told, and makes its keys, which stay there")
+    listing = lab.operator.run(["mesh-sync", "signer", "list", "-C", MESH, "--json"]).stdout
+    fingerprint = json.loads(listing)["fingerprint"]
     for place in PLACES:
-        where = ["--endpoint", place.endpoint, "--subnet", place.lan, "--masquerade", "eth0"]
         gateway = sites[place.name].gateway
-        typed(gateway, ["mesh-sync", "join", lab.git.url, "--name", place.name, *where, "--trust", "none"])
+        where = ["--endpoint", place.endpoint, "--subnet", place.lan, "--masquerade", "eth0"]
+        whom = ["--trust", "signed", "--fingerprint", fingerprint]
+        words = ["mesh-sync", "join", lab.git.url, "--name", place.name, *where, *whom]
+        said = typed(gateway, words, status=1)
+        [told] = (line.strip() for line in said.splitlines() if line.strip().startswith("mesh-sync peer add"))
+        typed(lab.operator, shlex.split(told), cwd=MESH)
+        push(lab)
+        typed(gateway, words)
+
+
+def push(lab: Lab) -> None:
+    typed(lab.operator, ["git", "-C", MESH, "push", "-q", lab.git.url, "HEAD:main"])
 
 
 def apply(sites: Mapping[str, Site]) -> None:
@@ -113,14 +134,13 @@ def change(lab: Lab, sites: Mapping[str, Site]) -> bool:
     sites["azure"].host.ip(f"address add {NEW_HOST}/24 dev eth0")
     sites["azure"].gateway.ip(f"address add {NEW_HOST.rpartition('.')[0]}.2/24 dev eth0")
     operator = lab.operator
-    typed(operator, ["git", "-C", MESH, "pull", "-q", lab.git.url, "main"])
     file = operator.path(f"{MESH}/peers/azure.toml")
     file.write_text(file.read_text().replace('"192.168.20.0/24"', f'"192.168.20.0/24", "{NEW_SUBNET}"'))
     typed(operator, ["git", "-C", MESH, "diff", "--unified=0"])
     typed(operator, ["mesh-sync", "check", MESH])
     typed(operator, ["mesh-sync", "plan", "-C", MESH, "HEAD"])
     typed(operator, ["git", "-C", MESH, "commit", "-q", "-am", "azure: a second network"])
-    typed(operator, ["git", "-C", MESH, "push", "-q", lab.git.url, "HEAD:main"])
+    push(lab)
     pushed = time.monotonic()
     with steady_ping(sites["gcp"].host, str(sites["aliyun"].lan.v4[10])) as loss:
         apply(sites)
@@ -129,6 +149,50 @@ def change(lab: Lab, sites: Mapping[str, Site]) -> bool:
     say(f"aws-host {'reaches' if reached else 'does NOT reach'} {NEW_HOST}, {seconds:.1f} s after the push")
     print(f"  meanwhile gcp-host pinged aliyun-host {loss.sent} times at 100/s: {loss.lost} lost")
     return reached and loss.lost == 0
+
+
+def attack(lab: Lab, sites: Mapping[str, Site]) -> bool:
+    """Somebody who may push, and has no key that counts, claims all traffic; return whether nothing came of it."""
+    say("An attack: somebody has stolen a password for the git host, and would like to see all traffic pass by gcp")
+    thief, aws = lab.operator, sites["aws"].gateway
+    before = interface(aws)
+    typed(thief, ["git", "clone", "-q", lab.git.url, STOLEN])
+    file = thief.path(f"{STOLEN}/peers/gcp.toml")
+    file.write_text(file.read_text().replace('"192.168.30.0/24"', '"192.168.30.0/24", "0.0.0.0/0"'))
+    typed(thief, ["git", "-C", STOLEN, "commit", "-q", "-am", "gcp: nothing to see here"])
+    typed(thief, ["git", "-C", STOLEN, "push", "-q", "origin", "main"])
+    typed(aws, ["mesh-sync", "now"], status=4)
+    untouched = interface(aws) == before
+    say(f"aws's interface is {'as it was' if untouched else 'NOT as it was'}; alice puts the branch right")
+    typed(lab.operator, ["git", "-C", MESH, "push", "-q", "--force", lab.git.url, "HEAD:main"])
+    typed(aws, ["mesh-sync", "now"])
+    return untouched
+
+
+def slip(lab: Lab, sites: Mapping[str, Site]) -> bool:
+    """A signed commit that cuts aws off from the git host; return whether aws has undone it by itself."""
+    say("A slip: alice lists a new exit for all traffic, hq, which nobody has set up yet")
+    operator, aws = lab.operator, sites["aws"].gateway
+    before = interface(aws)
+    settings = aws.path("/etc/mesh-sync/node.toml")
+    settings.write_text(f"{settings.read_text()}\n[confirm]\ndeadline = {DEADLINE}\n")
+    lab.dns.set("hq.com", "203.0.113.77")
+    exit_ = ["--endpoint", "hq.com:51820", "--subnet", "0.0.0.0/0", "--subnet", "::/0"]
+    typed(operator, ["mesh-sync", "peer", "add", "hq", "--new-key", f"{HOME}/hq.key", *exit_, "--commit"], cwd=MESH)
+    push(lab)
+    typed(aws, ["mesh-sync", "now"], status=5)
+    restored = interface(aws) == before
+    say(f"aws's interface is {'as it was before' if restored else 'NOT as it was before'}; alice takes hq out again")
+    typed(operator, ["mesh-sync", "peer", "remove", "hq", "--commit"], cwd=MESH)
+    push(lab)
+    apply(sites)
+    return restored and interface(aws) == before
+
+
+def interface(node: Host) -> tuple[str, ...]:
+    """What a commit can change of a node's interface."""
+    shown = (["wg", "show", "wg0", "allowed-ips"], ["ip", "-brief", "address"], ["ip", "route"], ["ip", "rule"])
+    return tuple("\n".join(sorted(node.run(words).stdout.splitlines())) for words in shown)
 
 
 def move(lab: Lab, sites: Mapping[str, Site], watchdogs: Mapping[str, Path]) -> bool:
@@ -176,15 +240,19 @@ def stay(sites: Mapping[str, Site]) -> None:
     signal.sigwait({signal.SIGINT, signal.SIGTERM})
 
 
-def typed(host: Host, argv: list[str]) -> None:
-    """Show a command as it is typed on a host, and what it prints."""
+def typed(host: Host, argv: list[str], *, status: int = 0, cwd: str | None = None) -> str:
+    """Show a command as it is typed on a host, and what it prints; return that. It has to end with ``status``."""
     name = host.name.removesuffix("-gw")
     print(paint(f"{name}# {shlex.join(argv)}", "1"), flush=True)
-    done = host.run(argv, check=False, timeout=60)
-    for line in (done.stdout + done.stderr).splitlines():
+    done = host.run(argv, check=False, timeout=60, cwd=cwd)
+    said = done.stdout + done.stderr
+    for line in said.splitlines():
         print(f"  {line}")
     if done.returncode:
-        raise SystemExit(f"that failed with status {done.returncode}")
+        print(f"  (exit {done.returncode})")
+    if done.returncode != status:
+        raise SystemExit(f"that ended with status {done.returncode}, not {status}")
+    return said
 
 
 def say(text: str) -> None:
