@@ -1,0 +1,61 @@
+"""A mesh that begins with preshared keys, and one that gives them up, under traffic."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from e2e.derived import SECRET, all_pinging, at, handshake_age, lost, pairs, psks, secret
+from lab import Lab
+from lab.mesh import Mesh, now, status
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+NODES = ("n21", "n22")
+NONE = "(none)"
+
+
+@pytest.fixture(scope="module")
+def mesh(lab: Lab) -> Mesh:
+    """Two nodes without preshared keys."""
+    mesh = Mesh(lab)
+    for number in (21, 22):
+        mesh.node(f"n{number}", number)
+    mesh.push("no preshared keys")
+    mesh.now()
+    return mesh
+
+
+def test_going_over_to_preshared_keys_and_back_costs_no_packet(mesh: Mesh) -> None:
+    """The way there waits for the handshake that uses the key; the way back is the same, and is only begun."""
+    began = time.time()
+    with all_pinging(mesh, NODES) as losses:
+        secret(mesh, "new", "--secret-file", SECRET, *at(began - 30))
+        mesh.push("preshared keys")
+        for name, seconds in (("n21", 3), ("n22", 45)):
+            time.sleep(max(0.0, began + seconds - time.time()))
+            now(mesh.nodes[name])
+            assert status(mesh.nodes[name])["drift"] == []
+        assert set(psks(mesh, NODES).values()) != {NONE}
+        renewed = wait_for_renewal(mesh, began)
+        secret(mesh, "retire")
+        secret(mesh, "off", *at(renewed - 30))
+        mesh.push("no preshared keys any more")
+        mesh.now()
+        assert set(psks(mesh, NODES).values()) == {NONE}
+        time.sleep(1)
+        secret(mesh, "retire")
+        mesh.push("as before")
+        mesh.now()
+    assert lost(losses) == {}
+    assert "PresharedKey" not in mesh.nodes["n21"].path("/etc/wireguard/wg0.conf").read_text()
+
+
+def wait_for_renewal(mesh: Mesh, began: float) -> float:
+    """Wait until both ends have made a handshake after this moment; return when that was."""
+    both = pairs(mesh, NODES)
+    while (age := max(handshake_age(one, other) for one, other in both)) > time.time() - began - 60:
+        assert time.time() - began < 200, "the session was not renewed"
+        time.sleep(1)
+    return time.time() - age
