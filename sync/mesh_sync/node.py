@@ -111,6 +111,11 @@ class Node:
         return self.paths.state / self.interface / "state.json"
 
     @property
+    def kept_secret_file(self) -> Path:
+        """The mesh secrets in use that were sealed to this node, for when its key changes (0600)."""
+        return self.paths.state / self.interface / "mesh.secret"
+
+    @property
     def bare_repository(self) -> Path:
         return self.paths.state / self.interface / "repo.git"
 

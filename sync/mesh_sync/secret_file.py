@@ -13,7 +13,7 @@ from attrs import frozen
 from mesh_sync import preshared, sealed
 from mesh_sync.errors import ConfigError, Refused
 from mesh_sync.files import write_atomically
-from mesh_sync.model import Mesh
+from mesh_sync.model import Mesh, Preshared
 from mesh_sync.node import Node
 from mesh_sync.preshared import Secrets
 from mesh_sync.wanted import Wanted
@@ -55,21 +55,34 @@ class Source:
         if mesh.preshared is None:
             return wanted
         number = mesh.preshared.secret
-        secrets = self._secrets()
+        secrets = self._secrets(mesh.preshared)
         if number not in secrets:
             text = f"the mesh secret {number} is {self._why_not(number)}"
             hint = f"`mesh-sync secret seal` seals it to {self.node.name}; or put it into a mesh_secret_file"
             raise Refused(text, hint=hint)
         return preshared.with_keys(wanted, mesh, secrets)
 
-    def _secrets(self) -> Secrets:
+    def _secrets(self, use: Preshared) -> Secrets:
+        """Those in the file of this machine, if it has one; else what is sealed to it, and what it opened before."""
         if self.node.mesh_secret_file:
             try:
                 return load(self.node.mesh_secret_file)
             except ConfigError as error:
                 raise Refused(error.message, hint=error.hint) from None
-        found = self._sealed
-        return sealed.opened(found, self.private_key) if found else Secrets()
+        kept = self._kept()
+        boxes = self._sealed
+        found = {**kept.by_id, **(sealed.opened(boxes, self.private_key).by_id if boxes else {})}
+        known = Secrets({number: found[number] for number in (use.secret, use.former) if number in found})
+        if known != kept:
+            save(self.node.kept_secret_file, known)
+        return known
+
+    def _kept(self) -> Secrets:
+        """What was opened before: a box that is sealed to a key which this node has left by now does not open."""
+        try:
+            return load(self.node.kept_secret_file)
+        except ConfigError:
+            return Secrets()
 
     def _why_not(self, number: int) -> str:
         if self.node.mesh_secret_file:

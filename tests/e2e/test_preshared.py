@@ -11,8 +11,9 @@ import pytest
 
 from e2e.derived import SECRET, all_pinging, at, connects, handshake_age, lost, pairs, psks, secret
 from lab import Lab
-from lab.mesh import Mesh, dump, now, status
+from lab.mesh import WORK, Mesh, dump, now, status
 from lab.ping import steady_ping
+from mesh_sync import keys
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -64,6 +65,7 @@ def test_a_node_that_cannot_have_the_secret_refuses_and_stays_as_it_is(mesh: Mes
     n25 = mesh.nodes["n25"]
     file = mesh.operator.path("/run/home/mesh/secrets/n25.toml")
     good, before = file.read_text(), dump(n25)
+    n25.path("/var/lib/mesh-sync/wg0/mesh.secret").unlink()
     neighbour = mesh.operator.path("/run/home/mesh/secrets/n24.toml").read_text()
     for spoilt, says in (
         (None, "the mesh secret 1 is not sealed to this node: there is no secrets/n25.toml"),
@@ -81,6 +83,26 @@ def test_a_node_that_cannot_have_the_secret_refuses_and_stays_as_it_is(mesh: Mes
         }
     file.write_text(good)
     mesh.push("sealed again")
+    mesh.now()
+
+
+def test_a_node_that_changes_its_wireguard_key_keeps_its_preshared_keys(mesh: Mesh) -> None:
+    """What was sealed to the key before does not open any more: the node remembers it, and the check names it."""
+    before = psks(mesh, mesh.nodes)
+    n25 = mesh.nodes["n25"]
+    private = keys.generate()
+    n25.path("/etc/mesh-sync/private.key").write_text(private + "\n")
+    mesh.set("n25", public_key=keys.public_key(private))
+    mesh.push("n25 has another key\n\nMesh-Allow: re-key n25")
+    mesh.now()
+    assert psks(mesh, mesh.nodes) == before
+    assert connects(n25, "10.0.0.21")
+    assert (
+        "secrets/n25.toml:public_key: warning: is not n25's key any more"
+        in mesh.operator.run(["mesh-sync", "check", WORK], check=False).stdout
+    )
+    secret(mesh, "seal", "--secret-file", SECRET)
+    mesh.push("sealed to the new key")
     mesh.now()
 
 

@@ -135,6 +135,19 @@ def test_a_new_peer_or_key_is_named_by_the_check_and_sealed_to_by_seal(derived: 
     assert "nothing was written" in derived.with_file("seal").fine()
 
 
+def test_peer_add_and_remove_see_to_the_secret_or_say_how(derived: Operator) -> None:
+    public = keys.public_key(derived.private.setdefault("gcp", keys.generate()))
+    add = ("peer", "add", "gcp", "--public-key", public, "--endpoint", "203.0.113.3:51820", "-C", derived.mesh)
+    remove = ("peer", "remove", "gcp", "-C", derived.mesh)
+    assert "mesh-sync secret seal" in mesh_sync(*add).fine()
+    assert "mesh-sync secret rotate" in mesh_sync(*remove).fine()
+    mesh_sync(*add, "--secret-file", derived.file).fine()
+    assert derived.opened("gcp") == derived.held
+    mesh_sync(*remove, "--secret-file", derived.file).fine()
+    assert derived.sealed_to() == {"aws", "azure"}
+    assert sorted(derived.opened("aws").by_id) == [1, 2]
+
+
 def test_out_of_band_nothing_is_sealed_and_nothing_is_missed(operator: Operator) -> None:
     operator.with_file("new", "--out-of-band").fine()
     operator.secret("retire").fine()

@@ -73,9 +73,14 @@ def peer() -> None:
               help="Make its private key in FILE (0600), or take the one there, instead of --public-key.")  # fmt: skip
 @click.option("--signing-key", default="", metavar="KEY",
               help="The SSH public key, or its file, with which the node may change its own file.")  # fmt: skip
+@click.option("--secret-file", type=click.Path(path_type=Path, dir_okay=False), metavar="F",
+              help="The mesh secret of a mesh with preshared keys: it is sealed to the peer at once.")  # fmt: skip
 @repository_option
 @commit_option
-def add(name: str, directory: Path, commit: bool, new_key: Path | None, signing_key: str, **keys: Any) -> int:
+def add(
+    name: str, directory: Path, commit: bool, new_key: Path | None, signing_key: str, secret_file: Path | None,
+    **keys: Any,
+) -> int:  # fmt: skip
     """Add a peer. Without --address it gets a free address of each of the mesh's networks.
 
     \b
@@ -88,7 +93,8 @@ def add(name: str, directory: Path, commit: bool, new_key: Path | None, signing_
     values = _given(keys)
     if ("public_key" in values) == bool(new_key):
         raise click.UsageError("say either --public-key KEY or --new-key FILE")
-    return tell(peers.add(peers.Place(directory, name, commit), values, new_key, signing_key), commit, PLAN)
+    code = tell(peers.add(peers.Place(directory, name, commit), values, new_key, signing_key), commit, PLAN)
+    return code or _preshared(directory, commit, secret_file, joins=name)
 
 
 @peer.command("set")
@@ -116,13 +122,17 @@ def set_(name: str, directory: Path, commit: bool, unset: tuple[str, ...], **key
 
 @peer.command()
 @name_argument
+@click.option("--secret-file", type=click.Path(path_type=Path, dir_okay=False), metavar="F",
+              help="The mesh secret of a mesh with preshared keys: the peer knows it, so it is rotated.")  # fmt: skip
 @repository_option
 @commit_option
-def remove(name: str, directory: Path, commit: bool) -> int:
+def remove(name: str, directory: Path, commit: bool, secret_file: Path | None) -> int:
     """Remove a peer: its file goes, and its keys in allowed_signers. `peer set N --disabled` would keep them."""
     from mesh_sync import peers
 
-    return tell(peers.remove(peers.Place(directory, name, commit)), commit, PLAN)
+    knew_it = _is_managed(directory, name)
+    code = tell(peers.remove(peers.Place(directory, name, commit)), commit, PLAN)
+    return code or (_preshared(directory, commit, secret_file) if knew_it else 0)
 
 
 @peer.command("list")
@@ -175,3 +185,31 @@ def _given(keys: dict[str, Any]) -> dict[str, Any]:
         for key, value in keys.items()
         if value not in (None, ())
     }
+
+
+def _is_managed(directory: Path, name: str) -> bool:
+    """Whether a peer runs mesh-sync, as far as the list tells: then it has the mesh secret, if there is one."""
+    from mesh_sync.working_copy import opened
+
+    found = opened(directory).mesh.peers.get(name)
+    return found is None or found.managed
+
+
+def _preshared(directory: Path, commit: bool, secret_file: Path | None, joins: str = "") -> int:
+    """Seal the mesh secret to who joins, rotate it when somebody leaves; without it, say what is left to do."""
+    from mesh_sync import secret_changes
+    from mesh_sync.working_copy import opened
+
+    if opened(directory).mesh.preshared is None or (joins and not _is_managed(directory, joins)):
+        return 0
+    if secret_file is None:
+        todo = "seal --secret-file F" if joins else "rotate --secret-file F"
+        why = "it does not have the mesh's secret yet" if joins else "it knows the mesh's secret"
+        click.echo(f"next, for preshared keys: mesh-sync secret {todo}      # {why}")
+        return 0
+    place = secret_changes.Place(directory, commit)
+    if joins:
+        done = secret_changes.seal_missing(place, secret_changes.at_hand(place, secret_file, None))
+    else:
+        done = secret_changes.rotate(place, secret_file)
+    return tell(done, commit, PLAN)
