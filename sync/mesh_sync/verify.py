@@ -14,13 +14,13 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from mesh_sync import signature, signers
+from mesh_sync import git_program, signature, signers
 from mesh_sync.errors import CommandError, DeviceError, TooMuchPrinted
 from mesh_sync.lineage import Commit, Rules, Untrusted
 from mesh_sync.manifest import MESH_FILE
 from mesh_sync.policy import POLICY_FILE, Edit, Policy
 from mesh_sync.policy import parse as parse_policy
-from mesh_sync.run import run_bytes
+from mesh_sync.run import limited, run_bytes
 from mesh_sync.signers import SIGNERS_FILE, Signer
 from mesh_sync.tree import MAX_FILE
 
@@ -53,6 +53,7 @@ class GitDir:
         """What git prints. Raise CommandError when it fails: something is missing or broken."""
         options = [part for setting in (*_OURS, f"safe.directory={self.place}") for part in ("-c", setting)]
         argv = ["git", "--no-replace-objects", *options, "--git-dir", str(self.place), *words]
+        argv = limited(argv, memory=git_program.MEMORY, file=1)
         return run_bytes(argv, input=input, env=_ENVIRONMENT, deadline=DEADLINE, pass_fds=pass_fds)
 
     def has(self, commit: str) -> bool:
