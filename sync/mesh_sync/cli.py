@@ -11,6 +11,7 @@ from mesh_sync.commands import node, repository
 from mesh_sync.commands.export import export
 from mesh_sync.commands.graph import graph
 from mesh_sync.commands.peer import peer
+from mesh_sync.commands.rotation import rotate_key
 from mesh_sync.commands.secret import secret
 from mesh_sync.commands.signer import signer
 from mesh_sync.commands.takeover import import_
@@ -46,6 +47,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 for command in (
     node.now, node.status, node.up, node.down, node.rollback, node.pause, node.resume, node.join,
-    repository.init, repository.check, repository.render, repository.plan, peer, signer, secret, import_, export, graph,
+    rotate_key, repository.init, repository.check, repository.render, repository.plan, peer, signer, secret,
+    import_, export, graph,
 ):  # fmt: skip
     cli.add_command(command)

@@ -65,9 +65,11 @@ class KeyFiles:
         write_atomically(self.next, read_private_key(self.held) + "\n")
         self._move(self.previous)
 
-    def forget_previous(self) -> None:
-        """The new key has proved itself."""
+    def tidy(self) -> None:
+        """The new key has proved itself: the one before goes, and copies that an interrupted switch left."""
         self.previous.unlink(missing_ok=True)
+        if self.next.exists() and public_key(read_private_key(self.next)) == self.public:
+            self.next.unlink()
         sync_folder(self.held.parent)
 
     @property

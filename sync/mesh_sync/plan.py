@@ -144,7 +144,12 @@ def _strayed(peer: WantedPeer, live: LivePeer) -> bool:
 
 def is_alive(peer: LivePeer, now: float) -> bool:
     """Whether the session can still carry traffic. A handshake in the future (the clock was set back) counts."""
-    return peer.handshake > 0 and now - peer.handshake < ALIVE
+    return is_fresh(peer.handshake, now)
+
+
+def is_fresh(handshake: int, now: float) -> bool:
+    """The same of the moment of a handshake, 0 for never."""
+    return handshake > 0 and now - handshake < ALIVE
 
 
 def _exit_rules(wanted: Wanted, live: Live) -> Iterator[Change]:

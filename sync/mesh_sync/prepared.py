@@ -1,0 +1,59 @@
+"""Who is prepared for this node's next key: whoever knocks under it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from attrs import frozen
+
+from mesh_sync.knock import Door
+from mesh_sync.listening import Ear
+from mesh_sync.model import Mesh
+from mesh_sync.topology import Topology
+
+REMIND = 20.0
+"""Seconds between two lines that say who is waited for."""
+
+
+@frozen
+class Others:
+    """The peers that have a tunnel with a node: ``managed``, key to name; ``unmanaged`` ones, whom a person tells."""
+
+    managed: Mapping[str, str]
+    unmanaged: tuple[str, ...]
+
+
+def others(mesh: Mesh, name: str) -> Others:
+    """Who has to learn a new key of ``name``. A peer that changes its own key may run either of its two."""
+    topology = Topology(mesh, datetime.now(UTC))
+    if name not in topology.members:
+        return Others({}, ())
+    near = [neighbour.peer for neighbour in topology.neighbours(name)]
+    keys = ((key, peer) for peer in near for key in (peer.public_key, peer.next_public_key) if key)
+    managed = {str(key): peer.name for key, peer in keys if peer.managed}
+    return Others(managed, tuple(peer.name for peer in near if not peer.managed))
+
+
+def wait_for(
+    managed: Mapping[str, str], private_key: str, port: int, seconds: float, note: Callable[[str], None]
+) -> list[str]:
+    """Listen until everybody has knocked, at most so long; return the names of those who have not.
+
+    A prepared peer knocks every 5 s for 90 s, and again after 25 s at the latest. Raise DeviceError.
+    """
+    missing = set(managed.values())
+    end = time.monotonic() + seconds
+    door = Door(private_key)
+    with Ear(port) as ear:
+        while missing and (left := end - time.monotonic()) > 0:
+            for message in ear.messages(min(left, REMIND)):
+                name = managed.get(door.who(message) or "")
+                if name in missing:
+                    missing.remove(name)
+                    note(f"{name} is prepared")
+                if not missing:
+                    return []
+            note(f"waiting for {', '.join(sorted(missing))}")
+    return sorted(missing)
