@@ -81,11 +81,11 @@ def _change_over(node: Node, files: KeyFiles, peer: Peer, request: Request, note
     around = others(_mesh(node), node.name)
     missing = wait_for(around.managed, read_private_key(files.next), wanted.listen_port, request.wait, note)
     if missing and not request.force:
-        text = f"{_list(missing)} not prepared within {request.wait:g} s, so the key stays as it is"
+        text = f"the key stays as it is; not prepared within {request.wait:g} s: {', '.join(missing)}"
         hint = "run it again when they are back, it goes on from here; --force leaves them behind"
         raise MeshSyncError(text, hint=hint)
     if missing:
-        note(f"{_list(missing)} not prepared: no tunnel with this node until they have pulled the list")
+        note(f"not prepared, and without a tunnel to this node until they pull the list: {', '.join(missing)}")
     if around.unmanaged:
         note(f"to be exported anew, they know only the old key: {', '.join(around.unmanaged)}")
     switch(node, files, next_key)
@@ -150,7 +150,3 @@ def _at_the_first(node: Node, work: Callable[[str], T]) -> T:
             problems.append(error)
     hint = next((problem.hint for problem in problems if problem.hint), "")
     raise Unreachable("; ".join(problem.message for problem in problems), hint=hint)
-
-
-def _list(names: list[str]) -> str:
-    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"

@@ -1,0 +1,65 @@
+"""`rotate-key` is killed wherever it changes something, on all nodes at once: nobody is cut off, the next one ends it."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from e2e.rotating import all_reach, held, key_of, keys_on, leftovers, rotate, timers
+from lab import Lab
+from lab.mesh import Mesh, status
+from lab.node import Node
+from mesh_sync import keys
+
+pytestmark = pytest.mark.e2e
+
+KILLED_AT = Path(__file__).with_name("killed_at.py")
+LASTING = r"^os\.rename |^os\.remove .*/(private\.key|rotation\.json)|^running .*('push'|'wg', 'set')"
+"""Steps that change what is there after the process; not the reading, nor the copies of the list that come and go."""
+
+
+@pytest.fixture
+def mesh() -> Iterator[Mesh]:
+    with Lab() as lab:
+        yield Mesh(lab)
+
+
+def killed(node: Node, step: int) -> int:
+    """Run `rotate-key` until it is killed at a step; return the step, or 0 if it came to its end before."""
+    argv: list[str | Path] = [sys.executable, KILLED_AT, str(step), "rotate-key", "--wait", "60"]
+    done = node.run(argv, check=False, timeout=120, env={"STEPS": LASTING})
+    assert done.returncode in (-9, 0), f"{step}: {done.stdout}\n{done.stderr}"
+    return step if re.search(rf"killed at step {step}:", done.stderr) else 0
+
+
+@pytest.mark.timeout(600)
+def test_wherever_it_is_killed_nobody_is_cut_off_and_the_next_one_ends_it(mesh: Mesh) -> None:
+    nodes = [mesh.node("a", 11), mesh.node("b", 12), mesh.node("c", 13)]
+    mesh.push()
+    mesh.now()
+    last = 0
+    with timers(*nodes), ThreadPoolExecutor(len(nodes)) as pool:
+        for first in itertools.count(1, len(nodes)):
+            before = [key_of(node) for node in nodes]
+            reached = list(pool.map(killed, nodes, itertools.count(first)))
+            all_reach(mesh)
+            list(pool.map(rotate, nodes))
+            for node, old in zip(nodes, before, strict=True):
+                assert key_of(node) != old, first
+                assert key_of(node) == keys.public_key(held(node).strip()), first
+                assert leftovers(node) == [], first
+            all_reach(mesh)
+            last = max(last, *reached)
+            if not all(reached):
+                break
+    assert last > 12
+    mesh.now()
+    for node in nodes:
+        assert keys_on(node) == {key_of(other) for other in nodes if other is not node}
+        assert status(node)["drift"] == []
