@@ -34,7 +34,7 @@ def switch(node: Node, files: KeyFiles, next_key: str) -> None:
         wanted = _wanted(node)
         if next_key != wanted.other_key:
             raise MeshSyncError("the list no longer names the next key", hint="run it again")
-        _remember(node, wanted, wg.dump(node.interface)["peers"])
+        _remember(node, wanted, _at_rest(node))
         files.switch()
         try:
             _enforce(node)
@@ -49,10 +49,9 @@ def confirm(node: Node, files: KeyFiles) -> tuple[str, ...]:
     before = _remembered(node)
     if not files.is_on_trial or not before:
         return ()
-    wanted = _wanted(node)
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        shaken = _handshakes(wanted, wg.dump(node.interface)["peers"])
+        shaken = _handshakes(_wanted(node), wg.dump(node.interface)["peers"])  # others change their keys, too
         if names := [name for name in before if shaken.get(name) not in (None, 0, before[name])]:
             return tuple(sorted(names))
         time.sleep(LOOK)
@@ -81,6 +80,16 @@ def _enforce(node: Node) -> None:
     state, wanted = states.load(node.state_file), _wanted(node)
     device = Device(node.interface, node.sysctl_file)
     enforce(node, device, wanted, state, state, device.read(wanted))
+
+
+def _at_rest(node: Node) -> Mapping[str, LivePeer]:
+    """The peers as soon as none has made a handshake in this very second: those to come are then told from it."""
+    for _ in range(20):
+        peers: Mapping[str, LivePeer] = wg.dump(node.interface)["peers"]
+        if max((peer.handshake for peer in peers.values()), default=0) != int(time.time()):
+            break
+        time.sleep(0.1)
+    return peers
 
 
 def _handshakes(wanted: Wanted, live: Mapping[str, LivePeer]) -> dict[str, int]:

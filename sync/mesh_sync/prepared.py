@@ -13,8 +13,8 @@ from mesh_sync.listening import Ear
 from mesh_sync.model import Mesh
 from mesh_sync.topology import Topology
 
-REMIND = 20.0
-"""Seconds between two lines that say who is waited for."""
+REFRESH = 10.0
+"""Seconds between two looks at the list, and two lines that say who is waited for."""
 
 
 @frozen
@@ -37,23 +37,28 @@ def others(mesh: Mesh, name: str) -> Others:
 
 
 def wait_for(
-    managed: Mapping[str, str], private_key: str, port: int, seconds: float, note: Callable[[str], None]
+    look: Callable[[], Others], private_key: str, port: int, seconds: float, note: Callable[[str], None]
 ) -> list[str]:
     """Listen until everybody has knocked, at most so long; return the names of those who have not.
 
-    A prepared peer knocks every 5 s for 90 s, and again after 25 s at the latest. Raise DeviceError.
+    A prepared peer knocks every 5 s for 90 s, and again after 25 s at the latest. ``look`` tells who is there, and is
+    asked again and again: others change their keys too, and leave. Raise DeviceError.
     """
-    missing = set(managed.values())
+    heard = set[str]()
     end = time.monotonic() + seconds
     door = Door(private_key)
     with Ear(port) as ear:
-        while missing and (left := end - time.monotonic()) > 0:
-            for message in ear.messages(min(left, REMIND)):
+        while missing := set((managed := look().managed).values()) - heard:
+            left = end - time.monotonic()
+            if left <= 0:
+                return sorted(missing)
+            for message in ear.messages(min(left, REFRESH)):
                 name = managed.get(door.who(message) or "")
                 if name in missing:
                     missing.remove(name)
+                    heard.add(name)
                     note(f"{name} is prepared")
                 if not missing:
                     return []
             note(f"waiting for {', '.join(sorted(missing))}")
-    return sorted(missing)
+    return []

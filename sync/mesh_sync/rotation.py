@@ -12,12 +12,14 @@ The list and the key files say how far a rotation has come, so that the command 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from attrs import frozen
 
 from mesh_sync import state as states
 from mesh_sync.changeover import confirm, forget, switch
+from mesh_sync.checks import examine
 from mesh_sync.contribution import Author, Copy, copied, until_pushed
 from mesh_sync.errors import ConfigError, MeshSyncError, Unreachable
 from mesh_sync.keys import read_private_key
@@ -28,7 +30,8 @@ from mesh_sync.node import Node
 from mesh_sync.now import now
 from mesh_sync.own_key import KeyFiles
 from mesh_sync.peer_file import edited
-from mesh_sync.prepared import others, wait_for
+from mesh_sync.prepared import Others, others, wait_for
+from mesh_sync.remote import Remote
 from mesh_sync.wanted import Wanted
 
 T = TypeVar("T")
@@ -78,16 +81,15 @@ def _change_over(node: Node, files: KeyFiles, peer: Peer, request: Request, note
     if peer.next_public_key != next_key:
         _publish(node, {"next_public_key": next_key}, [], "announces its next key", note)
     wanted = _follow(node, files.public, next_key)
-    around = others(_mesh(node), node.name)
-    missing = wait_for(around.managed, read_private_key(files.next), wanted.listen_port, request.wait, note)
+    missing = wait_for(lambda: _others(node), read_private_key(files.next), wanted.listen_port, request.wait, note)
     if missing and not request.force:
         text = f"the key stays as it is; not prepared within {request.wait:g} s: {', '.join(missing)}"
         hint = "run it again when they are back, it goes on from here; --force leaves them behind"
         raise MeshSyncError(text, hint=hint)
     if missing:
         note(f"not prepared, and without a tunnel to this node until they pull the list: {', '.join(missing)}")
-    if around.unmanaged:
-        note(f"to be exported anew, they know only the old key: {', '.join(around.unmanaged)}")
+    if unmanaged := _others(node).unmanaged:
+        note(f"to be exported anew, they know only the old key: {', '.join(unmanaged)}")
     switch(node, files, next_key)
     note("switched: this machine runs its next key")
 
@@ -99,6 +101,16 @@ def _follow(node: Node, held: str, other: str = "") -> Wanted:
     if wanted and wanted.public_key == held and other in ("", wanted.other_key):
         return wanted
     raise outcome.problem or MeshSyncError("this node has not applied the list with its next key", hint="mesh-sync now")
+
+
+def _others(node: Node) -> Others:
+    """Who has a tunnel with this node, by the newest list that it accepts and can get."""
+    now(node)
+    commit = states.load(node.state_file).commit
+    mesh, _ = examine(Remote(node.repository, node.bare_repository).tree(commit or "HEAD"), datetime.now(UTC))
+    if mesh is None:
+        raise MeshSyncError(f"commit {commit} cannot be read any more", hint="mesh-sync now")
+    return others(mesh, node.name)
 
 
 def _listed(node: Node) -> Peer:

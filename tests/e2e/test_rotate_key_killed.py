@@ -1,4 +1,4 @@
-"""`rotate-key` is killed wherever it changes something, on all nodes at once: nobody is cut off, the next one ends it."""
+"""`rotate-key` is killed wherever it changes something, on all nodes at once: nobody is cut off, the next ends it."""
 
 from __future__ import annotations
 
