@@ -1,0 +1,288 @@
+"""Histories of a real repository with real signatures, verified as a node that trusts the base would."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mesh_sync.errors import ConfigError
+from mesh_sync.trust import untrusted
+
+ANNA, OTTO, EVE, A, B = "anna@x.org", "otto@x.org", "eve@x.org", "a@node.lab", "b@node.lab"
+KEYS: dict[str, Path] = {}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """An SSH key for each principal."""
+    folder = tmp_path_factory.mktemp("keys")
+    for who in (ANNA, OTTO, EVE, A, B):
+        KEYS[who] = folder / who
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(KEYS[who])], check=True)
+
+
+def line(who: str, options: str = "") -> str:
+    public = " ".join(KEYS[who].with_name(f"{who}.pub").read_text().split()[:2])
+    return f"{who} {options} {public}\n" if options else f"{who} {public}\n"
+
+
+class History:
+    """A clone. Its first commit, tagged `base`, allows two admins and the nodes a and b."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.git("init", "-q", "-b", "main")
+        self.write("mesh.toml", 'format = 1\nname = "lab"\nnetworks = ["10.0.0.0/24"]\n')
+        for name in "ab":
+            self.write(f"peers/{name}.toml", f'public_key = "K{name}"\n')
+        self.commit(ANNA, ANNA, OTTO, A, B)
+        self.git("tag", "base")
+
+    def git(self, *words: str) -> str:
+        who = ["-c", "user.name=n", "-c", "user.email=n@x.org", "-c", "commit.gpgSign=false"]
+        done = subprocess.run(["git", "-C", str(self.place), *who, *words], check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def write(self, path: str, text: str) -> None:
+        file = self.place / path
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+
+    def commit(self, signer: str | None, *allowed: str, message: str = "change", **files: str) -> str:
+        """Commit, signed; with another list if anybody is named, and other peer files."""
+        if allowed:
+            self.write("allowed_signers", "".join(who if "\n" in who else line(who) for who in allowed))
+        for name, text in files.items():
+            self.write(f"peers/{name}.toml", text)
+        self.git("add", "--all")
+        self.git(*self.signing(signer), "commit", "-q", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+    def merge(self, signer: str | None, *branches: str) -> str:
+        self.git(*self.signing(signer), "merge", "-q", "--no-ff", "-m", "merge", *branches)
+        return self.git("rev-parse", "HEAD")
+
+    def signing(self, signer: str | None) -> list[str]:
+        if signer is None:
+            return []
+        return [
+            "-c",
+            "commit.gpgSign=true",
+            "-c",
+            "gpg.format=ssh",
+            "-c",
+            "gpg.ssh.program=ssh-keygen",
+            "-c",
+            f"user.signingKey={KEYS[signer]}",
+        ]
+
+    def on(self, branch: str, start: str = "base") -> None:
+        self.git("checkout", "-q", "-B", branch, start)
+
+    def problems(self, base: str = "base") -> list[str]:
+        return [sentence for _, sentence in untrusted(self.place, base).problems]
+
+    def trusted(self) -> str | None:
+        return untrusted(self.place, "base").trusted
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    return History(tmp_path)
+
+
+def test_nothing_new_is_nothing_wrong(history: History) -> None:
+    assert untrusted(history.place, "base").verified == 0
+
+
+def test_a_row_of_signed_commits(history: History) -> None:
+    for signer in (ANNA, OTTO) * 20:
+        history.commit(signer)
+    found = untrusted(history.place, "base")
+    assert (found.problems, found.verified, found.trusted) == ((), 40, history.git("rev-parse", "HEAD"))
+
+
+def test_every_commit_that_does_not_count_is_named_once(history: History) -> None:
+    history.on("one")
+    one = history.commit(None)
+    history.commit(ANNA)
+    history.on("two")
+    two = history.commit(EVE)
+    history.merge(ANNA, "one")
+    first, second = sorted(history.problems(), key=lambda problem: two[:10] in problem)
+    assert first == f"commit {one[:10]} is not signed"
+    assert second.startswith(f"commit {two[:10]} is signed by a key that is not in allowed_signers")
+    assert history.trusted() == history.git("rev-parse", "base")
+
+
+def test_what_is_good_before_a_bad_commit_is_trusted(history: History) -> None:
+    history.commit(ANNA)
+    good = history.commit(OTTO)
+    history.commit(None)
+    history.commit(ANNA)
+    assert history.trusted() == good
+
+
+def test_a_bad_side_branch_keeps_nobody_from_going_on(history: History) -> None:
+    """Otherwise a key that the main line adds could never sign a side branch that is older."""
+    history.on("side")
+    history.commit(EVE)
+    history.on("main")
+    adding = history.commit(ANNA, ANNA, EVE)
+    history.merge(ANNA, "side")
+    assert history.trusted() == adding
+    assert history.problems(adding) == [
+        f"commit {history.git('rev-parse', 'side')[:10]} is signed with the key of {EVE}, "
+        f"which the list at commit {history.git('rev-parse', 'base')[:10]} has not"
+    ]
+
+
+def test_no_side_branch_takes_trust_back_to_an_older_list(history: History) -> None:
+    history.on("side")
+    history.commit(ANNA)
+    history.on("main")
+    removing = history.commit(ANNA, ANNA)
+    history.git("tag", "-f", "base", removing)
+    history.merge(ANNA, "side")
+    history.commit(None)
+    assert history.trusted() == history.git("rev-parse", "HEAD^")
+    history.git("reset", "-q", "--hard", "HEAD^^")
+    history.git("merge", "-q", "--no-ff", "-m", "unsigned", "side")
+    assert history.trusted() == removing
+
+
+def test_a_removed_key_signs_nothing_after_its_removal(history: History) -> None:
+    history.commit(OTTO)
+    history.commit(OTTO, ANNA, A, B)
+    assert history.problems() == []
+    removed = history.git("rev-parse", "HEAD")
+    bad = history.commit(OTTO)
+    assert history.problems() == [
+        f"commit {bad[:10]} is signed with the key of {OTTO}, which commit {removed[:10]} has not"
+    ]
+
+
+def test_a_key_that_is_limited_in_the_same_push_is_limited(history: History) -> None:
+    history.commit(ANNA, ANNA, line(OTTO, 'valid-before="20200101Z"'))
+    bad = history.commit(OTTO)
+    assert history.problems() == [f"commit {bad[:10]} is signed by {OTTO}, whose key was good until 20200101Z only"]
+
+
+def test_a_key_that_is_demoted_in_the_same_push_is_demoted(history: History) -> None:
+    demoted = line(OTTO).replace(OTTO, B)
+    history.commit(ANNA, ANNA, demoted)
+    bad = history.commit(OTTO, b='public_key = "K2"\n')
+    assert history.problems() == [f"commit {bad[:10]} is signed by {OTTO}, which is no node's key of this mesh"]
+
+
+def test_what_a_node_may_change(history: History) -> None:
+    history.commit(A, a='public_key = "K2"\n')
+    assert history.problems() == []
+
+
+def test_what_a_node_may_not_change(history: History) -> None:
+    bad = history.commit(A, b='public_key = "K2"\n')
+    text = f"commit {bad[:10]} is signed by {A}, who may not change 'peers/b.toml', only peers/a.toml"
+    assert history.problems() == [text]
+
+
+def test_a_merge_by_a_node(history: History) -> None:
+    history.on("side")
+    history.commit(A, a='public_key = "K2"\n')
+    history.on("main")
+    history.commit(B, b='public_key = "K2"\n')
+    bad = history.merge(A, "side")
+    assert history.problems() == [f"commit {bad[:10]} is signed by {A}, who may not merge"]
+
+
+def test_a_policy_counts_where_it_stood_before(history: History) -> None:
+    """Given in the same push it counts from the next run on, like a key; taken away, it counts at once."""
+    history.write("policy.toml", '[nodes]\na = ["tags"]\n')
+    given = history.commit(ANNA)
+    history.commit(A, a='public_key = "Ka"\ntags = ["x"]\n')
+    assert history.problems() != []
+    assert history.problems(given) == []
+    history.write("policy.toml", "")
+    history.commit(ANNA)
+    bad = history.commit(A, a='public_key = "Ka"\ntags = ["y"]\n')
+    assert history.problems(given) == [f"commit {bad[:10]} is signed by {A}, who may not change tags in peers/a.toml"]
+
+
+def test_a_key_of_a_node_of_another_mesh(history: History) -> None:
+    foreign = line(B).replace("@node.lab", "@node.other")
+    base = history.commit(ANNA, ANNA, foreign)
+    bad = history.commit(B, b='public_key = "K2"\n')
+    said = f"commit {bad[:10]} is signed by b@node.other, which is no node's key of this mesh"
+    assert history.problems(base) == [said]
+
+
+def test_a_list_nobody_can_go_on_with_is_not_trusted_and_can_be_put_right(history: History) -> None:
+    bad = history.commit(ANNA, A)
+    assert history.problems() == [
+        f"commit {bad[:10]} leaves no admin in allowed_signers whose key is good: put the list right"
+    ]
+    assert history.trusted() == history.git("rev-parse", "base")
+    good = history.commit(OTTO, ANNA)
+    assert (history.problems(), history.trusted()) == ([], good)
+
+
+def test_a_root_in_the_range(history: History) -> None:
+    """A history of its own, merged: an admin may, and answers for it; each of its commits is signed too."""
+    history.git("checkout", "-q", "--orphan", "other")
+    bad = history.commit(A)
+    history.git("checkout", "-q", "main")
+    history.git(*history.signing(ANNA), "merge", "-q", "--allow-unrelated-histories", "-s", "ours", "-m", "m", "other")
+    assert history.problems() == [f"commit {bad[:10]} is signed by {A}, who may not begin a history"]
+
+
+def test_replaced_and_grafted_objects_are_not_looked_at(history: History) -> None:
+    """What a clone's own git would show in place of a commit is not what a node gets."""
+    bad = history.commit(None)
+    good = history.commit(ANNA)
+    history.git("replace", bad, history.git("rev-parse", "base"))
+    (history.place / ".git/info").mkdir(exist_ok=True)
+    (history.place / ".git/info/grafts").write_text(f"{good} {history.git('rev-parse', 'base')}\n")
+    assert history.problems() == [f"commit {bad[:10]} is not signed"]
+
+
+def test_settings_of_the_clone_have_no_say(history: History) -> None:
+    history.git("config", "gpg.ssh.program", "/bin/true")
+    history.git("config", "gpg.ssh.allowedSignersFile", "/dev/null")
+    history.git("config", "gpg.ssh.revocationFile", str(KEYS[ANNA]) + ".pub")
+    history.git("config", "log.showSignature", "true")
+    assert history.problems() == []
+    bad = history.commit(EVE)
+    assert history.problems()[0].startswith(f"commit {bad[:10]} is signed by a key that is not in")
+
+
+def test_a_rewritten_branch(history: History) -> None:
+    history.commit(ANNA)
+    tip = history.git("rev-parse", "HEAD")
+    history.git("reset", "-q", "--hard", "HEAD^")
+    bad = history.commit(ANNA, message="instead")
+    assert history.problems(tip) == [f"commit {bad[:10]} does not descend from {tip[:10]}: the branch was rewritten"]
+
+
+def test_a_linked_work_tree_does_as_well(history: History, tmp_path_factory: pytest.TempPathFactory) -> None:
+    history.commit(None)
+    place = tmp_path_factory.mktemp("linked") / "tree"
+    history.git("worktree", "add", "-q", "--detach", str(place))
+    assert len(untrusted(place, "base").problems) == 1
+
+
+def test_what_cannot_be_verified_at_all(history: History, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        untrusted(history.place, "nowhere")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        untrusted(tmp_path_factory.mktemp("no repository"), "base")
+    history.commit(ANNA)
+    shallow = tmp_path_factory.mktemp("shallow")
+    subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{history.place}", str(shallow)], check=True)
+    with pytest.raises(ConfigError, match="shallow"):
+        untrusted(shallow, "HEAD")
+    history.git("rm", "-q", "allowed_signers")
+    history.commit(ANNA)
+    with pytest.raises(ConfigError, match="has no allowed_signers"):
+        untrusted(history.place, "HEAD")
