@@ -17,26 +17,22 @@ OTHERS = "cdefg"
 KEYS = {name: keys.public_key(keys.generate()) for name in OTHERS}
 
 
-@pytest.fixture(params=["signed", "none"], scope="module")
-def trust(request: pytest.FixtureRequest) -> str:
-    mode: str = request.param
-    return mode
-
-
 @pytest.fixture
-def mesh(signed: Mesh, trust: str) -> Iterator[Mesh]:
-    """Seven peers, of which two are machines; the guard is the same whether signatures count or not."""
+def mesh(signed: Mesh, request: pytest.FixtureRequest) -> Iterator[Mesh]:
+    """Seven peers, of which two are machines, in one of the modes of trust."""
     for number, name in enumerate(OTHERS, start=60):
         address = f"10.0.0.{number}"
         signed.set(name, public_key=KEYS[name], addresses=[address], endpoint=f"203.0.113.{number}:51820")
     signed.push("many peers")
     a = signed.nodes["a"]
-    if trust == "none":
+    if getattr(request, "param", "signed") == "none":
         signed.configure(a, trust={"mode": "none"})
     now(a)
     yield signed
     file = a.path("/etc/mesh-sync/private.key")
-    (kept := file.with_name("kept.key")).exists() and file.write_text(kept.read_text())
+    if (kept := file.with_name("kept.key")).exists():
+        file.write_text(kept.read_text())
+        kept.unlink()
 
 
 def without(mesh: Mesh, *names: str) -> None:
@@ -52,10 +48,10 @@ def moved(mesh: Mesh) -> None:
 def another_key(mesh: Mesh) -> None:
     """Root has put the new key in place; the list follows."""
     file = mesh.nodes["a"].path("/etc/mesh-sync/private.key")
-    private = keys.generate()
-    file.with_name("kept.key").write_text(file.read_text())
-    file.write_text(private + "\n")
-    mesh.set("a", public_key=keys.public_key(private))
+    if not (kept := file.with_name("kept.key")).exists():
+        kept.write_text(file.read_text())
+        file.write_text(keys.generate() + "\n")
+    mesh.set("a", public_key=keys.public_key(file.read_text().strip()))
 
 
 KINDS: dict[str, tuple[Callable[[Mesh], None], str, str]] = {
@@ -75,6 +71,7 @@ KINDS: dict[str, tuple[Callable[[Mesh], None], str, str]] = {
 }
 
 
+@pytest.mark.parametrize("mesh", ["signed", "none"], indirect=True)
 @pytest.mark.parametrize(("change", "what", "does"), KINDS.values(), ids=KINDS)
 def test_it_is_refused_until_a_commit_says_that_it_is_meant(
     mesh: Mesh, change: Callable[[Mesh], None], what: str, does: str

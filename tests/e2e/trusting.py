@@ -11,6 +11,7 @@ from lab.host import Host
 from lab.mesh import Mesh, dump, now, now_json, status
 
 ADMIN, OTHER = "anna@example.org", "otto@example.org"
+ALL = ("removed-peers", "empty-list", "remove a", "re-key a", "all-endpoints")
 _turns = count()
 NODE_A, NODE_B = "a@node.lab", "b@node.lab"
 
@@ -32,7 +33,7 @@ def signed_mesh(lab: Lab) -> Mesh:
 def begin(mesh: Mesh) -> Iterator[None]:
     """A test that begins with a good list, signed by an admin, which node a has applied and trusts anew."""
     mesh.sign_as(ADMIN)
-    good = mesh.git("rev-parse", "HEAD")
+    good = mesh.push("begin\n\n" + "".join(f"Mesh-Allow: {what}\n" for what in ALL), force=True)
     a = mesh.nodes["a"]
     mesh.trust(a, ADMIN, first_commit=good)
     with a.path("/etc/mesh-sync/allowed_signers").open("a") as file:
@@ -41,7 +42,6 @@ def begin(mesh: Mesh) -> Iterator[None]:
     yield
     mesh.git("checkout", "-q", "-f", "-B", "main", good)
     mesh.git("clean", "-qfd")
-    mesh.publish(good, force=True)
 
 
 def back(mesh: Mesh, commit: str | None = None) -> Mesh:
