@@ -17,6 +17,9 @@ from mesh_sync import keys
 
 STATE = "/var/lib/mesh-sync/wg0"
 CONF = "/etc/wireguard/wg0.conf"
+ADMIN = "admin@example.org"
+CONFIRM = 4
+"""Seconds that a new commit has to prove itself; 30 if nothing is said."""
 KILLED_AT = Path(__file__).parents[1] / "tests/e2e/killed_at.py"
 STEPS = 80
 """How many steps a pass has, about, that changes something."""
@@ -36,9 +39,15 @@ class World:
     def __post_init__(self) -> None:
         self.mesh = Mesh(self.lab)
         self.victim, *self.others = (self.mesh.node(name, 10 + n) for n, name in enumerate(("a", "b", "c"), 1))
-        self.mesh.push("the mesh begins")
-        self.mesh.now()
+        self.mesh.allow(ADMIN)
+        self.mesh.sign_as(ADMIN)
+        first = self.mesh.push("the mesh begins")
+        for node in self.mesh.nodes.values():
+            self.mesh.trust(node, ADMIN, first_commit=first)
+            self.mesh.configure(node, confirm={"deadline": CONFIRM})
         self._number = 30
+        self.change()
+        self.mesh.now()
 
     # -- what a fault is made of
 
@@ -90,6 +99,30 @@ class World:
                 file.write_bytes(content[:place] + self.chance.randbytes(16) + content[place + 16 :])
             case _:
                 file.unlink()
+
+    def offer(self, exit_code: int, change: Callable[[Mesh], object]) -> str:
+        """Push a bad change, which the victim has to end with this exit code and without a trace; then take it back.
+
+        Return what went wrong.
+        """
+        good, before = self.mesh.git("rev-parse", "HEAD"), self.shape()
+        change(self.mesh)
+        self.mesh.push("bad", force=True)
+        self.mesh.sign_as(ADMIN)
+        code = self.now()
+        wrong = "" if code == exit_code else f"exit code {code} and not {exit_code}"
+        if self.shape() != before:
+            wrong = "the interface is not as it was"
+        self.mesh.git("reset", "-q", "--hard", good)
+        self.mesh.publish(force=True)
+        self.change()
+        return wrong
+
+    def shape(self) -> tuple[object, ...]:
+        """What a commit can change on the victim: peers without their counters, addresses, routes, rules, wg0.conf."""
+        peers = {key: (peer.get("allowed_ips"), peer.get("endpoint")) for key, peer in dump(self.victim).items()}
+        shown = (["ip", "-brief", "address", "show", "wg0"], ["ip", "route"], ["ip", "rule"])
+        return peers, [self.victim.run(words).stdout for words in shown], self.file(CONF).read_bytes()
 
     # -- what has become of it
 

@@ -14,16 +14,23 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from bench.fault_world import CONF, RUNS, STATE, World
+from bench.fault_world import ADMIN, CONF, RUNS, STATE, World
 from bench.series import duration
 from bench.table import Lines
 
 from lab import Lab, steady_ping
+from lab.mesh import Mesh
+from mesh_sync import keys
 
+Fault = Callable[[World], str | None]
+"""Does it to a world; returns what went wrong at once, if anything did."""
 NOTE = f"""\
 Survived: after at most {RUNS} passes of `mesh-sync now` the node is at the newest good commit, nothing differs from it,
 and it reaches every other node. Until then: from the end of the fault, median, each pass included. Others lost: of the
 packets between two nodes that the fault does not concern, all the while."""
+
+
+GIT_AND_DNS = ["203.0.113.10/32", "203.0.113.53/32", "2001:db8::10/128", "2001:db8::53/128"]
 
 
 @dataclass
@@ -55,15 +62,15 @@ def faults(times: int) -> Iterator[Lines]:
         yield troubles
 
 
-def _tally(world: World, inject: Callable[[World], None], times: int) -> Tally:
+def _tally(world: World, inject: Fault, times: int) -> Tally:
     tally = Tally()
     b, _ = world.others
     with steady_ping(b, "10.0.0.13", interval=0.05) as loss:
         for _ in range(times):
-            inject(world)
+            wrong = inject(world)
             tally.injected += 1
             ended = time.monotonic()
-            if trouble := world.recovered():
+            if trouble := wrong or world.recovered():
                 tally.troubles.append(trouble)
             else:
                 tally.whole.append(time.monotonic() - ended)
@@ -181,7 +188,71 @@ def meddled(world: World) -> None:
     )
 
 
-FAULTS: dict[str, Callable[[World], None]] = {
+# -- commits that should not have been made, or were not made by those who may
+
+
+def unsigned(world: World) -> str:
+    """Somebody who may push, and has no key."""
+
+    def change(mesh: Mesh) -> None:
+        mesh.sign_as(None)
+        mesh.set("b", subnets=["0.0.0.0/0"])
+
+    return world.offer(4, change)
+
+
+def strange_key(world: World) -> str:
+    """Somebody with a key of their own, which the commit itself adds."""
+
+    def change(mesh: Mesh) -> None:
+        mesh.sign_as("mallory@example.org")
+        mesh.allow(ADMIN, "mallory@example.org")
+
+    return world.offer(4, change)
+
+
+def rewritten(world: World) -> str:
+    """A branch that goes on, well signed, from before what the node has."""
+
+    def change(mesh: Mesh) -> None:
+        mesh.git("reset", "-q", "--hard", "HEAD~1")
+
+    return world.offer(4, change)
+
+
+def mistyped(world: World) -> str:
+    """A list with an error."""
+    return world.offer(4, lambda mesh: mesh.edit("peers/b.toml", "public_key = \n"))
+
+
+def emptied(world: World) -> str:
+    """A list without anybody else."""
+
+    def change(mesh: Mesh) -> None:
+        for name in ("b", "c", "more"):
+            mesh.set(name, enabled=False)
+
+    return world.offer(4, change)
+
+
+def cut_off(world: World) -> str:
+    """A network that has git and DNS in it, behind a peer that nobody has set up."""
+    key = keys.public_key(keys.generate())
+    where = {"addresses": ["10.0.0.250"], "endpoint": "203.0.113.250:51820", "subnets": GIT_AND_DNS}
+    return world.offer(5, lambda mesh: mesh.set("office", public_key=key, **where))
+
+
+def mixed_up(world: World) -> str:
+    """Each other node has a key that is not its own: nobody answers."""
+
+    def change(mesh: Mesh) -> None:
+        for name in ("b", "c"):
+            mesh.set(name, public_key=keys.public_key(keys.generate()))
+
+    return world.offer(5, change)
+
+
+FAULTS: dict[str, Fault] = {
     "mesh-sync killed while it applies a commit": killed,
     "mesh-sync told to stop while it applies one": stopped,
     "power cut while it applies one": power_cut,
@@ -194,4 +265,11 @@ FAULTS: dict[str, Callable[[World], None]] = {
     "bare copy spoilt": copy_broken,
     "interface deleted": interface_gone,
     "interface taken apart": meddled,
+    "commit that nobody has signed": unsigned,
+    "commit signed by a key that it adds itself": strange_key,
+    "branch rewritten, well signed": rewritten,
+    "list with an error": mistyped,
+    "list without anybody else": emptied,
+    "commit that cuts off git and DNS": cut_off,
+    "commit with the wrong keys of all others": mixed_up,
 }
