@@ -54,6 +54,10 @@ def enlist(copy: Copy, request: Request, keys: Keys, note: Note) -> tuple[str, .
     if request.review and (waiting := _waiting(copy, request, keys.wireguard)):
         note(f"the branch {request.target} is there already, with this machine's key; delete it to ask anew")
         return waiting
+    if not request.is_signed and SIGNERS_FILE in copy.tree().texts:
+        raise _needs_admin(
+            "this mesh is signed: every node that verifies would stop at this machine's commit", request, keys
+        )
     if request.is_signed and not _may_sign(copy, request, keys, mesh.name):
         raise _needs_admin(f"{SIGNERS_FILE} does not have the signing key of {request.name}", request, keys)
     addresses = request.addresses or tuple(map(str, free_addresses(mesh)))

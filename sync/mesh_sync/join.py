@@ -63,6 +63,8 @@ def join(request: Request, note: Note, confirm: Confirm | None = None) -> Joined
             with copied(reached.repository, request.url, whole=request.is_signed) as copy:
                 if not pins:
                     pins.append(_compared(copy, request, present, host, note, confirm))
+                elif pins[0].first_commit:
+                    _still(copy, pins[0].first_commit)
                 keys = _keys(copy, request, note)
                 return enlist(copy, request, keys, note)
 
@@ -150,6 +152,14 @@ def _compared(
         if confirm is None or not confirm(f"{question}Is this what your mesh's admin told you?"):
             raise ConfigError("not confirmed; nothing was written")
     return Pins(host, found.content, copy.head)
+
+
+def _still(copy: Copy, first_commit: str) -> None:
+    """Raise Refused unless what was pushed meanwhile goes on from what was compared."""
+    from mesh_sync.trust import untrusted
+
+    if problems := untrusted(copy.remote.bare, first_commit, copy.head).problems:
+        raise Refused(problems[0][1])
 
 
 def _keys(copy: Copy, request: Request, note: Note) -> Keys:

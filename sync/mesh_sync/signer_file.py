@@ -32,4 +32,4 @@ def added(text: str, new: str) -> str:
 def without(text: str, gone: Collection[Signer]) -> str:
     """Given the text of the file, return it without these signers' lines."""
     lines = {signer.line for signer in gone}
-    return "".join(kept for kept in text.splitlines(keepends=True) if kept.strip() not in lines)
+    return "\n".join(kept for kept in text.split("\n") if kept.replace("\t", " ").strip() not in lines)

@@ -121,7 +121,7 @@ def parse(content: bytes, file: str = SIGNERS_FILE) -> tuple[Signers, tuple[Find
     A line that is wrong allows nobody.
     """
     try:
-        lines = content.decode().splitlines()
+        lines = content.decode().split("\n")  # as ssh-keygen does: nothing else ends a line
     except UnicodeDecodeError as error:
         return Signers(), (Finding(file, "", f"is not UTF-8 text (byte {error.start})"),)
     entries: list[Signer] = []
@@ -130,7 +130,7 @@ def parse(content: bytes, file: str = SIGNERS_FILE) -> tuple[Signers, tuple[Find
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:
-            entries.append(_signer(line.strip()))
+            entries.append(_signer(line.replace("\t", " ").strip()))
         except ValueError as error:
             findings.append(Finding(file, f"line {number}", str(error)))
     findings += _twice(entries, file)
@@ -138,6 +138,8 @@ def parse(content: bytes, file: str = SIGNERS_FILE) -> tuple[Signers, tuple[Find
 
 
 def _signer(line: str) -> Signer:
+    if not line.isprintable():
+        raise ValueError(f"{shown(line)} has a character that hides what is there")
     principal, _, rest = line.partition(" ")
     if re.search(r'[*?!,"\\]', principal) or "@" not in principal:
         raise ValueError(f"{shown(principal)} is not one principal; write name@domain, without patterns")
