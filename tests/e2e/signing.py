@@ -89,6 +89,10 @@ class Signed:
         assert done.returncode == exit_code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
+    def public_key(self, node: Node) -> str:
+        """Of the signing key that `join` has made on a node."""
+        return node.run(["ssh-keygen", "-y", "-f", f"{CONFIG}/signing.key"]).stdout.strip()
+
     def member(self, name: str, number: int) -> Node:
         """A node that has joined: asked, been added by the admin, and asked again."""
         node = self.lab.node(name, f"203.0.113.{number}")

@@ -69,8 +69,7 @@ def test_a_machine_comes_as_far_as_it_may_and_an_admin_types_what_it_says(mesh: 
 
 def test_a_machine_that_was_let_in_before_adds_itself_and_all_others_take_it(mesh: Signed, new: Node) -> None:
     mesh.join(new, "c", "--fingerprint", mesh.fingerprint, exit_code=1)
-    public = new.run(["ssh-keygen", "-y", "-f", f"{CONFIG}/signing.key"]).stdout.strip()
-    mesh.commit("signer", "add", "c@node.lab", public)
+    mesh.commit("signer", "add", "c@node.lab", mesh.public_key(new))
     assert "pushed peers/c.toml to main" in mesh.join(new, "c").stdout
     mesh.pull()
     shown = mesh.operator.run(["git", "-C", WORK, "log", "-1", "--format=%an <%ae> %G? %GS"]).stdout.strip()
@@ -84,8 +83,7 @@ def test_a_machine_that_was_let_in_before_adds_itself_and_all_others_take_it(mes
 def test_what_nodes_would_not_take_from_it_is_left_to_an_admin(mesh: Signed, new: Node) -> None:
     """Subnets are none of a node's own: a stolen laptop could announce everything."""
     mesh.join(new, "d", "--fingerprint", mesh.fingerprint, exit_code=1)
-    public = new.run(["ssh-keygen", "-y", "-f", f"{CONFIG}/signing.key"]).stdout.strip()
-    head = mesh.commit("signer", "add", "d@node.lab", public)
+    head = mesh.commit("signer", "add", "d@node.lab", mesh.public_key(new))
     stopped = mesh.join(new, "d", "--subnet", "192.168.40.0/24", exit_code=1)
     assert "may not change subnets in peers/d.toml" in stopped.stderr
     assert "--subnet 192.168.40.0/24" in command(stopped.stderr)
@@ -141,6 +139,35 @@ def test_at_a_terminal_a_person_is_shown_what_to_compare_and_asked(mesh: Signed,
     else:
         assert status == 2
         nothing_happened(mesh, new, head)
+
+
+def test_a_reviewed_machine_comes_in_by_a_signed_merge(mesh: Signed, new: Node) -> None:
+    mesh.join(new, "r", "--fingerprint", mesh.fingerprint, exit_code=1)
+    mesh.commit("signer", "add", "r@node.lab", mesh.public_key(new))
+    assert "once the branch is merged" in mesh.join(new, "r", "--review").stdout
+    now(mesh.nodes["a"])
+    mesh.operator.run(["git", "-C", WORK, "pull", "-q", "--no-ff", "--no-edit", mesh.url, "join/r"])
+    merged = mesh.push()
+    found = now_json(mesh.nodes["a"])
+    assert (found["commit"], found["result"]) == (merged, "applied")
+    now(new)
+
+
+def test_a_machine_that_believes_everybody_does_not_stop_those_that_do_not(mesh: Signed, new: Node) -> None:
+    """Its unsigned commit would; an admin adds it, and later it can begin to verify."""
+    head = mesh.head
+    unsigned = ["mesh-sync", "join", mesh.url, "--name", "n", "--trust", "none"]
+    stopped = new.run(unsigned, check=False)
+    assert (stopped.returncode, mesh.head) == (1, head)
+    mesh.by_hand(command(stopped.stderr))
+    new.run(unsigned)
+    now(new)
+    done = mesh.join(new, "n", "--fingerprint", mesh.fingerprint, exit_code=2)
+    assert "move it away first" in done.stderr
+    new.path(f"{CONFIG}/node.toml").rename(new.path(f"{CONFIG}/node.toml.old"))
+    said = mesh.join(new, "n", "--fingerprint", mesh.fingerprint).stdout
+    assert "mesh-sync signer add n@node.lab" in said
+    assert now_json(new)["commit"] == mesh.head
 
 
 # -- what the git host, or somebody who may push, makes up

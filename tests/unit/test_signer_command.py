@@ -283,3 +283,13 @@ def test_check_warns_of_the_only_admin_of_keys_that_end_and_of_nodes_that_left(m
 )
 def test_a_fingerprint_is_the_same_however_it_is_grouped_but_never_in_part(typed: str, equal: bool) -> None:
     assert signers.same("ab12-cd34", typed) is equal
+
+
+@pytest.mark.parametrize("hidden", ["\x1b[2K", "\u2028", "\x0c", "\u202e", "\r"])
+def test_nothing_in_a_line_can_hide_what_it_says(hidden: str) -> None:
+    """Neither from the terminal of a person who compares, nor by lines that ssh-keygen reads as one."""
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFkB1X+1dU0DbCgtB09oTDU8NrMf/5cGHnX3nOX0hG5z"
+    other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII3I1haPNf99SYcylAD82Pw7b5Mj7L4RTmjDjhM4y+/g"
+    listed, findings = signers.parse(f"{ALICE} {key} note{hidden}{BOB} {other}\n".encode())
+    assert listed.entries == ()
+    assert "has a character that hides" in findings[0].message
