@@ -13,11 +13,13 @@ import time
 from collections.abc import Iterator, Sequence
 
 from lab import Lab, Node
-from lab.mesh import WORK
+from lab.mesh import WORK, status
 
 ALICE = "alice@example.org"
 KEY = "/run/home/.ssh/id_ed25519"
 CONFIG = "/etc/mesh-sync"
+RUNS = 4
+"""A key counts from the run after the one that saw it added: how many a node that was away may take at most."""
 Done = subprocess.CompletedProcess[str]
 
 
@@ -116,6 +118,17 @@ def command(said: str) -> str:
 def files(node: Node) -> list[str]:
     """What is beside node.toml."""
     return sorted(file.name for file in node.path(CONFIG).iterdir())
+
+
+def follows(node: Node, commit: str) -> int:
+    """Run `now` until the node has applied ``commit``; return how many runs were refused before."""
+    for refused in range(RUNS):
+        done = node.run(["mesh-sync", "now"], check=False)
+        assert done.returncode in (0, 4), done.stderr
+        if done.returncode == 0:
+            assert status(node)["commit"] == commit
+            return refused
+    raise AssertionError(f"still refused: {done.stderr}")
 
 
 def at_terminal(node: Node, argv: Sequence[str], answer: str, *, timeout: float = 30) -> tuple[int, str]:

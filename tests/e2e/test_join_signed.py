@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from e2e.signing import ALICE, CONFIG, KEY, Signed, at_terminal, command, files, join
+from e2e.signing import ALICE, CONFIG, KEY, Signed, at_terminal, command, files, follows, join
 from lab import Lab, Node
 from lab.mesh import WORK, now, now_json
 
@@ -145,7 +145,7 @@ def test_a_reviewed_machine_comes_in_by_a_signed_merge(mesh: Signed, new: Node) 
     mesh.join(new, "r", "--fingerprint", mesh.fingerprint, exit_code=1)
     mesh.commit("signer", "add", "r@node.lab", mesh.public_key(new))
     assert "once the branch is merged" in mesh.join(new, "r", "--review").stdout
-    now(mesh.nodes["a"])
+    follows(mesh.nodes["a"], mesh.head)
     mesh.operator.run(["git", "-C", WORK, "pull", "-q", "--no-ff", "--no-edit", mesh.url, "join/r"])
     merged = mesh.push()
     found = now_json(mesh.nodes["a"])

@@ -6,15 +6,13 @@ import tomllib
 
 import pytest
 
-from e2e.signing import ALICE, CONFIG, Signed
-from lab import Lab, Node
+from e2e.signing import ALICE, CONFIG, Signed, follows
+from lab import Lab
 from lab.mesh import WORK, now, now_json, status
 
 pytestmark = pytest.mark.e2e
 
 NEW_KEY = "/run/home/.ssh/new"
-RUNS = 4
-"""A key counts from the run after the one that saw it added: how many a node that was away may take at most."""
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +24,6 @@ def mesh(lab: Lab) -> Signed:
     for node in mesh.nodes.values():
         now(node)
     return mesh
-
-
-def follows(node: Node, commit: str) -> int:
-    """Run `now` until the node has applied ``commit``; return how many runs were refused before."""
-    for refused in range(RUNS):
-        done = node.run(["mesh-sync", "now"], check=False)
-        assert done.returncode in (0, 4), done.stderr
-        if done.returncode == 0:
-            assert status(node)["commit"] == commit
-            return refused
-    pytest.fail(f"still refused: {done.stderr}")
 
 
 def test_the_only_admin_changes_keys_and_a_node_that_was_away_catches_up(mesh: Signed) -> None:
