@@ -50,8 +50,7 @@ def goal(trial: Trial, wanted: Wanted) -> Goal:
 
 def by_key(wanted: Wanted | None) -> dict[str, WantedPeer]:
     """The peers by public key; one that changes its key by both."""
-    peers = wanted.peers if wanted else ()
-    return {key: peer for peer in peers for key in (peer.public_key, peer.next_public_key) if key}
+    return {key: peer for peer in (wanted.peers if wanted else ()) for key in peer.keys}
 
 
 def proof(missed: Goal, trial: Trial) -> Goal:

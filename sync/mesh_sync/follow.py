@@ -13,6 +13,7 @@ from mesh_sync.aim import Aim, aim
 from mesh_sync.device import Device
 from mesh_sync.enforce import Done, difference, enforce, owned
 from mesh_sync.errors import RolledBack, Unreachable
+from mesh_sync.findings import printable
 from mesh_sync.gateway import with_gateway
 from mesh_sync.live import Live
 from mesh_sync.lock import locked
@@ -104,10 +105,7 @@ def _pause(state: State) -> tuple[str, ...]:
     if not state.paused:
         return ()
     since = f"paused since {datetime.fromtimestamp(state.paused.since, UTC):%Y-%m-%d %H:%M} UTC"
-    why = f" ({state.paused.reason})" if state.paused.reason else ""
-    where = (
-        "the remote is at the same commit"
-        if state.remote_commit == state.commit
-        else f"the remote is at {(state.remote_commit or 'no commit yet')[:10]}"
-    )
-    return (f"{since}{why}: {where}; go on with `mesh-sync resume`",)
+    why = f" ({printable(state.paused.reason)})" if state.paused.reason else ""
+    same = state.remote_commit == state.commit
+    where = "at the same commit" if same else f"at {(state.remote_commit or 'no commit yet')[:10]}"
+    return (f"{since}{why}: the remote is {where}; go on with `mesh-sync resume`",)

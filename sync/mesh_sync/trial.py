@@ -74,9 +74,10 @@ def attempt(
                 done = enforce(node, device, wanted, before, evolve(target, trial=record), live)
             except HookFailed as error:  # the interface stands all the same, and the next run has nothing to repair
                 done, failed = Done(()), error
-        missed, said = alive.watch(node, goal(record, wanted), by_key(wanted), node.confirm.deadline)
+        sought = goal(record, wanted)
+        missed, said = alive.watch(node, sought, by_key(wanted), node.confirm.deadline)
         if not missed:
-            state = _confirm(node)
+            state = _confirm(node, "confirmed" if sought else "unconfirmed")
     except BaseException:
         _undo_at_once(node, device, wait)
         raise
@@ -162,13 +163,13 @@ def _judge(
     return Tried(done, _close(node, back, Bad(trial.commit or "", text, trial.settings)), RolledBack(text, hint=RETRY))
 
 
-def _confirm(node: Node) -> State:
+def _confirm(node: Node, how: str) -> State:
     """Decided: it stays."""
     tried = states.load(node.state_file)
     home = tried.home
     if not tried.history and home.commit:  # applied before there was a history
         tried = tried.ending("unconfirmed", home.applied_at or 0.0, home.commit)
-    confirmed = evolve(tried, trial=None).ending("confirmed", time.time())
+    confirmed = evolve(tried, trial=None).ending(how, time.time())
     states.save(node.state_file, confirmed)
     return confirmed
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from e2e.trying import Commits
 from lab import Lab, steady_ping
 from lab.mesh import Mesh, dump, now, now_json, status
 from lab.node import Node
@@ -116,22 +116,6 @@ def test_a_first_now_killed_at_any_step_is_finished_by_the_next(mesh: Mesh) -> N
     last = next(step for step in steps if not each(kill_and_finish, nodes, step))
     assert last > 40
     ping(nodes[0], "10.0.0.12")
-
-
-class Commits:
-    """New commits of one tree or another, made on the git host itself, which is quicker than pushing them."""
-
-    def __init__(self, bare: Path) -> None:
-        self.git = ["git", "--git-dir", str(bare), "-c", "user.name=operator", "-c", "user.email=o@example.org"]
-
-    def publish(self, commit: str) -> None:
-        """Let the branch end in a new commit with the files of an earlier one."""
-        made = self._git("commit-tree", f"{commit}^{{tree}}", "-p", "refs/heads/main", "-m", "again")
-        self._git("update-ref", "refs/heads/main", made)
-
-    def _git(self, *words: str) -> str:
-        done = subprocess.run([*self.git, *words], capture_output=True, text=True, check=True, timeout=10)
-        return done.stdout.strip()
 
 
 @pytest.mark.timeout(600)

@@ -1,0 +1,232 @@
+"""A run ends in the middle of a trial: told to stop, killed at any step, without power. Nothing stays half done."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.trying import Commits, key_of, ping, stranger, whole
+from lab import Lab
+from lab.mesh import Mesh, dump, now, now_json, status
+from lab.node import Node
+from lab.program import Program
+
+pytestmark = pytest.mark.e2e
+
+KILLED_AT = Path(__file__).with_name("killed_at.py")
+STATE = "/var/lib/mesh-sync/wg0/state.json"
+LONG = {"deadline": 60}
+"""Seconds: nobody waits for it, the test ends the run before."""
+AT_ONCE = 3
+
+
+@pytest.fixture
+def mesh() -> Iterator[Mesh]:
+    """a and b, up and talking; nobody stands behind c."""
+    with Lab() as lab:
+        mesh = Mesh(lab)
+        a, b = mesh.node("a", 11), mesh.node("b", 12)
+        stranger(mesh, "c", 13)
+        mesh.configure(a, confirm=LONG, gateway={"masquerade": "eth0"})
+        mesh.push("good")
+        mesh.now()
+        ping(b, "10.0.0.11")
+        yield mesh
+
+
+def cut_off(mesh: Mesh) -> str:
+    """Push a commit that covers the git host, and does some more; return it."""
+    mesh.set("c", subnets=["203.0.113.10/32", "2001:db8::10/128"])
+    mesh.set("a", addresses=["10.0.0.41"], mtu=1300)
+    stranger(mesh, "d", 14)
+    return mesh.push("bad")
+
+
+def begun(node: Node) -> Program:
+    """A `now` that has applied the new commit and waits for signs of life."""
+    run = node.popen(["mesh-sync", "now"])
+    deadline = time.monotonic() + 40
+    while not applied_on_trial(node):
+        assert run.poll() is None, run.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return run
+
+
+def applied_on_trial(node: Node) -> bool:
+    state: dict[str, Any] = json.loads(node.path(STATE).read_text())
+    return bool(state["trial"]) and state["commit"] == state["trial"]["commit"]
+
+
+def killed(node: Node) -> None:
+    run = begun(node)
+    run.kill()
+    run.communicate(timeout=10)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_puts_the_previous_state_back_first(mesh: Mesh, sent: signal.Signals) -> None:
+    a = mesh.nodes["a"]
+    good, before = status(a)["commit"], whole(a)
+    cut_off(mesh)
+    run = begun(a)
+    assert whole(a) != before
+    began = time.monotonic()
+    run.send_signal(sent)
+    assert "stopped" in run.communicate(timeout=20)[0]
+    assert run.returncode == 130
+    assert time.monotonic() - began < 10
+    assert whole(a) == before
+    told = status(a)
+    assert (told["commit"], told["trial"], told["refused_commits"]) == (good, None, [])
+
+
+def test_killed_in_a_bad_trial_the_next_run_gets_out_of_it_and_judges(mesh: Mesh) -> None:
+    a = mesh.nodes["a"]
+    before = whole(a)
+    bad = cut_off(mesh)
+    killed(a)
+    assert status(a)["trial"]["attempt"] == 1
+    mesh.configure(a, confirm={"deadline": 5}, repository={"urls": [mesh.url], "deadline": 3})
+    found = now_json(a, exit_code=5, timeout=90)
+    assert f"commit {bad[:10]} is undone" in found["message"]
+    assert whole(a) == before
+    assert status(a)["refused_commits"] == [bad]
+
+
+def test_killed_in_a_good_trial_the_next_run_confirms_it(mesh: Mesh) -> None:
+    a = mesh.nodes["a"]
+    added = stranger(mesh, "d", 14)
+    commit = mesh.push("good")
+    killed_at_the_question(a)
+    assert added in dump(a)
+    now(a)
+    told = status(a)
+    assert (told["commit"], told["trial"], told["history"][-1]["ended"]) == (commit, None, "confirmed")
+
+
+def killed_at_the_question(node: Node) -> None:
+    """Kill a run that has applied and asks for the second time."""
+    script = """import os, signal
+from mesh_sync import alive
+alive.watch = lambda *a, **k: signal.raise_signal(signal.SIGKILL)
+import sys; sys.argv = ["mesh-sync", "now"]
+from mesh_sync.__main__ import main; main()"""
+    assert node.run([sys.executable, "-c", script], check=False).returncode == -9
+
+
+def test_a_commit_that_ends_two_runs_is_not_tried_a_third_time(mesh: Mesh) -> None:
+    a = mesh.nodes["a"]
+    good, before = status(a)["commit"], whole(a)
+    stranger(mesh, "d", 14)
+    commit = mesh.push("crashes the machine")
+    for _ in range(2):
+        killed_at_the_question(a)
+    found = now_json(a, exit_code=5)
+    assert found["message"] == f"commit {commit[:10]} is not tried again: 2 runs ended before it was confirmed"
+    assert whole(a) == before
+    told = status(a)
+    assert (told["commit"], told["trial"], told["refused_commits"]) == (good, None, [commit])
+    assert now_json(a, exit_code=5)["changes"] == []
+    assert now_json(a, "--retry")["commit"] == commit
+
+
+def test_after_a_power_cut_the_node_comes_up_with_the_state_before(mesh: Mesh) -> None:
+    a, b = mesh.nodes["a"], mesh.nodes["b"]
+    good, before = status(a)["commit"], whole(a)
+    bad = cut_off(mesh)
+    begun(a)
+    a.reboot()
+    a.run(["mesh-sync", "up"])
+    assert whole(a) == before
+    assert (status(a)["commit"], status(a)["trial"]["commit"]) == (good, bad)
+    ping(a, "10.0.0.12")
+    mesh.configure(a, confirm={"deadline": 5})
+    now(a, exit_code=5, timeout=90)
+    assert whole(a) == before
+    assert status(a)["refused_commits"] == [bad]
+    ping(b, "10.0.0.11")
+
+
+def test_a_first_commit_that_ends_two_runs_leaves_nothing(mesh: Mesh) -> None:
+    new = mesh.node("new", 15)
+    commit = mesh.push("new")
+    for _ in range(2):
+        killed_at_the_question(new)
+    assert "not tried again" in now_json(new, exit_code=5)["message"]
+    assert "wg0" not in new.run(["ip", "-brief", "link"]).stdout
+    assert not new.path("/etc/wireguard/wg0.conf").exists()
+    done = new.run(["mesh-sync", "up"], check=False)
+    assert (done.returncode, "nothing was applied here yet" in done.stderr) == (6, True)
+    assert now_json(new, "--retry")["commit"] == commit
+
+
+def test_the_watchdog_and_down_do_not_mind_an_open_trial(mesh: Mesh) -> None:
+    a = mesh.nodes["a"]
+    cut_off(mesh)
+    killed(a)
+    a.run(["mesh-watchdog", "once"], timeout=60)
+    a.run(["mesh-sync", "down"])
+    a.run(["mesh-sync", "up"])
+    assert "mtu 1420" in a.run(["ip", "link", "show", "wg0"]).stdout
+    assert key_of(mesh.nodes["b"]) in dump(a)
+
+
+# -- killed at any step
+
+
+def killed_at(node: Node, step: int) -> bool:
+    """Run `now` until it is killed at a step; whether it was."""
+    done = node.run([sys.executable, KILLED_AT, str(step), "now"], check=False, timeout=60)
+    assert done.returncode in (-9, 5), done.stderr
+    return done.returncode == -9
+
+
+def each(work: Callable[[Node, int], bool], nodes: Sequence[Node], step: int) -> bool:
+    with ThreadPoolExecutor(len(nodes)) as pool:
+        return any(list(pool.map(work, nodes, itertools.count(step))))
+
+
+@pytest.mark.timeout(1500)
+def test_killed_at_any_step_of_a_trial_that_fails_the_next_run_ends_where_it_began() -> None:
+    with Lab() as lab:
+        mesh = Mesh(lab)
+        nodes = [mesh.node(f"n{number}", 11 + number) for number in range(AT_ONCE)]
+        for node in nodes:
+            mesh.configure(node, confirm={"deadline": 3}, repository={"urls": [mesh.url], "deadline": 4})
+        stranger(mesh, "c", 30)
+        good = mesh.push("good")
+        mesh.set("c", subnets=["203.0.113.10/32", "2001:db8::10/128"])
+        stranger(mesh, "d", 31)
+        bad = mesh.push("bad")
+        commits = Commits(lab.git.bare)
+        commits.publish(good)
+        mesh.now()
+        wanted = {node.name: whole(node) for node in nodes}
+
+        def kill(node: Node, step: int) -> bool:
+            return killed_at(node, step)
+
+        def finish(node: Node, step: int) -> bool:
+            found = now_json(node, exit_code=5, timeout=90)
+            assert whole(node) == wanted[node.name], (step, found)
+            told = status(node)
+            assert (told["trial"], told["drift"], told["refused_commits"]) == (None, [], [head]), (step, found)
+            return False
+
+        for step in itertools.count(1, AT_ONCE):
+            head = commits.publish(bad)
+            some = each(kill, nodes, step)
+            each(finish, nodes, step)
+            if not some:
+                break
+        assert step > 40
