@@ -33,11 +33,13 @@ class Goal:
 def goal(trial: Trial, wanted: Wanted) -> Goal:
     """What the tried state ``wanted`` has to show.
 
-    Peers that left the list cannot answer, and with a new key of this node nobody does before having pulled it. A
-    peer that is given a new key needs its time, too; but when every one of several that were alive gets one, one of
-    them has to live under it.
+    A node that leaves the mesh, as was announced, need not show anything. Peers that left the list cannot answer, and
+    with a new key of this node nobody does before having pulled it. A peer that is given a new key needs its time, too;
+    but when every one of several that were alive gets one, one of them has to live under it.
     """
     before = trial.previous.wanted or trial.found
+    if before and before.peers and not wanted.peers:
+        return Goal()
     if before and before.public_key != wanted.public_key:
         return Goal(remote=trial.remote)
     peers = by_key(wanted)

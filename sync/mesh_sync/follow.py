@@ -26,12 +26,20 @@ from mesh_sync.wanted import Wanted
 
 
 def follow(
-    node: Node, question: Question, *, dry_run: bool, retry: bool, wait: float, note: Callable[[str], None]
+    node: Node,
+    question: Question,
+    *,
+    dry_run: bool,
+    retry: bool,
+    wait: float,
+    note: Callable[[str], None],
+    second: bool = False,
 ) -> Outcome:
     """Make this node match the head that the remote answers with, or else its last applied state.
 
     The interface is read while the remote thinks; if there is anything to do, it is read again under the lock, for
-    mesh-watchdog may have changed it. Raise DeviceError, ConfigError or Locked when not even that could be done.
+    mesh-watchdog may have changed it. With ``second`` the remote was asked in vain before, under an interrupted trial.
+    Raise DeviceError, ConfigError or Locked when not even that could be done.
     """
     before = states.load(node.state_file)
     device = Device(node.interface, node.sysctl_file, note)
@@ -43,12 +51,14 @@ def follow(
     if before.trial and not new and not dry_run:
         from mesh_sync.trial import give_up
 
-        state = give_up(node, device, wait, later=isinstance(found.problem, Unreachable))
-        if isinstance(found.problem, Unreachable) and before.wanted != home.wanted:
-            with asked(remotes(node)) as again:  # what was tried may have cut it off
-                return follow(node, again, dry_run=False, retry=retry, wait=wait, note=note)
-        found = evolve(found, after=evolve(found.after, wanted=state.wanted))
-        return outcome(node, found, Done((), ("what an interrupted run had tried is undone",)))
+        cut_off = isinstance(found.problem, Unreachable)
+        state = give_up(node, device, found.after, wait, later=cut_off)
+        undone = _changes(node, home.wanted, before, live) if home.wanted else live is not None
+        if cut_off and undone and not second:  # by what was tried, perhaps
+            with asked(remotes(node)) as again:
+                return follow(node, again, dry_run=False, retry=retry, wait=wait, note=note, second=True)
+        notes = ("what an interrupted run had tried is undone",) if undone else ()
+        return outcome(node, evolve(found, after=state), Done((), notes))
     if wanted is None:
         if found.after != before and not dry_run:
             states.save(node.state_file, evolve(found.after, owned=owned(node, before, live)))

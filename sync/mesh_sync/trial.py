@@ -23,7 +23,7 @@ from mesh_sync.lock import locked
 from mesh_sync.node import Node
 from mesh_sync.own_key import with_own_key
 from mesh_sync.plan import Context, plan
-from mesh_sync.state import RETRY, Bad, State, Trial
+from mesh_sync.state import LEARNT, RETRY, Bad, State, Trial
 from mesh_sync.wanted import Owned, Wanted
 
 ATTEMPTS = 2
@@ -110,11 +110,13 @@ def go_home(node: Node, device: Device, wait: float) -> State:
         return evolve(home, trial=trial)
 
 
-def give_up(node: Node, device: Device, wait: float, *, later: bool) -> State:
+def give_up(node: Node, device: Device, learnt: State, wait: float, *, later: bool) -> State:
     """Go home from a trial that a run left open, and remember it for ``later`` or not at all."""
     back = go_home(node, device, wait)
-    states.save(node.state_file, back if later else evolve(back, trial=None))
-    return back
+    after = evolve(back, trial=back.trial if later else None, **{name: getattr(learnt, name) for name in LEARNT})
+    if after != states.load(node.state_file):
+        states.save(node.state_file, after)
+    return after
 
 
 def _record(node: Node, before: State, target: State, wanted: Wanted, live: Live | None, *, remote: bool) -> Trial:

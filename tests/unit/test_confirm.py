@@ -49,6 +49,11 @@ def test_who_has_to_answer_again(record: Trial, new: Wanted, peers: set[str]) ->
     assert not goal(evolve(record, remote=False), new).remote
 
 
+def test_a_node_that_leaves_the_mesh_need_not_show_anything() -> None:
+    assert goal(trial(BEFORE, "B"), wanted()) == Goal()
+    assert goal(trial(None), wanted()) == Goal(remote=True)
+
+
 def test_one_peer_is_enough_and_a_remote_is_needed_all_the_same() -> None:
     whole = Goal(frozenset("BC"), remote=True)
     assert whole.left(frozenset("B"), answered=False) == Goal(remote=True)
