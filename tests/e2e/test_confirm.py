@@ -183,3 +183,39 @@ def test_a_first_commit_that_cuts_the_node_off_leaves_nothing_behind() -> None:
         mesh.set("c", subnets=None)
         mesh.push("good")
         assert now_json(a)["result"] == "applied"
+
+
+def test_a_tunnel_that_was_there_before_mesh_sync_comes_back(mesh: Mesh) -> None:
+    """Its first commit takes over what `wg-quick` made, and cuts the node off."""
+    b = mesh.nodes["b"]
+    private = keys.generate()
+    e = mesh.lab.node("e", "203.0.113.15")
+    mesh.enlist("e", e, address="10.0.0.15", endpoint="203.0.113.15:51820")
+    mesh.configure(e, confirm=SHORT)
+    own = e.path("/etc/mesh-sync/private.key").read_text().strip()
+    e.path("/etc/wireguard/wg0.conf").write_text(f"""[Interface]
+PrivateKey = {own}
+ListenPort = 4500
+Address = 10.0.0.15/24
+[Peer]
+PublicKey = {key_of(b)}
+AllowedIPs = 10.0.0.12/32
+Endpoint = 203.0.113.12:51820
+[Peer]
+PublicKey = {keys.public_key(private)}
+AllowedIPs = 10.0.0.77/32
+""")
+    mesh.push("e")
+    mesh.now("b")
+    e.run(["wg-quick", "up", "wg0"])
+    ping(e, "10.0.0.12")
+    before = whole(e)
+    covers_the_git_host(mesh)
+    mesh.push("bad")
+    assert now_json(e, exit_code=5)["commit"] is None
+    assert whole(e) == before
+    ping(e, "10.0.0.12")
+    mesh.set("c", subnets=None)
+    mesh.push("good")
+    now(e)
+    ping(e, "10.0.0.12")

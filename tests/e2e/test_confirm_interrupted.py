@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from e2e.trying import Commits, key_of, ping, stranger, whole
+from e2e.trying import key_of, ping, stranger, whole
 from lab import Lab
 from lab.mesh import Mesh, dump, now, now_json, status
 from lab.node import Node
@@ -22,11 +19,9 @@ from lab.program import Program
 
 pytestmark = pytest.mark.e2e
 
-KILLED_AT = Path(__file__).with_name("killed_at.py")
 STATE = "/var/lib/mesh-sync/wg0/state.json"
 LONG = {"deadline": 60}
 """Seconds: nobody waits for it, the test ends the run before."""
-AT_ONCE = 3
 
 
 @pytest.fixture
@@ -179,54 +174,3 @@ def test_the_watchdog_and_down_do_not_mind_an_open_trial(mesh: Mesh) -> None:
     a.run(["mesh-sync", "up"])
     assert "mtu 1420" in a.run(["ip", "link", "show", "wg0"]).stdout
     assert key_of(mesh.nodes["b"]) in dump(a)
-
-
-# -- killed at any step
-
-
-def killed_at(node: Node, step: int) -> bool:
-    """Run `now` until it is killed at a step; whether it was."""
-    done = node.run([sys.executable, KILLED_AT, str(step), "now"], check=False, timeout=60)
-    assert done.returncode in (-9, 5), done.stderr
-    return done.returncode == -9
-
-
-def each(work: Callable[[Node, int], bool], nodes: Sequence[Node], step: int) -> bool:
-    with ThreadPoolExecutor(len(nodes)) as pool:
-        return any(list(pool.map(work, nodes, itertools.count(step))))
-
-
-@pytest.mark.timeout(1500)
-def test_killed_at_any_step_of_a_trial_that_fails_the_next_run_ends_where_it_began() -> None:
-    with Lab() as lab:
-        mesh = Mesh(lab)
-        nodes = [mesh.node(f"n{number}", 11 + number) for number in range(AT_ONCE)]
-        for node in nodes:
-            mesh.configure(node, confirm={"deadline": 3}, repository={"urls": [mesh.url], "deadline": 4})
-        stranger(mesh, "c", 30)
-        good = mesh.push("good")
-        mesh.set("c", subnets=["203.0.113.10/32", "2001:db8::10/128"])
-        stranger(mesh, "d", 31)
-        bad = mesh.push("bad")
-        commits = Commits(lab.git.bare)
-        commits.publish(good)
-        mesh.now()
-        wanted = {node.name: whole(node) for node in nodes}
-
-        def kill(node: Node, step: int) -> bool:
-            return killed_at(node, step)
-
-        def finish(node: Node, step: int) -> bool:
-            found = now_json(node, exit_code=5, timeout=90)
-            assert whole(node) == wanted[node.name], (step, found)
-            told = status(node)
-            assert (told["trial"], told["drift"], told["refused_commits"]) == (None, [], [head]), (step, found)
-            return False
-
-        for step in itertools.count(1, AT_ONCE):
-            head = commits.publish(bad)
-            some = each(kill, nodes, step)
-            each(finish, nodes, step)
-            if not some:
-                break
-        assert step > 40

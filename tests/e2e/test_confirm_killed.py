@@ -1,0 +1,100 @@
+"""A trial that is killed at any of its steps: the next run ends in the new state or in the old one, never between."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from e2e.trying import Commits, ping, stranger, whole
+from lab import Lab
+from lab.mesh import Mesh, now, now_json, status
+from lab.node import Node
+
+pytestmark = pytest.mark.e2e
+
+KILLED_AT = Path(__file__).with_name("killed_at.py")
+AT_ONCE = 3
+
+
+def killed_at(node: Node, step: int, *command: str) -> bool:
+    """Run a command until it is killed at a step; whether it was."""
+    done = node.run([sys.executable, KILLED_AT, str(step), *command], check=False, timeout=60)
+    assert done.returncode in (-9, 0, 5), done.stderr
+    return done.returncode == -9
+
+
+def each(work: Callable[[Node, int], bool], nodes: Sequence[Node], step: int) -> bool:
+    with ThreadPoolExecutor(len(nodes)) as pool:
+        return any(list(pool.map(work, nodes, itertools.count(step))))
+
+
+@pytest.mark.timeout(1500)
+def test_killed_at_any_step_of_a_trial_that_fails_the_next_run_ends_where_it_began() -> None:
+    with Lab() as lab:
+        mesh = Mesh(lab)
+        nodes = [mesh.node(f"n{number}", 11 + number) for number in range(AT_ONCE)]
+        for node in nodes:
+            mesh.configure(node, confirm={"deadline": 3}, repository={"urls": [mesh.url], "deadline": 4})
+        stranger(mesh, "c", 30)
+        good = mesh.push("good")
+        mesh.set("c", subnets=["203.0.113.10/32", "2001:db8::10/128"])
+        stranger(mesh, "d", 31)
+        bad = mesh.push("bad")
+        commits = Commits(lab.git.bare)
+        commits.publish(good)
+        mesh.now()
+        wanted = {node.name: whole(node) for node in nodes}
+
+        def kill(node: Node, step: int) -> bool:
+            return killed_at(node, step, "now")
+
+        def finish(node: Node, step: int) -> bool:
+            found = now_json(node, exit_code=5, timeout=90)
+            assert whole(node) == wanted[node.name], (step, found)
+            told = status(node)
+            assert (told["trial"], told["drift"], told["refused_commits"]) == (None, [], [head]), (step, found)
+            return False
+
+        for step in itertools.count(1, AT_ONCE):
+            head = commits.publish(bad)
+            some = each(kill, nodes, step)
+            each(finish, nodes, step)
+            if not some:
+                break
+        assert step > 40
+
+
+@pytest.mark.timeout(1200)
+def test_killed_at_any_step_of_a_rollback_the_node_is_there_and_paused_or_where_it_was() -> None:
+    with Lab() as lab:
+        mesh = Mesh(lab)
+        nodes = [mesh.node(f"n{number}", 11 + number) for number in range(AT_ONCE)]
+        states = []
+        for number, name in enumerate("cd", start=30):
+            stranger(mesh, name, number, subnets=[f"192.168.{number}.0/24"])
+            commit = mesh.push(name)
+            mesh.now()
+            states.append((commit, {node.name: whole(node) for node in nodes}))
+        ping(nodes[0], "10.0.0.12")
+        (one, before), (two, after) = states
+
+        def kill_and_follow(node: Node, step: int) -> bool:
+            was_killed = killed_at(node, step, "rollback", one)
+            now(node, timeout=90)
+            told = status(node)
+            there = told["commit"] == one
+            assert (told["commit"], told["paused"], told["trial"]) == (one if there else two, there, None), step
+            assert whole(node) == (before if there else after)[node.name], step
+            node.run(["mesh-sync", "resume"])
+            now(node, timeout=90)
+            assert whole(node) == after[node.name], step
+            return was_killed
+
+        steps = itertools.count(1, AT_ONCE)
+        last = next(step for step in steps if not each(kill_and_follow, nodes, step))
+        assert last > 30
