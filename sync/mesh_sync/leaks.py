@@ -1,4 +1,4 @@
-"""Private keys that somebody committed by mistake. A mesh repository holds none."""
+"""Private keys, preshared keys and mesh secrets that somebody committed by mistake. A mesh repository holds none."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from collections.abc import Iterator, Mapping
 from mesh_sync.findings import Finding
 
 _LABELLED = re.compile(rb"(?i)\bprivate[ _-]?key\b[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9+/]{43}=")
+_PRESHARED = re.compile(rb"(?i)\bpre-?shared[ _-]?key\b[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9+/]{43}=")
+_SECRET = re.compile(rb"(?m)^[1-9][0-9]{0,5}[ \t]+([A-Za-z0-9+/]{43}=)[ \t\r]*$")
+"""A line of a secret file (`preshared.text`)."""
 _PEM = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
 _KEY = re.compile(rb"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{43}=(?![A-Za-z0-9+/=])")
 
 
 def leaked_keys(texts: Mapping[str, bytes]) -> Iterator[Finding]:
-    """Given every file of the repository, yield where a private key stands. The key is never quoted.
+    """Given every file of the repository, yield where a secret stands. It is never quoted.
 
     A bare key counts when its public half is in the repository too.
     """
@@ -23,6 +26,8 @@ def leaked_keys(texts: Mapping[str, bytes]) -> Iterator[Finding]:
         if _PEM.search(text) or _LABELLED.search(text):
             yield Finding(path, "", "holds a private key; remove it and make a new one, this one is burnt")
             continue
+        if _PRESHARED.search(text) or any(key not in public for key in _SECRET.findall(text)):
+            yield Finding(path, "", "holds a preshared key or mesh secret; remove it, and rotate the secret")
         for key in _KEY.findall(text):
             if _may_be_private(key) and _public_half(key) in public:
                 yield Finding(

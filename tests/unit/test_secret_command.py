@@ -184,6 +184,14 @@ def test_the_secret_is_never_said(derived: Operator) -> None:
         assert all(text.encode() not in path.read_bytes() for path in derived.mesh.rglob("*") if path.is_file())
 
 
+def test_a_secret_that_was_committed_by_mistake_is_an_error(derived: Operator) -> None:
+    config = mesh_sync("export", "phone", "-C", derived.mesh, "--secret-file", derived.file).fine()
+    (derived.mesh / "phone.conf").write_text(config)
+    (derived.mesh / "mesh.secret").write_text(derived.file.read_text())
+    says = "holds a preshared key or mesh secret; remove it, and rotate the secret"
+    assert derived.check() == [f"error {file}:: {says}" for file in ("mesh.secret", "phone.conf")]
+
+
 def test_show_says_who_has_what(derived: Operator) -> None:
     derived.add("gcp", "--endpoint", "203.0.113.3:51820")
     lines = derived.secret("show").fine().splitlines()
