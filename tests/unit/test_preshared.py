@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nacl.encoding import Base64Encoder
 from nacl.hash import blake2b
 
-from mesh_sync import keys, preshared, sealed
+from mesh_sync import conf, keys, preshared, sealed
 from mesh_sync.manifest import read
 from mesh_sync.model import Mesh, Peer, PublicKey
 from mesh_sync.model import Preshared as Use
@@ -137,6 +137,13 @@ def test_no_key_shows_in_a_repr_and_all_survive_the_state_file() -> None:
     assert peer.preshared_key not in repr(wanted)
     assert str(peer.former_key) not in repr(wanted)
     assert "x01" not in repr(Secrets({1: SECRET}))
+
+
+def test_a_text_with_keys_is_not_kept_in_memory() -> None:
+    wanted = keyed(mesh_of(2), "n1", s1=SECRET)
+    (peer,) = wanted.peers
+    assert f"PresharedKey = {peer.preshared_key}\n" in conf.text(wanted)
+    assert not any(peer.preshared_key in section for section in conf._sections.values())
 
 
 # -- secret files

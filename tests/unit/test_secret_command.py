@@ -135,6 +135,13 @@ def test_a_new_peer_or_key_is_named_by_the_check_and_sealed_to_by_seal(derived: 
     assert "nothing was written" in derived.with_file("seal").fine()
 
 
+def test_who_is_disabled_gets_nothing_of_a_rotation(derived: Operator) -> None:
+    mesh_sync("peer", "set", "azure", "--disabled", "-C", derived.mesh).fine()
+    derived.with_file("rotate").fine()
+    assert derived.sealed_to() == {"aws"}
+    assert derived.check() == []
+
+
 def test_peer_add_and_remove_see_to_the_secret_or_say_how(derived: Operator) -> None:
     public = keys.public_key(derived.private.setdefault("gcp", keys.generate()))
     add = ("peer", "add", "gcp", "--public-key", public, "--endpoint", "203.0.113.3:51820", "-C", derived.mesh)
