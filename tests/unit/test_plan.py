@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mesh_sync.feed import syncconf_text
+from mesh_sync.feed import addconf_text, syncconf_text
 from mesh_sync.live import Live, LivePeer
 from mesh_sync.plan import Change, Context, plan
 from mesh_sync.wanted import Owned, Wanted, WantedPeer
@@ -190,3 +190,9 @@ def test_no_change_shows_a_secret() -> None:
     secret = evolve(LIVE, public_key="X", peers={B: evolve(LIVE_B, preshared_key="TOP-SECRET")})
     shown = repr(changes(WANTED, secret)) + repr(secret)
     assert "SECRET" not in shown
+
+
+def test_a_preshared_key_is_set_without_feeding_the_peer_whose_allowed_ips_would_be_replaced() -> None:
+    found = changes(WANTED, live_peer(preshared_key="p"))
+    assert [change.kind for change in found] == ["preshared-key"]
+    assert addconf_text(WANTED, found, {}) == ""
