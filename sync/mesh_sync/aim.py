@@ -48,17 +48,18 @@ def aim(node: Node, before: State, question: Question, note: Note) -> Aim:
         return _stay(node, known, RolledBack(bad.message, hint=RETRY), remote)
     if refusal and (refusal.commit, refusal.settings, refusal.trusted) == (head.commit, node.settings, before.trusted):
         return _stay(node, known, Refused(refusal.message, findings=refusal.findings), remote)
+    commit = head.commit
     try:
         commit, found = _look(node, known, head, remote, note)
-        known = found.known
+        known = evolve(found.known, remote_commit=commit)
         if isinstance(found.result, Refused):
             raise found.result
     except Unreachable as error:
         return _stay(node, silent, error, remote)
     except Refused as error:
-        note(f"refused {head.commit[:10]}")
+        note(f"refused {commit[:10]}")
         settings = node.settings if error.lasting else ""
-        refusal = Refusal(head.commit, error.message, error.findings, settings, before.trusted)
+        refusal = Refusal(commit, error.message, error.findings, settings, before.trusted)
         return _stay(node, evolve(known, refusal=refusal), error, remote)
     after = evolve(known, commit=commit, remote_commit=commit, settings=node.settings, wanted=found.result)
     return Aim(evolve(after, refusal=None, bad=None), findings=found.findings, notes=found.notes)

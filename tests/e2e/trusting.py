@@ -35,6 +35,7 @@ def begin(mesh: Mesh) -> Iterator[None]:
     mesh.sign_as(ADMIN)
     good = mesh.push("begin\n\n" + "".join(f"Mesh-Allow: {what}\n" for what in ALL), force=True)
     a = mesh.nodes["a"]
+    mesh.configure(a, repository={"urls": [mesh.url]})
     mesh.trust(a, ADMIN, first_commit=good)
     with a.path("/etc/mesh-sync/allowed_signers").open("a") as file:
         file.write(f"# {next(_turns)}\n")  # root has changed it, so trust begins anew

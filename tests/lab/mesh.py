@@ -103,7 +103,7 @@ class Mesh:
 
     def publish(self, commit: str = "HEAD", *, force: bool = False) -> None:
         """Push what is committed."""
-        self.git("push", "-q", *(["--force"] if force else []), self.url, f"{commit}:main")
+        self.git("push", "-q", *(["--force"] if force else []), self.url, f"{commit}:refs/heads/main")
 
     def git(self, *words: str) -> str:
         """Run git in the operator's working copy, which signs what it commits if there is a signer."""
