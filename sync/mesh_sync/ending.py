@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 from mesh_sync.errors import ConfigError, DeviceError, MeshSyncError
@@ -14,6 +16,7 @@ from mesh_sync.errors import ConfigError, DeviceError, MeshSyncError
 def ending(run: Callable[[], int], program: str = "mesh-sync") -> NoReturn:
     """Run, and leave with the exit code; what a person can cause never ends in a traceback."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what we started is ended too
+    leave_no_core()
     try:
         sys.exit(run())
     except MeshSyncError as error:
@@ -35,6 +38,16 @@ def ending(run: Callable[[], int], program: str = "mesh-sync") -> NoReturn:
         problem = DeviceError(f"{error.filename or 'input or output'}: {error.strerror or error}")
         complain(problem, program)
         sys.exit(problem.exit_code)
+
+
+def leave_no_core() -> None:
+    """A crash of ours, or of what we start, must not leave a private key on the disk.
+
+    0 would still hand the memory to a handler (`core_pattern` with a pipe); 1 is the kernel's word for not at all
+    (core(5), fs/coredump.c).
+    """
+    with suppress(ValueError, OSError):  # systemd's LimitCORE=0 can only be lowered
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
 
 
 def complain(error: MeshSyncError, program: str = "mesh-sync") -> None:

@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from mesh_sync.errors import CommandError, DeviceError
 from mesh_sync.live import has_exit_rules, parse_link, parse_routes
 from mesh_sync.run import run
 from mesh_sync.wanted import EXIT_TABLE
 
+T = TypeVar("T")
+
 
 def link(interface: str) -> dict[str, Any] | None:
     """MTU, state and addresses of the interface as fields of `Live`; None when there is no such interface."""
-    shown = _json(["ip", "-json", "address", "show", "dev", interface])
-    return None if shown is None else parse_link(shown)
+    return _ask(["ip", "-json", "address", "show", "dev", interface], parse_link)
 
 
 def routes(interface: str) -> frozenset[str]:
     """Destinations routed into the interface, by the main table and by the one for default routes."""
     found: frozenset[str] = frozenset()
     for version in (4, 6):
-        shown = _json(["ip", f"-{version}", "-json", "route", "show", "table", "all", "dev", interface]) or []
-        ours = (route for route in shown if route.get("table", "main") in ("main", str(EXIT_TABLE)))
-        found |= parse_routes(ours, version)
+        argv = ["ip", f"-{version}", "-json", "route", "show", "table", "all", "dev", interface]
+        found |= _ask(argv, partial(parse_routes, version=version)) or frozenset()
     return found
 
 
 def exit_rules() -> frozenset[int]:
     """The IP versions for which both rules of `set_exit_rules` are there."""
-    return frozenset(
-        version for version in (4, 6) if has_exit_rules(_json(["ip", f"-{version}", "-json", "rule"]) or [])
-    )
+    return frozenset(version for version in (4, 6) if _ask(["ip", f"-{version}", "-json", "rule"], has_exit_rules))
 
 
 def set_exit_rules(version: int, *, add: bool) -> None:
@@ -49,8 +48,8 @@ def set_exit_rules(version: int, *, add: bool) -> None:
 
 def exit_is_shared(version: int, interface: str) -> bool:
     """Whether another interface has a default route by the rules of `set_exit_rules`: wg-quick uses the same ones."""
-    shown = _json(["ip", f"-{version}", "-json", "route", "show", "table", str(EXIT_TABLE)]) or []
-    return any(route.get("dev", interface) != interface for route in shown)
+    argv = ["ip", f"-{version}", "-json", "route", "show", "table", str(EXIT_TABLE)]
+    return bool(_ask(argv, lambda shown: any(route.get("dev", interface) != interface for route in shown)))
 
 
 def batch(lines: Sequence[str], *options: str) -> None:
@@ -59,16 +58,21 @@ def batch(lines: Sequence[str], *options: str) -> None:
         run(["ip", *options, "-batch", "-"], input="\n".join(lines) + "\n", deadline=30.0)
 
 
-def _json(argv: list[str]) -> list[dict[str, Any]] | None:
+def understood(argv: Sequence[str], text: str, parse: Callable[[list[Any]], T]) -> T:
+    """What ``parse`` makes of the JSON that a program printed. Raise DeviceError when it is not what was expected."""
     try:
-        text = run(argv)
-        shown: list[dict[str, Any]] = json.loads(text) if text.strip() else []
-        return shown
+        return parse(json.loads(text) if text.strip() else [])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise DeviceError(f"`{' '.join(argv)}` printed something unexpected") from None
+
+
+def _ask(argv: list[str], parse: Callable[[list[Any]], T]) -> T | None:
+    """None when there is no such interface."""
+    try:
+        return understood(argv, run(argv), parse)
     except CommandError as error:
         if "does not exist" in error.stderr or "Cannot find device" in error.stderr:
             return None
         if "not supported" in error.stderr:  # a kernel without IPv6
-            return []
+            return parse([])
         raise DeviceError(error.message) from None
-    except ValueError:
-        raise DeviceError(f"`{' '.join(argv)}` printed something that is not JSON") from None

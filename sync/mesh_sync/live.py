@@ -119,8 +119,9 @@ def parse_link(links: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def parse_routes(routes: Iterable[Mapping[str, Any]], version: int) -> frozenset[str]:
-    """Given `ip -json route show` of one IP version, return the destinations as networks."""
-    return frozenset(_network(str(route["dst"]), version) for route in routes if _unicast(route))
+    """Given `ip -json route show table all` of one IP version, return the destinations in our tables as networks."""
+    ours = (route for route in routes if route.get("table", "main") in ("main", str(EXIT_TABLE)))
+    return frozenset(_network(str(route["dst"]), version) for route in ours if _unicast(route))
 
 
 def has_exit_rules(rules: Iterable[Mapping[str, Any]]) -> bool:

@@ -18,10 +18,11 @@ def entries(listing: bytes) -> Iterator[Entry]:
     for line in listing.split(b"\0"):
         if line:
             attributes, _, path = line.partition(b"\t")
-            mode, _, blob, size = attributes.decode().split()
-            if size == "BAD":
-                raise _damaged(blob)
-            yield Entry(path.decode(errors="backslashreplace"), int(mode, 8), 0 if size == "-" else int(size), blob)
+            try:
+                mode, _, blob, size = attributes.decode().split()
+                yield Entry(path.decode(errors="backslashreplace"), int(mode, 8), 0 if size == "-" else int(size), blob)
+            except ValueError:  # it says BAD where the size should be
+                raise _damaged(attributes[12:76].decode(errors="replace").split(" ")[0]) from None
 
 
 def most_packed(asked: Sequence[Entry]) -> int:

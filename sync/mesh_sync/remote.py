@@ -139,7 +139,7 @@ class Remote:
             run(argv, env=environment(self.settings, seconds), deadline=seconds)
         except CommandError as error:
             self._sweep()
-            if forged := _FORGED.findall(error.stderr):
+            if forged := _FORGED.findall(_own_words(error.stderr)):
                 findings = [Finding(".", "", f"{what} (git object {name[:10]})") for name, what in forged]
                 raise Refused(f"{public(url)} sends what is no sound git history", findings=findings) from None
             if error.status is None and "no answer within" in error.message:
@@ -297,9 +297,16 @@ def trouble(said: str) -> str:
     return f"cannot be read: {printable(public(first))}" if first else "cannot be read"
 
 
+def _own_words(said: str) -> str:
+    """What git says itself, without what the remote let it say."""
+    return "\n".join(line for line in said.splitlines() if not line.startswith("remote:"))
+
+
 def _raise_if_local(error: CommandError) -> None:
     """What is wrong with this machine is not the remote's fault."""
-    if "No space left" in error.stderr or "not installed" in error.message:
+    if re.search("No space left|couldn't write|unable to write", _own_words(error.stderr)):
+        raise DeviceError(error.message) from None
+    if "not installed" in error.message:
         raise DeviceError(error.message) from None
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from attrs import asdict, evolve, field, frozen
@@ -201,6 +202,7 @@ def _from_json(data: dict[str, Any]) -> State:
     if data.pop("version") != VERSION:
         raise ValueError("another version wrote this state")
     state = State(**data)
+    _check(state)
     refusal = state.refusal and Refusal(
         data["refusal"]["commit"],
         data["refusal"]["message"],
@@ -218,6 +220,22 @@ def _from_json(data: dict[str, Any]) -> State:
         paused=state.paused and Paused(**data["paused"]),
         history=tuple(Past(**past) for past in data.get("history", ())),
     )
+
+
+def _check(state: State) -> None:
+    """Raise TypeError when a plain value is not of its kind: it would be met much later, half-way through a change."""
+    kinds: dict[str, tuple[type, ...]] = {
+        **dict.fromkeys(("commit", "remote_commit", "trusted"), (str, NoneType)),
+        **dict.fromkeys(("settings", "conf", "trust_root"), (str,)),
+        **dict.fromkeys(("applied_at", "silent_since"), (int, float, NoneType)),
+        **dict.fromkeys(("given", "resolved"), (dict,)),
+        "hooks_due": (bool,),
+    }
+    texts = (*state.given.values(), *state.resolved.values())
+    if not all(isinstance(getattr(state, name), kind) for name, kind in kinds.items()):
+        raise TypeError("a value of the state is not of its kind")
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("an endpoint of the state is not text")
 
 
 def _trial_from_json(data: dict[str, Any]) -> Trial:

@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of everything that reads what strangers wrote, or what a crash left behind."""

@@ -1,0 +1,192 @@
+"""What is fuzzed: each target reads any bytes, and raises only what its docstring says; and real examples for each."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attrs import frozen
+
+from mesh_sync import keys, live, node, objects, policy, sealed, signature, signers, state
+from mesh_sync.checks import examine
+from mesh_sync.errors import CommandError, ConfigError, DeviceError
+from mesh_sync.findings import Finding
+from mesh_sync.importers import wg_gen_web, wg_meshconf, wg_quick
+from mesh_sync.ip import understood
+from mesh_sync.model import Endpoint
+from mesh_sync.render import Renderer
+from mesh_sync.tree import Tree
+from mesh_sync.wanted import Wanted, WantedPeer
+from mesh_watchdog import clock, memory, reading, settings, statusfile
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests/unit/data"
+PLACE = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+KEYS = [keys.public_key(keys.generate()) for _ in range(2)]
+MESH = b'format = 1\nname = "lab"\nnetworks = ["10.0.0.0/24"]\n'
+NODE_TOML = f'''name = "a"
+[repository]
+urls = ["git://h/m"]
+[trust]
+mode = "none"
+[paths]
+run = "{PLACE / "run"}"
+[watchdog]
+metrics_listen = "127.0.0.1:9586"
+'''
+NODE = node.parse(NODE_TOML, Path("node.toml"))
+
+
+@frozen
+class Target:
+    """``eat`` raises only for a defect."""
+
+    eat: Callable[[bytes], object]
+    examples: tuple[bytes, ...]
+
+
+def text(data: bytes) -> str:
+    return data.decode(errors="replace")
+
+
+def written(name: str, data: bytes) -> Path:
+    """A file with these bytes."""
+    file = PLACE / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(data)
+    return file
+
+
+def mesh(data: bytes) -> None:
+    """The mesh's file, a peer's, a policy, signers: parted by null bytes."""
+    names = ("peers/a.toml", "peers/b.toml", "mesh.toml", "policy.toml", "allowed_signers", "secrets/a.toml")
+    parts = dict(zip(names, data.split(b"\0"), strict=False))
+    found, findings = examine(Tree({"mesh.toml": MESH, **parts}), MOMENT)
+    assert all(str(finding).isprintable() for finding in findings)
+    if found and not any(finding.severity == "error" for finding in findings):
+        renderer = Renderer(found, MOMENT)
+        for name in renderer.topology.members:
+            renderer.wanted(name)
+
+
+def endpoint(data: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        parsed = Endpoint.parse(text(data))
+        assert Endpoint.parse(str(parsed)) == parsed
+
+
+def dump(data: bytes) -> None:
+    for parse in (live.parse_dump, reading.parse_seen):
+        with contextlib.suppress(ValueError):
+            parse(text(data))
+
+
+def ip_json(data: bytes) -> None:
+    for parse in (live.parse_link, lambda shown: live.parse_routes(shown, 4), live.has_exit_rules):
+        with contextlib.suppress(DeviceError):
+            understood(["ip"], text(data), parse)
+
+
+def repository_files(data: bytes) -> None:
+    """`git ls-tree`, and what `git cat-file` answers."""
+    listing, _, packed = data.partition(b"\n\n")
+    with contextlib.suppress(CommandError):
+        dict(objects.contents(list(objects.entries(listing)), packed))
+
+
+def state_file(data: bytes) -> None:
+    found = state.load(written("state.json", data))
+    if not found.lost:
+        state.save(PLACE / "again.json", found)
+
+
+def memory_file(data: bytes) -> None:
+    file = written("watchdog.json", data)
+    memory.load(file, 1.0)
+    memory.save(file, memory.load_pass(file, 1.0, "boot"), "boot")
+
+
+def status_file(data: bytes) -> None:
+    written("run/wg0.watchdog.json", data)
+    with contextlib.suppress(DeviceError):
+        statusfile.read(NODE)
+
+
+def node_toml(data: bytes) -> None:
+    with contextlib.suppress(ConfigError):
+        settings.settings_of(node.parse(text(data), Path("node.toml")), Path("node.toml"))
+
+
+def importer(read: Callable[[Path, tuple[()]], object], name: str) -> Callable[[bytes], None]:
+    def eat(data: bytes) -> None:
+        file = written(name, data)
+        with contextlib.suppress(ConfigError):
+            read(file.parent if "/" in name else file, ())
+
+    return eat
+
+
+def sealed_file(data: bytes) -> None:
+    with contextlib.suppress(sealed.Wrong):
+        sealed.read(data)
+
+
+def files(*places: str) -> tuple[bytes, ...]:
+    return tuple((DATA / place).read_bytes() for place in places)
+
+
+def peer(number: int, more: str = "") -> bytes:
+    return f'public_key = "{KEYS[number]}"\naddresses = ["10.0.0.{number + 1}"]\n{more}'.encode()
+
+
+def remembered() -> bytes:
+    """A real state.json."""
+    one = WantedPeer("b", KEYS[1], ("10.0.0.2",), frozenset({"10.0.0.2/32"}))
+    wanted = Wanted(
+        mesh="lab", name="a", public_key=KEYS[0], listen_port=51820, mtu=1420, addresses=frozenset({"10.0.0.1/32"}),
+        routes=frozenset({"10.0.0.0/24"}), peers=(one,),
+    )  # fmt: skip
+    refusal = state.Refusal("1" * 40, "no", (Finding("peers/b.toml", "mtu", "is wrong"),))
+    state.save(PLACE / "real.json", state.State(commit="1" * 40, wanted=wanted, owned=wanted.owned, refusal=refusal))
+    return (PLACE / "real.json").read_bytes()
+
+
+LISTING = b"100644 blob " + b"1" * 40 + b"       4\tmesh.toml\0\n\n" + b"1" * 40 + b" blob 4\nabcd\n"
+MEMORY = {
+    "version": 1, "good": {KEYS[1]: "192.0.2.1:51820"}, "names": {"b.example": ["192.0.2.1"]}, "boot": "boot",
+    "believed": {"peers": {}, "names": {"b.example": {"addresses": ["192.0.2.1"]}}},
+}  # fmt: skip
+SEEN = {"since": 1.0, "heard": 1.0, "probed": 1.0}
+STATUS = {"boot": clock.boot_id(), "written": 1.0, "started": 1.0, "peers": [SEEN]}
+SIGNER = b'anna@example.org namespaces="git" ssh-ed25519 ' + base64.b64encode(b"\0\0\0\x0bssh-ed25519" + b"k" * 36)
+COMMIT = b"tree 1\ngpgsig -----BEGIN SSH SIGNATURE-----\n " + base64.b64encode(
+    b"SSHSIG\0\0\0\x01" + b"\0\0\0\x08abcdabcd"
+)
+SEALED = sealed.written("a", sealed.Sealed(KEYS[0], {1: sealed.seal(bytes(32), KEYS[0])})).encode()
+TARGETS = {
+    "mesh": Target(mesh, (
+        peer(0, 'endpoint = "a.example:51820"') + b"\0" + peer(1, 'via = "a"\nsubnets = ["192.168.1.0/24"]'),
+        peer(0, "expires = 2027-01-01") + b"\0" + peer(1) + b"\0" + MESH + b'\0[nodes]\na = ["tags"]\0' + SIGNER,
+    )),
+    "endpoint": Target(endpoint, (b"a.example:51820", b"[2001:db8::1]:51820", b"192.0.2.1:1", b"[fe80::1%eth0]:1")),
+    "dump": Target(dump, files("wg-show-dump.txt")),
+    "ip": Target(ip_json, files("ip-address.json", "ip-route-4.json", "ip-route-6.json", "ip-rule-4.json")),
+    "signers": Target(signers.parse, (SIGNER,)),
+    "policy": Target(policy.parse, (b'[nodes]\n"*" = ["tags"]\nanna = ["subnets"]\n',)),
+    "signature": Target(signature.read, (COMMIT,)),
+    "sealed": Target(sealed_file, (SEALED,)),
+    "state": Target(state_file, (remembered(),)),
+    "memory": Target(memory_file, (json.dumps(MEMORY).encode(),)),
+    "status": Target(status_file, (json.dumps(STATUS).encode(),)),
+    "node": Target(node_toml, (NODE_TOML.encode(),)),
+    "objects": Target(repository_files, (LISTING,)),
+    "wg-quick": Target(importer(wg_quick.read, "wg0.conf"), files("import/hub/wg0.conf", "import/hub/laptop.conf")),
+    "wg-meshconf": Target(importer(wg_meshconf.read, "database.csv"), files("import/wg-meshconf.csv")),
+    "wg-gen-web": Target(importer(wg_gen_web.read, "web/server.json"), files("import/web/server.json")),
+}  # fmt: skip
