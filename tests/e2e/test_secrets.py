@@ -11,14 +11,14 @@ import pytest
 
 from e2e.derived import SECRET, secret
 from lab import Lab, Node
-from lab.mesh import Mesh, dump
+from lab.mesh import WORK, Mesh, dump
 from lab.spy import Spy
 from lab.tree import HOME
 
 pytestmark = pytest.mark.e2e
 
 ALLOWED = re.compile(
-    r"/etc/mesh-sync/(private\.key|mesh\.secret)|/etc/wireguard/wg0\.conf|/var/lib/mesh-sync/wg0/state\.json|"
+    r"/etc/mesh-sync/(private\.key|mesh\.secret)|/etc/wireguard/wg0\.conf|/var/lib/mesh-sync/wg0/(state\.json|mesh\.secret)|"
     + re.escape(SECRET)
 )
 """The files that may hold one; each is closed to others."""
@@ -47,7 +47,7 @@ class Life:
             self._join()
             for words in RUNS:
                 self._run(mesh.nodes["a"], words)
-            mesh.set("b", persistent_keepalive=7)
+            mesh.set("a", persistent_keepalive=7)
             mesh.push("changed")
             a = mesh.nodes["a"]
             self._run(a, "now", f"{HOME}/opened")
@@ -69,8 +69,10 @@ class Life:
         words = f"join {self.mesh.url} --name c --endpoint 203.0.113.23:51820"
         for more in ("", " --trust none", " --yes"):
             self._run(node, words + more)
-        self._run(node, "now")
         self.mesh.operator.run(["git", "-C", WORK, "pull", "-q", self.mesh.url, "main"])
+        secret(self.mesh, "seal", "--secret-file", SECRET)
+        self.mesh.push("c has the secret")
+        self._run(node, "now")
 
     def _run(self, node: Node, words: str, log: str = "") -> None:
         program = ["python", str(OPENED_AS), log] if log else ["mesh-sync"]
@@ -122,7 +124,7 @@ def test_no_program_is_told_one_in_its_arguments_or_environment(life: Life, know
 
 def test_none_is_ever_said(life: Life, known: set[bytes]) -> None:
     said = "\n".join(life.said).encode()
-    assert b"in sync" in said
+    assert b"wg0 is up" in said
     assert b'"peers"' in said
     assert [one for one in known if one in said] == []
     assert b"Traceback" not in said
