@@ -12,7 +12,7 @@ from mesh_sync.errors import CommandError, MeshSyncError, Refused, RolledBack, U
 from mesh_sync.findings import Finding
 from mesh_sync.node import Node
 from mesh_sync.question import Question
-from mesh_sync.remote import Head, Remote, public
+from mesh_sync.remote import Head, Remote, public, raise_if_local
 from mesh_sync.state import RETRY, Refusal, State
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def _look(node: Node, known: State, head: Head, remote: Remote, note: Note) -> t
             commit = _bring(head, known, remote, note)
             return commit, look(node, known, commit, remote, note, fresh=fresh)
         except CommandError as error:
+            raise_if_local(error)
             if fresh:
                 raise Unreachable(f"commit {head.commit[:10]} cannot be read: {error.message}") from None
             remote.discard()

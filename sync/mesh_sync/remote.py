@@ -116,7 +116,7 @@ class Remote:
             except Unreachable as error:
                 problems.append(error.message)
             except CommandError as error:
-                _raise_if_local(error)
+                raise_if_local(error)
                 problems.append(f"{public(url)} {trouble(error.stderr or error.message)}")
         raise Unreachable("; ".join(problems))
 
@@ -302,7 +302,7 @@ def _own_words(said: str) -> str:
     return "\n".join(line for line in said.splitlines() if not line.startswith("remote:"))
 
 
-def _raise_if_local(error: CommandError) -> None:
+def raise_if_local(error: CommandError) -> None:
     """What is wrong with this machine is not the remote's fault."""
     if re.search("No space left|couldn't write|unable to write", _own_words(error.stderr)):
         raise DeviceError(error.message) from None

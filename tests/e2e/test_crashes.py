@@ -217,6 +217,7 @@ def test_a_full_disk_leaves_everything_as_it_is_until_there_is_room(mesh: Mesh, 
         assert is_one_sentence(done.stderr), done.stderr
         assert set(dump(a)) == set(before)
         assert a.run(["cat", CONF]).stdout == conf
+        fill(a, place)  # what the first attempt has cleared away
         assert is_one_sentence(now(a, exit_code=6).stderr)
         empty(a, place)
         now(a)
