@@ -1,0 +1,154 @@
+"""Whatever a resolver answers, a look-up is done in time, raises nothing, and takes no more than addresses from it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address, IPv6Address
+
+import dns.flags
+import dns.message
+import dns.rdatatype
+import dns.resolver
+import dns.rrset
+import pytest
+
+from mesh_sync.resolve import Answer, resolve
+from mesh_watchdog import lookup
+from mesh_watchdog.lookup import Lookups
+
+NAME = "a.example.org"
+Mood = Callable[[dns.message.Message, bytes], list[bytes]]
+
+
+class Resolver:
+    """A UDP server on the loopback that answers in a mood: a question to the packets that are sent back."""
+
+    def __init__(self) -> None:
+        self.mood: Mood = lambda query, wire: []
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                wire, client = self.socket.recvfrom(4096)
+                if not wire:
+                    return
+                for packet in self.mood(dns.message.from_wire(wire), wire):
+                    self.socket.sendto(packet, client)
+
+    def close(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", ("127.0.0.1", self.port))
+        self.thread.join(5)
+        self.socket.close()
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
+    """The only resolver that dnspython knows of."""
+    server = Resolver()
+
+    def configured(self: dns.resolver.BaseResolver, *_: object) -> None:
+        self.nameservers = ["127.0.0.1"]
+        self.port = server.port
+
+    monkeypatch.setattr(dns.resolver.BaseResolver, "read_resolv_conf", configured)
+    yield server
+    server.close()
+
+
+def good(query: dns.message.Message, *addresses: str) -> dns.message.Message:
+    answer = dns.message.make_response(query)
+    answer.flags |= dns.flags.RA
+    question = query.question[0]
+    texts = addresses or (("192.0.2.1",) if question.rdtype == dns.rdatatype.A else ("2001:db8::1",))
+    answer.answer.append(dns.rrset.from_text_list(question.name, 60, "IN", question.rdtype, texts))
+    return answer
+
+
+def look_up(seconds: float = 0.5) -> Answer:
+    """Look the name up in both ways; both are done in time."""
+    begin = time.monotonic()
+    found = resolve([NAME], seconds)[NAME]
+    assert time.monotonic() - begin < seconds + 2
+    assert all(isinstance(address, IPv4Address | IPv6Address) for address in found.addresses)
+    assert found.addresses or found.problem
+    assert len(found.problem) < 2000
+    return found
+
+
+def header(wire: bytes, *, answers: int = 1, flags: bytes = b"\x81\x80") -> bytes:
+    return wire[:2] + flags + b"\0\1" + answers.to_bytes(2, "big") + b"\0\0\0\0" + wire[12 : wire.index(b"\0", 12) + 5]
+
+
+def chain(query: dns.message.Message, wire: bytes) -> list[bytes]:
+    """A name that is another name, that is the first."""
+    answer = good(query)
+    answer.answer.clear()
+    for one, other in ((NAME, "b.example.org"), ("b.example.org", NAME)):
+        answer.answer.append(dns.rrset.from_text(one + ".", 60, "IN", "CNAME", other + "."))
+    return [answer.to_wire()]
+
+
+BROKEN: dict[str, Mood] = {
+    "nothing": lambda query, wire: [],
+    "an empty packet": lambda query, wire: [b""],
+    "noise": lambda query, wire: [random.Random(1).randbytes(500)],
+    "the id and noise": lambda query, wire: [wire[:2] + random.Random(2).randbytes(500)],
+    "another's id": lambda query, wire: [b"\0\0" + good(query).to_wire()[2:]],
+    "the question": lambda query, wire: [wire],
+    "a pointer to itself": lambda query, wire: [header(wire) + b"\xc0" + bytes([len(header(wire))]) + b"\0\1\0\1" * 4],
+    "a pointer beyond the end": lambda query, wire: [header(wire) + b"\xff\xff\0\1\0\1\0\0\0\1\0\4abcd"],
+    "half": lambda query, wire: [good(query).to_wire()[:-6]],
+    "65,535 answers announced": lambda query, wire: [header(wire, answers=65535) + b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4abcd"],
+    "an address of 3 bytes": lambda query, wire: [header(wire) + b"\xc0\x0c\0\1\0\1\0\0\0\1\0\3abc"],
+    "truncated": lambda query, wire: [wire[:2] + b"\x83\x80" + wire[4:]],
+    "a circle of names": chain,
+    "servfail": lambda query, wire: [wire[:2] + b"\x81\x82" + wire[4:]],
+}
+
+
+@pytest.mark.parametrize("mood", BROKEN.values(), ids=BROKEN)
+def test_an_answer_that_is_none(resolver: Resolver, mood: Mood, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookup, "DEADLINE", 0.5)
+    resolver.mood = mood
+    assert look_up().addresses == ()
+    found = asyncio.run(asyncio.wait_for(Lookups().ask(NAME, (), 0), 10))
+    assert found.problem
+
+
+def test_thousands_of_addresses_are_only_addresses(resolver: Resolver) -> None:
+    many = [f"10.{number >> 8}.{number & 255}.1" for number in range(3500)]
+    resolver.mood = lambda query, wire: [
+        good(query, *(many if query.question[0].rdtype == dns.rdatatype.A else ())).to_wire(max_size=65535)
+    ]
+    assert len(look_up(5).addresses) == 3501
+
+
+def test_answers_with_bytes_changed_at_random(resolver: Resolver) -> None:
+    chance = random.Random(3)
+
+    def spoilt(query: dns.message.Message, wire: bytes) -> list[bytes]:
+        answer = bytearray(good(query).to_wire())
+        for _ in range(chance.randint(1, 4)):
+            answer[chance.randrange(2, len(answer))] = chance.randrange(256)
+        return [bytes(answer)]
+
+    resolver.mood = spoilt
+    for _ in range(25):
+        look_up(0.2)
+
+
+def test_a_good_answer_is_found_among_bad_ones(resolver: Resolver) -> None:
+    resolver.mood = lambda query, wire: [b"", wire, b"\0\0" + wire[2:], good(query).to_wire()]
+    assert look_up(5).addresses
