@@ -59,7 +59,7 @@ class Beginning:
             yield f"{'node  ' if one.is_node else 'admin '}  {one.principal}  {one.kind} {one.fingerprint}"
         yield f"begun     {self.first}"
         yield f"newest    {self.head}"
-        yield f"mesh      {self.mesh}, fingerprint {self.fingerprint}"
+        yield f"mesh      {printable(self.mesh)}, fingerprint {self.fingerprint}"
 
 
 def found(copy: Copy) -> Beginning:

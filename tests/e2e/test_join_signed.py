@@ -233,6 +233,20 @@ def test_what_was_compared_once_holds_for_the_second_try(mesh: Signed, new: Node
 # -- the git host's own key; these come last: the git host changes its key
 
 
+def test_where_nobody_verifies_the_host_key_is_what_there_is_to_compare(mesh: Signed, new: Node) -> None:
+    new.path(new.known_hosts).write_text("")
+    head, unsigned = mesh.head, ["mesh-sync", "join", mesh.url, "--name", "u", "--trust", "none"]
+    done = new.run(unsigned, check=False)
+    assert done.returncode == 2
+    assert "give --known-hosts-file" in done.stderr
+    assert at_terminal(new, unsigned, "n")[0] == 2
+    nothing_happened(mesh, new, head)
+    status, seen = at_terminal(new, unsigned, "y")
+    assert "Is that its key?" in seen
+    assert status == 1, "an admin has to add it"
+    assert "known_hosts" in files(new)
+
+
 def test_a_host_key_that_ssh_does_not_know_is_shown_and_kept(mesh: Signed, new: Node) -> None:
     new.path(new.known_hosts).write_text("")
     status, seen = at_terminal(new, join(mesh.url, "h"), "y")
