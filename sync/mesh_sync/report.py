@@ -103,6 +103,8 @@ def status(found: Status) -> None:
         click.secho(f"undone commit: {state.bad.commit}: {state.bad.message}", fg="red")
     if state.trial:
         click.secho(f"on trial, not confirmed yet: {state.trial.commit}", fg="yellow")
+    if state.wanted and state.wanted.other_key:
+        click.secho("this node is changing its key; `mesh-sync rotate-key` goes on with it", fg="yellow")
     if state.paused:
         why = f": {printable(state.paused.reason)}" if state.paused.reason else ""
         click.secho(f"paused since {_time(state.paused.since)}{why}; go on with `mesh-sync resume`", fg="yellow")

@@ -12,7 +12,9 @@ The list and the key files say how far a rotation has come, so that the command 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
 from attrs import frozen
@@ -21,7 +23,7 @@ from mesh_sync import state as states
 from mesh_sync.changeover import confirm, forget, switch
 from mesh_sync.checks import examine
 from mesh_sync.contribution import Author, Copy, copied, until_pushed
-from mesh_sync.errors import ConfigError, MeshSyncError, Unreachable
+from mesh_sync.errors import ConfigError, Locked, MeshSyncError, Unreachable
 from mesh_sync.keys import read_private_key
 from mesh_sync.lock import locked
 from mesh_sync.manifest import PEERS
@@ -53,6 +55,7 @@ def rotate_key(node: Node, request: Request, note: Say) -> str:
     Unreachable (3), Refused (4), DeviceError (6) for what they say.
     """
     with locked(node.run_lock_file.with_suffix(".rotation.lock"), 0):
+        _signing_key(node)
         files = KeyFiles(node.private_key_file)
         peer = _listed(node)
         if files.public not in (peer.public_key, peer.next_public_key):
@@ -100,12 +103,14 @@ def _follow(node: Node, held: str, other: str = "") -> Wanted:
     wanted = states.load(node.state_file).wanted
     if wanted and wanted.public_key == held and other in ("", wanted.other_key):
         return wanted
-    raise outcome.problem or MeshSyncError("this node has not applied the list with its next key", hint="mesh-sync now")
+    text = "this node has not applied the list that names its next key"
+    raise outcome.problem or MeshSyncError(text, hint="`mesh-sync status` says why: perhaps it is paused")
 
 
 def _others(node: Node) -> Others:
     """Who has a tunnel with this node, by the newest list that it accepts and can get."""
-    now(node)
+    with suppress(Locked):  # then another run does it
+        now(node)
     commit = states.load(node.state_file).commit
     mesh, _ = examine(Remote(node.repository, node.bare_repository).tree(commit or "HEAD"), datetime.now(UTC))
     if mesh is None:
@@ -129,6 +134,16 @@ def _read(node: Node, url: str) -> Mesh:
         return copy.mesh()
 
 
+def _signing_key(node: Node) -> Path | None:
+    """What this node's commits are signed with. Raise ConfigError where the others would refuse an unsigned one."""
+    if node.signing_key_file.exists():
+        return node.signing_key_file
+    if node.trust.mode == "signed":
+        text = f"{node.signing_key_file} does not exist, and commits have to be signed here"
+        raise ConfigError(text, hint="`mesh-sync join` makes it; allowed_signers has to name it")
+    return None
+
+
 def _publish(node: Node, values: Mapping[str, str], unset: Iterable[str], what: str, note: Say) -> None:
     """Change keys of this node's own file in the list; nothing is pushed when it says so already."""
     path = f"{PEERS}{node.name}.toml"
@@ -139,7 +154,7 @@ def _publish(node: Node, values: Mapping[str, str], unset: Iterable[str], what: 
         if text == before:
             return
         mesh = copy.mesh({path: text})
-        commit = copy.commit({path: text}, f"{node.name}: {what}", Author(node.name, mesh.name))
+        commit = copy.commit({path: text}, f"{node.name}: {what}", Author(node.name, mesh.name, _signing_key(node)))
         keys = "; ".join(f'{key} = "{value}"' for key, value in values.items())
         hint = f"if this machine may not push there, have somebody set {keys} in {path}, and run it again"
         copy.push(commit, node.repository.branch, hint)

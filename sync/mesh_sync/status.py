@@ -66,6 +66,7 @@ class Status:
             "drift": [change.as_json() for change in self.drift],
             "refused_commits": [entry.commit for entry in refused if entry],
             "bad_commit": asdict(self.state.bad) if self.state.bad else None,
+            "rotating": bool(self.state.wanted and self.state.wanted.other_key),
             "trial": {"commit": trial.commit, "began": trial.began, "attempt": trial.attempt} if trial else None,
             "history": [asdict(past) for past in self.state.history],
             "peers": [peer.as_json() for peer in self.peers],

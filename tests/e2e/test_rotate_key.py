@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from e2e.rotating import KEY, all_reach, begin, counted, end, held, key_of, keys_on, leftovers, rotate, timers
-from e2e.watching import until, watching
+from e2e.watching import Watchdog, until, watching
 from lab import Lab
 from lab.mesh import WORK, Mesh, now, now_json, status
 from lab.node import Node
+from lab.tree import HOME
 from mesh_sync import keys
 
 pytestmark = pytest.mark.e2e
@@ -41,6 +43,11 @@ def listed(mesh: Mesh, name: str) -> str:
     return (mesh.operator.path(WORK) / f"peers/{name}.toml").read_text()
 
 
+def said_of(watchdog: Watchdog) -> list[str]:
+    """Whose traffic the watchdog itself has moved, before any timer."""
+    return re.findall(r"(\S+) has changed its key: its traffic follows", watchdog.said())
+
+
 def comment(mesh: Mesh, name: str, text: str) -> None:
     file = mesh.operator.path(WORK) / f"peers/{name}.toml"
     file.write_text(f"# {text}\n{file.read_text()}")
@@ -58,8 +65,7 @@ def test_no_pair_of_four_nodes_misses_more_than_a_moment_whoever_rotates(mesh: M
     all_reach(mesh)
     before = {name: (key_of(node), held(node)) for name, node in mesh.nodes.items()}
     with contextlib.ExitStack() as stack:
-        for node in mesh.nodes.values():
-            stack.enter_context(watching(node))
+        dogs = {name: stack.enter_context(watching(node)) for name, node in mesh.nodes.items()}
         with counted(mesh, tuple(mesh.nodes)) as losses:
             for name in ("a", "home"):
                 with timers(*(node for other, node in mesh.nodes.items() if other != name)):
@@ -67,6 +73,8 @@ def test_no_pair_of_four_nodes_misses_more_than_a_moment_whoever_rotates(mesh: M
                 assert "b is prepared" in said
                 assert "answers under the new key: " in said
                 mesh.now()
+        assert said_of(dogs["b"]) == said_of(dogs["c"]) == ["a", "home"]
+        assert (said_of(dogs["a"]), said_of(dogs["home"])) == (["home"], ["a"])
     for name, node in mesh.nodes.items():
         changed = name in ("a", "home")
         assert (key_of(node) != before[name][0]) == (held(node) != before[name][1]) == changed
@@ -100,6 +108,8 @@ def test_a_node_that_is_away_is_waited_for(mesh: Mesh) -> None:
     assert key_of(a) == old
     assert leftovers(a) == ["private.key.next"]
     assert now_json(a)["result"] == "in-sync"
+    assert status(a)["rotating"]
+    assert "this node is changing its key" in a.run(["mesh-sync", "status"]).stdout
     all_reach(mesh, "a", "b")
     c.port.plug()
     with timers(b, c):
@@ -160,6 +170,28 @@ def test_without_a_watchdog_the_next_now_moves_the_traffic(mesh: Mesh) -> None:
         rotate(a)
     assert key_of(a) != first
     mesh.now()
+    all_reach(mesh)
+
+
+@pytest.mark.timeout(180)
+def test_where_commits_are_signed_the_node_signs_its_own(mesh: Mesh) -> None:
+    nodes = a, b, c = mesh.node("a", 11), mesh.node("b", 12), mesh.node("c", 13)
+    mesh.allow("admin@lab", "a@node.lab")
+    mesh.sign_as("admin@lab")
+    for node in nodes:
+        mesh.trust(node, "admin@lab")
+    mesh.push()
+    mesh.now()
+    old = key_of(a)
+    assert "signing.key does not exist" in rotate(a, exit_code=2)
+    signing_key = a.path("/etc/mesh-sync/signing.key")
+    signing_key.touch(mode=0o600)
+    signing_key.write_bytes(mesh.operator.path(f"{HOME}/signers/a@node.lab").read_bytes())
+    with timers(b, c):
+        rotate(a)
+    mesh.now()
+    assert key_of(a) != old
+    assert keys_on(b) == {key_of(a), key_of(c)}
     all_reach(mesh)
 
 
