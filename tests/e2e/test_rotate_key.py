@@ -18,6 +18,7 @@ from mesh_sync import keys
 
 pytestmark = pytest.mark.e2e
 
+NUMBERS = (("a", 11), ("b", 12), ("c", 13))
 SILENCE = 2.0
 """Seconds; docs/rotation.md has what is measured on a machine that does nothing else: a tenth of it."""
 
@@ -174,8 +175,8 @@ def test_without_a_watchdog_the_next_now_moves_the_traffic(mesh: Mesh) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_where_commits_are_signed_the_node_signs_its_own(mesh: Mesh) -> None:
-    nodes = a, b, c = mesh.node("a", 11), mesh.node("b", 12), mesh.node("c", 13)
+def test_over_ipv6_and_where_commits_are_signed_the_node_signs_its_own(mesh: Mesh) -> None:
+    a, b, c = nodes = [mesh.node(name, number, endpoint=f"[2001:db8::{number}]:51820") for name, number in NUMBERS]
     mesh.allow("admin@lab", "a@node.lab")
     mesh.sign_as("admin@lab")
     for node in nodes:
