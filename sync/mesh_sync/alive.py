@@ -46,8 +46,8 @@ def answering(interface: str, peers: Peers, live: Live, kept: frozenset[str]) ->
             if found & matter:
                 end = min(end, time.monotonic() + OTHERS)
                 matter = frozenset()
-            if found == asked_now.keys() or time.monotonic() >= end:
-                return {key: asked_now[key].name for key in found}
+            if found >= asked_now.keys() or time.monotonic() >= end:  # others may have spoken meanwhile, too
+                return {key: peer.name for key, peer in asked_now.items() if key in found}
     return {}
 
 
