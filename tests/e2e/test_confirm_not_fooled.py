@@ -63,7 +63,7 @@ def test_the_nodes_own_key_may_change_before_anybody_knows_it(mesh: Mesh) -> Non
     private = keys.generate()
     a.path("/etc/mesh-sync/private.key").write_text(private + "\n")
     mesh.set("a", public_key=keys.public_key(private))
-    confirmed(a, mesh.push("a's new key"))
+    confirmed(a, mesh.push("a's new key\n\nMesh-Allow: re-key a"))
     mesh.now("b")
     ping(mesh.nodes["b"], "10.0.0.11")
 
@@ -71,7 +71,7 @@ def test_the_nodes_own_key_may_change_before_anybody_knows_it(mesh: Mesh) -> Non
 def test_a_peer_may_get_another_key_before_it_has_it(mesh: Mesh) -> None:
     private = keys.generate()
     mesh.set("b", public_key=keys.public_key(private))
-    confirmed(mesh.nodes["a"], mesh.push("b's new key"))
+    confirmed(mesh.nodes["a"], mesh.push("b's new key\n\nMesh-Allow: re-key b"))
     mesh.nodes["b"].path("/etc/mesh-sync/private.key").write_text(private + "\n")
     mesh.now("b")
     ping(mesh.nodes["b"], "10.0.0.11")
