@@ -126,7 +126,11 @@ class Net:
 
     @contextlib.contextmanager
     def changing(
-        self, *, refused: Collection[str] = (), watched: Collection[str] = ("anna", "clara")
+        self,
+        message: str = "change",
+        *,
+        refused: Collection[str] = (),
+        watched: Collection[str] = ("anna", "clara"),
     ) -> Iterator[None]:
         """Edit the list in the body; then it is pushed and applied everywhere while anna and berta talk.
 
@@ -137,7 +141,7 @@ class Net:
         before = self.everywhere(ifindex)
         yield
         with steady_ping(self["anna"], "10.0.0.22") as loss:
-            self.mesh.push()
+            self.mesh.push(message)
             self.now_everywhere(refused)
         assert loss.sent > 30
         assert loss.lost == 0, loss
@@ -315,7 +319,7 @@ def test_a_keepalive_follows_and_can_be_off(net: Net) -> None:
 
 def test_a_key_is_exchanged(net: Net) -> None:
     new = keys.generate()
-    with net.changing():
+    with net.changing("clara: another key\n\nMesh-Allow: re-key clara"):
         net["clara"].path(KEY_FILE).write_text(new + "\n")
         net.mesh.set("clara", public_key=keys.public_key(new))
     assert dump(net["clara"])[""]["public_key"] == keys.public_key(new)
