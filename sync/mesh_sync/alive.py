@@ -26,6 +26,8 @@ AGAIN = 1.0
 """Seconds between two probes of a peer, and between two questions to remotes that do not answer."""
 SHORTEST, LONGEST = 0.005, 0.25
 """Seconds between two looks at the counters: most answers come at once, the others can wait."""
+LAST_WORD = 0.5
+"""Seconds for a question whose own time is up at the same moment as ours: what it then says is the reason."""
 
 Peers = Mapping[str, WantedPeer]
 
@@ -65,9 +67,12 @@ def watch(node: Node, goal: Goal, peers: Peers, seconds: float, *, any_part: boo
         _listening(node.interface, probed, link.get("addresses", ()), before) as looks,
     ):
         for found in looks:
+            is_over = time.monotonic() >= end
+            if is_over and question:
+                question.join(LAST_WORD)
             said = question.so_far if question else None
             left = goal.left(found, answered=isinstance(said, Head))
-            if not left or (any_part and left != goal) or time.monotonic() >= end:
+            if not left or (any_part and left != goal) or is_over:
                 if question:
                     question.stop()
                 return left, said.message if isinstance(said, Unreachable) else ""
