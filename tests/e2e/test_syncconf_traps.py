@@ -249,7 +249,7 @@ def test_no_broken_state_removes_the_peers(mesh: Mesh, content: str | None) -> N
 def test_a_mesh_of_one_has_no_peers(mesh: Mesh) -> None:
     a, _ = pair(mesh)
     mesh.remove("b")
-    mesh.push()
+    mesh.push("b leaves\n\nMesh-Allow: empty-list")
     now(a)
     assert set(dump(a)) == {""}
     assert "in sync" in now(a).stdout
