@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 from attrs import evolve
 
 from mesh_sync.budget import CHECKING, spending
-from mesh_sync.checks import examine
 from mesh_sync.errors import ConfigError, Refused
 from mesh_sync.findings import Finding, errors
+from mesh_sync.interface.wanted import Wanted
 from mesh_sync.keys import public_key, read_private_key
-from mesh_sync.model import Mesh
+from mesh_sync.mesh.checks import examine
+from mesh_sync.mesh.model import Mesh
+from mesh_sync.mesh.render import Renderer
+from mesh_sync.mesh.tree import Tree
 from mesh_sync.node import Node
-from mesh_sync.own_key import with_own_key
-from mesh_sync.render import Renderer
-from mesh_sync.secret_file import Source
-from mesh_sync.tree import Tree
-from mesh_sync.wanted import Wanted
+from mesh_sync.psk.secret_file import Source
+from mesh_sync.rekey.own_key import with_own_key
 
 
 def accept(tree: Tree, node: Node, commit: str) -> tuple[Wanted, tuple[Finding, ...]]:

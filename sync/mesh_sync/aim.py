@@ -11,8 +11,8 @@ from attrs import evolve, frozen
 from mesh_sync.errors import CommandError, MeshSyncError, Refused, RolledBack, Unreachable
 from mesh_sync.findings import Finding
 from mesh_sync.node import Node
-from mesh_sync.question import Question
-from mesh_sync.remote import Head, Remote, public, raise_if_local
+from mesh_sync.repository.question import Question
+from mesh_sync.repository.remote import Head, Remote, public, raise_if_local
 from mesh_sync.state import RETRY, Refusal, State
 
 if TYPE_CHECKING:

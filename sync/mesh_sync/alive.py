@@ -7,16 +7,16 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 
-from mesh_sync import ip, wg
 from mesh_sync.confirm import Goal, heard
 from mesh_sync.errors import DeviceError, Unreachable
-from mesh_sync.live import Live, LivePeer
+from mesh_sync.interface import ip, wg
+from mesh_sync.interface.live import Live, LivePeer
+from mesh_sync.interface.plan import is_alive
+from mesh_sync.interface.probe import Prober, target
+from mesh_sync.interface.wanted import WantedPeer
 from mesh_sync.node import Node
-from mesh_sync.plan import is_alive
-from mesh_sync.probe import Prober, target
-from mesh_sync.question import asked, remotes
-from mesh_sync.remote import Head
-from mesh_sync.wanted import WantedPeer
+from mesh_sync.repository.question import asked, remotes
+from mesh_sync.repository.remote import Head
 
 OWED = 11.0
 """Seconds within which a peer that got a probe has answered, if it is there (KEEPALIVE_TIMEOUT is 10)."""

@@ -7,17 +7,18 @@ from datetime import UTC, datetime
 
 from attrs import frozen
 
-from mesh_sync import manifest, meant
 from mesh_sync.accept import examined, interface, left
 from mesh_sync.errors import CommandError, Refused
 from mesh_sync.findings import Finding
-from mesh_sync.guard import Standing, remembered, standing
-from mesh_sync.model import Guard, Mesh
+from mesh_sync.interface.wanted import Wanted
+from mesh_sync.mesh import manifest
+from mesh_sync.mesh.model import Guard, Mesh
 from mesh_sync.node import Node
-from mesh_sync.remote import Remote
+from mesh_sync.repository.remote import Remote
 from mesh_sync.state import State
-from mesh_sync.verify import GitDir
-from mesh_sync.wanted import Wanted
+from mesh_sync.trust import meant
+from mesh_sync.trust.guard import Standing, remembered, standing
+from mesh_sync.trust.verify import GitDir
 
 Note = Callable[[str], None]
 
@@ -41,7 +42,7 @@ def look(node: Node, known: State, commit: str, remote: Remote, note: Note, *, f
     if not fresh and (gone := [name for name in (known.trusted, known.commit) if name and not repository.has(name)]):
         raise CommandError(f"commit {gone[0]} is missing in {remote.bare}", program="git", status=None)
     if node.trust.mode == "signed":
-        from mesh_sync.trust import judge
+        from mesh_sync.trust.trust import judge
 
         known, problem = judge(node, known, commit, repository, note)
         if problem:

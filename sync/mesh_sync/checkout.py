@@ -6,23 +6,23 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mesh_sync import conf
-from mesh_sync.checks import examine
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.files import write_atomically
 from mesh_sync.findings import Finding, errors
+from mesh_sync.interface import conf
+from mesh_sync.interface.live import Live, LivePeer
+from mesh_sync.interface.plan import Change, Context, plan
+from mesh_sync.interface.wanted import Wanted
 from mesh_sync.keys import public_key, read_private_key
-from mesh_sync.live import Live, LivePeer
-from mesh_sync.manifest import MESH_FILE
-from mesh_sync.model import Mesh
-from mesh_sync.placement import placed
-from mesh_sync.plan import Change, Context, plan
-from mesh_sync.preshared import NO_SECRET, with_keys
-from mesh_sync.render import Renderer
-from mesh_sync.secret_file import load
-from mesh_sync.tree import Tree, from_directory
-from mesh_sync.wanted import Wanted
-from mesh_sync.working_copy import reviewed
+from mesh_sync.mesh.checks import examine
+from mesh_sync.mesh.manifest import MESH_FILE
+from mesh_sync.mesh.model import Mesh
+from mesh_sync.mesh.render import Renderer
+from mesh_sync.mesh.tree import Tree, from_directory
+from mesh_sync.mesh.working_copy import reviewed
+from mesh_sync.psk.preshared import NO_SECRET, with_keys
+from mesh_sync.psk.secret_file import load
+from mesh_sync.rekey.placement import placed
 
 
 def examine_directory(directory: Path) -> tuple[Mesh | None, tuple[Finding, ...]]:
@@ -67,7 +67,7 @@ def render_all(directory: Path, output: Path) -> int:
 
 def plan_between(directory: Path, revisions: str) -> dict[str, tuple[Change, ...]]:
     """What the change BASE..HEAD does to every node that is in either; BASE alone: up to the working copy."""
-    from mesh_sync.history import tree_at
+    from mesh_sync.repository.history import tree_at
 
     base, dots, head = revisions.partition("..")
     before = _renderer(tree_at(directory, base or "HEAD"), base)

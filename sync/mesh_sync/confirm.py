@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from mesh_sync.live import LivePeer
+from mesh_sync.interface.live import LivePeer
+from mesh_sync.interface.wanted import Wanted, WantedPeer
 from mesh_sync.state import Trial
-from mesh_sync.wanted import Wanted, WantedPeer
 
 
 @frozen

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from attrs import evolve, frozen
 
-from mesh_sync import commits
-from mesh_sync.working_copy import WorkingCopy, Written
+from mesh_sync.mesh.working_copy import WorkingCopy, Written
+from mesh_sync.repository import commits
 
 
 @frozen

@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 from attrs import evolve, frozen
 
-from mesh_sync import signers
-from mesh_sync.contribution import Author, Copy
 from mesh_sync.errors import ConfigError, MeshSyncError
-from mesh_sync.free_addresses import free_addresses
 from mesh_sync.joining import Request, peer_toml
-from mesh_sync.manifest import PEERS
-from mesh_sync.model import Peer
-from mesh_sync.remote import public
-from mesh_sync.signers import SIGNERS_FILE
+from mesh_sync.mesh.free_addresses import free_addresses
+from mesh_sync.mesh.manifest import PEERS
+from mesh_sync.mesh.model import Peer
+from mesh_sync.repository.contribution import Author, Copy
+from mesh_sync.repository.remote import public
+from mesh_sync.trust import signers
+from mesh_sync.trust.signers import SIGNERS_FILE
 
 Note = Callable[[str], None]
 
@@ -81,7 +81,7 @@ def _may_sign(copy: Copy, request: Request, keys: Keys, mesh: str) -> bool:
 
 def _check(copy: Copy, commit: str, request: Request, keys: Keys) -> None:
     """Nodes have to take the commit, or it would keep all of them from what comes after it."""
-    from mesh_sync.trust import untrusted
+    from mesh_sync.trust.trust import untrusted
 
     if problems := untrusted(copy.remote.bare, copy.head, commit).problems:
         why = problems[0][1].partition(", ")[2] or problems[0][1]

@@ -10,7 +10,7 @@ import segno
 from mesh_sync.checkout import render_one
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.files import write_atomically
-from mesh_sync.preshared import PLACEHOLDER
+from mesh_sync.psk.preshared import PLACEHOLDER
 
 TEXT_SUFFIXES = (".conf", ".txt")
 IMAGE_SUFFIXES = (".svg", ".png")

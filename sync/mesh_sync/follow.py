@@ -10,19 +10,19 @@ from attrs import evolve
 
 from mesh_sync import state as states
 from mesh_sync.aim import Aim, aim
-from mesh_sync.device import Device
-from mesh_sync.enforce import Done, difference, enforce, owned
 from mesh_sync.errors import RolledBack, Unreachable
 from mesh_sync.findings import printable
-from mesh_sync.gateway import with_gateway
-from mesh_sync.live import Live
+from mesh_sync.interface.device import Device
+from mesh_sync.interface.enforce import Done, difference, enforce, owned
+from mesh_sync.interface.gateway import with_gateway
+from mesh_sync.interface.live import Live
+from mesh_sync.interface.wanted import Wanted
 from mesh_sync.lock import locked
 from mesh_sync.node import Node
 from mesh_sync.outcome import Outcome
-from mesh_sync.own_key import with_own_key
-from mesh_sync.question import Question, asked, remotes
+from mesh_sync.rekey.own_key import with_own_key
+from mesh_sync.repository.question import Question, asked, remotes
 from mesh_sync.state import State
-from mesh_sync.wanted import Wanted
 
 
 def follow(

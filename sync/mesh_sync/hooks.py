@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mesh_sync.device import Device
 from mesh_sync.errors import CommandError, DeviceError
+from mesh_sync.interface.device import Device
 from mesh_sync.run import run
 
 DEADLINE = 60.0

@@ -10,11 +10,12 @@ from pathlib import Path
 import tomlkit
 from attrs import frozen
 
-from mesh_sync import commits, signer_file
 from mesh_sync.errors import ConfigError
 from mesh_sync.findings import errors
-from mesh_sync.signers import SIGNERS_FILE, parse
-from mesh_sync.signing import named
+from mesh_sync.repository import commits
+from mesh_sync.trust import signer_file
+from mesh_sync.trust.signers import SIGNERS_FILE, parse
+from mesh_sync.trust.signing import named
 
 BRANCH = "main"
 

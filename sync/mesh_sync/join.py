@@ -12,19 +12,19 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from mesh_sync import host_key, signing
 from mesh_sync import node as nodes
-from mesh_sync.contribution import Copy, copied, until_pushed
 from mesh_sync.enlist import Keys, NeedsAdmin, conflict, enlist
 from mesh_sync.errors import ConfigError, Refused
 from mesh_sync.files import write_atomically
-from mesh_sync.host_key import HostKeys
 from mesh_sync.joining import Request, node_toml
 from mesh_sync.keys import public_key, read_private_key, write_private_key
-from mesh_sync.model import LABEL
+from mesh_sync.mesh.model import LABEL
 from mesh_sync.node import Node
-from mesh_sync.remote import public
-from mesh_sync.signers import same
+from mesh_sync.repository.contribution import Copy, copied, until_pushed
+from mesh_sync.repository.remote import public
+from mesh_sync.trust import host_key, signing
+from mesh_sync.trust.host_key import HostKeys
+from mesh_sync.trust.signers import same
 
 PUBLIC = 0o644
 Note = Callable[[str], None]
@@ -132,7 +132,7 @@ def _compared(
     """What to pin, once a person or what was given agrees with it. Raise Refused or ConfigError."""
     if not request.is_signed:
         return Pins(host)
-    from mesh_sync import first_trust
+    from mesh_sync.trust import first_trust
 
     if present:
         first_trust.go_on(present, copy)
@@ -156,7 +156,7 @@ def _compared(
 
 def _still(copy: Copy, first_commit: str) -> None:
     """Raise Refused unless what was pushed meanwhile goes on from what was compared."""
-    from mesh_sync.trust import untrusted
+    from mesh_sync.trust.trust import untrusted
 
     if problems := untrusted(copy.remote.bare, first_commit, copy.head).problems:
         raise Refused(problems[0][1])

@@ -8,8 +8,8 @@ from pathlib import Path
 import tomlkit
 from attrs import frozen
 
+from mesh_sync.mesh.peer_file import made
 from mesh_sync.node import DEFAULT_SIGNING_KEY, Repository
-from mesh_sync.peer_file import made
 
 
 @frozen(kw_only=True)

@@ -15,8 +15,8 @@ from attrs import field, frozen
 from mesh_sync import __version__
 from mesh_sync.errors import ConfigError
 from mesh_sync.findings import shown
+from mesh_sync.mesh.values import absolute_path, between, one_of, peer_name, text, words
 from mesh_sync.tables import Wrong, list_of, table
-from mesh_sync.values import absolute_path, between, one_of, peer_name, text, words
 
 DEFAULT_CONFIG = Path("/etc/mesh-sync/node.toml")
 DEFAULT_SIGNING_KEY = Path("/etc/mesh-sync/signing.key")

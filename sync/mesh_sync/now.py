@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mesh_sync.lock import WAIT, locked
 from mesh_sync.node import Node
-from mesh_sync.question import asked, remotes
+from mesh_sync.repository.question import asked, remotes
 
 if TYPE_CHECKING:
     from mesh_sync.outcome import Outcome

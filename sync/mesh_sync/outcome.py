@@ -8,8 +8,8 @@ from attrs import frozen
 
 from mesh_sync.errors import MeshSyncError
 from mesh_sync.findings import Finding
+from mesh_sync.interface.plan import Change
 from mesh_sync.node import Node
-from mesh_sync.plan import Change
 
 
 @frozen

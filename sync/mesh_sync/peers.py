@@ -9,19 +9,19 @@ from typing import Any
 
 from attrs import frozen
 
-from mesh_sync import commits
 from mesh_sync.done import Done, finish
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.files import write_atomically
-from mesh_sync.free_addresses import free_addresses
-from mesh_sync.guard import TRAILER
 from mesh_sync.keys import generate, public_key, read_private_key
-from mesh_sync.manifest import PEERS
-from mesh_sync.model import LABEL
-from mesh_sync.peer_file import Value, edited, made
-from mesh_sync.signer_changes import keys_of, with_key, without_keys
-from mesh_sync.signers import SIGNERS_FILE
-from mesh_sync.working_copy import WorkingCopy, opened
+from mesh_sync.mesh.free_addresses import free_addresses
+from mesh_sync.mesh.manifest import PEERS
+from mesh_sync.mesh.model import LABEL
+from mesh_sync.mesh.peer_file import Value, edited, made
+from mesh_sync.mesh.working_copy import WorkingCopy, opened
+from mesh_sync.repository import commits
+from mesh_sync.trust.guard import TRAILER
+from mesh_sync.trust.signer_changes import keys_of, with_key, without_keys
+from mesh_sync.trust.signers import SIGNERS_FILE
 
 
 @frozen

@@ -12,11 +12,11 @@ import click
 from mesh_sync.ending import complain
 from mesh_sync.errors import Refused, RolledBack
 from mesh_sync.findings import ERROR, Finding, errors, printable
-from mesh_sync.model import Mesh
+from mesh_sync.interface.plan import Change
+from mesh_sync.mesh.model import Mesh
 from mesh_sync.outcome import Outcome
-from mesh_sync.plan import Change
-from mesh_sync.signers import Signers
 from mesh_sync.status import PeerStatus, Status
+from mesh_sync.trust.signers import Signers
 
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red")}
 

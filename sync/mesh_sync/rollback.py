@@ -11,19 +11,19 @@ from attrs import evolve
 from mesh_sync import state as states
 from mesh_sync.accept import accept
 from mesh_sync.aim import Aim
-from mesh_sync.device import Device
-from mesh_sync.enforce import enforce
 from mesh_sync.errors import CommandError, ConfigError, DeviceError, Unreachable
 from mesh_sync.follow import is_new, outcome
-from mesh_sync.gateway import with_gateway
+from mesh_sync.interface.device import Device
+from mesh_sync.interface.enforce import enforce
+from mesh_sync.interface.gateway import with_gateway
+from mesh_sync.interface.wanted import Wanted
 from mesh_sync.lock import WAIT, locked
 from mesh_sync.node import Node
 from mesh_sync.outcome import Outcome
-from mesh_sync.own_key import with_own_key
-from mesh_sync.question import remotes
+from mesh_sync.rekey.own_key import with_own_key
+from mesh_sync.repository.question import remotes
 from mesh_sync.state import Past, Paused, State
 from mesh_sync.trial import attempt
-from mesh_sync.wanted import Wanted
 
 SHORTEST = 7
 """Digits of a commit that say which one is meant."""

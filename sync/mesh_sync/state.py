@@ -13,7 +13,7 @@ from attrs import asdict, evolve, field, frozen
 
 from mesh_sync.files import write_atomically
 from mesh_sync.findings import Finding
-from mesh_sync.wanted import Owned, Wanted
+from mesh_sync.interface.wanted import Owned, Wanted
 
 VERSION = 1
 HISTORY = 10

@@ -7,18 +7,18 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-from mesh_sync import overlap
 from mesh_sync import state as states
-from mesh_sync.device import Device
-from mesh_sync.enforce import difference
-from mesh_sync.gateway import with_gateway
-from mesh_sync.live import Live, LivePeer
+from mesh_sync.interface.device import Device
+from mesh_sync.interface.enforce import difference
+from mesh_sync.interface.gateway import with_gateway
+from mesh_sync.interface.live import Live, LivePeer
+from mesh_sync.interface.plan import Change, is_alive
+from mesh_sync.interface.wanted import Wanted, WantedPeer
 from mesh_sync.node import Node
-from mesh_sync.own_key import with_own_key
-from mesh_sync.placement import placed
-from mesh_sync.plan import Change, is_alive
+from mesh_sync.psk import overlap
+from mesh_sync.rekey.own_key import with_own_key
+from mesh_sync.rekey.placement import placed
 from mesh_sync.state import State
-from mesh_sync.wanted import Wanted, WantedPeer
 
 
 @frozen

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from attrs import NOTHING, AttrsInstance, fields
 
 from mesh_sync.findings import shown
-from mesh_sync.values import Hook
+from mesh_sync.mesh.values import Hook
 
 T = TypeVar("T", bound=AttrsInstance)
 

@@ -12,16 +12,16 @@ from pathlib import Path
 import tomlkit
 from attrs import evolve, field, frozen
 
-from mesh_sync import commits
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.files import write_atomically
 from mesh_sync.importers.machine import Machine, Takeover
 from mesh_sync.init import lay_down
-from mesh_sync.manifest import MESH_FILE, PEERS
-from mesh_sync.model import Mesh, Network
-from mesh_sync.peer_file import made
-from mesh_sync.tree import Tree
-from mesh_sync.working_copy import WorkingCopy, Written, examined, opened
+from mesh_sync.mesh.manifest import MESH_FILE, PEERS
+from mesh_sync.mesh.model import Mesh, Network
+from mesh_sync.mesh.peer_file import made
+from mesh_sync.mesh.tree import Tree
+from mesh_sync.mesh.working_copy import WorkingCopy, Written, examined, opened
+from mesh_sync.repository import commits
 
 SOURCES: Mapping[str, str] = {
     "wg-meshconf": "mesh_sync.importers.wg_meshconf",

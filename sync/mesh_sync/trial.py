@@ -10,21 +10,22 @@ import time
 
 from attrs import evolve, frozen
 
-from mesh_sync import alive, conf_file
+from mesh_sync import alive
 from mesh_sync import state as states
 from mesh_sync.confirm import Goal, by_key, goal, missing, proof
-from mesh_sync.device import Device
-from mesh_sync.endpoints import undone
-from mesh_sync.enforce import Done, enforce, owned
 from mesh_sync.errors import MeshSyncError, RolledBack
 from mesh_sync.hooks import HookFailed
-from mesh_sync.live import Live, as_wanted
+from mesh_sync.interface import conf_file
+from mesh_sync.interface.device import Device
+from mesh_sync.interface.endpoints import undone
+from mesh_sync.interface.enforce import Done, enforce, owned
+from mesh_sync.interface.live import Live, as_wanted
+from mesh_sync.interface.plan import Context, plan
+from mesh_sync.interface.wanted import Owned, Wanted
 from mesh_sync.lock import locked
 from mesh_sync.node import Node
-from mesh_sync.own_key import with_own_key
-from mesh_sync.plan import Context, plan
+from mesh_sync.rekey.own_key import with_own_key
 from mesh_sync.state import LEARNT, RETRY, Bad, State, Trial
-from mesh_sync.wanted import Owned, Wanted
 
 ATTEMPTS = 2
 """A commit that ended so many runs before it was confirmed is not tried again: it may be what ends them."""

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from attrs import evolve
 
 from mesh_sync import state as states
-from mesh_sync.device import Device
-from mesh_sync.enforce import Done, enforce
 from mesh_sync.errors import DeviceError
-from mesh_sync.gateway import with_gateway
 from mesh_sync.hooks import run_hooks
+from mesh_sync.interface.device import Device
+from mesh_sync.interface.enforce import Done, enforce
+from mesh_sync.interface.gateway import with_gateway
 from mesh_sync.lock import locked
 from mesh_sync.node import Node
-from mesh_sync.own_key import with_own_key
+from mesh_sync.rekey.own_key import with_own_key
 
 
 def bring_up(node: Node, note: Callable[[str], None]) -> Done:

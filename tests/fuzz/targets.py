@@ -12,16 +12,20 @@ from pathlib import Path
 
 from attrs import frozen
 
-from mesh_sync import keys, live, node, objects, policy, sealed, signature, signers, state
-from mesh_sync.checks import examine
+from mesh_sync import keys, node, state
 from mesh_sync.errors import CommandError, ConfigError, DeviceError
 from mesh_sync.findings import Finding
 from mesh_sync.importers import wg_gen_web, wg_meshconf, wg_quick
-from mesh_sync.ip import understood
-from mesh_sync.model import Endpoint
-from mesh_sync.render import Renderer
-from mesh_sync.tree import Tree
-from mesh_sync.wanted import Wanted, WantedPeer
+from mesh_sync.interface import live
+from mesh_sync.interface.ip import understood
+from mesh_sync.interface.wanted import Wanted, WantedPeer
+from mesh_sync.mesh.checks import examine
+from mesh_sync.mesh.model import Endpoint
+from mesh_sync.mesh.render import Renderer
+from mesh_sync.mesh.tree import Tree
+from mesh_sync.psk import sealed
+from mesh_sync.repository import objects
+from mesh_sync.trust import policy, signature, signers
 from mesh_watchdog import clock, memory, reading, settings, statusfile
 
 ROOT = Path(__file__).parents[2]

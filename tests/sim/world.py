@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import define, evolve, field, frozen
 
-from mesh_sync.model import Endpoint, Network
+from mesh_sync.mesh.model import Endpoint, Network
 from mesh_watchdog.names import NameState
 from mesh_watchdog.observation import (
     Action,

@@ -16,9 +16,9 @@ import pytest
 from click.testing import CliRunner
 
 from mesh_sync import keys
-from mesh_sync.checks import examine
 from mesh_sync.cli import cli
-from mesh_sync.tree import SUBMODULE, SYMLINK, Entry, Tree, choose
+from mesh_sync.mesh.checks import examine
+from mesh_sync.mesh.tree import SUBMODULE, SYMLINK, Entry, Tree, choose
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 Files = Mapping[str, str | bytes]

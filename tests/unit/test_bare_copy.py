@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mesh_sync.git_program import MANY_PACKS
 from mesh_sync.node import Repository
-from mesh_sync.remote import Remote
+from mesh_sync.repository.git_program import MANY_PACKS
+from mesh_sync.repository.remote import Remote
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 import pytest
 
 from mesh_sync.budget import spending
-from mesh_sync.checks import examine
 from mesh_sync.errors import CommandError, Refused, TooMuchPrinted
 from mesh_sync.findings import MAX_ERRORS
+from mesh_sync.mesh.checks import examine
+from mesh_sync.mesh.tree import MAX_MANIFESTS, Entry, Tree, choose
 from mesh_sync.run import limited, run
-from mesh_sync.tree import MAX_MANIFESTS, Entry, Tree, choose
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -11,10 +11,10 @@ from attrs import evolve
 from mesh_sync import state as states
 from mesh_sync.confirm import Goal, goal, heard, missing, proof
 from mesh_sync.errors import ConfigError
-from mesh_sync.live import LivePeer
+from mesh_sync.interface.live import LivePeer
+from mesh_sync.interface.wanted import Wanted, WantedPeer
 from mesh_sync.rollback import choose
 from mesh_sync.state import HISTORY, Bad, Past, Paused, State, Trial
-from mesh_sync.wanted import Wanted, WantedPeer
 
 
 def wanted(own: str = "own", **keys: str) -> Wanted:

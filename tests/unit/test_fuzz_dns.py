@@ -18,7 +18,7 @@ import dns.resolver
 import dns.rrset
 import pytest
 
-from mesh_sync.resolve import Answer, resolve
+from mesh_sync.interface.resolve import Answer, resolve
 from mesh_watchdog import lookup
 from mesh_watchdog.lookup import Lookups
 

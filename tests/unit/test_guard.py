@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mesh_sync.guard import Standing, remembered, standing, trips
-from mesh_sync.model import Endpoint, Mesh, Peer, PublicKey
-from mesh_sync.render import Renderer
+from mesh_sync.mesh.model import Endpoint, Mesh, Peer, PublicKey
+from mesh_sync.mesh.render import Renderer
+from mesh_sync.trust.guard import Standing, remembered, standing, trips
 
 MOMENT = datetime(2026, 6, 1, tzinfo=UTC)
 NAMES = "abcdefgh"

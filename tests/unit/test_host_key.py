@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mesh_sync import host_key
 from mesh_sync.errors import ConfigError, Unreachable
-from mesh_sync.host_key import HostKeys, Place
+from mesh_sync.trust import host_key
+from mesh_sync.trust.host_key import HostKeys, Place
 
 
 @pytest.mark.parametrize(

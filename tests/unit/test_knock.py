@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_sync import keys
-from mesh_sync.knock import SIZE, Door
+from mesh_sync.rekey.knock import SIZE, Door
 
 CAPTURED = json.loads((Path(__file__).parent / "data/handshake-initiation.json").read_text())
 MESSAGE = bytes.fromhex(CAPTURED["message"])

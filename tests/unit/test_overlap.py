@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_sync.live import Live, LivePeer
-from mesh_sync.overlap import FIRST, SLOT, TRIES, counters, is_either, key_of, settled
-from mesh_sync.wanted import Wanted, WantedPeer
+from mesh_sync.interface.live import Live, LivePeer
+from mesh_sync.interface.wanted import Wanted, WantedPeer
+from mesh_sync.psk.overlap import FIRST, SLOT, TRIES, counters, is_either, key_of, settled
 
 MOVE = 1_000_000.0
 KEY = "B" * 43 + "="

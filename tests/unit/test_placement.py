@@ -9,12 +9,12 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_sync import conf
-from mesh_sync.feed import addconf_text
-from mesh_sync.live import Live, LivePeer
-from mesh_sync.placement import STAND_BY, carrier, placed
-from mesh_sync.plan import Change, Context, plan
-from mesh_sync.wanted import Owned, Wanted, WantedPeer
+from mesh_sync.interface import conf
+from mesh_sync.interface.feed import addconf_text
+from mesh_sync.interface.live import Live, LivePeer
+from mesh_sync.interface.plan import Change, Context, plan
+from mesh_sync.interface.wanted import Owned, Wanted, WantedPeer
+from mesh_sync.rekey.placement import STAND_BY, carrier, placed
 
 NOW = 1_000_000.0
 OLD, NEW, OTHER = "O" * 43 + "=", "N" * 43 + "=", "X" * 43 + "="

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mesh_sync.feed import addconf_text, syncconf_text
-from mesh_sync.live import Live, LivePeer
-from mesh_sync.plan import Change, Context, plan
-from mesh_sync.wanted import Owned, Wanted, WantedPeer
+from mesh_sync.interface.feed import addconf_text, syncconf_text
+from mesh_sync.interface.live import Live, LivePeer
+from mesh_sync.interface.plan import Change, Context, plan
+from mesh_sync.interface.wanted import Owned, Wanted, WantedPeer
 
 NOW = 1_000_000.0
 FRESH, STALE = int(NOW) - 20, int(NOW) - 200

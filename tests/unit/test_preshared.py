@@ -13,15 +13,17 @@ from hypothesis import strategies as st
 from nacl.encoding import Base64Encoder
 from nacl.hash import blake2b
 
-from mesh_sync import conf, keys, preshared, sealed
-from mesh_sync.manifest import read
-from mesh_sync.model import Mesh, Peer, PublicKey
-from mesh_sync.model import Preshared as Use
-from mesh_sync.preshared import Secrets, pair_key, with_keys
-from mesh_sync.render import Renderer
-from mesh_sync.sealed import Sealed, Wrong
-from mesh_sync.values import LABEL
-from mesh_sync.wanted import Wanted
+from mesh_sync import keys
+from mesh_sync.interface import conf
+from mesh_sync.interface.wanted import Wanted
+from mesh_sync.mesh.manifest import read
+from mesh_sync.mesh.model import Mesh, Peer, PublicKey
+from mesh_sync.mesh.model import Preshared as Use
+from mesh_sync.mesh.render import Renderer
+from mesh_sync.mesh.values import LABEL
+from mesh_sync.psk import preshared, sealed
+from mesh_sync.psk.preshared import Secrets, pair_key, with_keys
+from mesh_sync.psk.sealed import Sealed, Wrong
 
 A_KEY = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
 MOMENT = datetime(2030, 1, 1, tzinfo=UTC)

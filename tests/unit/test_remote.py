@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mesh_sync.remote import public, trouble
+from mesh_sync.repository.remote import public, trouble
 
 
 @pytest.mark.parametrize(

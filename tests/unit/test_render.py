@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from mesh_sync import conf, keys
-from mesh_sync.checks import examine
-from mesh_sync.render import Renderer
+from mesh_sync import keys
+from mesh_sync.interface import conf
+from mesh_sync.interface.wanted import Wanted
+from mesh_sync.mesh.checks import examine
+from mesh_sync.mesh.render import Renderer
+from mesh_sync.mesh.tree import Tree
 from mesh_sync.state import State, load, save
-from mesh_sync.tree import Tree
-from mesh_sync.wanted import Wanted
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 AWS_CONF = """\

@@ -13,9 +13,10 @@ import git
 import pytest
 
 from command import Ended, mesh_sync
-from mesh_sync import keys, preshared, sealed
+from mesh_sync import keys
 from mesh_sync.files import write_atomically
-from mesh_sync.preshared import Secrets, pair_key
+from mesh_sync.psk import preshared, sealed
+from mesh_sync.psk.preshared import Secrets, pair_key
 
 
 class Operator:

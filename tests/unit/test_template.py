@@ -12,8 +12,9 @@ from pathlib import Path
 import attrs
 import pytest
 
-from mesh_sync import leaks, manifest, policy, signers, tree
-from mesh_sync.model import Mesh, Peer
+from mesh_sync.mesh import leaks, manifest, tree
+from mesh_sync.mesh.model import Mesh, Peer
+from mesh_sync.trust import policy, signers
 from unit.pushing import Push
 
 TEMPLATE = Path(__file__).parents[2] / "mesh-repo-template"

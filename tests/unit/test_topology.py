@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mesh_sync.model import Endpoint, Mesh, Peer, PeerName, PublicKey
-from mesh_sync.topology import Topology
+from mesh_sync.mesh.model import Endpoint, Mesh, Peer, PeerName, PublicKey
+from mesh_sync.mesh.topology import Topology
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

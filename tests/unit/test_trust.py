@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mesh_sync.errors import ConfigError
-from mesh_sync.trust import untrusted
+from mesh_sync.trust.trust import untrusted
 
 ANNA, OTTO, EVE, A, B = "anna@x.org", "otto@x.org", "eve@x.org", "a@node.lab", "b@node.lab"
 KEYS: dict[str, Path] = {}

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 from attrs import evolve
 
-from mesh_sync.model import Address
+from mesh_sync.mesh.model import Address
 from mesh_watchdog import names as dns_names
 from mesh_watchdog.candidates import Places, candidates, news
 from mesh_watchdog.names import NameState, asking, heard_back, is_due, seeded

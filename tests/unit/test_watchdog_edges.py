@@ -16,10 +16,10 @@ import pytest
 
 from mesh_sync import state as states
 from mesh_sync.errors import ConfigError
+from mesh_sync.interface.wanted import Wanted, WantedPeer
 from mesh_sync.lock import locked
-from mesh_sync.model import Endpoint
+from mesh_sync.mesh.model import Endpoint
 from mesh_sync.node import Node, Paths, Repository, Trust
-from mesh_sync.wanted import Wanted, WantedPeer
 from mesh_watchdog import act, applied, jobs, memory, metrics, netlink, pace, reading, statusfile
 from mesh_watchdog import view as views
 from mesh_watchdog.counters import Counters

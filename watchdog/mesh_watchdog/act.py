@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from attrs import field, frozen
 
 from mesh_sync import state as states
-from mesh_sync import wg
 from mesh_sync.errors import CommandError, Locked, MeshSyncError
-from mesh_sync.feed import allowed_ips_text
-from mesh_sync.live import Live
+from mesh_sync.interface import wg
+from mesh_sync.interface.feed import allowed_ips_text
+from mesh_sync.interface.live import Live
 from mesh_sync.lock import locked
 from mesh_sync.node import Node
-from mesh_sync.placement import placed
+from mesh_sync.rekey.placement import placed
 from mesh_sync.run import run
 from mesh_watchdog.observation import Point, Seen
 from mesh_watchdog.reading import read

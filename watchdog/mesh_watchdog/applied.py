@@ -20,9 +20,9 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 from mesh_sync import state as states
-from mesh_sync.model import Endpoint, Network
-from mesh_sync.probe import target
-from mesh_sync.wanted import Wanted
+from mesh_sync.interface.probe import target
+from mesh_sync.interface.wanted import Wanted
+from mesh_sync.mesh.model import Endpoint, Network
 from mesh_watchdog.observation import Applied, Declared
 from mesh_watchdog.rotation import Pairs, pairs_of
 

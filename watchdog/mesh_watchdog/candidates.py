@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import frozen
 
-from mesh_sync.model import Address, Endpoint, Network
+from mesh_sync.mesh.model import Address, Endpoint, Network
 from mesh_watchdog.names import NameState
 from mesh_watchdog.observation import Surroundings
 from mesh_watchdog.peerstate import PeerState

@@ -10,8 +10,8 @@ from typing import Any
 from attrs import evolve
 
 from mesh_sync.files import make_folder
+from mesh_sync.interface.probe import Prober
 from mesh_sync.node import Node
-from mesh_sync.probe import Prober
 from mesh_watchdog import applied, clock, memory, statusfile
 from mesh_watchdog.act import point, promote
 from mesh_watchdog.counters import Counters

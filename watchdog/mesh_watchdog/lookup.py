@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from mesh_sync.errors import CommandError
-from mesh_sync.model import Address, Network
+from mesh_sync.mesh.model import Address, Network
 from mesh_sync.run import run
 from mesh_watchdog.applied import Signature, signature
 from mesh_watchdog.observation import Answer

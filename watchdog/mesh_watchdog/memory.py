@@ -15,7 +15,7 @@ from attrs import evolve
 
 from mesh_sync.errors import MeshSyncError
 from mesh_sync.files import write_atomically
-from mesh_sync.model import Address
+from mesh_sync.mesh.model import Address
 from mesh_watchdog.names import NameState
 from mesh_watchdog.observation import Declared
 from mesh_watchdog.peerstate import PeerState

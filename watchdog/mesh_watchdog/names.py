@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from attrs import evolve, frozen
 
-from mesh_sync.model import Address, Endpoint
+from mesh_sync.mesh.model import Address, Endpoint
 from mesh_watchdog.observation import Answer, Declared
 from mesh_watchdog.timers import DNS_CEILING, DNS_EAGER, DNS_FLOOR, DNS_LOST, DNS_TTL_CAP
 

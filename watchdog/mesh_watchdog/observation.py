@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from mesh_sync.model import Address, Endpoint, Network
+from mesh_sync.mesh.model import Address, Endpoint, Network
 
 
 @frozen

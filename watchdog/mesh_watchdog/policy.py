@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from attrs import evolve, field, frozen
 
-from mesh_sync.model import Network
+from mesh_sync.mesh.model import Network
 from mesh_watchdog import names as dns_names
 from mesh_watchdog.candidates import Places
 from mesh_watchdog.names import NameState

@@ -1,15 +1,15 @@
 """Peers that change their key: watched under the listed one, while they speak under either. Pure.
 
 The policy knows a peer by the key that the list names. While the list names two, what is read is translated here;
-which of the two counts is decided by `mesh_sync.placement`, for mesh-sync and for us.
+which of the two counts is decided by `mesh_sync.rekey.placement`, for mesh-sync and for us.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mesh_sync.placement import carrier
-from mesh_sync.wanted import Wanted
+from mesh_sync.interface.wanted import Wanted
+from mesh_sync.rekey.placement import carrier
 from mesh_watchdog.observation import Seen
 
 Pairs = Mapping[str, str]

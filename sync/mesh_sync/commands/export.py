@@ -29,7 +29,7 @@ def export(
     has one tunnel, and its config changes least.
     """
     from mesh_sync import export
-    from mesh_sync.conf import PLACEHOLDER
+    from mesh_sync.interface.conf import PLACEHOLDER
 
     if output:
         export.check_output(output, directory, bool(private_key_file or secret_file))

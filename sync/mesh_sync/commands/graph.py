@@ -23,13 +23,13 @@ def graph(directory: Path, output: Path | None) -> None:
       mesh-sync graph -o mesh.html
     """
     from mesh_sync import report
+    from mesh_sync.drawing.graph import dot
+    from mesh_sync.drawing.graph import graph as graph_of
+    from mesh_sync.drawing.page import html
+    from mesh_sync.drawing.picture import svg
     from mesh_sync.files import write_atomically
-    from mesh_sync.graph import dot
-    from mesh_sync.graph import graph as graph_of
-    from mesh_sync.page import html
-    from mesh_sync.peer_view import PeerView
-    from mesh_sync.picture import svg
-    from mesh_sync.working_copy import PUBLIC, opened
+    from mesh_sync.mesh.peer_view import PeerView
+    from mesh_sync.mesh.working_copy import PUBLIC, opened
 
     kind = output.suffix.lower() if output else ".dot"
     if kind not in SUFFIXES:

@@ -107,7 +107,7 @@ def add(
 def set_(name: str, directory: Path, commit: bool, unset: tuple[str, ...], **keys: Any) -> int:
     """Change keys of a peer's file. Repeated options give the whole list anew."""
     from mesh_sync import peers
-    from mesh_sync.peer_file import KEYS
+    from mesh_sync.mesh.peer_file import KEYS
 
     values = _given(keys)
     unset = tuple(key.replace("-", "_") for key in unset)
@@ -141,8 +141,8 @@ def remove(name: str, directory: Path, commit: bool, secret_file: Path | None) -
 def list_(directory: Path, as_json: bool) -> None:
     """List the peers: a table on a terminal, else separated by tabs."""
     from mesh_sync import report
-    from mesh_sync.peer_view import PeerView
-    from mesh_sync.working_copy import opened
+    from mesh_sync.mesh.peer_view import PeerView
+    from mesh_sync.mesh.working_copy import opened
 
     repository = opened(directory)
     view = PeerView(repository.mesh, repository.moment)
@@ -161,8 +161,8 @@ def show(name: str, directory: Path, as_json: bool) -> None:
     """Show one peer, every default filled in, and who it talks to."""
     from mesh_sync import report
     from mesh_sync.errors import ConfigError
-    from mesh_sync.peer_view import PeerView
-    from mesh_sync.working_copy import opened
+    from mesh_sync.mesh.peer_view import PeerView
+    from mesh_sync.mesh.working_copy import opened
 
     repository = opened(directory)
     found = repository.mesh.peers.get(name)
@@ -189,7 +189,7 @@ def _given(keys: dict[str, Any]) -> dict[str, Any]:
 
 def _is_managed(directory: Path, name: str) -> bool:
     """Whether a peer runs mesh-sync, as far as the list tells: then it has the mesh secret, if there is one."""
-    from mesh_sync.working_copy import opened
+    from mesh_sync.mesh.working_copy import opened
 
     found = opened(directory).mesh.peers.get(name)
     return found is None or found.managed
@@ -197,8 +197,8 @@ def _is_managed(directory: Path, name: str) -> bool:
 
 def _preshared(directory: Path, commit: bool, secret_file: Path | None, joins: str = "") -> int:
     """Seal the mesh secret to who joins, rotate it when somebody leaves; without it, say what is left to do."""
-    from mesh_sync import secret_changes
-    from mesh_sync.working_copy import opened
+    from mesh_sync.mesh.working_copy import opened
+    from mesh_sync.psk import secret_changes
 
     if opened(directory).mesh.preshared is None or (joins and not _is_managed(directory, joins)):
         return 0

@@ -26,8 +26,8 @@ def init(
     Example: a mesh whose nodes take only what you, or whom you add, have signed
       mesh-sync init home --signer alice@example.org --signing-key ~/.ssh/id_ed25519
     """
-    from mesh_sync import commits
     from mesh_sync.init import Admin, lay_down
+    from mesh_sync.repository import commits
 
     if bool(signer) != bool(signing_key):
         raise click.UsageError("--signer goes with --signing-key")
@@ -58,7 +58,7 @@ def check(directory: Path, since: str | None, as_json: bool) -> int:
 
     mesh, findings = examine_directory(directory)
     if since is not None:
-        from mesh_sync.since import refusals
+        from mesh_sync.trust.since import refusals
 
         findings = (*refusals(directory, since), *findings)
     if as_json:

@@ -22,8 +22,8 @@ def rotate_key(config: Path, wait: float, force: bool) -> None:
     run again, it goes on where it was.
     """
     from mesh_sync import node as nodes
-    from mesh_sync.rotation import Request
-    from mesh_sync.rotation import rotate_key as rotate
+    from mesh_sync.rekey.rotation import Request
+    from mesh_sync.rekey.rotation import rotate_key as rotate
 
     node = nodes.load(config)
     key = rotate(node, Request(wait=wait, force=force), note=click.echo)

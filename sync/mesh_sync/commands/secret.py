@@ -57,7 +57,7 @@ def secret() -> None:
 @commit_option
 def new(directory: Path, secret_file: Path, since: datetime | None, out_of_band: bool, commit: bool) -> int:
     """Begin with preshared keys: make a first secret, and seal it to every managed peer."""
-    from mesh_sync import secret_changes as changes
+    from mesh_sync.psk import secret_changes as changes
 
     return tell(
         changes.new(changes.Place(directory, commit), secret_file, since, sealing=not out_of_band), commit, NEXT
@@ -71,7 +71,7 @@ def new(directory: Path, secret_file: Path, since: datetime | None, out_of_band:
 @commit_option
 def rotate(directory: Path, secret_file: Path, since: datetime | None, commit: bool) -> int:
     """Make another secret and move the mesh to it. Do so whenever somebody who knew it leaves."""
-    from mesh_sync import secret_changes as changes
+    from mesh_sync.psk import secret_changes as changes
 
     return tell(changes.rotate(changes.Place(directory, commit), secret_file, since), commit, NEXT)
 
@@ -82,7 +82,7 @@ def rotate(directory: Path, secret_file: Path, since: datetime | None, commit: b
 @commit_option
 def off(directory: Path, since: datetime | None, commit: bool) -> int:
     """Give preshared keys up again."""
-    from mesh_sync import secret_changes as changes
+    from mesh_sync.psk import secret_changes as changes
 
     return tell(changes.off(changes.Place(directory, commit), since), commit, NEXT)
 
@@ -92,7 +92,7 @@ def off(directory: Path, since: datetime | None, commit: bool) -> int:
 @commit_option
 def retire(directory: Path, commit: bool) -> int:
     """End the overlap: only the secret in use is good. A node that has not got it yet loses its tunnels."""
-    from mesh_sync import secret_changes as changes
+    from mesh_sync.psk import secret_changes as changes
 
     return tell(changes.retire(changes.Place(directory, commit)), commit, NEXT)
 
@@ -104,7 +104,7 @@ def retire(directory: Path, commit: bool) -> int:
 @commit_option
 def seal(directory: Path, secret_file: Path | None, private_key_file: Path | None, commit: bool) -> int:
     """Seal the secret to every managed peer that does not have it, such as a new one."""
-    from mesh_sync import secret_changes as changes
+    from mesh_sync.psk import secret_changes as changes
 
     place = changes.Place(directory, commit)
     return tell(changes.seal_missing(place, changes.at_hand(place, secret_file, private_key_file)), commit, NEXT)
@@ -119,9 +119,9 @@ def seal(directory: Path, secret_file: Path | None, private_key_file: Path | Non
 def show(directory: Path, secret_file: Path | None, private_key_file: Path | None, output: Path | None) -> None:
     """Say which secret is in use and who has it. The secret itself is never printed."""
     from mesh_sync import report
-    from mesh_sync import secret_changes as changes
-    from mesh_sync import secret_file as files
-    from mesh_sync.secret_view import holders, in_words
+    from mesh_sync.psk import secret_changes as changes
+    from mesh_sync.psk import secret_file as files
+    from mesh_sync.psk.secret_view import holders, in_words
 
     place = changes.Place(directory)
     if output:

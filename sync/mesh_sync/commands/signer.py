@@ -28,7 +28,7 @@ def signer() -> None:
 def list_(directory: Path, as_json: bool) -> None:
     """List the keys, and the fingerprint of the mesh: what `mesh-sync join` shows on a node, to be compared."""
     from mesh_sync import report
-    from mesh_sync.signer_changes import roll
+    from mesh_sync.trust.signer_changes import roll
 
     found, repository = roll(directory)
     if as_json:
@@ -64,7 +64,7 @@ def add(principal: str, key: str, directory: Path, valid_before: datetime | None
       mesh-sync signer add alice@example.org ~/.ssh/id_ed25519.pub --commit
       mesh-sync signer add aws@node.home 'ssh-ed25519 AAAA…' --commit
     """
-    from mesh_sync import signer_changes
+    from mesh_sync.trust import signer_changes
 
     done = signer_changes.add(directory, principal, key, valid_before=valid_before, commit=commit)
     return tell(done, commit, NEXT)
@@ -79,6 +79,6 @@ def remove(who: str, directory: Path, commit: bool) -> int:
 
     The last admin stays: nobody could change the mesh again.
     """
-    from mesh_sync import signer_changes
+    from mesh_sync.trust import signer_changes
 
     return tell(signer_changes.remove(directory, who, commit=commit), commit, NEXT)

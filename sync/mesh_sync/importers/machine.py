@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import field, frozen
 
-from mesh_sync.checks import reserved
 from mesh_sync.errors import ConfigError
-from mesh_sync.model import NAT_KEEPALIVE, Address, Endpoint, Network
-from mesh_sync.peer_file import Value
+from mesh_sync.mesh.checks import reserved
+from mesh_sync.mesh.model import NAT_KEEPALIVE, Address, Endpoint, Network
+from mesh_sync.mesh.peer_file import Value
 
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 MAX_NAME = 63

@@ -25,7 +25,7 @@ from mesh_sync.importers.machine import (
     overlap,
 )
 from mesh_sync.keys import is_key, public_key
-from mesh_sync.model import Network
+from mesh_sync.mesh.model import Network
 
 SERVER = "server.json"
 SERVER_SETTINGS = ("dns", "preUp", "postUp", "preDown", "postDown")

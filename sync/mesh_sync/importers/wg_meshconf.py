@@ -26,7 +26,7 @@ from mesh_sync.importers.machine import (
     number,
 )
 from mesh_sync.keys import public_key
-from mesh_sync.model import Network
+from mesh_sync.mesh.model import Network
 
 DATABASE = "database.csv"
 NEEDED = ("Name", "Address", "PrivateKey")

@@ -30,7 +30,7 @@ from mesh_sync.importers.machine import (
 )
 from mesh_sync.importers.wg_conf import Conf, Section
 from mesh_sync.keys import is_key, public_key
-from mesh_sync.model import Address, Network
+from mesh_sync.mesh.model import Address, Network
 
 MAX_FILE = 1024 * 1024
 

@@ -1,0 +1,119 @@
+"""The mesh as a graph: peers, and the tunnels between them. Pure; `picture` draws it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from attrs import frozen
+
+from mesh_sync.findings import printable
+from mesh_sync.mesh.model import Peer
+from mesh_sync.mesh.peer_view import PeerView
+
+FIXED, NAMED, HIDDEN = "fixed", "named", "hidden"
+"""How a peer is reached: at a literal address, at a name, or not at all (it begins every session)."""
+
+
+@frozen
+class Node:
+    """One peer as pictures show it."""
+
+    name: str
+    kind: str
+    state: str
+    lines: tuple[str, ...]
+    """What else is known, one fact a line."""
+    via: str = ""
+
+    @property
+    def active(self) -> bool:
+        return self.state in ("in the mesh", "unmanaged")
+
+
+@frozen
+class Edge:
+    """A tunnel. One that is not ``possible`` has no endpoint on either side."""
+
+    one: str
+    other: str
+    possible: bool = True
+    relayed: bool = False
+
+
+@frozen
+class Graph:
+    """A mesh at one moment. The roots have a tunnel each with each; the others one with the relay they hang from."""
+
+    name: str
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+    @property
+    def roots(self) -> list[Node]:
+        return [node for node in self.nodes if node.active and not node.via]
+
+    def children(self, of: Node) -> list[Node]:
+        """The peers that are reached via ``of``."""
+        return [node for node in self.nodes if node.active and node.via == of.name]
+
+    @property
+    def others(self) -> list[Node]:
+        """The peers that take no part: disabled, expired, cut off."""
+        return [node for node in self.nodes if not node.active]
+
+
+def graph(view: PeerView) -> Graph:
+    """The graph of a mesh, in order of the peers' names."""
+    nodes = tuple(_node(view, peer) for _, peer in sorted(view.mesh.peers.items()))
+    active = {node.name: node for node in nodes if node.active}
+    roots = [name for name, node in active.items() if not node.via]
+    edges = [Edge(one, other, _possible(active, one, other)) for one, other in combinations(roots, 2)]
+    edges += [Edge(one.via, one.name, _possible(active, one.via, one.name), True) for one in active.values() if one.via]
+    return Graph(view.mesh.name, nodes, tuple(edges))
+
+
+def dot(mesh: Graph) -> str:
+    """The graph in Graphviz's language."""
+    return "\n".join(_dot_lines(mesh)) + "\n"
+
+
+def _node(view: PeerView, peer: Peer) -> Node:
+    kind = HIDDEN if not peer.endpoint else NAMED if peer.roams else FIXED
+    facts = [
+        *map(str, peer.addresses),
+        *(f"at {endpoint}" for endpoint in peer.endpoint),
+        *(f"network {network}" for network in peer.subnets),
+        *([f"via {peer.via}"] if peer.via else []),
+        *([peer.description] if peer.description else []),
+    ]
+    return Node(peer.name, kind, view.state(peer), tuple(map(printable, facts)), peer.via or "")
+
+
+def _possible(nodes: dict[str, Node], one: str, other: str) -> bool:
+    return nodes[one].kind != HIDDEN or nodes[other].kind != HIDDEN
+
+
+def _dot_lines(mesh: Graph) -> Iterator[str]:
+    yield f"graph {_quoted(mesh.name)} {{"
+    yield '  layout=circo; node [shape=box, style="rounded,filled", fillcolor=white, fontname="sans-serif"];'
+    colours = {FIXED: "lightblue", NAMED: "palegreen", HIDDEN: "white"}
+    for node in mesh.nodes:
+        label = "\\n".join(_escaped(text) for text in (node.name, *node.lines[:1]))
+        look = f"fillcolor={colours[node.kind]}" if node.active else 'style="rounded,dashed", fontcolor=gray'
+        if node.state == "unmanaged":
+            look += ", shape=ellipse"
+        tip = "\\n".join(_escaped(text) for text in (node.state, *node.lines))
+        yield f'  {_quoted(node.name)} [label="{label}", tooltip="{tip}", {look}];'
+    for edge in mesh.edges:
+        look = " [style=dotted, color=red]" if not edge.possible else " [penwidth=2]" if edge.relayed else ""
+        yield f"  {_quoted(edge.one)} -- {_quoted(edge.other)}{look};"
+    yield "}"
+
+
+def _quoted(text: str) -> str:
+    return f'"{_escaped(text)}"'
+
+
+def _escaped(text: str) -> str:
+    return printable(text).replace("\\", "\\\\").replace('"', '\\"')

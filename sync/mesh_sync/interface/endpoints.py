@@ -1,0 +1,111 @@
+"""Which numeric endpoints the kernel is fed, and what is remembered of them.
+
+The list gives a new peer its endpoint; a name is resolved here, and what it stood for last serves while nobody answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from attrs import frozen
+
+from mesh_sync.interface.live import Live
+from mesh_sync.interface.plan import Change, is_alive
+from mesh_sync.interface.wanted import Wanted
+from mesh_sync.state import State
+
+UNSURE = "?"
+"""In `State.given`: an endpoint was about to be given, or a lost memory knew of it. Equal to no declared one."""
+
+
+@frozen
+class Endpoints:
+    """Numeric endpoints by public key: ``fresh`` from names and literals, ``stopgaps`` from memory; and notes."""
+
+    fresh: Mapping[str, str] = {}
+    stopgaps: Mapping[str, str] = {}
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fed(self) -> dict[str, str]:
+        """All that the kernel is given now."""
+        return {**self.stopgaps, **self.fresh}
+
+
+def find(wanted: Wanted, changes: Sequence[Change], last: Mapping[str, str], live: Live) -> Endpoints:
+    """What to feed the peers that get an endpoint now.
+
+    After a reboot DNS may be down, or reachable only through the mesh: what a name stood for last serves until it
+    answers again. It does not count as given, so that a peer that stays silent is resolved anew by each run.
+    """
+    keys = {change.value for change in changes if change.kind in ("peer-added", "endpoint")}
+    peers = [peer for peer in wanted.peers if peer.public_key in keys and peer.endpoint]
+    if not peers:
+        return Endpoints()
+    from mesh_sync.interface.resolve import choose, resolve
+    from mesh_sync.mesh.model import Endpoint
+
+    declared = {peer.public_key: [Endpoint.parse(text) for text in peer.endpoint] for peer in peers}
+    names = {endpoint.host for endpoints in declared.values() for endpoint in endpoints if not endpoint.address}
+    answers = resolve(names)
+    fresh: dict[str, str] = {}
+    stopgaps: dict[str, str] = {}
+    notes = []
+    for peer in peers:
+        key = peer.public_key
+        endpoint, problem = choose(declared[key], answers, sorted(wanted.routes))
+        if endpoint:
+            fresh[key] = endpoint
+        elif key in live.peers and live.peers[key].endpoint:
+            notes.append(f"peer {peer.name} keeps the endpoint it has: {problem}")
+        elif key in last:
+            stopgaps[key] = last[key]
+            notes.append(f"peer {peer.name} gets its last known endpoint, {last[key]}: {problem}")
+        else:
+            notes.append(f"peer {peer.name} has no endpoint yet: {problem}")
+    return Endpoints(fresh, stopgaps, tuple(notes))
+
+
+def undone(
+    wanted: Wanted, live: Live, changes: Iterable[Change], earlier: Mapping[str, str], now: float
+) -> tuple[tuple[Change, ...], Endpoints]:
+    """The way back from a trial: peers get the ``earlier`` endpoints again, roamed or not, and nobody is asked.
+
+    A peer that is alive keeps the one it has. ``now``: Unix seconds.
+    """
+    back = [change for change in changes if not change.kind.startswith("endpoint")]
+    fed = {}
+    for peer in wanted.peers:
+        key, name, was = peer.public_key, peer.name, earlier.get(peer.public_key, "")
+        known = live.peers.get(key)
+        if known and (known.endpoint == was or is_alive(known, now)):
+            continue
+        if known:
+            text = f"peer {name}: endpoint {known.endpoint or 'none'} -> {was or 'none'}"
+            back.append(Change("endpoint" if was else "endpoint-removed", text, name, key))
+        if was:
+            fed[key] = was
+    return tuple(back), Endpoints(stopgaps=fed)
+
+
+def last_known(wanted: Wanted, before: State, live: Live) -> dict[str, str]:
+    """What the declared endpoints stood for when they were last resolved, by public key; none if declared anew.
+
+    Without a memory, what the kernel has.
+    """
+    if before.wanted is None:
+        known = {key: live.peers.get(key) for peer in wanted.peers if peer.endpoint for key in peer.keys}
+        return {key: peer.endpoint for key, peer in known.items() if peer and peer.endpoint}
+    declared = {key: peer.endpoint for peer in before.wanted.peers for key in peer.keys}
+    same = {key for peer in wanted.peers for key in peer.keys if declared.get(key) == peer.endpoint}
+    return {key: endpoint for key, endpoint in before.resolved.items() if key in same}
+
+
+def given(wanted: Wanted, promised: State, changes: Sequence[Change], endpoints: Mapping[str, str]) -> dict[str, str]:
+    """The declared endpoints that the kernel was fed, up to now."""
+    given = {key: promised.given[key] for key in (peer.public_key for peer in wanted.peers) if key in promised.given}
+    declared = {peer.public_key: ", ".join(peer.endpoint) for peer in wanted.peers}
+    for change in changes:
+        if change.kind in ("peer-added", "endpoint-removed"):
+            given.pop(change.value, None)
+    return given | {key: declared[key] for key in endpoints}

@@ -1,0 +1,101 @@
+"""The text of a mesh repository to a `Mesh`: every problem found, each with its file and key.
+
+The caller reads the files (`tree`) and says for each path what is there; this module is pure.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import TypeVar
+
+import attrs
+
+from mesh_sync.findings import MAX_ERRORS, Finding
+from mesh_sync.mesh.model import LABEL, Mesh, Peer
+from mesh_sync.mesh.shape import structure
+from mesh_sync.mesh.strict import problems
+
+MESH_FILE = "mesh.toml"
+PEERS = "peers/"
+SECRETS = "secrets/"
+
+T = TypeVar("T", Mesh, Peer)
+
+
+def read(files: Mapping[str, bytes]) -> tuple[Mesh | None, tuple[Finding, ...]]:
+    """Given the repository's mesh.toml and peers/*.toml, return the mesh and everything wrong with them.
+
+    The mesh is None when mesh.toml itself cannot be used; a peer whose file is broken is left out of it,
+    and its finding is there.
+    """
+    findings: list[Finding] = []
+    peers = read_peers(files, findings)
+    if MESH_FILE not in files:
+        findings.append(Finding(MESH_FILE, "", "is missing; `mesh-sync init` lays one down"))
+        return None, tuple(findings)
+    mesh = _structure(MESH_FILE, files[MESH_FILE], Mesh, findings)
+    return (attrs.evolve(mesh, peers=peers) if mesh else None), tuple(findings)
+
+
+def read_peers(files: Mapping[str, bytes], findings: list[Finding]) -> dict[str, Peer]:
+    """The peers by name, without those whose file is broken; what is wrong with the files goes to ``findings``."""
+    peers: dict[str, Peer] = {}
+    seen: dict[str, str] = {}
+    for path in sorted(path for path in files if is_peer_file(path)):
+        if len(findings) > MAX_ERRORS:
+            break
+        name = peer_name(path)
+        findings += _name_findings(path, name, seen)
+        peer = _structure(path, files[path], Peer, findings)
+        if peer is not None:
+            peers[name] = attrs.evolve(peer, name=name)
+    return peers
+
+
+def is_peer_file(path: str) -> bool:
+    """Whether a path of the repository describes a peer."""
+    return path.startswith(PEERS) and path.endswith(".toml")
+
+
+def is_secret_file(path: str) -> bool:
+    """Whether a path of the repository holds the mesh secrets as one node can open them (`sealed`)."""
+    return path.startswith(SECRETS) and path.endswith(".toml")
+
+
+def peer_name(path: str) -> str:
+    """The name of the peer that a file describes."""
+    return path.removeprefix(PEERS).removesuffix(".toml")
+
+
+def _name_findings(path: str, name: str, seen: dict[str, str]) -> Iterator[Finding]:
+    shown = name if len(name) <= 80 else name[:77] + "..."
+    if not LABEL.fullmatch(name):
+        yield Finding(path, "", f"the peer name {shown!r} is not a lower-case DNS label (a-z, 0-9, -, at most 63)")
+    other = seen.setdefault(name.casefold(), path)
+    if other != path:
+        yield Finding(path, "", f"the same name as {other} but for case")
+
+
+def _structure(path: str, text: bytes, kind: type[T], findings: list[Finding]) -> T | None:
+    try:
+        table = tomllib.loads(text.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        findings.append(Finding(path, "", f"is not UTF-8 text (byte {error.start})"))
+        return None
+    except RecursionError:
+        findings.append(Finding(path, "", "is not valid TOML: nested too deep"))
+        return None
+    except tomllib.TOMLDecodeError as error:
+        findings.append(Finding(path, "", f"is not valid TOML: {error}"))
+        return None
+    except ValueError:  # int() takes no more than sys.get_int_max_str_digits()
+        findings.append(Finding(path, "", "holds a number of too many digits"))
+        return None
+    try:
+        return structure(table, kind)
+    except Exception as error:
+        wrong = islice(problems(error), MAX_ERRORS)
+        findings += (Finding(path, key.replace("].source", "].from"), message) for key, message in wrong)
+        return None

@@ -1,0 +1,190 @@
+"""The declared mesh as values: what mesh.toml and peers/*.toml mean.
+
+Attribute names are the keys of the files. Nothing here knows about files, time or this machine.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NewType
+
+from attrs import field, frozen
+
+from mesh_sync.findings import shown
+from mesh_sync.mesh.values import LABEL as LABEL
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+PublicKey = NewType("PublicKey", str)
+PeerName = NewType("PeerName", str)
+Port = NewType("Port", int)
+Mtu = NewType("Mtu", int)
+Seconds = NewType("Seconds", int)
+
+DEFAULT_PORT = Port(51820)
+NAT_KEEPALIVE = Seconds(25)
+"""Seconds; short enough for the UDP timeout of every common NAT (wg(8), persistent-keepalive)."""
+
+MAX_SECRET = 999_999
+"""The highest id of a mesh secret; they count up from 1."""
+
+_HOST_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"{_HOST_LABEL}(\.{_HOST_LABEL})*\.?")
+_MAX_HOST = 253
+"""Characters of a DNS name as it is written (RFC 1035, section 2.3.4: 255 octets on the wire)."""
+
+
+@frozen
+class Endpoint:
+    """Where a peer can be reached: a DNS name or a literal address, and a UDP port."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoint:
+        """Given ``host:port`` or ``[v6]:port``, return the endpoint; ValueError says what is wrong."""
+        host, colon, port = text.rpartition(":")
+        if not colon or text.endswith("]"):
+            raise ValueError(f"{shown(text)} has no port; write host:port")
+        if not (port.isascii() and port.isdigit()):
+            raise ValueError(f"{shown(text)}: {shown(port)} is not a port number")
+        if len(port) > 5 or not 0 < int(port) < 65536:
+            raise ValueError(f"{shown(text)}: the port must be 1 to 65535")
+        if host.startswith("[") and host.endswith("]"):
+            return cls(str(_literal(ipaddress.IPv6Address, host[1:-1], text)), int(port))
+        if ":" in host:
+            raise ValueError(f"{shown(text)}: write an IPv6 address in brackets, [address]:port")
+        if re.fullmatch(r"[0-9.]+", host):
+            return cls(str(_literal(ipaddress.IPv4Address, host, text)), int(port))
+        if len(host) > _MAX_HOST or not _HOST.fullmatch(host):
+            raise ValueError(f"{shown(text)}: {shown(host)} is not a host name")
+        return cls(host.lower().rstrip("."), int(port))
+
+    @property
+    def address(self) -> Address | None:
+        """The literal address, or None for a name."""
+        if ":" in self.host or self.host[-1].isdigit():
+            try:
+                return ipaddress.ip_address(self.host)
+            except ValueError:
+                return None
+        return None
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _literal(kind: type[ipaddress.IPv4Address] | type[ipaddress.IPv6Address], host: str, text: str) -> Address:
+    try:
+        address = kind(host)
+    except ValueError:
+        raise ValueError(f"{shown(text)}: {shown(host)} is not an IP address") from None
+    if address.is_unspecified or address.is_multicast or address.is_loopback or "%" in host:
+        raise ValueError(f"{shown(text)}: no other machine can reach {host}")
+    return address
+
+
+@frozen(kw_only=True)
+class Peer:
+    """One machine of the mesh. ``name`` comes from the file's name."""
+
+    name: str = ""
+    public_key: PublicKey
+    addresses: tuple[Address, ...]
+    endpoint: tuple[Endpoint, ...] = ()
+    subnets: tuple[Network, ...] = ()
+    listen_port: Port | None = None
+    mtu: Mtu | None = None
+    persistent_keepalive: Seconds | None = None
+    via: PeerName | None = None
+    managed: bool = True
+    enabled: bool = True
+    next_public_key: PublicKey | None = None
+    tags: tuple[str, ...] = ()
+    description: str = ""
+    owner: str = ""
+    expires: date | None = None
+
+    @property
+    def file(self) -> str:
+        return f"peers/{self.name}.toml"
+
+    @property
+    def ends(self) -> datetime | None:
+        """The moment from which an expired peer counts as disabled; a plain date ends with that day, UTC.
+
+        None is never: no date was set, or the last one there is.
+        """
+        if self.expires is None:
+            return None
+        if isinstance(self.expires, datetime):
+            return self.expires if self.expires.tzinfo else self.expires.replace(tzinfo=UTC)
+        if self.expires == date.max:
+            return None
+        return datetime.combine(self.expires, time.min, UTC) + timedelta(days=1)
+
+    def active(self, moment: datetime) -> bool:
+        """Whether the peer is in the mesh at ``moment`` (an aware time)."""
+        return self.enabled and (self.ends is None or moment < self.ends)
+
+    @property
+    def roams(self) -> bool:
+        """Whether its address can change: it has no endpoint, or one that is a name."""
+        return not self.endpoint or any(endpoint.address is None for endpoint in self.endpoint)
+
+
+@frozen(kw_only=True)
+class Guard:
+    """Limits a commit has to respect."""
+
+    max_removed_peers: int = 3
+
+
+@frozen(kw_only=True)
+class Expect:
+    """One reachability test of the declared mesh: ``source`` is written ``from`` in the file."""
+
+    source: PeerName
+    to: str
+    reachable: bool = True
+
+
+@frozen(kw_only=True)
+class Preshared:
+    """Which mesh secret the pairs' keys come from, and while it changes from which; 0 is none.
+
+    ``since`` is when the pairs begin to move. See `overlap`.
+    """
+
+    secret: int
+    former: int | None = None
+    since: datetime | None = None
+
+
+@frozen(kw_only=True)
+class Mesh:
+    """The whole declared mesh."""
+
+    format: int
+    name: str
+    networks: tuple[Network, ...]
+    listen_port: Port = DEFAULT_PORT
+    mtu: Mtu | None = None
+    persistent_keepalive: Seconds | None = None
+    dns_zone: str = "mesh.internal"
+    preshared_keys: str = "none"
+    preshared: Preshared | None = None
+    guard: Guard = Guard()
+    expect: tuple[Expect, ...] = ()
+    peers: Mapping[str, Peer] = field(factory=dict)
+
+    def keepalive_of(self, peer: Peer) -> int:
+        """Seconds between keepalives ``peer`` sends: its own, the mesh's, else 25 where NAT or DDNS needs it."""
+        for declared in (peer.persistent_keepalive, self.persistent_keepalive):
+            if declared is not None:
+                return declared
+        return NAT_KEEPALIVE if peer.roams else 0

@@ -1,0 +1,73 @@
+"""What a peer's file declares, and what that comes to: defaults filled in, who it talks to. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from mesh_sync.interface.wanted import DEFAULT_MTU
+from mesh_sync.mesh.model import Mesh, Peer
+from mesh_sync.mesh.render import Renderer
+
+
+class PeerView:
+    """The peers of one mesh at one moment, as people and programs are shown them."""
+
+    def __init__(self, mesh: Mesh, moment: datetime) -> None:
+        self.mesh = mesh
+        self._moment = moment
+        self._renderer = Renderer(mesh, moment)
+
+    def state(self, peer: Peer) -> str:
+        """In one or two words, whether the peer takes part."""
+        if not peer.enabled:
+            return "disabled"
+        if not peer.active(self._moment):
+            return "expired"
+        if peer.name not in self._renderer.topology.members:
+            return "cut off"
+        return "in the mesh" if peer.managed else "unmanaged"
+
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        """The table of `peer list`, with its headings."""
+        yield "peer", "addresses", "endpoint", "subnets", "via", "state"
+        for name in sorted(self.mesh.peers):
+            peer = self.mesh.peers[name]
+            lists = (peer.addresses, peer.endpoint, peer.subnets)
+            yield name, *(", ".join(map(str, items)) or "-" for items in lists), peer.via or "-", self.state(peer)
+
+    def declared(self, peer: Peer) -> dict[str, Any]:
+        """The keys of the peer's file as JSON values, null or empty where it does not say, and its state."""
+        return attrs.asdict(peer, recurse=False, value_serializer=_plain) | {"state": self.state(peer)}
+
+    def effective(self, peer: Peer) -> dict[str, Any]:
+        """What holds for the peer with every default filled in."""
+        return {
+            "listen_port": peer.listen_port or self.mesh.listen_port,
+            "mtu": peer.mtu or self.mesh.mtu or DEFAULT_MTU,
+            "persistent_keepalive": self.mesh.keepalive_of(peer),
+            "dns_name": f"{peer.name}.{self.mesh.dns_zone}",
+            "relay": peer.name in self._renderer.topology.members and self._renderer.topology.is_relay(peer.name),
+        }
+
+    def talks_to(self, peer: Peer) -> list[dict[str, Any]]:
+        """The peers it has a tunnel with, and what each tunnel carries; none when it is not in the mesh."""
+        if peer.name not in self._renderer.topology.members:
+            return []
+        return [
+            {
+                "name": neighbour.peer.name,
+                "endpoint": list(map(str, neighbour.peer.endpoint)),
+                "allowed_ips": list(map(str, neighbour.allowed_ips)),
+            }
+            for neighbour in self._renderer.topology.neighbours(peer.name)
+        ]
+
+
+def _plain(_: object, __: object, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(map(str, value))
+    return value if value is None or isinstance(value, str | int | bool) else str(value)

@@ -1,0 +1,79 @@
+"""One node's view of the mesh: the interface it should have. Pure; `conf` turns it into text, `plan` into changes.
+
+Preshared keys differ for each pair: here a placeholder stands for all of them, `preshared.with_keys` puts them in.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from mesh_sync.interface.wanted import DEFAULT_MTU, Wanted, WantedPeer, soonest
+from mesh_sync.mesh.model import Mesh, Network
+from mesh_sync.mesh.topology import Neighbour, Topology
+from mesh_sync.psk.preshared import placeholder
+
+
+class Renderer:
+    """Renders the nodes of one mesh at one moment; a peer that many nodes see alike is made once."""
+
+    def __init__(self, mesh: Mesh, moment: datetime) -> None:
+        self.mesh = mesh
+        self.topology = Topology(mesh, moment)
+        self._valid_until = soonest(peer.ends for peer in self.topology.members.values())
+        self._networks = frozenset(map(str, mesh.networks))
+        self._preshared_key = placeholder(mesh)
+        self._peers: dict[tuple[Neighbour, int], WantedPeer] = {}
+        self._routes: dict[Neighbour, tuple[str, ...]] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """Every peer that is in the mesh."""
+        return sorted(self.topology.members)
+
+    def wanted(self, name: str) -> Wanted:
+        """The interface of member ``name``, without what its own node.toml adds. KeyError if it is no member."""
+        me = self.topology.members[name]
+        keepalive = self.mesh.keepalive_of(me)
+        neighbours = tuple(self.topology.neighbours(name))
+        return Wanted(
+            mesh=self.mesh.name,
+            name=name,
+            public_key=me.public_key,
+            listen_port=me.listen_port or self.mesh.listen_port,
+            mtu=me.mtu or self.mesh.mtu or DEFAULT_MTU,
+            addresses=frozenset(f"{address}/{address.max_prefixlen}" for address in me.addresses),
+            routes=self._networks.union(*map(self._routes_to, neighbours)),
+            peers=tuple(self._peer(neighbour, keepalive) for neighbour in neighbours),
+            relay=self.topology.is_relay(name),
+            valid_until=self._valid_until,
+            other_key=me.next_public_key or "",
+        )
+
+    def _peer(self, neighbour: Neighbour, keepalive: int) -> WantedPeer:
+        key = (neighbour, keepalive)
+        if key not in self._peers:
+            peer = neighbour.peer
+            self._peers[key] = WantedPeer(
+                name=peer.name,
+                public_key=peer.public_key,
+                addresses=tuple(map(str, peer.addresses)),
+                allowed_ips=frozenset(map(str, neighbour.allowed_ips)),
+                endpoint=tuple(map(str, peer.endpoint)),
+                keepalive=keepalive,
+                preshared_key=self._preshared_key,
+                next_public_key=peer.next_public_key or "",
+            )
+        return self._peers[key]
+
+    def _routes_to(self, neighbour: Neighbour) -> tuple[str, ...]:
+        """The subnets behind a peer. Its addresses lie in the mesh's networks, which are routed whole, so that
+        nothing meant for a peer ever leaves in the clear."""
+        if neighbour not in self._routes:
+            self._routes[neighbour] = tuple(str(ip) for ip in neighbour.allowed_ips if not self._in_mesh(ip))
+        return self._routes[neighbour]
+
+    def _in_mesh(self, network: Network) -> bool:
+        """Whether this is the address of a peer: one host in the mesh's networks."""
+        if network.prefixlen < network.max_prefixlen:
+            return False
+        return any(network.network_address in whole for whole in self.mesh.networks)

@@ -1,0 +1,114 @@
+"""Who talks to whom directly, and what each tunnel carries.
+
+Peers with `via` hang below their relay; the others, the roots, form the full mesh. A packet climbs to the
+root of its source, crosses to the root of its target and descends: every peer sees its parent, its children
+and, when it is a root itself, all other roots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network
+from operator import attrgetter
+
+from attrs import frozen
+
+from mesh_sync.mesh.model import Address, Mesh, Network, Peer
+
+_name = attrgetter("name")
+
+
+@frozen(eq=False)
+class Neighbour:
+    """A peer that has a tunnel of its own, and everything reached through it. The same object for all who see it so."""
+
+    peer: Peer
+    allowed_ips: tuple[Network, ...]
+
+
+class Topology:
+    """The active part of a mesh at one moment. A peer whose relay is missing, off or circular is not in it."""
+
+    def __init__(self, mesh: Mesh, moment: datetime) -> None:
+        self.mesh = mesh
+        active = {name: peer for name, peer in mesh.peers.items() if peer.active(moment)}
+        self.members: Mapping[str, Peer] = {
+            name: peer for name, peer in active.items() if _reaches_a_root(peer, active)
+        }
+        self.children: dict[str, list[Peer]] = {name: [] for name in self.members}
+        self.roots: list[Peer] = []
+        for peer in self.members.values():
+            (self.children[peer.via] if peer.via else self.roots).append(peer)
+        self.roots.sort(key=_name)
+        self._below: dict[str, Neighbour] = {}
+
+    def neighbours(self, name: str) -> Iterator[Neighbour]:
+        """The peers that ``name`` (a member) has a tunnel with, in order of their names, its relay first."""
+        me = self.members[name]
+        if me.via:
+            yield Neighbour(self.members[me.via], self._above(me))
+        near = self.children[name] if me.via else [*self.roots, *self.children[name]]
+        for peer in sorted(near, key=_name):
+            if peer is not me:
+                yield self._from_above(peer)
+
+    def below(self, peer: Peer) -> tuple[Network, ...]:
+        """What is reached through ``peer`` from above: its own networks and those of the peers below it."""
+        return self._from_above(peer).allowed_ips
+
+    def _from_above(self, peer: Peer) -> Neighbour:
+        if peer.name not in self._below:
+            below = [own(peer)] + [self.below(child) for child in self.children[peer.name]]
+            self._below[peer.name] = Neighbour(peer, tuple(network for part in below for network in part))
+        return self._below[peer.name]
+
+    def _above(self, peer: Peer) -> tuple[Network, ...]:
+        relay = self.members[peer.via or ""]
+        below = set(self.below(peer))
+        others = [own(relay)] + [own(other) for other in self.members.values() if other is not relay]
+        return tuple(network for part in others for network in part if network not in below)
+
+    def can_talk(self, one: Peer, other: Peer) -> bool:
+        """Whether a tunnel between two neighbours can come up: one of them must have an endpoint."""
+        return bool(one.endpoint or other.endpoint)
+
+    def path(self, source: str, target: str) -> list[Peer]:
+        """The peers a packet passes from ``source`` to ``target``, both included."""
+        up, down = self._ancestry(source), self._ancestry(target)
+        while len(up) > 1 and len(down) > 1 and up[-2:] == down[-2:]:
+            up.pop(), down.pop()
+        if up[-1] is down[-1]:
+            down.pop()
+        return up + down[::-1]
+
+    def _ancestry(self, name: str) -> list[Peer]:
+        line = [self.members[name]]
+        while line[-1].via:
+            line.append(self.members[line[-1].via])
+        return line
+
+    def is_relay(self, name: str) -> bool:
+        """Whether others are reached through ``name``."""
+        return bool(self.children[name])
+
+
+def own(peer: Peer) -> tuple[Network, ...]:
+    """The peer's addresses as host networks, then its subnets."""
+    return tuple(map(host_network, peer.addresses)) + peer.subnets
+
+
+def host_network(address: Address) -> Network:
+    """An address as the network of that one host."""
+    kind = IPv4Network if address.version == 4 else IPv6Network
+    return kind((int(address), address.max_prefixlen))
+
+
+def _reaches_a_root(peer: Peer, active: Mapping[str, Peer]) -> bool:
+    passed = {peer.name}
+    while peer.via:
+        if peer.via in passed or peer.via not in active:
+            return False
+        passed.add(peer.via)
+        peer = active[peer.via]
+    return True

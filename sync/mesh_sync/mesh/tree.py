@@ -1,0 +1,126 @@
+"""The files of a mesh repository, from a directory or from a commit, as bytes and never as anything else.
+
+Only regular files of bearable size are read. What is a link, a submodule or too large is a finding.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from mesh_sync.findings import Finding
+from mesh_sync.mesh.manifest import MESH_FILE, PEERS, SECRETS, is_peer_file, is_secret_file
+from mesh_sync.trust.policy import POLICY_FILE
+from mesh_sync.trust.signers import SIGNERS_FILE
+
+MAX_FILE = 64 * 1024
+"""Bytes; a peer file is some hundred."""
+MAX_OTHER = 1024 * 1024
+"""Bytes of a file that declares nothing, and is only searched for private keys."""
+MAX_FILES = 20_000
+MAX_MANIFESTS = 4 * 1024 * 1024
+"""Bytes of all files that declare something; 3,000 peers have one."""
+MAX_TOTAL = 16 * 1024 * 1024
+"""Bytes of all files that are read."""
+TOO_MUCH = f"more than {MAX_FILES:,} files or {MAX_TOTAL:,} bytes; this is not a mesh repository"
+SYMLINK, SUBMODULE = 0o120000, 0o160000
+REGULAR = stat.S_IFREG
+RULES = frozenset({SIGNERS_FILE, POLICY_FILE})
+"""The files that say who may change the others."""
+GIT_SETTINGS = frozenset({".gitmodules", ".gitconfig", ".lfsconfig"})
+
+
+@frozen
+class Entry:
+    """One path of the repository before it is read: its git mode, size in bytes, and where to read it."""
+
+    path: str
+    mode: int
+    size: int
+    blob: str = ""
+
+
+@frozen
+class Tree:
+    """What was read: the texts by path, and what had to be left out."""
+
+    texts: Mapping[str, bytes]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def manifests(self) -> dict[str, bytes]:
+        """The files that declare the mesh."""
+        return {path: text for path, text in self.texts.items() if _is_manifest(path)}
+
+
+def choose(entries: Iterable[Entry]) -> tuple[list[Entry], list[Finding]]:
+    """Given what a repository lists, return what to read and the findings on the rest."""
+    wanted: list[Entry] = []
+    findings: list[Finding] = []
+    total = manifests = 0
+    for count, entry in enumerate(entries):
+        if count >= MAX_FILES or total > MAX_TOTAL:
+            return [], [*findings, Finding(".", "", TOO_MUCH)]
+        if manifests > MAX_MANIFESTS:
+            return [], [*findings, Finding(PEERS, "", f"more than {MAX_MANIFESTS:,} bytes of peers are not read")]
+        problem = _problem(entry)
+        if problem:
+            findings.append(Finding(entry.path, "", problem))
+        elif entry.size <= MAX_OTHER and stat.S_IFMT(entry.mode) == REGULAR:
+            wanted.append(entry)
+            total += entry.size
+            manifests += entry.size if _is_manifest(entry.path) else 0
+    return wanted, findings
+
+
+def _problem(entry: Entry) -> str:
+    kind = stat.S_IFMT(entry.mode)
+    ours = _is_manifest(entry.path) or entry.path in RULES or entry.path + "/" in (PEERS, SECRETS)
+    if entry.path.rpartition("/")[2].casefold() in GIT_SETTINGS:
+        return "sets how git behaves; a mesh repository has no place for it"
+    if kind == SUBMODULE:
+        return "is a submodule; a mesh repository holds plain files"
+    if kind == SYMLINK and (ours or entry.path.startswith((PEERS, SECRETS))):
+        return "is a symbolic link; write a plain file"
+    if kind == stat.S_IFDIR:
+        return "is a directory; write a plain file"
+    if kind not in (REGULAR, SYMLINK):
+        return "is not a plain file"
+    if ours and entry.size > MAX_FILE:
+        return f"is {entry.size:,} bytes long; no more than {MAX_FILE:,} are read"
+    return ""
+
+
+def _is_manifest(path: str) -> bool:
+    return path == MESH_FILE or is_peer_file(path) or is_secret_file(path)
+
+
+def from_directory(root: Path) -> Tree:
+    """Read a working copy. OSError if ``root`` cannot be listed."""
+    wanted, findings = choose(_walk(root))
+    return Tree({entry.path: (root / entry.path).read_bytes() for entry in wanted}, tuple(findings))
+
+
+def _walk(root: Path) -> Iterator[Entry]:
+    for folder, folders, names in os.walk(root):
+        here = Path(folder)
+        folders[:] = sorted(name for name in folders if name != ".git")
+        for name in sorted(names + folders):
+            path = here / name
+            status = path.lstat()
+            if stat.S_ISDIR(status.st_mode):
+                yield from _folder(path, path.relative_to(root).as_posix())
+            elif name != ".git":
+                yield Entry(path.relative_to(root).as_posix(), status.st_mode, status.st_size)
+
+
+def _folder(path: Path, shown: str) -> Iterator[Entry]:
+    """A directory counts only where a file should be, or when it is a repository of its own."""
+    if (path / ".git").is_file():
+        yield Entry(shown, SUBMODULE, 0)
+    elif _is_manifest(shown):
+        yield Entry(shown, stat.S_IFDIR, 0)

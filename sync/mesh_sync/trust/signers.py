@@ -1,0 +1,200 @@
+"""Whose SSH keys may sign the commits of a mesh: the repository's `allowed_signers`, or the node's own. Pure.
+
+The format is ssh-keygen's (ssh-keygen(1), ALLOWED SIGNERS), less what hides who is meant: one principal a line, no
+patterns, no certificate authorities. A principal `NAME@node.MESH` is the key of the node NAME, good for that node's own
+file; every other principal is an admin's, good for everything.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+from attrs import frozen
+
+from mesh_sync.findings import Finding, shown
+from mesh_sync.mesh.model import LABEL
+
+SIGNERS_FILE = "allowed_signers"
+NAMESPACE = "git"
+"""What git signs for; a line that is limited to other namespaces would never do."""
+_KEY_TYPES = re.compile(r"(sk-)?(ssh-ed25519|ecdsa-sha2-nistp(256|384|521))(@openssh\.com)?|ssh-rsa")
+_OPTION = re.compile(r'([a-z-]+)(?:="([^"]*)")?(?:,|$)')
+_KNOWN_OPTIONS = frozenset({"namespaces", "valid-after", "valid-before"})
+_FORMATS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+GROUPS = 8
+"""Of four hexadecimal digits each: 128 bits, which nobody finds a second input for (NIST SP 800-107, 4.2)."""
+
+
+@frozen
+class Signer:
+    """One line: who, with which key. ``line`` is the line as it was written, for ssh-keygen."""
+
+    principal: str
+    key: str
+    line: str
+    options: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The type of the key, `ssh-ed25519` for one."""
+        return self.key.partition(" ")[0]
+
+    @property
+    def valid_after(self) -> datetime | None:
+        return self._moment("valid-after")
+
+    @property
+    def valid_before(self) -> datetime | None:
+        """From this moment on the key is good for nothing. A date without Z is in each machine's own time zone."""
+        return self._moment("valid-before")
+
+    def _moment(self, name: str) -> datetime | None:
+        found = next((value for option, value in _OPTION.findall(self.options) if option == name), None)
+        return moment(found) if found else None
+
+    @property
+    def is_node(self) -> bool:
+        """Whether this is a node's key, of this mesh or of another; such a key never has an admin's rights."""
+        return self.principal.partition("@")[2].startswith("node.")
+
+    def is_of(self, node: str, mesh: str) -> bool:
+        """Whether this is the key of the node ``node`` of the mesh ``mesh``."""
+        return self.principal == f"{node}@node.{mesh}"
+
+    @property
+    def fingerprint(self) -> str:
+        """The key's fingerprint as `ssh-keygen -l` and git hosts show it."""
+        digest = hashlib.sha256(base64.b64decode(self.key.split()[1])).digest()
+        return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+
+
+@frozen
+class Signers:
+    """All lines of one file, in its order."""
+
+    entries: tuple[Signer, ...] = ()
+
+    @property
+    def admins(self) -> tuple[Signer, ...]:
+        return tuple(signer for signer in self.entries if not signer.is_node)
+
+    def of(self, node: str, mesh: str) -> tuple[Signer, ...]:
+        """The keys of one node."""
+        return tuple(signer for signer in self.entries if signer.is_of(node, mesh))
+
+
+def fingerprint(first_commit: str, signers: Signers) -> str:
+    """What tells this mesh from every other: its first commit and its admins' lines, in groups for the telephone.
+
+    Nodes' lines do not count, so that it stays the same while nodes come and go: an admin's signature covers them.
+    """
+    admins = sorted(f"{one.principal} {one.options} {one.key}" for one in signers.admins)
+    digest = hashlib.sha256("\n".join(["mesh-sync", first_commit, *admins]).encode()).hexdigest()
+    return "-".join(digest[4 * group : 4 * group + 4] for group in range(GROUPS))
+
+
+def same(fingerprint: str, other: str) -> bool:
+    """Whether a person means this fingerprint: case, and how it is grouped, do not count."""
+    plain = [re.sub(r"[\s:-]", "", text).lower() for text in (fingerprint, other)]
+    return plain[0] == plain[1]
+
+
+def text(entries: Iterable[Signer]) -> str:
+    """A file for ssh-keygen that allows just these."""
+    return "".join(f"{signer.line}\n" for signer in entries)
+
+
+def is_public_key(text: str) -> bool:
+    """Whether this is a line such as `ssh-ed25519 AAAA… comment`."""
+    words = text.split()
+    return len(words) > 1 and _KEY_TYPES.fullmatch(words[0]) is not None and _is_key(*words[:2])
+
+
+def parse(content: bytes, file: str = SIGNERS_FILE) -> tuple[Signers, tuple[Finding, ...]]:
+    """Given the file's bytes, return the signers and everything wrong; ``file`` is for the findings.
+
+    A line that is wrong allows nobody.
+    """
+    try:
+        lines = content.decode().split("\n")  # as ssh-keygen does: nothing else ends a line
+    except UnicodeDecodeError as error:
+        return Signers(), (Finding(file, "", f"is not UTF-8 text (byte {error.start})"),)
+    entries: list[Signer] = []
+    findings: list[Finding] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            entries.append(_signer(line.replace("\t", " ").strip()))
+        except ValueError as error:
+            findings.append(Finding(file, f"line {number}", str(error)))
+    findings += _twice(entries, file)
+    return Signers(tuple(entries)), tuple(findings)
+
+
+def _signer(line: str) -> Signer:
+    if not line.isprintable():
+        raise ValueError(f"{shown(line)} has a character that hides what is there")
+    principal, _, rest = line.partition(" ")
+    if re.search(r'[*?!,"\\]', principal) or "@" not in principal:
+        raise ValueError(f"{shown(principal)} is not one principal; write name@domain, without patterns")
+    words = rest.split()
+    options = words.pop(0) if words and not _KEY_TYPES.fullmatch(words[0]) else ""
+    _check_options(options)
+    if not is_public_key(" ".join(words)):
+        raise ValueError(f"{shown(principal)} has no SSH public key; write: name@domain [options] TYPE KEY")
+    name, _, domain = principal.partition("@")
+    if domain.startswith("node.") and not LABEL.fullmatch(name):
+        raise ValueError(f"{shown(principal)}: {shown(name)} is not the name of a node")
+    return Signer(principal, " ".join(words[:2]), line, options)
+
+
+def _check_options(text: str) -> None:
+    position = 0
+    while position < len(text):
+        found = _OPTION.match(text, position)
+        if not found or found[1] not in _KNOWN_OPTIONS or found[2] is None:
+            allowed = ", ".join(sorted(_KNOWN_OPTIONS))
+            raise ValueError(f"{shown(text[position:])} is not an option that is taken here ({allowed})")
+        if found[1] == "namespaces" and NAMESPACE not in found[2].split(","):
+            raise ValueError(f'the key is for the namespaces {shown(found[2])}; commits need "{NAMESPACE}"')
+        if found[1].startswith("valid-") and moment(found[2]) is None:
+            raise ValueError(f"{found[1]}: {shown(found[2])} is not a date such as 20301231Z or 203012311800Z")
+        position = found.end()
+
+
+def moment(words: str) -> datetime | None:
+    """What ssh-keygen takes `YYYYMMDD[HHMM[SS]][Z]` for (parse_absolute_time of OpenSSH).
+
+    UTC with `Z` or `UTC` at the end, else this machine's time zone. None for what is no such time.
+    """
+    digits = re.sub(r"(?i)(z|utc)$", "", words)
+    if not (digits.isascii() and digits.isdigit()) or len(digits) not in _FORMATS:
+        return None
+    try:
+        found = datetime.strptime(digits, _FORMATS[len(digits)])
+        return (found.replace(tzinfo=UTC) if digits != words else found).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _is_key(kind: str, encoded: str) -> bool:
+    try:
+        blob = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        return False
+    name = kind.encode()
+    return blob.startswith(len(name).to_bytes(4, "big") + name) and len(blob) > len(name) + 4
+
+
+def _twice(entries: list[Signer], file: str) -> Iterator[Finding]:
+    seen: dict[str, Signer] = {}
+    for signer in entries:
+        other = seen.setdefault(signer.key, signer)
+        if other is not signer:
+            yield Finding(file, "", f"{signer.principal} has the same key as {other.principal}")
