@@ -184,7 +184,9 @@ def test_over_ipv6_and_where_commits_are_signed_the_node_signs_its_own(mesh: Mes
     mesh.push()
     mesh.now()
     old = key_of(a)
-    assert "signing.key does not exist" in rotate(a, exit_code=2)
+    assert "signing.key does not exist, and commits have to be signed here; nothing was pushed" in rotate(
+        a, exit_code=1
+    )
     signing_key = a.path("/etc/mesh-sync/signing.key")
     signing_key.touch(mode=0o600)
     signing_key.write_bytes(mesh.operator.path(f"{HOME}/signers/a@node.lab").read_bytes())
@@ -210,6 +212,25 @@ def test_two_nodes_rotate_at_the_same_time(mesh: Mesh) -> None:
     assert leftovers(a) == leftovers(b) == []
     assert keys_on(c) == set(after[:2])
     all_reach(mesh)
+
+
+@pytest.mark.timeout(180)
+def test_a_node_that_does_not_follow_the_newest_list_pushes_nothing_on_top_of_it(mesh: Mesh) -> None:
+    a = mesh.node("a", 11)
+    mesh.node("b", 12)
+    mesh.push()
+    mesh.now()
+    a.run(["mesh-sync", "pause"])
+    assert "a is paused; nothing was pushed" in rotate(a, exit_code=1)
+    a.run(["mesh-sync", "resume"])
+    mesh.set("a", public_key=keys.public_key(keys.generate()))
+    mesh.push("somebody else's key")
+    rotate(a, exit_code=2)
+    mesh.set("a", public_key=key_of(a))
+    mesh.remove("b")
+    mesh.push("nobody is left, and the message does not allow it")
+    assert "Mesh-Allow" in rotate(a, exit_code=4)
+    assert "next_public_key" not in listed(mesh, "a")
 
 
 def take_no_end(mesh: Mesh, *, really: bool) -> None:

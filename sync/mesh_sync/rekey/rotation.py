@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TypeVar
 
 from attrs import frozen
@@ -33,7 +32,8 @@ from mesh_sync.now import now
 from mesh_sync.rekey.changeover import confirm, forget, switch
 from mesh_sync.rekey.own_key import KeyFiles
 from mesh_sync.rekey.prepared import Others, others, wait_for
-from mesh_sync.repository.contribution import Author, Copy, copied, until_pushed
+from mesh_sync.rekey.signed import signed
+from mesh_sync.repository.contribution import Copy, copied, until_pushed
 from mesh_sync.repository.remote import Remote
 
 T = TypeVar("T")
@@ -51,11 +51,10 @@ class Request:
 def rotate_key(node: Node, request: Request, note: Say) -> str:
     """Do all that is left to do; return the key that this node runs now.
 
-    Raise MeshSyncError (1) when somebody is not prepared, RolledBack (5) when nobody answers under the new key, and
-    Unreachable (3), Refused (4), DeviceError (6) for what they say.
+    Raise MeshSyncError (1) when somebody is not prepared, this node is paused, or may not sign; RolledBack (5) when
+    nobody answers under the new key; and Unreachable (3), Refused (4), DeviceError (6) for what they say.
     """
     with locked(node.run_lock_file.with_suffix(".rotation.lock"), 0):
-        _signing_key(node)
         files = KeyFiles(node.private_key_file)
         peer = _listed(node)
         if files.public not in (peer.public_key, peer.next_public_key):
@@ -134,14 +133,14 @@ def _read(node: Node, url: str) -> Mesh:
         return copy.mesh()
 
 
-def _signing_key(node: Node) -> Path | None:
-    """What this node's commits are signed with. Raise ConfigError where the others would refuse an unsigned one."""
-    if node.signing_key_file.exists():
-        return node.signing_key_file
-    if node.trust.mode == "signed":
-        text = f"{node.signing_key_file} does not exist, and commits have to be signed here"
-        raise ConfigError(text, hint="`mesh-sync join` makes it; allowed_signers has to name it")
-    return None
+def _caught_up(node: Node) -> None:
+    """Raise when this node does not follow the newest list: nothing is pushed on top of what it does not take."""
+    outcome = now(node)
+    if outcome.problem:
+        raise outcome.problem
+    if states.load(node.state_file).paused:
+        text = f"{node.name} is paused; nothing was pushed"
+        raise MeshSyncError(text, hint="`mesh-sync resume`, then run it again")
 
 
 def _publish(node: Node, values: Mapping[str, str], unset: Iterable[str], what: str, note: Say) -> None:
@@ -153,17 +152,17 @@ def _publish(node: Node, values: Mapping[str, str], unset: Iterable[str], what: 
         text = edited(before, values, unset)
         if text == before:
             return
-        mesh = copy.mesh({path: text})
-        commit = copy.commit({path: text}, f"{node.name}: {what}", Author(node.name, mesh.name, _signing_key(node)))
+        commit = signed(node, copy, path, text, what)
         keys = "; ".join(f'{key} = "{value}"' for key, value in values.items())
         hint = f"if this machine may not push there, have somebody set {keys} in {path}, and run it again"
         copy.push(commit, node.repository.branch, hint)
         note(f"pushed {path}: {node.name} {what}")
 
     def work(url: str) -> None:
-        with copied(node.repository, url) as copy:
+        with copied(node.repository, url, whole=node.trust.mode == "signed") as copy:
             edit(copy)
 
+    _caught_up(node)
     _at_the_first(node, lambda url: until_pushed(lambda: work(url), url, note))
 
 
