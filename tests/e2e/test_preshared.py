@@ -28,7 +28,7 @@ def mesh(lab: Lab) -> Mesh:
     for number in range(21, 25):
         mesh.node(f"n{number}", number)
     secret(mesh, "new", "--secret-file", SECRET)
-    secret(mesh, "retire")
+    secret(mesh, "retire", "--force")
     mesh.push("a mesh with preshared keys")
     mesh.now()
     return mesh
@@ -185,7 +185,7 @@ def catch_up(mesh: Mesh, stay: tuple[str, ...], newer: dict[tuple[str, str], str
     node = mesh.nodes["n24"]
     with steady_ping(node, "10.0.0.21", interval=0.05) as loss:
         now(node)
-        secret(mesh, "retire")
+        secret(mesh, "retire", "--force")
         mesh.push("the former secret is retired")
         mesh.now(*stay, "n24")
     assert loss.lost == 0

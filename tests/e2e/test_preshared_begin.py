@@ -39,13 +39,13 @@ def test_going_over_to_preshared_keys_and_back_costs_no_packet(mesh: Mesh) -> No
             assert status(mesh.nodes[name])["drift"] == []
         assert set(psks(mesh, NODES).values()) != {NONE}
         renewed = wait_for_renewal(mesh, began)
-        secret(mesh, "retire")
+        secret(mesh, "retire", "--force")
         secret(mesh, "off", *at(renewed - 30))
         mesh.push("no preshared keys any more")
         mesh.now()
         assert set(psks(mesh, NODES).values()) == {NONE}
         time.sleep(1)
-        secret(mesh, "retire")
+        secret(mesh, "retire", "--force")
         mesh.push("as before")
         mesh.now()
     assert lost(losses) == {}

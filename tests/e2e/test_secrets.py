@@ -40,7 +40,7 @@ class Life:
             for number, name in enumerate("ab", start=21):
                 mesh.node(name, number)
             secret(mesh, "new", "--secret-file", SECRET)
-            secret(mesh, "retire")
+            secret(mesh, "retire", "--force")
             mesh.push("with preshared keys")
             for name in "ab":
                 self._run(mesh.nodes[name], "now")

@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import git
@@ -78,7 +79,7 @@ def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operator:
 def derived(operator: Operator) -> Operator:
     """The same with preshared keys, and nothing left to move from."""
     operator.with_file("new", "--commit").fine()
-    operator.secret("retire", "--commit").fine()
+    operator.secret("retire", "--force", "--commit").fine()
     return operator
 
 
@@ -102,10 +103,28 @@ def test_a_rotation_keeps_the_former_secret_until_it_is_retired(derived: Operato
     assert derived.held.by_id[1] == first != derived.held.by_id[2]
     assert derived.check() == []
     assert "`mesh-sync secret retire`" in derived.with_file("rotate").err
-    derived.secret("retire").fine()
+    derived.secret("retire", "--force").fine()
     assert sorted(derived.opened("azure").by_id) == [2]
     assert derived.declared["preshared"] == {"secret": 2}
-    assert "nothing was written" in derived.secret("retire").fine()
+    assert "nothing was written" in derived.secret("retire", "--force").fine()
+
+
+def test_a_former_secret_is_not_given_up_while_pairs_still_move(derived: Operator) -> None:
+    derived.with_file("rotate", "--at", ago(minutes=5)).fine()
+    ended = derived.secret("retire")
+    assert ended.code == 1
+    assert "would lose their tunnels" in ended.err
+    assert "--force" in ended.err
+    assert derived.with_file("rotate").code == 2, "which would drop it, too"
+    assert sorted(derived.opened("aws").by_id) == [1, 2]
+    derived.secret("retire", "--force").fine()
+    derived.with_file("rotate", "--at", ago(minutes=7)).fine()
+    derived.secret("retire").fine()
+    assert sorted(derived.opened("aws").by_id) == [3]
+
+
+def ago(*, minutes: float) -> str:
+    return (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat(timespec="seconds")
 
 
 def test_who_leaves_before_a_rotation_gets_nothing_of_it(derived: Operator) -> None:
@@ -158,7 +177,7 @@ def test_peer_add_and_remove_see_to_the_secret_or_say_how(derived: Operator) -> 
 
 def test_out_of_band_nothing_is_sealed_and_nothing_is_missed(operator: Operator) -> None:
     operator.with_file("new", "--out-of-band").fine()
-    operator.secret("retire").fine()
+    operator.secret("retire", "--force").fine()
     operator.with_file("rotate").fine()
     assert operator.sealed_to() == set()
     assert operator.check() == []
@@ -174,7 +193,7 @@ def test_going_back_has_an_overlap_too(derived: Operator) -> None:
     preshared_now = derived.declared["preshared"]
     assert isinstance(preshared_now, dict)
     assert (preshared_now["secret"], preshared_now["former"]) == (0, 1)
-    derived.secret("retire").fine()
+    derived.secret("retire", "--force").fine()
     assert derived.declared == {"preshared_keys": "none", "preshared": None}
     assert derived.sealed_to() == set()
     assert "secret new" in derived.secret("off").err

@@ -88,13 +88,19 @@ def off(directory: Path, since: datetime | None, commit: bool) -> int:
 
 
 @secret.command()
+@click.option(
+    "--force", is_flag=True, help="Even while pairs are still moving: those that have not lose their tunnels."
+)
 @repository_option
 @commit_option
-def retire(directory: Path, commit: bool) -> int:
-    """End the overlap: only the secret in use is good. A node that has not got it yet loses its tunnels."""
+def retire(directory: Path, force: bool, commit: bool) -> int:
+    """End the overlap: only the secret in use is good. A node that has not got it yet loses its tunnels.
+
+    Refused until 6 minutes after the moment when nodes begin to move.
+    """
     from mesh_sync.psk import secret_changes as changes
 
-    return tell(changes.retire(changes.Place(directory, commit)), commit, NEXT)
+    return tell(changes.retire(changes.Place(directory, commit), force=force), commit, NEXT)
 
 
 @secret.command()

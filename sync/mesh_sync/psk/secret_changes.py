@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import frozen
 
 from mesh_sync.done import Done, finish
-from mesh_sync.errors import ConfigError
+from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.keys import public_key, read_private_key
 from mesh_sync.mesh.manifest import MESH_FILE, is_secret_file
 from mesh_sync.mesh.mesh_file import with_preshared
@@ -25,6 +25,8 @@ from mesh_sync.repository import commits
 
 AHEAD = timedelta(minutes=5)
 """From now until pairs begin to move: time to push, and for every node to pull."""
+MOVING = timedelta(minutes=6)
+"""From that moment until all pairs have moved: a session's life, 5 minutes at most, and a minute between two runs."""
 
 
 @frozen
@@ -106,12 +108,19 @@ def off(place: Place, since: datetime | None = None) -> Done:
     return place.finish(repository, use, Secrets(), words)
 
 
-def retire(place: Place) -> Done:
-    """The end of a move: what was in use before it is no good any more."""
+def retire(place: Place, *, force: bool = False) -> Done:
+    """The end of a move: what was in use before it is no good any more.
+
+    Raise MeshSyncError (1) while pairs are still moving, unless ``force``.
+    """
     repository = place.open()
     use = _in_use(repository)
     if use.former is None:
         return Done("there is no former secret")
+    if use.since and repository.moment < use.since + MOVING and not force:
+        text = f"pairs that have not moved yet would lose their tunnels; nodes move from {use.since}"
+        hint = f"retire it after {use.since + MOVING}, when every node has pulled; --force does not wait"
+        raise MeshSyncError(text, hint=hint)
     after = Preshared(secret=use.secret) if use.secret else None
     what = f"secret {use.former}" if use.former else "going without preshared keys"
     return place.finish(repository, after, Secrets(), (f"mesh: {what} is retired", f"{what} is over"))
