@@ -70,6 +70,7 @@ def _with_held_key(wanted: Wanted, node: Node) -> tuple[Wanted, str]:
     if held != wanted.public_key:
         raise Refused(
             f"peers/{node.name}.toml has another public key than {node.private_key_file} belongs to",
-            hint="put the new private key there first, or correct the list",
+            hint="correct the list, or put the private key that it names there: a commit from before a `rotate-key` "
+            "names one that is gone",
         )
     return wanted, private_key

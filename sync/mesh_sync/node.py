@@ -112,7 +112,7 @@ class Node:
 
     @property
     def kept_secret_file(self) -> Path:
-        """The mesh secrets in use that were sealed to this node, for when its key changes (0600)."""
+        """The last mesh secrets that were sealed to this node, for when its key changes (0600)."""
         return self.paths.state / self.interface / "mesh.secret"
 
     @property

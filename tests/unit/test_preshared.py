@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -14,6 +15,7 @@ from nacl.encoding import Base64Encoder
 from nacl.hash import blake2b
 
 from mesh_sync import keys
+from mesh_sync.errors import Refused
 from mesh_sync.interface import conf
 from mesh_sync.interface.wanted import Wanted
 from mesh_sync.mesh.manifest import read
@@ -21,9 +23,11 @@ from mesh_sync.mesh.model import Mesh, Peer, PublicKey
 from mesh_sync.mesh.model import Preshared as Use
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.values import LABEL
+from mesh_sync.node import Node, Paths, Repository, Trust
 from mesh_sync.psk import preshared, sealed
 from mesh_sync.psk.preshared import Secrets, pair_key, with_keys
 from mesh_sync.psk.sealed import Sealed, Wrong
+from mesh_sync.psk.secret_file import Source, load, remembered, save
 
 A_KEY = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
 MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
@@ -234,3 +238,28 @@ def test_the_table_is_read() -> None:
     assert mesh.preshared == Use(secret=2, former=1, since=MOMENT)
     _, findings = read({"mesh.toml": text + b"[preshared]\nsecret=-1\nsince=2030-01-01\n"})
     assert [finding.key for finding in findings] == ["preshared.secret", "preshared.since"]
+
+
+def test_what_a_commit_does_not_name_is_still_remembered_for_the_way_back() -> None:
+    kept = Secrets({1: SECRET})
+    assert remembered(kept, {}) == kept, "a commit with a secret that nobody has takes nothing away"
+    assert remembered(kept, {2: bytes(32)}) == Secrets({1: SECRET, 2: bytes(32)})
+
+
+def test_only_the_last_few_secrets_are_remembered_and_those_in_use_always() -> None:
+    kept = Secrets(dict.fromkeys((2, 3, 4, 5), SECRET))
+    assert sorted(remembered(kept, {6: SECRET, 5: SECRET}).by_id) == [3, 4, 5, 6]
+    assert sorted(remembered(kept, {1: SECRET}).by_id) == [1, 3, 4, 5]
+
+
+def test_a_node_that_reads_a_refused_commit_loses_no_secret(tmp_path: Path) -> None:
+    node = Node(
+        name="n1", repository=Repository(urls=("file:///nowhere",)), trust=Trust(mode="none"),
+        paths=Paths(state=tmp_path),
+    )  # fmt: skip
+    node.kept_secret_file.parent.mkdir()
+    save(node.kept_secret_file, Secrets({1: SECRET}))
+    mesh = mesh_of(2, Use(secret=2))
+    with pytest.raises(Refused, match="the mesh secret 2 is not sealed to this node"):
+        Source(node, {}, "").keyed(Renderer(mesh, MOMENT).wanted("n1"), mesh)
+    assert load(node.kept_secret_file) == Secrets({1: SECRET})

@@ -18,6 +18,9 @@ from mesh_sync.node import Node
 from mesh_sync.psk import preshared, sealed
 from mesh_sync.psk.preshared import Secrets
 
+KEPT = 4
+"""How many secrets a node remembers: those in use, and the newest of the others."""
+
 
 def load(path: Path) -> Secrets:
     """Read a secret file. Raise ConfigError, which never shows a secret."""
@@ -40,6 +43,12 @@ def load(path: Path) -> Secrets:
 def save(path: Path, secrets: Secrets) -> None:
     """Write a secret file, 0600 from the first byte."""
     write_atomically(path, preshared.text(secrets))
+
+
+def remembered(kept: Secrets, in_use: Mapping[int, bytes]) -> Secrets:
+    """What a node goes on keeping: nothing is given up for a commit that it may refuse yet, or go back from."""
+    others = sorted(kept.by_id.keys() - in_use.keys(), reverse=True)[: max(0, KEPT - len(in_use))]
+    return Secrets({**{number: kept.by_id[number] for number in others}, **in_use})
 
 
 @frozen
@@ -72,10 +81,10 @@ class Source:
         kept = self._kept()
         boxes = self._sealed
         found = {**kept.by_id, **(sealed.opened(boxes, self.private_key).by_id if boxes else {})}
-        known = Secrets({number: found[number] for number in (use.secret, use.former) if number in found})
-        if known != kept:
+        in_use = {number: found[number] for number in (use.secret, use.former) if number in found}
+        if (known := remembered(kept, in_use)) != kept:
             save(self.node.kept_secret_file, known)
-        return known
+        return Secrets(in_use)
 
     def _kept(self) -> Secrets:
         """What was opened before: a box that is sealed to a key which this node has left by now does not open."""

@@ -59,7 +59,7 @@ def rotate_key(node: Node, request: Request, note: Say) -> str:
         peer = _listed(node)
         if files.public not in (peer.public_key, peer.next_public_key):
             text = f"{peer.file} has another public key than {files.held} belongs to"
-            raise ConfigError(text, hint="put the new private key there first, or correct the list")
+            raise ConfigError(text, hint="correct the list, or put the private key that it names there")
         if files.public == peer.public_key and not peer.next_public_key and files.is_on_trial:
             note("the list has the new key already")
         else:
