@@ -5,22 +5,41 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
+from mesh_sync import state as states
 from mesh_sync.errors import ConfigError, DeviceError, Locked
 from mesh_sync.files import make_folder
+
+if TYPE_CHECKING:
+    from mesh_sync.node import Node
 
 WAIT = 30.0
 """Seconds a run waits for another one; longer than a fetch may take."""
 POLL = 0.05
 
 
+def locked_run(node: Node, wait: float = WAIT) -> AbstractContextManager[None]:
+    """Hold the lock of the one run that may go on. Whoever has it for long may be watching a commit on trial."""
+    return locked(node.run_lock_file, wait, lambda: _on_trial(node))
+
+
+def _on_trial(node: Node) -> str:
+    trial = states.load(node.state_file).trial
+    if not trial or not trial.commit:
+        return ""
+    return f": commit {trial.commit[:10]} is on trial, for {node.confirm.deadline:g} s or a little more"
+
+
 @contextmanager
-def locked(path: Path, wait: float = WAIT) -> Iterator[None]:
-    """Hold the lock file ``path``. Raise Locked when somebody else has it for longer than ``wait`` seconds."""
+def locked(path: Path, wait: float = WAIT, why: Callable[[], str] = lambda: "") -> Iterator[None]:
+    """Hold the lock file ``path``. Raise Locked when somebody else has it for longer than ``wait`` seconds.
+
+    ``why`` adds to the message what the other one may be doing.
+    """
     try:
         make_folder(path.parent)
         file = _private(path)
@@ -36,7 +55,7 @@ def locked(path: Path, wait: float = WAIT) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() >= end:
-                    text = f"another run has held {path} for {wait:g} s"
+                    text = f"another run has held {path} for {wait:g} s{why()}"
                     raise Locked(text, hint=f"see who: fuser -v {path}") from None
                 time.sleep(POLL)
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mesh_sync.lock import WAIT, locked
+from mesh_sync.lock import WAIT, locked_run
 from mesh_sync.node import Node
 from mesh_sync.repository.question import asked, remotes
 
@@ -27,7 +27,7 @@ def now(
 
     Raise DeviceError, ConfigError or Locked when not even that could be done.
     """
-    with locked(node.run_lock_file, wait), asked(remotes(node)) as question:
+    with locked_run(node, wait), asked(remotes(node)) as question:
         from mesh_sync.follow import follow  # imported while the remote thinks: it takes as long as that
 
         return follow(node, question, dry_run=dry_run, retry=retry, wait=wait, note=note)

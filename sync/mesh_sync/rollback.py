@@ -17,7 +17,7 @@ from mesh_sync.interface.device import Device
 from mesh_sync.interface.enforce import enforce
 from mesh_sync.interface.gateway import with_gateway
 from mesh_sync.interface.wanted import Wanted
-from mesh_sync.lock import WAIT, locked
+from mesh_sync.lock import WAIT, locked, locked_run
 from mesh_sync.node import Node
 from mesh_sync.outcome import Outcome
 from mesh_sync.rekey.own_key import with_own_key
@@ -37,7 +37,7 @@ def rollback(node: Node, commit: str | None, *, wait: float = WAIT, note: Callab
 
     Raise ConfigError for one that is not in the history, Refused when it cannot be this node's state any more.
     """
-    with locked(node.run_lock_file, wait):
+    with locked_run(node, wait):
         before = states.load(node.state_file)
         device = Device(node.interface, node.sysctl_file, note)
         home = before.home
@@ -78,7 +78,7 @@ def choose(state: State, commit: str | None) -> str:
 
 def pause(node: Node, reason: str) -> Paused:
     """Stay at the applied commit until told to go on. Told twice, the first moment counts."""
-    with locked(node.run_lock_file):
+    with locked_run(node):
         state = states.load(node.state_file)
         paused = Paused(state.paused.since if state.paused else time.time(), reason)
         if paused != state.paused:
@@ -88,7 +88,7 @@ def pause(node: Node, reason: str) -> Paused:
 
 def resume(node: Node) -> bool:
     """Let the next run go to the head again; whether it was paused."""
-    with locked(node.run_lock_file):
+    with locked_run(node):
         state = states.load(node.state_file)
         if state.paused:
             states.save(node.state_file, _with_pause(state, None))

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 from attrs import asdict, evolve, field, frozen
@@ -14,6 +13,7 @@ from attrs import asdict, evolve, field, frozen
 from mesh_sync.files import write_atomically
 from mesh_sync.findings import Finding
 from mesh_sync.interface.wanted import Owned, Wanted
+from mesh_sync.kinds import checked
 
 VERSION = 1
 HISTORY = 10
@@ -201,12 +201,11 @@ def _trial_to_json(trial: Trial) -> dict[str, Any]:
 def _from_json(data: dict[str, Any]) -> State:
     if data.pop("version") != VERSION:
         raise ValueError("another version wrote this state")
-    state = State(**data)
-    _check(state)
+    state = checked(State(**data))
     refusal = state.refusal and Refusal(
         data["refusal"]["commit"],
         data["refusal"]["message"],
-        tuple(Finding(**finding) for finding in data["refusal"]["findings"]),
+        tuple(checked(Finding(**finding)) for finding in data["refusal"]["findings"]),
         data["refusal"]["settings"],
         data["refusal"].get("trusted"),
     )
@@ -214,30 +213,14 @@ def _from_json(data: dict[str, Any]) -> State:
         state,
         wanted=data["wanted"] and Wanted.from_json(data["wanted"]),
         owned=Owned.from_json(data["owned"]),
-        refusal=refusal,
+        refusal=refusal and checked(refusal),
         trial=state.trial and _trial_from_json(data["trial"]),
-        bad=state.bad and Bad(**data["bad"]),
-        paused=state.paused and Paused(**data["paused"]),
-        history=tuple(Past(**past) for past in data.get("history", ())),
+        bad=state.bad and checked(Bad(**data["bad"])),
+        paused=state.paused and checked(Paused(**data["paused"])),
+        history=tuple(checked(Past(**past)) for past in data.get("history", ())),
     )
-
-
-def _check(state: State) -> None:
-    """Raise TypeError when a plain value is not of its kind: it would be met much later, half-way through a change."""
-    kinds: dict[str, tuple[type, ...]] = {
-        **dict.fromkeys(("commit", "remote_commit", "trusted"), (str, NoneType)),
-        **dict.fromkeys(("settings", "conf", "trust_root"), (str,)),
-        **dict.fromkeys(("applied_at", "silent_since"), (int, float, NoneType)),
-        **dict.fromkeys(("given", "resolved"), (dict,)),
-        "hooks_due": (bool,),
-    }
-    texts = (*state.given.values(), *state.resolved.values())
-    if not all(isinstance(getattr(state, name), kind) for name, kind in kinds.items()):
-        raise TypeError("a value of the state is not of its kind")
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError("an endpoint of the state is not text")
 
 
 def _trial_from_json(data: dict[str, Any]) -> Trial:
     found = data["found"] and Wanted.from_json(data["found"])
-    return Trial(**{**data, "previous": _from_json(data["previous"]), "found": found})
+    return checked(Trial(**{**data, "previous": _from_json(data["previous"]), "found": found}))

@@ -14,7 +14,7 @@ from mesh_sync import alive
 from mesh_sync import state as states
 from mesh_sync.confirm import Goal, by_key, goal, missing, proof
 from mesh_sync.errors import MeshSyncError, RolledBack
-from mesh_sync.hooks import HookFailed
+from mesh_sync.hooks import HookFailed, run_hooks
 from mesh_sync.interface import conf_file
 from mesh_sync.interface.device import Device
 from mesh_sync.interface.endpoints import undone
@@ -24,7 +24,7 @@ from mesh_sync.interface.plan import Context, plan
 from mesh_sync.interface.wanted import Owned, Wanted
 from mesh_sync.lock import locked
 from mesh_sync.node import Node
-from mesh_sync.rekey.own_key import with_own_key
+from mesh_sync.rekey.own_key import with_held_key
 from mesh_sync.state import LEARNT, RETRY, Bad, State, Trial
 
 ATTEMPTS = 2
@@ -64,9 +64,8 @@ def attempt(
     if blame and record.attempt > ATTEMPTS:
         text = f"commit {_short(record)} is not tried again: {ATTEMPTS} runs ended before it was confirmed"
         back = go_home(node, device, wait)
-        return Tried(
-            Done(()), _close(node, back, Bad(record.commit or "", text, record.settings)), RolledBack(text, hint=RETRY)
-        )
+        bad = Bad(record.commit or "", text, record.settings)
+        return Tried(Done((), _at_last(node, record)), _close(node, back, bad), RolledBack(text, hint=RETRY))
     failed = None
     try:
         with locked(node.lock_file, wait):
@@ -99,14 +98,14 @@ def go_home(node: Node, device: Device, wait: float) -> State:
     home = present.home
     with locked(node.lock_file, wait):
         if home.wanted:
-            wanted = with_own_key(home.wanted, node)
+            wanted = with_held_key(home.wanted, node)
             live = device.read(wanted)
             enforce(node, device, wanted, present, evolve(home, trial=trial), live, undo=trial)
             return states.load(node.state_file)
         if trial.found:
-            _put_back(node, device, trial, trial.found, present.owned)
+            _put_back(node, device, trial, with_held_key(trial.found, node), present.owned)
         else:
-            device.remove()
+            _remove(node, device)
         conf_file.put_back(node, home.conf)
         return evolve(home, trial=trial)
 
@@ -151,6 +150,7 @@ def _judge(
     """Go back, and look whether that helps: only then is it the commit, and not this machine's network."""
     text = f"commit {_short(trial)} is undone: {reason}"
     back = go_home(node, device, wait)
+    done = evolve(done, notes=(*done.notes, *_at_last(node, trial)))
     if not blame:
         return Tried(done, _close(node, back, back.bad), RolledBack(text))
     sought = proof(missed, trial)
@@ -202,6 +202,23 @@ def _put_back(node: Node, device: Device, trial: Trial, found: Wanted, tried: Ow
     changes, points = undone(found, live or Live(), plan(found, live, Context(tried)), trial.endpoints, time.time())
     if changes:
         device.apply(found, live, changes, lambda: conf_file.private_key(node, found), points.fed)
+
+
+def _remove(node: Node, device: Device) -> None:
+    """Have no interface again. A hook that fails does not end the way back."""
+    try:
+        if device.exists():
+            run_hooks(node.hooks.pre_down, device)
+    except HookFailed as error:
+        device.note(error.message)
+    device.remove()
+
+
+def _at_last(node: Node, trial: Trial) -> tuple[str, ...]:
+    """What became of the interface where nothing had been applied before."""
+    if trial.previous.wanted:
+        return ()
+    return (f"{node.interface} is {'as it was found' if trial.found else 'gone again'}",)
 
 
 def _short(trial: Trial) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from e2e.trying import DEADLINE, SHORT, key_of, ping, stranger, whole
+from e2e.trying import DEADLINE, SHORT, conf_of, key_of, ping, stranger, whole
 from lab import Lab, steady_ping
 from lab.mesh import Mesh, dump, now, now_json, status
+from lab.node import Node
 from mesh_sync import keys
 
 pytestmark = pytest.mark.e2e
@@ -141,6 +142,33 @@ def test_wrong_keys_for_everybody_are_undone(mesh: Mesh) -> None:
         ping(node, "10.0.0.11")
 
 
+def peers_of(node: Node) -> dict[str, tuple[str, str]]:
+    return {key: (peer["endpoint"], peer["allowed_ips"]) for key, peer in dump(node).items() if key}
+
+
+def test_all_but_a_private_key_that_is_gone_comes_back(mesh: Mesh) -> None:
+    """The key file was replaced for the new commit, which makes a mistake as well."""
+    a = mesh.nodes["a"]
+    good, peers, network = status(a)["commit"], peers_of(a), whole(a)[1]
+    private = keys.generate()
+    a.path("/etc/mesh-sync/private.key").write_text(private + "\n")
+    mesh.set("a", public_key=keys.public_key(private))
+    covers_the_git_host(mesh)
+    bad = mesh.push("a new key, and a mistake\n\nMesh-Allow: re-key a")
+    assert now_json(a, exit_code=5)["commit"] == good
+    assert (peers_of(a), whole(a)[1]) == (peers, network)
+    assert f"PrivateKey = {private}\n".encode() in conf_of(a)
+    told = status(a)
+    assert (told["refused_commits"], told["drift"], told["trial"]) == ([bad], [], None)
+    a.reboot()
+    a.run(["mesh-sync", "up"])
+    mesh.set("c", subnets=None)
+    commit = mesh.push("mended")
+    assert now_json(a)["commit"] == commit
+    mesh.now("b")
+    ping(a, "10.0.0.12")
+
+
 def test_a_peer_that_roamed_comes_back_at_the_place_it_roamed_to(mesh: Mesh) -> None:
     """The name in the list still stands for where it was, and nobody is asked for it."""
     a, site = mesh.nodes["a"], mesh.lab.site("d", "192.168.20.0/24", "203.0.113.14")
@@ -168,12 +196,16 @@ def test_a_first_commit_that_cuts_the_node_off_leaves_nothing_behind() -> None:
     with Lab() as lab:
         mesh = Mesh(lab)
         a = mesh.node("a", 11)
-        mesh.configure(a, confirm=SHORT, gateway={"masquerade": "eth0"})
+        hooks = {"post_up": ["nft add table inet own"], "pre_down": ["nft delete table inet own", "false"]}
+        mesh.configure(a, confirm=SHORT, gateway={"masquerade": "eth0"}, hooks=hooks)
         stranger(mesh, "c", 13)
         covers_the_git_host(mesh)
         a.path("/etc/wireguard/wg0.conf").write_text("# somebody's own\n")
         bad = mesh.push("bad")
-        assert now_json(a, exit_code=5)["commit"] is None
+        found = now_json(a, exit_code=5)
+        assert found["commit"] is None
+        assert found["message"].endswith("; wg0 is gone again")
+        assert a.run(["nft", "list", "ruleset"]).stdout == ""
         assert "wg0" not in a.run(["ip", "-brief", "link"]).stdout
         assert [file.name for file in a.path("/etc/wireguard").iterdir()] == ["wg0.conf"]
         assert a.path("/etc/wireguard/wg0.conf").read_text() == "# somebody's own\n"
@@ -212,7 +244,7 @@ AllowedIPs = 10.0.0.77/32
     before = whole(e)
     covers_the_git_host(mesh)
     mesh.push("bad")
-    assert now_json(e, exit_code=5)["commit"] is None
+    assert now_json(e, exit_code=5)["message"].endswith("; wg0 is as it was found")
     assert whole(e) == before
     ping(e, "10.0.0.12")
     mesh.set("c", subnets=None)

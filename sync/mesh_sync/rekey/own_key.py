@@ -10,8 +10,9 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from mesh_sync.errors import ConfigError
+from mesh_sync.errors import ConfigError, DeviceError
 from mesh_sync.files import sync_folder, write_atomically
+from mesh_sync.interface import conf_file
 from mesh_sync.interface.wanted import Wanted
 from mesh_sync.keys import public_key, read_private_key, write_private_key
 from mesh_sync.node import Node
@@ -28,6 +29,21 @@ def with_own_key(wanted: Wanted, node: Node) -> Wanted:
     if held != wanted.other_key:
         return wanted
     return evolve(wanted, public_key=held, other_key=wanted.public_key)
+
+
+def with_held_key(wanted: Wanted, node: Node) -> Wanted:
+    """What there was before, to be brought back: with the key in the file, if its own is not there any more.
+
+    A key that cannot come back must not keep everything else from coming back.
+    """
+    wanted = with_own_key(wanted, node)
+    try:
+        conf_file.private_key(node, wanted)
+    except ConfigError:  # whoever needs the key will say so
+        return wanted
+    except DeviceError:
+        return evolve(wanted, public_key=public_key(read_private_key(node.private_key_file)))
+    return wanted
 
 
 @frozen
