@@ -328,6 +328,10 @@ def test_a_key_is_exchanged(net: Net) -> None:
         assert dump(net[name])[keys.public_key(new)]["allowed_ips"] == "10.0.0.23/32"
     assert net.reaches("anna", "10.0.0.23")
     assert net.reaches("clara", "10.0.0.22")
+    with net.changing("clara: the key before\n\nMesh-Allow: re-key clara"):
+        net["clara"].path(KEY_FILE).write_text(net.private_keys["clara"])
+        net.mesh.set("clara", public_key=net.key("clara"))
+    assert net.reaches("clara", "10.0.0.22")
 
 
 def test_a_peer_goes_behind_a_relay_and_comes_back(net: Net) -> None:
