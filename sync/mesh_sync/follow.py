@@ -45,7 +45,7 @@ def follow(
     device = Device(node.interface, node.sysctl_file, note)
     live = device.read(before.wanted)
     home = before.home
-    found = aim(node, evolve(home, bad=None) if retry else home, question, note)
+    found = aim(node, evolve(home, bad=None, refusal=None) if retry else home, question, note)
     wanted = with_own_key(with_gateway(found.after.wanted, node), node) if found.after.wanted else None
     new = wanted is not None and is_new(home, found.after, wanted)
     if before.trial and not new and not dry_run:

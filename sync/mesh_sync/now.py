@@ -23,7 +23,7 @@ def now(
 ) -> Outcome:
     """Make this node match the head of its mesh repository, or else its last applied state.
 
-    ``retry``: even if that head was undone before.
+    ``retry``: even if that head was refused or undone before.
 
     Raise DeviceError, ConfigError or Locked when not even that could be done.
     """

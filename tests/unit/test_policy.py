@@ -176,3 +176,15 @@ def test_tables_are_compared_with_their_types() -> None:
     """`true` and `1` are the same to Python, and not to the list."""
     edits = [Edit("peers/a.toml", PLAIN, PLAIN, b"enabled = true", b"enabled = 1")]
     assert forbidden("a", edits, NOTHING) == "change enabled in peers/a.toml"
+
+
+def test_a_number_that_python_will_not_print() -> None:
+    new = b"mtu = 0x" + b"f" * 5000
+    said = forbidden("a", [Edit("peers/a.toml", PLAIN, PLAIN, b"mtu = 1", new)], NOTHING)
+    assert said == "change peers/a.toml beyond what can be read"
+
+
+def test_a_key_of_thousands_of_parts() -> None:
+    new = b"mtu." + b"a." * 1200 + b"a = 1"
+    said = forbidden("a", [Edit("peers/a.toml", PLAIN, PLAIN, b"mtu = 1", new)], NOTHING)
+    assert said == "change peers/a.toml where it is not valid TOML"

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 @click.command()
 @config_option
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
-@click.option("--retry", is_flag=True, help="Try a commit again that was undone because nothing was alive under it.")
+@click.option(
+    "--retry",
+    is_flag=True,
+    help="Look again at a commit that was refused, or undone because nothing was alive under it.",
+)
 @click.option("--wait", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS",
               help="How long to wait for another run to end.")  # fmt: skip
 @json_option

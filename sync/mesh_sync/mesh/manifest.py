@@ -13,6 +13,7 @@ from typing import TypeVar
 import attrs
 
 from mesh_sync.findings import MAX_ERRORS, Finding
+from mesh_sync.mesh import plain_toml
 from mesh_sync.mesh.model import LABEL, Mesh, Peer
 from mesh_sync.mesh.shape import structure
 from mesh_sync.mesh.strict import problems
@@ -80,7 +81,7 @@ def _name_findings(path: str, name: str, seen: dict[str, str]) -> Iterator[Findi
 
 def _structure(path: str, text: bytes, kind: type[T], findings: list[Finding]) -> T | None:
     try:
-        table = tomllib.loads(text.decode("utf-8-sig"))
+        table = plain_toml.loads(text)
     except UnicodeDecodeError as error:
         findings.append(Finding(path, "", f"is not UTF-8 text (byte {error.start})"))
         return None

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import tomllib
 from collections.abc import Mapping
 
 from attrs import field, frozen
 
 from mesh_sync.findings import shown
+from mesh_sync.mesh import plain_toml
 from mesh_sync.mesh.manifest import SECRETS
 from mesh_sync.psk.preshared import SIZE, Secrets, is_id
 
@@ -72,10 +72,10 @@ def written(name: str, sealed: Sealed) -> str:
 def read(text: bytes) -> Sealed:
     """Given a node's file, return it. Raise Wrong with everything that is wrong."""
     try:
-        table = tomllib.loads(text.decode("utf-8-sig"))
+        table = plain_toml.loads(text)
     except UnicodeDecodeError:
         raise Wrong([("", "is not UTF-8 text")]) from None
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+    except (RecursionError, ValueError) as error:
         raise Wrong([("", f"is not valid TOML: {str(error) or 'nested too deep'}")]) from None
     problems = [(key, "unknown key") for key in sorted(table.keys() - {"public_key", "sealed"})]
     problems += [(key, "is missing") for key in ("public_key", "sealed") if key not in table]

@@ -7,7 +7,7 @@ signs none of the commits after it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 
@@ -52,7 +52,11 @@ class Commit:
 
 
 class Untrusted(Exception):
-    """Why a commit does not count, as one sentence."""
+    """Why a commit does not count, as one sentence. ``lasting``: it would not do so at another time either."""
+
+    def __init__(self, text: str, *, lasting: bool = True) -> None:
+        super().__init__(text)
+        self.lasting = lasting
 
 
 @frozen
@@ -108,17 +112,21 @@ class Lineage:
                 raise Untrusted(
                     f"commit {commit.short} is signed with the key of {signer.principal}, {when} {name[:10]} has not"
                 )
-        lists = [
-            *bases,
-            *([s for s in _entries(rules) if s.key == commit.key] for _, rules in parents if rules.signers),
-        ]
-        for lines in lists:
+        for lines in self._lists(commit):
             if all(why_not(line, self.moment) for line in lines):
-                why = why_not(lines[0], self.moment)
-                raise Untrusted(f"commit {commit.short} is signed by {signer.principal}, whose key {why}")
-        if not all(any(not line.is_node and not why_not(line, self.moment) for line in lines) for lines in lists):
-            self._check_node(commit, signer, parents)
+                text = f"is signed by {signer.principal}, whose key {why_not(lines[0], self.moment)}"
+                raise Untrusted(f"commit {commit.short} {text}", lasting=False)
         return tuple(line for line in bases[0] if not why_not(line, self.moment))
+
+    def _lists(self, commit: Commit) -> list[list[Signer]]:
+        """The lines of the commit's key, in every list that counts for it."""
+        above = [rules for rules in map(self.effective.__getitem__, commit.parents) if rules.signers]
+        return [[line for line in _entries(rules) if line.key == commit.key] for rules in (*self.bases, *above)]
+
+    def is_by_node(self, commit: Commit) -> bool:
+        """Whether some list that counts has the key of this commit, which has its `lines`, for a node's only."""
+        lists = self._lists(commit)
+        return not all(any(not line.is_node and not why_not(line, self.moment) for line in lines) for lines in lists)
 
     def _check_signature(self, commit: Commit) -> None:
         signature = commit.signature
@@ -132,9 +140,11 @@ class Lineage:
             text = f"commit {commit.short} has a signature made for {shown(signature.namespace)}, not for git"
             raise Untrusted(text)
 
-    def _check_node(self, commit: Commit, signer: Signer, parents: Sequence[tuple[str, Rules]]) -> None:
+    def check_node(self, commit: Commit) -> None:
+        """Raise Untrusted when a commit `is_by_node`, with its edits, and does what no node's key may do."""
+        signer = self._lists(commit)[0][0]
         node = signer.principal.partition("@")[0]
-        rules = [*self.bases, *(rules for _, rules in parents)]
+        rules = [*self.bases, *map(self.effective.__getitem__, commit.parents)]
         for rule in rules:
             if rule.signers is not None and commit.key not in {line.key for line in rule.of(node)}:
                 text = f"commit {commit.short} is signed by {signer.principal}, which is no node's key of this mesh"

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
 
 from mesh_sync.findings import Finding, shown
+from mesh_sync.mesh import plain_toml
 from mesh_sync.mesh.values import LABEL
 
 POLICY_FILE = "policy.toml"
@@ -107,7 +107,10 @@ def _changed(own: str, edit: Edit, extra: frozenset[str]) -> str:
     old, new = ({} if created else _table(edit.old)), _table(edit.new)
     if old is None or new is None:
         return f"change {own} where it is not valid TOML"
-    changed = {key for key in old.keys() | new.keys() if repr(old.get(key)) != repr(new.get(key))}
+    try:
+        changed = {key for key in old.keys() | new.keys() if repr(old.get(key)) != repr(new.get(key))}
+    except (ValueError, RecursionError):  # a number of thousands of digits, a table in a table in a table …
+        return f"change {own} beyond what can be read"
     allowed = OWN_KEYS | extra | ({"addresses"} if created else frozenset())
     if too_much := sorted(changed - allowed):
         return f"change {', '.join(map(_key, too_much[:5]))} in {own}"
@@ -149,6 +152,6 @@ def _sizes(subnets: object) -> dict[int, int] | None:
 
 def _table(content: bytes | None) -> dict[str, Any] | None:
     try:
-        return tomllib.loads((content or b"").decode("utf-8-sig")) if content is not None else None
+        return None if content is None else plain_toml.loads(content)
     except (ValueError, RecursionError):
         return None

@@ -38,13 +38,17 @@ class Verdict:
     """What of a history is verified. ``trusted``: its newest commit that is, with all before it.
 
     ``problems``: each commit that does not count, with the sentence that says why. ``verified``: how many do.
-    ``unfinished``: the time was up.
+    ``lasting``: another run would say the same; not when the time was up, or the clock had a say.
     """
 
     trusted: str | None
     problems: tuple[tuple[str, str], ...] = ()
     verified: int = 0
-    unfinished: bool = False
+    lasting: bool = True
+
+    @property
+    def hint(self) -> str:
+        return "" if self.problems and not self.problems[0][0] else _WAY_OUT
 
 
 def judge(node: Node, before: State, head: str, repository: GitDir, note: Note) -> tuple[State, Refused | None]:
@@ -61,9 +65,7 @@ def judge(node: Node, before: State, head: str, repository: GitDir, note: Note) 
         return before, Refused(str(problem), hint=_WAY_OUT)
     after = evolve(before, trusted=verdict.trusted)
     if verdict.problems:
-        if verdict.unfinished:
-            return after, Refused(verdict.problems[0][1], lasting=False)
-        return after, Refused(verdict.problems[0][1], hint=_WAY_OUT)
+        return after, Refused(verdict.problems[0][1], hint=verdict.hint, lasting=verdict.lasting)
     return after, None
 
 
@@ -140,11 +142,6 @@ def _history(repository: GitDir, head: str, bases: list[str], known: Sequence[Ru
         return Verdict(bases[0])
     names = [name for commit in commits for name in (commit.name, *commit.parents)]
     rules = verify.rules(repository, names)
-    nodes = {signer.key for base in known for signer in (base.signers or Signers()).entries if signer.is_node}
-    commits = tuple(
-        verify.with_edits(repository, commit) if commit.key in nodes and len(commit.parents) == 1 else commit
-        for commit in commits
-    )
     lineage = Lineage(tuple(known), commits, rules, datetime.now(UTC))
     return _verified(repository, lineage, bases, note)
 
@@ -152,7 +149,7 @@ def _history(repository: GitDir, head: str, bases: list[str], known: Sequence[Ru
 def _verified(repository: GitDir, lineage: Lineage, bases: list[str], note: Note) -> Verdict:
     """Verify them all, parents first, as long as the time allows; a commit after one that fails is not looked at."""
     end = time.monotonic() + SECONDS
-    problems: dict[str, str] = {}
+    problems: dict[str, Untrusted] = {}
     below: set[str] = set()  # what comes after a commit that does not count
     good: list[Commit] = []
     total = len(lineage.commits)
@@ -160,7 +157,7 @@ def _verified(repository: GitDir, lineage: Lineage, bases: list[str], note: Note
         for start in range(0, total, THREADS * 8):
             if time.monotonic() > end:
                 text = f"{len(good):,} of {total:,} new commits are verified; the next run goes on"
-                problems.setdefault("", text)
+                problems.setdefault("", Untrusted(text, lasting=False))
                 break
             if start:
                 note(f"verified {len(good):,} of {total:,} commits")
@@ -176,19 +173,23 @@ def _verified(repository: GitDir, lineage: Lineage, bases: list[str], note: Note
     last = lineage.commits[-1]
     if not problems and not lineage.is_sound(last.name):
         text = f"commit {last.short} leaves no admin in {SIGNERS_FILE} whose key is good: put the list right"
-        problems[last.name] = text
-    return Verdict(_newest(good, lineage, bases), tuple(problems.items()), len(good), "" in problems)
+        problems[last.name] = Untrusted(text, lasting=False)
+    said = tuple((name, str(problem)) for name, problem in problems.items())
+    lasting = all(problem.lasting for problem in problems.values())
+    return Verdict(_newest(good, lineage, bases), said, len(good), lasting)
 
 
-def _problem(repository: GitDir, lineage: Lineage, commit: Commit) -> str:
-    """Why a commit does not count; empty when it does."""
+def _problem(repository: GitDir, lineage: Lineage, commit: Commit) -> Untrusted | None:
+    """Why a commit does not count, or None. What it changes is looked at when its signature is known to be good."""
     try:
         lines = lineage.lines(commit)
+        if not verify.is_signed(repository, commit, lines):
+            return Untrusted(f"commit {commit.short} has a signature that does not fit it")
+        if lineage.is_by_node(commit):
+            lineage.check_node(verify.with_edits(repository, commit) if len(commit.parents) == 1 else commit)
     except Untrusted as problem:
-        return str(problem)
-    if not verify.is_signed(repository, commit, lines):
-        return f"commit {commit.short} has a signature that does not fit it"
-    return ""
+        return problem
+    return None
 
 
 def _newest(good: Sequence[Commit], lineage: Lineage, bases: list[str]) -> str | None:

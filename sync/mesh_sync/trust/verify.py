@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from attrs import evolve, frozen
 
 from mesh_sync.errors import CommandError, DeviceError, TooMuchPrinted
+from mesh_sync.mesh import plain_toml
 from mesh_sync.mesh.manifest import MESH_FILE
 from mesh_sync.mesh.tree import MAX_FILE
 from mesh_sync.repository import git_program
@@ -144,7 +144,7 @@ def _rules(listed: bytes | None, mesh: bytes | None, policy: bytes | None) -> Ru
 def _mesh_name(content: bytes) -> str:
     """The name of the mesh, as far as mesh.toml tells."""
     try:
-        name = tomllib.loads(content.decode("utf-8-sig")).get("name")
+        name = plain_toml.loads(content).get("name")
     except (ValueError, RecursionError):
         return ""
     return name if isinstance(name, str) else ""
