@@ -18,9 +18,10 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sync/mesh_sync"
 PURE = (
     "charter", "checks", "conf", "confirm", "expectations", "feed", "findings", "free_addresses", "guard", "kinds",
-    "knock", "leaks", "lineage", "live", "manifest", "mesh_file", "model", "overlap", "placement", "plain_toml",
-    "plan", "policy", "preshared", "render", "sealed", "secret_checks", "secret_view", "shape", "signature",
-    "signer_checks", "signer_file", "signers", "strict", "tables", "topology", "validity", "values", "wanted",
+    "knock", "leaks", "lineage", "live", "manifest", "mesh_file", "model", "newest", "overlap", "placement",
+    "plain_toml", "plan", "policy", "preshared", "render", "sealed", "secret_checks", "secret_view", "shape",
+    "signature", "signer_checks", "signer_file", "signers", "strict", "tables", "topology", "validity", "values",
+    "wanted",
 )  # fmt: skip
 WATCHDOG = ROOT / "watchdog/mesh_watchdog"
 WATCHDOG_PURE = (

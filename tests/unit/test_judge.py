@@ -11,9 +11,10 @@ from mesh_sync.errors import Refused
 from mesh_sync.node import Node, Repository, Trust
 from mesh_sync.state import State
 from mesh_sync.trust import verify
+from mesh_sync.trust.lineage import Rules
 from mesh_sync.trust.trust import judge
 from mesh_sync.trust.verify import GitDir
-from unit.signed_history import ANNA, OTTO, A, History, line
+from unit.signed_history import ANNA, EVE, OTTO, A, B, History, line
 
 
 class Observer:
@@ -69,3 +70,91 @@ def test_a_refusal_that_the_clock_has_made_does_not_last(observer: Observer, his
 def test_a_refusal_that_no_clock_has_made_lasts(observer: Observer, history: History) -> None:
     history.commit(None)
     assert observer.refuses("main").lasting
+
+
+def test_what_strangers_write_below_a_bad_commit_is_not_read(
+    observer: Observer, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    real = verify.rules
+
+    def rules(repository: GitDir, names: list[str], *more: dict[verify.Place, object]) -> dict[str, Rules]:
+        read.extend(names)
+        return real(repository, names, *more)
+
+    monkeypatch.setattr(verify, "rules", rules)
+    for number in range(100):
+        history.commit(None, message=str(number))
+    observer.refuses("main")
+    assert len(set(read)) < 40
+
+
+def test_a_push_catches_up_whichever_parent_its_merge_names_first(observer: Observer, history: History) -> None:
+    """The one that it needs is trusted, not the last one that is good."""
+    start = observer.state
+    for first, second in (("main", "side"), ("side", "main")):
+        observer.state = start
+        history.on("side")
+        history.commit(OTTO, b="public_key = 's'\n")
+        history.on("main")
+        history.commit(ANNA, ANNA, OTTO, A, B, EVE)
+        history.commit(EVE)
+        history.git("checkout", "-q", first)
+        history.merge(ANNA, second)
+        observer.refuses("HEAD")
+        assert observer.look("HEAD") is None
+
+
+def test_no_side_branch_forgets_a_removal_of_the_same_push(observer: Observer, history: History) -> None:
+    history.on("side")
+    side = history.commit(ANNA, b="public_key = 's'\n")
+    history.on("main")
+    removing = history.commit(ANNA, ANNA, A, B)
+    history.commit(None)
+    history.merge(ANNA, "side")
+    observer.refuses("main")
+    assert observer.state.trusted == removing
+    history.on("evil", side)
+    assert observer.look(history.commit(OTTO))
+
+
+def test_what_goes_on_beside_brings_no_removed_key_back(observer: Observer, history: History) -> None:
+    history.on("review")
+    beside = history.commit(A, a='public_key = "K2"\n')
+    history.on("main")
+    removing = history.commit(ANNA, ANNA, A, B)
+    observer.look(removing, apply=False)
+    text = f"commit {beside[:10]} has a key in allowed_signers that was seen removed"
+    assert (observer.refuses(beside).message, observer.state.trusted) == (text, removing)
+    history.on("evil", beside)
+    assert observer.look(history.commit(None))
+    assert observer.state.trusted == removing
+
+
+def test_a_remote_that_goes_back_behind_what_is_verified(observer: Observer, history: History) -> None:
+    old = history.commit(ANNA)
+    new = history.commit(ANNA)
+    observer.look(new, apply=False)
+    assert "the remote went back" in observer.refuses(old).message
+    assert observer.look("base") is None
+    assert observer.state.trusted == new
+
+
+def test_forged_dates_make_no_old_commit_new(
+    observer: Observer, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        history.commit(OTTO, message=str(number))
+    history.git("branch", "side")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "100000000 +0000")
+    for number in range(10):
+        history.commit(A, message=f"old {number}")
+    monkeypatch.delenv("GIT_COMMITTER_DATE")
+    removing = history.commit(ANNA, ANNA, A, B)
+    observer.look(removing)
+    history.on("side", "side")
+    history.commit(ANNA, b="public_key = 's'\n")
+    history.on("main", removing)
+    history.merge(ANNA, "side")
+    assert len(verify.commits(observer.git, history.git("rev-parse", "main"), [removing])) == 2
+    assert observer.look("main") is None

@@ -63,14 +63,16 @@ class Untrusted(Exception):
 class Lineage:
     """Commits in an order in which parents come first, and what counts for them.
 
-    ``bases``: what was trusted before; a signer has to be in every one of them. ``rules``: the files' own word at each
-    commit and at each parent.
+    ``bases``: what was trusted before; a signer has to be in every one of them. ``rules``: the files' own word at those
+    commits, and their parents, of which it is known by now; ``effective``: where a list allows no admin any more, that
+    of the first parent goes on.
     """
 
     bases: tuple[Rules, ...]
     commits: tuple[Commit, ...]
-    rules: Mapping[str, Rules]
     moment: datetime
+    rules: dict[str, Rules] = field(init=False, factory=dict)
+    effective: dict[str, Rules] = field(init=False, factory=dict)
     by_name: Mapping[str, Commit] = field(init=False)
 
     @by_name.default
@@ -78,17 +80,22 @@ class Lineage:
         return {commit.name: commit for commit in self.commits}
 
     @cached_property
-    def effective(self) -> Mapping[str, Rules]:
-        """The rules after each commit: where a list allows no admin any more, that of the first parent goes on."""
-        found = {name: rules for name, rules in self.rules.items() if name not in self.by_name}
-        found = {name: rules if self._is_usable(rules.signers) else _without(rules) for name, rules in found.items()}
-        for commit in self.commits:
-            rules = self.rules[commit.name]
+    def order(self) -> Mapping[str, int]:
+        return {commit.name: number for number, commit in enumerate(self.commits)}
+
+    def learn(self, found: Mapping[str, Rules]) -> None:
+        """Take in the rules at more commits: parents first, or together with their parents."""
+        self.rules.update(found)
+        for name in sorted(found, key=lambda name: self.order.get(name, -1)):
+            rules = found[name]
             if not self._is_usable(rules.signers):
-                above = found[commit.parents[0]].signers if commit.parents else None
-                rules = Rules(above, rules.mesh, rules.policy)
-            found[commit.name] = rules
-        return found
+                above = self.by_name[name].parents[:1] if name in self.by_name else ()
+                rules = Rules(self.effective[above[0]].signers if above else None, rules.mesh, rules.policy)
+            self.effective[name] = rules
+
+    def keys(self, name: str) -> frozenset[str]:
+        """The keys that may sign after a commit."""
+        return frozenset(line.key for line in _entries(self.effective[name]))
 
     def is_sound(self, name: str) -> bool:
         """Whether a commit has a list with which history can go on (or none was ever there): others are not trusted."""
@@ -172,7 +179,7 @@ class Lineage:
 
 
 def _adding(key: str, commits: Iterable[Commit], rules: Mapping[str, Rules]) -> Iterator[tuple[Commit, Signer]]:
-    for commit in (commit for commit in commits if commit.parents):
+    for commit in (commit for commit in commits if commit.parents and {commit.name, *commit.parents} <= rules.keys()):
         before = {signer.key for name in commit.parents for signer in _entries(rules[name])}
         for signer in _entries(rules[commit.name]):
             if signer.key == key and key not in before:
@@ -181,7 +188,3 @@ def _adding(key: str, commits: Iterable[Commit], rules: Mapping[str, Rules]) -> 
 
 def _entries(rules: Rules) -> tuple[Signer, ...]:
     return rules.signers.entries if rules.signers else ()
-
-
-def _without(rules: Rules) -> Rules:
-    return Rules(None, rules.mesh, rules.policy)

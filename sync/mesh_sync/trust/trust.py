@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from attrs import evolve, frozen
 
+from mesh_sync.budget import CHECKING
 from mesh_sync.errors import CommandError, ConfigError, Refused
 from mesh_sync.findings import errors
 from mesh_sync.node import Node
@@ -22,12 +24,15 @@ from mesh_sync.run import run
 from mesh_sync.state import State
 from mesh_sync.trust import signers, verify
 from mesh_sync.trust.lineage import Commit, Lineage, Rules, Untrusted
+from mesh_sync.trust.newest import newest, revoked
 from mesh_sync.trust.signers import SIGNERS_FILE, Signers
 from mesh_sync.trust.verify import GitDir
 
 SECONDS = 60.0
 """How long one run verifies; what it has verified by then is remembered, and the next run goes on."""
 THREADS = 4
+MOST_PROBLEMS = 100
+"""After so many bad commits of a push nothing more is looked at."""
 _WAY_OUT = "docs/trust.md says what to do when everybody is locked out"
 
 Note = Callable[[str], None]
@@ -97,6 +102,8 @@ def _verdict(node: Node, before: State, own: Signers, head: str, repository: Git
         if not _beside(before, head, repository):
             raise Untrusted(_elsewhere(head, before, repository))
         bases.append(before.commit or "")
+        if head != before.commit and repository.descends(before.trusted, head):
+            raise Untrusted(_elsewhere(head, before, repository))
     known = [_with(rules, own) for rules in verify.rules(repository, bases).values()]
     return _history(repository, head, bases, known, note)
 
@@ -112,7 +119,7 @@ def _begin(node: Node, own: Signers, head: str, repository: GitDir, note: Note) 
         return _history(repository, head, [first], [evolve(known, signers=own)], note)
     [commit] = (c for c in verify.commits(repository, head, [f"{head}^@"]))
     moment = datetime.now(UTC)
-    alone = Lineage((Rules(own),), (evolve(commit, parents=()),), verify.rules(repository, [head]), moment)
+    alone = Lineage((Rules(own),), (evolve(commit, parents=()),), moment)
     return _verified(repository, alone, [], note)
 
 
@@ -140,9 +147,7 @@ def _history(repository: GitDir, head: str, bases: list[str], known: Sequence[Ru
     commits = verify.commits(repository, head, bases)
     if not commits:
         return Verdict(bases[0])
-    names = [name for commit in commits for name in (commit.name, *commit.parents)]
-    rules = verify.rules(repository, names)
-    lineage = Lineage(tuple(known), commits, rules, datetime.now(UTC))
+    lineage = Lineage(tuple(known), commits, datetime.now(UTC))
     return _verified(repository, lineage, bases, note)
 
 
@@ -153,15 +158,32 @@ def _verified(repository: GitDir, lineage: Lineage, bases: list[str], note: Note
     below: set[str] = set()  # what comes after a commit that does not count
     good: list[Commit] = []
     total = len(lineage.commits)
+    read: dict[verify.Place, Any] = {}
+    spent = 0.0
     with ThreadPoolExecutor(THREADS) as pool:
         for start in range(0, total, THREADS * 8):
             if time.monotonic() > end:
                 text = f"{len(good):,} of {total:,} new commits are verified; the next run goes on"
                 problems.setdefault("", Untrusted(text, lasting=False))
                 break
+            if len(problems) >= MOST_PROBLEMS:
+                break
+            if spent > CHECKING:
+                text = f"the lists of {total:,} new commits take more than {CHECKING:g} s of processor time to read"
+                problems.setdefault("", Untrusted(text))
+                break
             if start:
                 note(f"verified {len(good):,} of {total:,} commits")
-            some = lineage.commits[start : start + THREADS * 8]
+            some = []
+            for commit in lineage.commits[start : start + THREADS * 8]:
+                if below.intersection(commit.parents):
+                    below.add(commit.name)
+                else:
+                    some.append(commit)
+            began = time.process_time()
+            names = [name for commit in some for name in (*commit.parents, commit.name) if name not in lineage.rules]
+            lineage.learn(verify.rules(repository, names, read))
+            spent += time.process_time() - began
             answers = pool.map(lambda commit: _problem(repository, lineage, commit), some)
             for commit, problem in zip(some, answers, strict=True):
                 if below.intersection(commit.parents) or problem:
@@ -174,9 +196,11 @@ def _verified(repository: GitDir, lineage: Lineage, bases: list[str], note: Note
     if not problems and not lineage.is_sound(last.name):
         text = f"commit {last.short} leaves no admin in {SIGNERS_FILE} whose key is good: put the list right"
         problems[last.name] = Untrusted(text, lasting=False)
+    if not problems and revoked(lineage) & lineage.keys(last.name):
+        problems[last.name] = Untrusted(f"commit {last.short} has a key in {SIGNERS_FILE} that was seen removed")
     said = tuple((name, str(problem)) for name, problem in problems.items())
     lasting = all(problem.lasting for problem in problems.values())
-    return Verdict(_newest(good, lineage, bases), said, len(good), lasting)
+    return Verdict(newest(good, lineage, bases, next(iter(problems), None)), said, len(good), lasting)
 
 
 def _problem(repository: GitDir, lineage: Lineage, commit: Commit) -> Untrusted | None:
@@ -190,18 +214,6 @@ def _problem(repository: GitDir, lineage: Lineage, commit: Commit) -> Untrusted 
     except Untrusted as problem:
         return problem
     return None
-
-
-def _newest(good: Sequence[Commit], lineage: Lineage, bases: list[str]) -> str | None:
-    """The last good commit that goes on from a base, and with whose list history can go on."""
-    on = set(bases)
-    newest = bases[0] if bases else None
-    for commit in good:
-        if not bases or on.intersection(commit.parents):
-            on.add(commit.name)
-            if lineage.is_sound(commit.name):
-                newest = commit.name
-    return newest
 
 
 def git_dir(directory: Path) -> Path:

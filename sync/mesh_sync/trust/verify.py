@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from attrs import evolve, frozen
 
@@ -32,6 +33,8 @@ MAX_COMMITS = 100_000
 _AT_ONCE = 8_000
 """Objects that git is asked for at once."""
 _BYTES_AT_ONCE = 8 * 1024 * 1024
+Place = tuple[str, str]
+"""The name of a file, and the blob that it is."""
 _OUR_TROUBLE = ("could not create temp", "cannot run", "No space left", "failed writing detached signature")
 """What git says when it is this machine that keeps it from verifying."""
 _OURS = (
@@ -85,6 +88,7 @@ def commits(repository: GitDir, head: str, known: Iterable[str]) -> tuple[Commit
 
     Without edits yet. Raise Untrusted for a history that nobody could mean.
     """
+    known = tuple(known)
     words = ("rev-list", "--topo-order", "--reverse", "--parents", f"--max-count={MAX_COMMITS + 1}")
     try:
         lines = repository.git(*words, head, "--not", *known).decode().splitlines()
@@ -93,6 +97,9 @@ def commits(repository: GitDir, head: str, known: Iterable[str]) -> tuple[Commit
     if len(lines) > MAX_COMMITS:
         raise Untrusted(f"commit {head[:10]} brings more than {MAX_COMMITS:,} commits")
     found = {name: Commit(name, tuple(parents)) for name, *parents in map(str.split, lines)}
+    if known and (len(known) > 1 or any(len(commit.parents) > 1 for commit in found.values())):
+        for name in repository.git("rev-list", *known).decode().split():  # git goes by dates, which signers choose
+            found.pop(name, None)
     for name, text in _contents(repository, list(found), MAX_FILE):
         if text is None:
             raise Untrusted(f"commit {name[:10]} is longer than {MAX_FILE:,} bytes")
@@ -117,28 +124,20 @@ def with_edits(repository: GitDir, commit: Commit) -> Commit:
     )
 
 
-def rules(repository: GitDir, names: Iterable[str]) -> dict[str, Rules]:
-    """The rules at each of these commits, as their files have them."""
-    files = (SIGNERS_FILE, MESH_FILE, POLICY_FILE)
-    places = [f"{name}:{file}" for name in dict.fromkeys(names) for file in files]
-    blobs = dict(zip(places, _blobs(repository, places), strict=True))
-    texts = dict(_contents(repository, sorted(filter(None, {*blobs.values()})), MAX_FILE))
-    made: dict[tuple[str | None, ...], Rules] = {}
-    found = {}
-    for name in dict.fromkeys(names):
-        key = tuple(blobs[f"{name}:{file}"] for file in files)
-        if key not in made:
-            made[key] = _rules(*(None if blob is None else texts[blob] or b"" for blob in key))
-        found[name] = made[key]
-    return found
-
-
-def _rules(listed: bytes | None, mesh: bytes | None, policy: bytes | None) -> Rules:
-    return Rules(
-        None if listed is None else signers.parse(listed)[0],
-        _mesh_name(mesh or b""),
-        Policy() if policy is None else parse_policy(policy)[0],
-    )
+def rules(repository: GitDir, names: Iterable[str], read: dict[Place, Any] | None = None) -> dict[str, Rules]:
+    """The rules at each of these commits, as their files have them. ``read``: what was read before, and is now."""
+    read = {} if read is None else read
+    names = list(dict.fromkeys(names))
+    places = [(name, file) for name in names for file in _READERS]
+    blobs = dict(zip(places, _blobs(repository, [f"{name}:{file}" for name, file in places]), strict=True))
+    new = {(file, blob) for (_, file), blob in blobs.items() if blob and (file, blob) not in read}
+    texts = dict(_contents(repository, sorted({blob for _, blob in new}), MAX_FILE))
+    read.update({(file, blob): _READERS[file](texts[blob] or b"") for file, blob in new})
+    found = {place: read[place[1], blob] if blob else None for place, blob in blobs.items()}
+    return {
+        name: Rules(found[name, SIGNERS_FILE], found[name, MESH_FILE] or "", found[name, POLICY_FILE] or Policy())
+        for name in names
+    }
 
 
 def _mesh_name(content: bytes) -> str:
@@ -148,6 +147,13 @@ def _mesh_name(content: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     return name if isinstance(name, str) else ""
+
+
+_READERS: Mapping[str, Callable[[bytes], Any]] = {
+    SIGNERS_FILE: lambda content: signers.parse(content)[0],
+    MESH_FILE: _mesh_name,
+    POLICY_FILE: lambda content: parse_policy(content)[0],
+}
 
 
 def _blobs(repository: GitDir, places: Sequence[str]) -> Iterator[str | None]:
