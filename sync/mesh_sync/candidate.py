@@ -18,6 +18,7 @@ from mesh_sync.repository.remote import Remote
 from mesh_sync.state import State
 from mesh_sync.trust import meant
 from mesh_sync.trust.guard import Standing, remembered, standing
+from mesh_sync.trust.signers import Signers
 from mesh_sync.trust.verify import GitDir
 
 Note = Callable[[str], None]
@@ -65,10 +66,20 @@ def _interface(
         before = _before(known.wanted, applied, node.name, moment)
         most = (applied.guard if applied else Guard()).max_removed_peers
         base = known.commit if repository.has(known.commit) else None
-        allowed = meant.check(before, base, most, (commit, mesh), node.name, moment, repository, remote.tree)
+        own = _own_signers(node)
+        allowed = meant.check(before, base, most, (commit, mesh), node.name, moment, repository, remote.tree, own)
         if f"remove {node.name}" in allowed or not (_has(applied, node.name) or _has(mesh, node.name)):
             return left(known.wanted), findings
     return interface(tree, mesh, node, commit, moment, findings), findings
+
+
+def _own_signers(node: Node) -> Signers | None:
+    """Root's own list, None where commits are not signed."""
+    if node.trust.mode != "signed":
+        return None
+    from mesh_sync.trust.trust import own_signers
+
+    return own_signers(node)
 
 
 def _mesh(remote: Remote, commit: str) -> Mesh | None:

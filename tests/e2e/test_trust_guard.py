@@ -105,6 +105,19 @@ def test_an_empty_list_says_both(mesh: Mesh) -> None:
     assert list(dump(a)) == [""]
 
 
+def test_the_key_of_a_node_does_not_say_that_it_was_meant(mesh: Mesh) -> None:
+    without(mesh, *"cdef")
+    mesh.push("a mistake")
+    mesh.sign_as(NODE_B)
+    mesh.git("commit", "-q", "--allow-empty", "-m", "endpoint\n\nMesh-Allow: removed-peers")
+    mesh.publish()
+    assert "removes 4 of 6 peers" in refused(mesh, mesh.git("rev-parse", "HEAD"))
+    mesh.sign_as(ADMIN)
+    mesh.git("commit", "-q", "--allow-empty", "-m", "it was meant\n\nMesh-Allow: removed-peers")
+    mesh.publish()
+    assert now_json(mesh.nodes["a"])["result"] == "applied"
+
+
 def test_a_node_that_was_let_go_reaches_nobody_and_can_come_back(mesh: Mesh) -> None:
     a = mesh.nodes["a"]
     before = whole(a)

@@ -124,6 +124,19 @@ def test_drastic_changes_have_to_say_that_they_are_meant(mesh: Mesh) -> None:
     assert result.returncode == 0, "peer remove says it: " + result.stderr
 
 
+def test_the_key_of_a_node_does_not_say_that_they_are_meant(mesh: Mesh) -> None:
+    (mesh.place / "peers/azure.toml").unlink()
+    mesh.change("README.md", "oops\n")
+    said = "it was meant\n\nMesh-Allow: remove azure\nMesh-Allow: empty-list"
+    mesh.git(*mesh.signed_by("node"), "commit", "-q", "--allow-empty", "-m", said)
+    refused = mesh.host.push().stderr
+    assert "Mesh-Allow: remove azure" in refused
+    assert "Mesh-Allow: empty-list" in refused
+    mesh.git("commit", "-q", "--allow-empty", "-m", said)
+    result = mesh.host.push()
+    assert result.returncode == 0, "an admin does: " + result.stderr
+
+
 def test_a_key_that_is_added_signs_nothing_in_the_same_push(mesh: Mesh) -> None:
     mesh.run("signer", "add", "bob@example.org", mesh.ssh / "mallory", "--commit").fine()
     mesh.change("peers/azure.toml", "mtu = 1400\n", *mesh.signed_by("mallory"))

@@ -19,7 +19,7 @@ from mesh_sync.mesh.tree import Tree
 from mesh_sync.repository.history import tree_at
 from mesh_sync.trust import meant
 from mesh_sync.trust.guard import standing
-from mesh_sync.trust.signers import SIGNERS_FILE
+from mesh_sync.trust.signers import SIGNERS_FILE, Signers
 from mesh_sync.trust.trust import git_dir, untrusted
 from mesh_sync.trust.verify import GitDir
 
@@ -57,11 +57,12 @@ def _guard(directory: Path, base: str, before: Tree, after: Tree) -> Iterator[Fi
     except CommandError as error:
         raise ConfigError(f"the history of {directory} cannot be read: {error.message}") from None
     trees = cache(lambda commit: tree_at(directory, commit))
+    own = Signers() if SIGNERS_FILE in before.texts else None
     said = set()
     for node in _concerned(old, new):
         most = old.guard.max_removed_peers
         try:
-            meant.check(standing(old, node, moment), first, most, (last, new), node, moment, repository, trees)
+            meant.check(standing(old, node, moment), first, most, (last, new), node, moment, repository, trees, own)
         except Refused as problem:
             said.add(problem.message)
     yield from (Finding(PLACE, "", message) for message in sorted(said))
