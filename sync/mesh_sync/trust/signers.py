@@ -18,14 +18,19 @@ from attrs import frozen
 
 from mesh_sync.findings import Finding, shown
 from mesh_sync.mesh.model import LABEL
+from mesh_sync.trust.signature import strings
 
 SIGNERS_FILE = "allowed_signers"
 NAMESPACE = "git"
 """What git signs for; a line that is limited to other namespaces would never do."""
-_KEY_TYPES = re.compile(r"(sk-)?(ssh-ed25519|ecdsa-sha2-nistp(256|384|521))(@openssh\.com)?|ssh-rsa")
-_OPTION = re.compile(r'([a-z-]+)(?:="([^"]*)")?(?:,|$)')
+_KEY_TYPES = re.compile(
+    r"ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com"
+)
+_OPTION = re.compile(r'([a-z-]+)(?:="([^"\\]*)")?(?:,(?=.)|$)')
 _KNOWN_OPTIONS = frozenset({"namespaces", "valid-after", "valid-before"})
 _FORMATS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+MIN_RSA = 1024
+"""Bits; OpenSSH reads no shorter key."""
 GROUPS = 8
 """Of four hexadecimal digits each: 128 bits, which nobody finds a second input for (NIST SP 800-107, 4.2)."""
 
@@ -156,40 +161,69 @@ def _signer(line: str) -> Signer:
 
 def _check_options(text: str) -> None:
     position = 0
+    seen: dict[str, str] = {}
     while position < len(text):
         found = _OPTION.match(text, position)
         if not found or found[1] not in _KNOWN_OPTIONS or found[2] is None:
             allowed = ", ".join(sorted(_KNOWN_OPTIONS))
             raise ValueError(f"{shown(text[position:])} is not an option that is taken here ({allowed})")
+        if found[1] in seen:
+            raise ValueError(f"{found[1]} stands there twice")
+        seen[found[1]] = found[2]
+        if found[1] == "namespaces" and re.search(r"[*?!]", found[2]):
+            raise ValueError(f"namespaces: {shown(found[2])} has a pattern; write the names in full")
         if found[1] == "namespaces" and NAMESPACE not in found[2].split(","):
             raise ValueError(f'the key is for the namespaces {shown(found[2])}; commits need "{NAMESPACE}"')
         if found[1].startswith("valid-") and moment(found[2]) is None:
             raise ValueError(f"{found[1]}: {shown(found[2])} is not a date such as 20301231Z or 203012311800Z")
         position = found.end()
+    after, before = (moment(seen.get(name, "")) for name in ("valid-after", "valid-before"))
+    if after and before and before <= after:
+        raise ValueError("valid-before is not later than valid-after")
 
 
 def moment(words: str) -> datetime | None:
     """What ssh-keygen takes `YYYYMMDD[HHMM[SS]][Z]` for (parse_absolute_time of OpenSSH).
 
-    UTC with `Z` or `UTC` at the end, else this machine's time zone. None for what is no such time.
+    UTC with `Z` or `UTC` at the end, else this machine's time zone. None for what is no such time, and before 1970.
     """
     digits = re.sub(r"(?i)(z|utc)$", "", words)
     if not (digits.isascii() and digits.isdigit()) or len(digits) not in _FORMATS:
         return None
     try:
         found = datetime.strptime(digits, _FORMATS[len(digits)])
-        return (found.replace(tzinfo=UTC) if digits != words else found).astimezone(UTC)
+        found = (found.replace(tzinfo=UTC) if digits != words else found).astimezone(UTC)
+        return found if found.timestamp() > 0 else None
     except (ValueError, OverflowError, OSError):
         return None
 
 
 def _is_key(kind: str, encoded: str) -> bool:
+    """Whether ssh-keygen could read the key: all its parts are there, with nothing after them (RFC 4253, 6.6)."""
     try:
         blob = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+        name, *parts = strings(blob)
+    except (binascii.Error, ValueError):
         return False
-    name = kind.encode()
-    return blob.startswith(len(name).to_bytes(4, "big") + name) and len(blob) > len(name) + 4
+    if base64.b64encode(blob).decode() != encoded or name != kind.encode():
+        return False
+    if kind.startswith("sk-"):
+        *parts, application = parts or [b""]
+        if not application:
+            return False
+    if kind == "ssh-rsa":
+        return len(parts) == 2 and all(part and part[0] < 0x80 for part in parts) and _bits(parts[1]) >= MIN_RSA
+    if "ed25519" in kind:
+        return [len(part) for part in parts] == [32]
+    curve = kind.partition("nistp")[2].partition("@")[0]
+    length = 1 + 2 * -(-int(curve) // 8)  # an uncompressed point (SEC 1, 2.3.3)
+    return (
+        len(parts) == 2 and parts[0] == b"nistp" + curve.encode() and parts[1][:1] == b"\4" and len(parts[1]) == length
+    )
+
+
+def _bits(number: bytes) -> int:
+    return int.from_bytes(number, "big").bit_length()
 
 
 def _twice(entries: list[Signer], file: str) -> Iterator[Finding]:
