@@ -62,7 +62,13 @@ def test_each_extra_key_can_be_given_to_a_node(key: str) -> None:
     ("subnets", "why"),
     [
         (["10.0.0.0/8"], ""),
-        (["2001::/16"], ""),
+        (["fd00::/16"], ""),
+        (["192.168.7.0/24", "172.16.0.0/12", "fd12:3456::/32"], ""),
+        (["8.0.0.0/8"], "to 8.0.0.0/8, which is not private"),
+        (["10.1.0.0/16", "8.8.8.8/32"], "to 8.8.8.8/32, which is not private"),
+        (["2a00::/16"], "to 2a00::/16, which is not private"),
+        (["172.0.0.0/9"], "to 172.0.0.0/9, which is not private"),
+        (["100.64.0.0/10"], "to 100.64.0.0/10, which is not private"),
         (["0.0.0.0/0"], "to more than an IPv4 /8 together"),
         (["0.0.0.0/1", "128.0.0.0/1"], "to more than an IPv4 /8 together"),
         (["10.0.0.0/8", "172.16.0.0/12"], "to more than an IPv4 /8 together"),
@@ -81,6 +87,23 @@ def test_what_an_admin_has_made_an_exit_may_stay_one() -> None:
     exit_node = {**BEFORE, "subnets": ["0.0.0.0/0"]}
     edits = [edit(exit_node, {**exit_node, "subnets": ["0.0.0.0/0"], "mtu": 1400})]
     assert forbidden("a", edits, frozenset({"subnets"})) == ""
+
+
+@pytest.mark.parametrize(
+    ("subnets", "why"),
+    [
+        (["8.0.0.0/9", "2a00:1::/32", "10.0.0.0/16"], ""),
+        (["8.8.8.0/24"], ""),
+        ([], ""),
+        (["8.0.0.0/9", "9.9.9.0/24"], "9.9.9.0/24"),
+        (["8.0.0.0/8"], "8.0.0.0/8"),
+        (["2a00::/31"], "2a00::/31"),
+    ],
+)
+def test_public_networks_only_where_they_were_before(subnets: list[str], why: str) -> None:
+    router = {**BEFORE, "subnets": ["8.0.0.0/9", "2a00:1::/32"]}
+    said = forbidden("a", [edit(router, {**router, "subnets": subnets})], frozenset({"subnets"}))
+    assert said == (f"change subnets in peers/a.toml to {why}, which is not private" if why else "")
 
 
 OTHER_FILES = (

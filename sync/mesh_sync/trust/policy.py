@@ -31,6 +31,7 @@ _PLAIN = re.compile(r"100(644|755)|0{6}")
 """The git modes of a plain file, and of none."""
 
 Table = Mapping[str, Any]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @frozen
@@ -124,30 +125,41 @@ def _key(name: str) -> str:
 
 
 def _too_wide(old: Table, new: Table) -> str:
-    """Whether the subnets together are more than a node may announce of its own accord, and than it had before."""
-    before, after = _sizes(old.get("subnets", [])), _sizes(new.get("subnets", []))
+    """Whether the subnets are more than a node may announce of its own accord, and than it had before: as the end of
+    a sentence. Networks of its own are private: whoever announces a public one takes it from the internet.
+    """
+    before, after = _networks(old.get("subnets", [])), _networks(new.get("subnets", []))
+    if before is None or after is None:
+        return "what is no list of networks"
     for version, name in ((4, "an IPv4 /8"), (6, "an IPv6 /16")):
-        if after is None or before is None:
-            return "what is no list of networks"
-        if after[version] > max(WIDEST[version], before[version]):
+        if _size(after, version) > max(WIDEST[version], _size(before, version)):
             return f"more than {name} together"
-    return ""
+    public = [network for network in after if not network.is_private and not _lies_in(network, before)]
+    return f"{public[0]}, which is not private" if public else ""
 
 
-def _sizes(subnets: object) -> dict[int, int] | None:
-    """How many addresses a list of networks has, for each version of IP; None when it is no such list."""
-    sizes = {4: 0, 6: 0}
-    if not isinstance(subnets, list):
-        return None
-    for words in subnets:
+def _networks(subnets: object) -> list[Network] | None:
+    """What a list of networks has; None when it is no such list."""
+    found = []
+    for words in subnets if isinstance(subnets, list) else [None]:
         try:
             network = ipaddress.ip_network(words, strict=False) if isinstance(words, str) else None
         except ValueError:
             network = None
         if network is None:
             return None
-        sizes[network.version] += network.num_addresses
-    return sizes
+        found.append(network)
+    return found
+
+
+def _size(networks: Sequence[Network], version: int) -> int:
+    """How many addresses those of one version of IP have together."""
+    return sum(network.num_addresses for network in networks if network.version == version)
+
+
+def _lies_in(network: Network, others: Sequence[Network]) -> bool:
+    ends = (network.network_address, network.broadcast_address)
+    return any(all(end in other for end in ends) for other in others)
 
 
 def _table(content: bytes | None) -> dict[str, Any] | None:
