@@ -190,6 +190,18 @@ def is_a_mesh_or_says_why(texts: dict[str, bytes]) -> None:
         assert len(str(finding)) < 1500
 
 
+@pytest.mark.parametrize(
+    ("key", "most", "one"),
+    [("endpoint", 8, "h{}.example:1"), ("addresses", 16, "10.0.0.{}")],
+    ids=["endpoint", "address"],
+)
+def test_a_peer_has_few_endpoints_and_addresses(key: str, most: int, one: str) -> None:
+    for count, message in ((most, []), (most + 1, [f"has {most + 1} entries; at most {most} are taken"])):
+        table = {"public_key": KEY, "addresses": ["10.0.0.1"], key: [one.format(n) for n in range(1, count + 1)]}
+        found = read({"mesh.toml": MESH, "peers/a.toml": tomlkit.dumps(table).encode()})[1]
+        assert [finding.message for finding in errors(found)] == message
+
+
 @calmly
 @given(st.dictionaries(st.sampled_from(FILES), st.binary(max_size=200)))
 def test_any_bytes_are_a_mesh_or_findings(texts: dict[str, bytes]) -> None:

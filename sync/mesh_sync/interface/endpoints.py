@@ -6,6 +6,8 @@ The list gives a new peer its endpoint; a name is resolved here, and what it sto
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -13,6 +15,9 @@ from mesh_sync.interface.live import Live
 from mesh_sync.interface.plan import Change, is_alive
 from mesh_sync.interface.wanted import Wanted
 from mesh_sync.state import State
+
+if TYPE_CHECKING:
+    from mesh_sync.mesh.model import Endpoint
 
 UNSURE = "?"
 """In `State.given`: an endpoint was about to be given, or a lost memory knew of it. Equal to no declared one."""
@@ -46,8 +51,7 @@ def find(wanted: Wanted, changes: Sequence[Change], last: Mapping[str, str], liv
     from mesh_sync.mesh.model import Endpoint
 
     declared = {peer.public_key: [Endpoint.parse(text) for text in peer.endpoint] for peer in peers}
-    names = {endpoint.host for endpoints in declared.values() for endpoint in endpoints if not endpoint.address}
-    answers = resolve(names)
+    answers = resolve(names(declared.values()))
     fresh: dict[str, str] = {}
     stopgaps: dict[str, str] = {}
     notes = []
@@ -64,6 +68,15 @@ def find(wanted: Wanted, changes: Sequence[Change], last: Mapping[str, str], liv
         else:
             notes.append(f"peer {peer.name} has no endpoint yet: {problem}")
     return Endpoints(fresh, stopgaps, tuple(notes))
+
+
+def names(declared: Iterable[Sequence[Endpoint]]) -> list[str]:
+    """The names among each peer's endpoints, in turn: every peer's first one, every peer's second one, and so on.
+
+    So one peer whose names nobody answers for does not take the time of all others.
+    """
+    hosts = [[endpoint.host for endpoint in endpoints if not endpoint.address] for endpoints in declared]
+    return [host for turn in zip_longest(*hosts) for host in turn if host is not None]
 
 
 def undone(

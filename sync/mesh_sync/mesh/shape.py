@@ -32,6 +32,10 @@ from mesh_sync.mesh.values import LABEL, Hook, between, one_of, peer_name, text
 
 T = TypeVar("T")
 FORMAT = 1
+MAX_ENDPOINTS = 8
+"""Of one peer. Each is a name that every node looks up; a node's own key may write them."""
+MAX_ADDRESSES = 16
+"""Of one peer; a node's own key may choose them when it makes its file."""
 
 
 def structure(value: object, kind: type[T]) -> T:
@@ -97,15 +101,21 @@ def _endpoints(value: object, target: object) -> tuple[Endpoint, ...]:
     """One endpoint, or a list of them."""
     if isinstance(value, str):
         return (Endpoint.parse(value),)
-    many: tuple[Endpoint, ...] = _endpoint_list(value, target)
+    many: tuple[Endpoint, ...] = _endpoint_list(_few(value, MAX_ENDPOINTS), target)
     return many
 
 
-def _some(kind: object, what: str) -> Hook:
+def _few(value: object, most: int) -> object:
+    if isinstance(value, list) and len(value) > most:
+        raise ValueError(f"has {len(value):,} entries; at most {most} are taken")
+    return value
+
+
+def _some(kind: object, what: str, most: int | None = None) -> Hook:
     hook = list_of(_converter, kind)
 
     def some(value: object, target: object) -> object:
-        if not (items := hook(value, target)):
+        if not (items := hook(value if most is None else _few(value, most), target)):
             raise ValueError(f"is empty; {what}")
         return items
 
@@ -168,7 +178,7 @@ _converter.register_structure_hook(
         _converter,
         Peer,
         name=override(omit=True),
-        addresses=override(struct_hook=_some(tuple[Address, ...], "a peer needs at least one")),
+        addresses=override(struct_hook=_some(tuple[Address, ...], "a peer needs at least one", MAX_ADDRESSES)),
         endpoint=override(struct_hook=_endpoints),
     ),
 )
