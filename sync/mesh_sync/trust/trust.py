@@ -33,7 +33,7 @@ SECONDS = 60.0
 THREADS = 4
 MOST_PROBLEMS = 100
 """After so many bad commits of a push nothing more is looked at."""
-_WAY_OUT = "docs/trust.md says what to do when everybody is locked out"
+_WAY_OUT = "nothing of it is applied until the branch is put right; docs/trust.md says how"
 
 Note = Callable[[str], None]
 
