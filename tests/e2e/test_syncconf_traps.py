@@ -288,7 +288,7 @@ def test_a_removed_endpoint_stays_with_a_live_peer_and_leaves_a_stale_one(mesh: 
     now(a)
     for name in ("b", "stale"):
         mesh.set(name, endpoint=None)
-    mesh.push()
+    mesh.push("nobody has an endpoint\n\nMesh-Allow: all-endpoints")
     with steady_ping(a, "10.0.0.12") as loss:
         found = now_json(a)
     assert loss.lost == 0

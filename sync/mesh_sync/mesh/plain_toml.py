@@ -8,13 +8,13 @@ from typing import Any
 
 MAX_DOTS = 32
 """Dots on one line, outside quotes and comments; no file of the mesh has more than a few."""
-_QUOTED = re.compile(
+_QUOTED = re.compile(  # no possessive quantifiers: those of Python 3.11.2 (Debian 12) lose matches
     r"""
-    \"\"\" (?: [^"\\] | \\.? | "(?!"") )*+ (?: "{3,5} )?
-    | ''' (?: [^'] | '(?!'') )*+ (?: '{3,5} )?
-    | " (?: [^"\\\n] | \\[^\n]? )*+ "?
-    | ' [^'\n]*+ '?
-    | \# [^\n]*+
+    \"\"\" (?: [^"\\] | \\.? | "(?!"") )* (?: "{3,5} )?
+    | ''' (?: [^'] | '(?!'') )* (?: '{3,5} )?
+    | " (?: [^"\\\n] | \\[^\n]? )* "?
+    | ' [^'\n]* '?
+    | \# [^\n]*
     """,
     re.DOTALL | re.VERBOSE,
 )
