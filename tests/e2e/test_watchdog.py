@@ -154,6 +154,7 @@ def test_a_peer_that_moved_under_traffic_is_recovered(world: World, watchdog: Pr
     finally:
         end(ping, signal.SIGINT)
     assert took < 12
+    time.sleep(2)  # until the status file says it, too
     found = status(world.a)
     assert found is not None
     [peer] = found["peers"]
