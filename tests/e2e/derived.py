@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from lab.mesh import WORK, Mesh, dump
+from lab.mesh import WORK, Mesh, dump, key_of
 from lab.node import Node
 from lab.ping import Loss, steady_ping
 from lab.tree import HOME
@@ -24,10 +24,6 @@ def secret(mesh: Mesh, *words: str) -> str:
 def at(moment: float) -> tuple[str, str]:
     """The option for a move at this moment."""
     return "--at", datetime.fromtimestamp(moment, UTC).isoformat()
-
-
-def key_of(node: Node) -> str:
-    return dump(node)[""]["public_key"]
 
 
 def pairs(mesh: Mesh, names: Iterable[str]) -> list[tuple[Node, Node]]:

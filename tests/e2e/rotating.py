@@ -7,11 +7,11 @@ import itertools
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from e2e.watching import until
 from lab.mesh import Mesh, dump
 from lab.node import Node
 from lab.ping import Loss, reachability, steady_ping
 from lab.program import Program
+from lab.waiting import until
 
 KEY = "/etc/mesh-sync/private.key"
 BESIDE = ("private.key.next", "private.key.previous")
@@ -83,10 +83,6 @@ def counted(mesh: Mesh, names: Sequence[str]) -> Iterator[Mapping[tuple[str, str
             )
             for one, other in pairs(names)
         }  # fmt: skip
-
-
-def key_of(node: Node) -> str:
-    return dump(node)[""]["public_key"]
 
 
 def held(node: Node) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -19,6 +18,7 @@ import pytest
 from lab import Lab, Node, reachability, steady_ping
 from lab.logged import LoggedPrograms, is_reading
 from lab.mesh import WORK, Mesh, dump, now, now_json
+from lab.waiting import eventually
 from mesh_sync import keys
 
 pytestmark = pytest.mark.e2e
@@ -31,15 +31,6 @@ ABSENT = "ella"
 """A peer in the list whose machine is off."""
 HANDSHAKE = 12
 """Seconds: a first handshake that came too early is repeated after REKEY_TIMEOUT, 5 s."""
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def ip_json(node: Node, *words: str) -> list[dict[str, Any]]:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from e2e.trying import DEADLINE, SHORT, conf_of, key_of, ping, stranger, whole
+from e2e.trying import DEADLINE, SHORT, conf_of, whole
 from lab import Lab, steady_ping
-from lab.mesh import Mesh, dump, now, now_json, status
+from lab.mesh import Mesh, dump, key_of, now, now_json, status, stranger
 from lab.node import Node
+from lab.ping import first_answer
 from mesh_sync import keys
 
 pytestmark = pytest.mark.e2e
@@ -26,7 +27,7 @@ def mesh() -> Iterator[Mesh]:
         mesh.configure(a, confirm=SHORT, gateway={"masquerade": "eth0"})
         mesh.push("good")
         mesh.now()
-        ping(b, "10.0.0.11")
+        first_answer(b, "10.0.0.11")
         yield mesh
 
 
@@ -72,7 +73,7 @@ def test_what_cuts_the_node_off_is_undone_and_not_tried_again(mesh: Mesh, spoil:
     again = now_json(a, exit_code=5)
     assert (again["result"], again["changes"], again["commit"]) == ("rolled-back", [], good)
     assert time.monotonic() - began < DEADLINE
-    ping(a, "10.0.0.12")
+    first_answer(a, "10.0.0.12")
 
 
 def test_an_undone_commit_is_tried_again_when_told_to_and_a_newer_one_always(mesh: Mesh) -> None:
@@ -114,7 +115,7 @@ def test_an_exit_through_a_dead_peer_is_undone(mesh: Mesh) -> None:
     mesh.configure(home, confirm=SHORT)
     good = mesh.push("home")
     mesh.now()
-    ping(home, "10.0.0.11")
+    first_answer(home, "10.0.0.11")
     before = whole(home)
     mesh.set("c", subnets=["0.0.0.0/0", "::/0"])
     mesh.push("an exit that is dead")
@@ -128,7 +129,7 @@ def test_wrong_keys_for_everybody_are_undone(mesh: Mesh) -> None:
     mesh.push("d")
     mesh.now()
     for node in (b, d):
-        ping(node, "10.0.0.11")
+        first_answer(node, "10.0.0.11")
     before, held = whole(a), set(dump(a))
     for name in ("b", "d"):
         mesh.set(name, public_key=keys.public_key(keys.generate()))
@@ -139,7 +140,7 @@ def test_wrong_keys_for_everybody_are_undone(mesh: Mesh) -> None:
     assert whole(a) == before
     assert status(a)["refused_commits"] == [bad]
     for node in (b, d):
-        ping(node, "10.0.0.11")
+        first_answer(node, "10.0.0.11")
 
 
 def peers_of(node: Node) -> dict[str, tuple[str, str]]:
@@ -166,7 +167,7 @@ def test_all_but_a_private_key_that_is_gone_comes_back(mesh: Mesh) -> None:
     commit = mesh.push("mended")
     assert now_json(a)["commit"] == commit
     mesh.now("b")
-    ping(a, "10.0.0.12")
+    first_answer(a, "10.0.0.12")
 
 
 def test_a_peer_that_roamed_comes_back_at_the_place_it_roamed_to(mesh: Mesh) -> None:
@@ -177,7 +178,7 @@ def test_a_peer_that_roamed_comes_back_at_the_place_it_roamed_to(mesh: Mesh) -> 
     mesh.push("d")
     mesh.now("a", "d")
     site.router.renumber("203.0.113.99")
-    ping(d, "10.0.0.11")
+    first_answer(d, "10.0.0.11")
     assert dump(a)[key_of(d)]["endpoint"] == "203.0.113.99:51820"
     before = whole(a)
     mesh.remove("d")
@@ -240,14 +241,14 @@ AllowedIPs = 10.0.0.77/32
     mesh.push("e")
     mesh.now("b")
     e.run(["wg-quick", "up", "wg0"])
-    ping(e, "10.0.0.12")
+    first_answer(e, "10.0.0.12")
     before = whole(e)
     covers_the_git_host(mesh)
     mesh.push("bad")
     assert now_json(e, exit_code=5)["message"].endswith("; wg0 is as it was found")
     assert whole(e) == before
-    ping(e, "10.0.0.12")
+    first_answer(e, "10.0.0.12")
     mesh.set("c", subnets=None)
     mesh.push("good")
     now(e)
-    ping(e, "10.0.0.12")
+    first_answer(e, "10.0.0.12")

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from e2e.trying import key_of, ping, stranger, whole
+from e2e.trying import whole
 from lab import Lab
-from lab.mesh import Mesh, dump, now, now_json, status
+from lab.mesh import Mesh, dump, key_of, now, now_json, status, stranger
 from lab.node import Node
+from lab.ping import first_answer
 from lab.program import Program
 
 pytestmark = pytest.mark.e2e
@@ -34,7 +35,7 @@ def mesh() -> Iterator[Mesh]:
         mesh.configure(a, confirm=LONG, gateway={"masquerade": "eth0"})
         mesh.push("good")
         mesh.now()
-        ping(b, "10.0.0.11")
+        first_answer(b, "10.0.0.11")
         yield mesh
 
 
@@ -144,12 +145,12 @@ def test_after_a_power_cut_the_node_comes_up_with_the_state_before(mesh: Mesh) -
     a.run(["mesh-sync", "up"])
     assert whole(a) == before
     assert (status(a)["commit"], status(a)["trial"]["commit"]) == (good, bad)
-    ping(a, "10.0.0.12")
+    first_answer(a, "10.0.0.12")
     mesh.configure(a, confirm={"deadline": 5})
     now(a, exit_code=5, timeout=90)
     assert whole(a) == before
     assert status(a)["refused_commits"] == [bad]
-    ping(b, "10.0.0.11")
+    first_answer(b, "10.0.0.11")
 
 
 def test_a_first_commit_that_ends_two_runs_leaves_nothing(mesh: Mesh) -> None:

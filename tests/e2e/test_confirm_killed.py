@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from e2e.trying import Commits, ping, stranger, whole
+from e2e.trying import Commits, whole
 from lab import Lab
-from lab.mesh import Mesh, now, now_json, status
+from lab.mesh import Mesh, now, now_json, status, stranger
 from lab.node import Node
+from lab.ping import first_answer
 
 pytestmark = pytest.mark.e2e
 
@@ -80,7 +81,7 @@ def test_killed_at_any_step_of_a_rollback_the_node_is_there_and_paused_or_where_
             commit = mesh.push(name)
             mesh.now()
             states.append((commit, {node.name: whole(node) for node in nodes}))
-        ping(nodes[0], "10.0.0.12")
+        first_answer(nodes[0], "10.0.0.12")
         (one, before), (two, after) = states
 
         def kill_and_follow(node: Node, step: int) -> bool:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from e2e.trying import SHORT, ping, stranger
+from e2e.trying import SHORT
 from lab import Lab
-from lab.mesh import Mesh, now, now_json, status
+from lab.mesh import Mesh, now, now_json, status, stranger
 from lab.node import Node
+from lab.ping import first_answer
 from lab.tree import ENVIRONMENT
 from mesh_sync import keys
 
@@ -27,7 +28,7 @@ def mesh() -> Iterator[Mesh]:
         mesh.node("b", 12)
         mesh.push("two peers")
         mesh.now()
-        ping(mesh.nodes["b"], "10.0.0.11")
+        first_answer(mesh.nodes["b"], "10.0.0.11")
         yield mesh
 
 
@@ -65,7 +66,7 @@ def test_the_nodes_own_key_may_change_before_anybody_knows_it(mesh: Mesh) -> Non
     mesh.set("a", public_key=keys.public_key(private))
     confirmed(a, mesh.push("a's new key\n\nMesh-Allow: re-key a"))
     mesh.now("b")
-    ping(mesh.nodes["b"], "10.0.0.11")
+    first_answer(mesh.nodes["b"], "10.0.0.11")
 
 
 def test_a_peer_may_get_another_key_before_it_has_it(mesh: Mesh) -> None:
@@ -74,7 +75,7 @@ def test_a_peer_may_get_another_key_before_it_has_it(mesh: Mesh) -> None:
     confirmed(mesh.nodes["a"], mesh.push("b's new key\n\nMesh-Allow: re-key b"))
     mesh.nodes["b"].path("/etc/mesh-sync/private.key").write_text(private + "\n")
     mesh.now("b")
-    ping(mesh.nodes["b"], "10.0.0.11")
+    first_answer(mesh.nodes["b"], "10.0.0.11")
 
 
 def test_the_last_peer_that_was_alive_may_leave(mesh: Mesh) -> None:
@@ -147,7 +148,7 @@ def test_a_node_that_is_offline_itself_does_not_blame_the_commit(mesh: Mesh, cut
     now(a, exit_code=3)
     a.run(["nft", "delete", "table", "inet", "cut"])
     confirmed(a, commit)
-    ping(b, "10.0.0.11")
+    first_answer(b, "10.0.0.11")
 
 
 def test_the_check_can_be_turned_off(mesh: Mesh) -> None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import itertools
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from e2e.trying import Commits
+from e2e.trying import Commits, conf_of
 from lab import Lab, steady_ping
-from lab.mesh import Mesh, dump, now, now_json, status
+from lab.mesh import Mesh, dump, key_of, now, now_json, status, stranger
 from lab.node import Node
-from mesh_sync import keys
+from lab.ping import first_answer
+from lab.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -33,32 +32,6 @@ def mesh() -> Iterator[Mesh]:
         yield Mesh(lab)
 
 
-def stranger(mesh: Mesh, name: str, number: int, **keys_of_peer: Any) -> str:
-    """List a peer that no machine stands behind; return its key."""
-    key = keys.public_key(keys.generate())
-    wanted = {"addresses": [f"10.0.0.{number}"], "endpoint": f"203.0.113.{number}:51820", **keys_of_peer}
-    mesh.set(name, public_key=key, **wanted)
-    return key
-
-
-def ping(node: Node, address: str) -> None:
-    """Until the first answer."""
-    node.run(["ping", "-q", "-i", "0.2", "-c", "1", "-w", "10", address])
-
-
-def key_of(node: Node) -> str:
-    return dump(node)[""]["public_key"]
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 # -- killed
 
 
@@ -68,12 +41,6 @@ def killed(node: Node, step: int, confs: Sequence[bytes]) -> bool:
     assert done.returncode in (-9, 0), done.stderr
     assert conf_of(node) in confs, done.stderr
     return done.returncode == -9
-
-
-def conf_of(node: Node) -> bytes:
-    """wg0.conf; nothing if it is not there."""
-    file = node.path(CONF)
-    return file.read_bytes() if file.exists() else b""
 
 
 def each(work: Callable[[Node, int], bool], nodes: Sequence[Node], step: int) -> bool:
@@ -115,7 +82,7 @@ def test_a_first_now_killed_at_any_step_is_finished_by_the_next(mesh: Mesh) -> N
     steps = itertools.count(1, AT_ONCE)
     last = next(step for step in steps if not each(kill_and_finish, nodes, step))
     assert last > 40
-    ping(nodes[0], "10.0.0.12")
+    first_answer(nodes[0], "10.0.0.12")
 
 
 @pytest.mark.timeout(600)
@@ -202,7 +169,7 @@ def test_a_full_disk_leaves_everything_as_it_is_until_there_is_room(mesh: Mesh, 
     revoked = stranger(mesh, "revoked", 13)
     mesh.push()
     mesh.now()
-    ping(b, "10.0.0.11")
+    first_answer(b, "10.0.0.11")
     small_disk(a, place)
     assert now_json(a)["result"] == "in-sync"
     before = dump(a)
@@ -244,7 +211,7 @@ def test_a_full_run_folder_stops_nothing_but_what_has_to_be_remembered_there(mes
     a, b = mesh.node("a", 11), mesh.node("b", 12)
     mesh.push()
     mesh.now()
-    ping(b, "10.0.0.11")
+    first_answer(b, "10.0.0.11")
     small_disk(a, "/run/mesh-sync")
     fill(a, "/run/mesh-sync")
     added = stranger(mesh, "added", 14)
@@ -266,7 +233,7 @@ def test_a_run_folder_that_takes_no_more_files_leaves_the_tunnels_alone(mesh: Me
     a, b = mesh.node("a", 11), mesh.node("b", 12)
     mesh.push()
     mesh.now()
-    ping(b, "10.0.0.11")
+    first_answer(b, "10.0.0.11")
     small_disk(a, "/run/mesh-sync", "nr_inodes=4")
     a.run(["sh", "-c", "cd /run/mesh-sync && rm *; touch 1 2 3"])
     with steady_ping(a, "10.0.0.12") as loss:
@@ -305,7 +272,7 @@ def broken_mesh(lab: Lab) -> Mesh:
     mesh.node("b", 12)
     mesh.push()
     mesh.now()
-    ping(mesh.nodes["b"], "10.0.0.11")
+    first_answer(mesh.nodes["b"], "10.0.0.11")
     return mesh
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lab import Lab, steady_ping
-from lab.mesh import Mesh, dump, now, now_json, status
+from lab.mesh import Mesh, dump, key_of, now, now_json, status
 from lab.node import Node
+from lab.ping import first_answer
 from mesh_sync import keys
 
 pytestmark = pytest.mark.e2e
@@ -40,15 +41,6 @@ def a(mesh: Mesh) -> Node:
 @pytest.fixture
 def b(mesh: Mesh) -> Node:
     return mesh.nodes["b"]
-
-
-def ping(node: Node, address: str) -> None:
-    """Until the first answer."""
-    node.run(["ping", "-q", "-i", "0.2", "-c", "1", "-w", "10", address])
-
-
-def key_of(node: Node) -> str:
-    return dump(node)[""]["public_key"]
 
 
 def kinds(changes: list[dict[str, str]]) -> list[str]:
@@ -94,7 +86,7 @@ def test_what_somebody_changed_is_shown_and_put_back(a: Node, b: Node, command: 
     assert now_json(a)["result"] == "in-sync"
     assert dump(a)[""] == device
     assert a.path(CONF).read_bytes() == conf
-    ping(b, "10.0.0.11")
+    first_answer(b, "10.0.0.11")
 
 
 def test_a_deleted_interface_comes_back_whole(a: Node, b: Node) -> None:
@@ -110,7 +102,7 @@ def test_a_deleted_interface_comes_back_whole(a: Node, b: Node) -> None:
     after = dump(a)
     assert after[""] == before[""]
     assert after[key_of(b)]["allowed_ips"] == before[key_of(b)]["allowed_ips"]
-    ping(b, "10.0.0.11")
+    first_answer(b, "10.0.0.11")
 
 
 def test_people_read_what_differs_and_what_was_done(a: Node) -> None:
@@ -129,7 +121,7 @@ def test_drift_is_put_right_while_git_is_down(mesh: Mesh, a: Node, b: Node) -> N
     mesh.lab.git.start()
     assert kinds(found["changes"]) == ["peer-added"]
     assert status(a)["drift"] == []
-    ping(b, "10.0.0.11")
+    first_answer(b, "10.0.0.11")
 
 
 def test_a_dry_run_tells_and_leaves_all_as_it_is(a: Node) -> None:
@@ -185,7 +177,7 @@ def test_a_network_that_a_node_is_in_stays_its_own(mesh: Mesh, a: Node, b: Node)
         assert own in a.run(["ip", "route", "show", "203.0.113.0/24"]).stdout
         for address in ("203.0.113.12", "2001:db8::12"):
             assert "dev eth0" in a.run(["ip", "route", "get", address]).stdout
-        ping(a, "10.0.0.12")
+        first_answer(a, "10.0.0.12")
         assert status(a)["drift"] == []
     finally:
         mesh.set("b", subnets=["192.168.20.0/24"])
@@ -219,7 +211,7 @@ def guest(mesh: Mesh, name: str, number: int) -> tuple[Node, str]:
     key = keys.public_key(private)
     a.run(["wg", "set", "wg0", "peer", key, "allowed-ips", f"10.0.5.{number}/32"])
     a.ip(f"route replace 10.0.5.{number}/32 dev wg0")
-    ping(host, "10.0.0.11")
+    first_answer(host, "10.0.0.11")
     return host, key
 
 
@@ -253,7 +245,7 @@ def test_a_peer_added_by_hand_goes_where_node_toml_says_so(mesh: Mesh, a: Node, 
     assert all(change["text"].endswith("removed") for change in found["changes"])
     assert status(a)["drift"] == []
     assert host.run(["ping", "-q", "-c", "2", "-i", "0.2", "-W", "1", "10.0.0.11"], check=False).returncode == 1
-    ping(b, "10.0.0.11")
+    first_answer(b, "10.0.0.11")
 
 
 def test_a_peer_added_by_hand_does_not_keep_addresses_that_the_list_gives_to_another(mesh: Mesh, a: Node) -> None:

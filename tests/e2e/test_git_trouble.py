@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from subprocess import CompletedProcess
 
@@ -13,6 +13,7 @@ import pytest
 from lab import DEAD_RESOLVER, Lab, Node, steady_ping, tarpit
 from lab.mesh import Mesh, dump, now, now_json, status
 from lab.segment import Family
+from lab.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -68,15 +69,6 @@ def mtu(node: Node) -> int:
 
 def conf(node: Node) -> bytes:
     return node.path("/etc/wireguard/wg0.conf").read_bytes()
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
-    end = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def sentence(done: CompletedProcess[str]) -> str:

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lab import Lab, Node, reachability, reference_mesh, steady_ping, tarpit
 from lab.tree import LabError
+from lab.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -26,15 +27,6 @@ def lab() -> Iterator[Lab]:
 
 def reaches(host: Node, address: str) -> bool:
     return reachability([(host, address)], deadline=1)[host.name, address]
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def tunnel(node: Node, address: str) -> str:

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import pytest
 from attrs import frozen
 
-from e2e.trying import SHORT, ping, stranger, whole
+from e2e.trying import SHORT, whole
 from lab import Lab
-from lab.mesh import Mesh, dump, now, now_json, status
+from lab.mesh import Mesh, dump, now, now_json, status, stranger
 from lab.node import Node
+from lab.ping import first_answer
 
 pytestmark = pytest.mark.e2e
 
@@ -44,7 +45,7 @@ def story() -> Iterator[Story]:
             stranger(mesh, name, number)
             commits.append(mesh.push(name))
             mesh.now()
-            ping(b, "10.0.0.11")
+            first_answer(b, "10.0.0.11")
             wholes.append(whole(a))
         yield Story(mesh, a, tuple(commits), tuple(wholes))
 
@@ -87,7 +88,7 @@ def test_it_goes_to_any_commit_of_the_history_and_without_a_network(story: Story
     story.rollback()
     assert status(a)["commit"] == one
     a.port.plug()
-    ping(a, "10.0.0.12")
+    first_answer(a, "10.0.0.12")
 
 
 @pytest.mark.parametrize(

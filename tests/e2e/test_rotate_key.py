@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.rotating import KEY, all_reach, begin, counted, end, held, key_of, keys_on, leftovers, rotate, timers
-from e2e.watching import Watchdog, until, watching
+from e2e.rotating import KEY, all_reach, begin, counted, end, held, keys_on, leftovers, rotate, timers
+from e2e.watching import Watchdog, watching
 from lab import Lab
-from lab.mesh import WORK, Mesh, now, now_json, status
+from lab.mesh import WORK, Mesh, key_of, now, now_json, status
 from lab.node import Node
 from lab.tree import HOME
+from lab.waiting import until
 from mesh_sync import keys
 
 pytestmark = pytest.mark.e2e

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from e2e.rotating import all_reach, held, key_of, keys_on, leftovers, rotate, timers
+from e2e.rotating import all_reach, held, keys_on, leftovers, rotate, timers
 from lab import Lab
-from lab.mesh import Mesh, status
+from lab.mesh import Mesh, key_of, status
 from lab.node import Node
 from mesh_sync import keys
 

@@ -12,9 +12,10 @@ import pytest
 from lab import Lab, steady_ping
 from lab.githost import NAME as GIT_NAME
 from lab.logged import LoggedPrograms
-from lab.mesh import WORK, Mesh, dump, now, now_json, status
+from lab.mesh import WORK, Mesh, dump, key_of, now, now_json, status
 from lab.network import DEAD_RESOLVER
 from lab.node import Node
+from lab.ping import first_answer
 from mesh_sync import keys
 
 pytestmark = pytest.mark.e2e
@@ -33,7 +34,7 @@ def pair(mesh: Mesh, **of_b: Any) -> tuple[Node, Node]:
     a, b = mesh.node("a", 11), mesh.node("b", 12, **of_b)
     mesh.push()
     mesh.now()
-    ping(b, "10.0.0.11")
+    first_answer(b, "10.0.0.11")
     return a, b
 
 
@@ -47,7 +48,7 @@ def roamed_pair(mesh: Mesh) -> tuple[Node, Node]:
     mesh.now()
     assert dump(a)[key_of(b)]["endpoint"] == "203.0.113.12:51820"
     site.router.renumber("203.0.113.77")
-    ping(b, "10.0.0.11")
+    first_answer(b, "10.0.0.11")
     assert dump(a)[key_of(b)]["endpoint"] == "203.0.113.77:51820"
     return a, b
 
@@ -57,15 +58,6 @@ def stranger(mesh: Mesh, name: str, number: int, **keys_of_peer: Any) -> str:
     key = keys.public_key(keys.generate())
     mesh.set(name, public_key=key, addresses=[f"10.0.0.{number}"], **keys_of_peer)
     return key
-
-
-def key_of(node: Node) -> str:
-    return dump(node)[""]["public_key"]
-
-
-def ping(node: Node, address: str) -> None:
-    """Until the first answer; the first packet after a move may be lost."""
-    node.run(["ping", "-q", "-i", "0.2", "-c", "1", "-w", "5", address])
 
 
 def seconds_of_now(node: Node) -> tuple[float, dict[str, Any]]:
@@ -133,7 +125,7 @@ def test_peers_with_literal_endpoints_come_up_while_no_resolver_answers() -> Non
         a, b = mesh.node("a", 11), mesh.node("b", 12, endpoint="203.0.113.12:51820")
         mesh.push()
         mesh.now()
-        ping(b, "10.0.0.11")
+        first_answer(b, "10.0.0.11")
         named = [stranger(mesh, f"named{number}", number, endpoint=f"n{number}.example:51820") for number in (21, 22)]
         literal = stranger(mesh, "literal", 23, endpoint="203.0.113.23:51820")
         a.set_resolvers(DEAD_RESOLVER)
@@ -174,7 +166,7 @@ def test_port_and_mark_are_the_same_after_100_applies(mesh: Mesh) -> None:
     a.run([sys.executable, "-c", APPLY_100_TIMES, key_of(b)], timeout=60)
     assert dump(a)[""] == before[""]
     assert dump(a)[key_of(b)]["keepalive"] == before[key_of(b)]["keepalive"]
-    ping(a, "10.0.0.12")
+    first_answer(a, "10.0.0.12")
 
 
 # -- 4: a file without a peer removes all of them
@@ -227,7 +219,7 @@ def test_no_broken_list_removes_the_peers(mesh: Mesh) -> None:
         mesh.operator.run(["git", "-C", WORK, "checkout", "-qf", "good", "--", "."])
     mesh.push()
     now(a)
-    ping(a, "10.0.0.12")
+    first_answer(a, "10.0.0.12")
 
 
 @pytest.mark.parametrize("content", ["", '{"version": 1, "wanted": {"pe', None], ids=["empty", "half", "gone"])
@@ -329,7 +321,7 @@ def test_addresses_mtu_and_routes_follow_a_commit(mesh: Mesh) -> None:
     assert "10.0.0.41/32" in link
     assert "10.0.0.11/32" not in link
     assert "192.168.20.0/24" in a.run(["ip", "route", "show", "dev", "wg0"]).stdout
-    ping(b, "10.0.0.41")
+    first_answer(b, "10.0.0.41")
 
 
 # -- 7: `wg set` creates the peer it does not find

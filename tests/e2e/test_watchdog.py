@@ -6,7 +6,7 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from lab.mesh import Mesh, dump
 from lab.node import Node
 from lab.program import Program
 from lab.router import Router
+from lab.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -68,15 +69,6 @@ def watchdog(world: World) -> Iterator[Program]:
     if program.poll() is None:
         program.terminate()
         program.communicate(timeout=10)
-
-
-def until(true: Callable[[], object], seconds: float = 15.0) -> float:
-    """Wait for it; return how long that took."""
-    began = time.monotonic()
-    while not true():
-        assert time.monotonic() - began < seconds, "it did not come to pass"
-        time.sleep(0.2)
-    return time.monotonic() - began
 
 
 def status(node: Node) -> dict[str, Any] | None:

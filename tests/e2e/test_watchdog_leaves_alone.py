@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from e2e.watching import Watchdog, endpoint, key_of, pinging, until, watching
+from e2e.watching import Watchdog, endpoint, pinging, watching
 from lab import Lab
 from lab.logged import LoggedPrograms
-from lab.mesh import Mesh, dump, now
+from lab.mesh import Mesh, dump, key_of, now
 from lab.node import Node
 from lab.tree import ENVIRONMENT
+from lab.waiting import until
 from mesh_sync import keys
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]

@@ -19,10 +19,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from e2e.watching import LETS_NOTHING_BEGIN, Watchdog, endpoint, key_of, pinging, until, watching
+from e2e.watching import LETS_NOTHING_BEGIN, Watchdog, endpoint, pinging, watching
 from lab import Lab, Site
-from lab.mesh import Mesh
+from lab.mesh import Mesh, key_of
 from lab.node import Node
+from lab.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 

@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
-from e2e.watching import CANNOT_BEGIN, Watchdog, peer_in, pinging, until, watching
+from e2e.watching import CANNOT_BEGIN, Watchdog, peer_in, pinging, watching
 from lab import Lab
 from lab.host import Host
 from lab.logged import LoggedPrograms
 from lab.mesh import Mesh, dump
+from lab.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 

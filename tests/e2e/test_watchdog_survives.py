@@ -16,12 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from e2e.watching import CANNOT_BEGIN, Watchdog, endpoint, key_of, until, watching
+from e2e.watching import CANNOT_BEGIN, Watchdog, endpoint, watching
 from lab import Lab
 from lab.logged import LoggedPrograms
-from lab.mesh import Mesh
+from lab.mesh import Mesh, key_of
 from lab.node import Node
 from lab.tree import ENVIRONMENT
+from lab.waiting import until
 from mesh_sync import keys
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]

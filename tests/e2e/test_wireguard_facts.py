@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.watching import pinging, until
+from e2e.watching import pinging
 from lab import Lab, steady_ping
 from lab.mesh import dump
 from lab.node import Node
+from lab.waiting import until
 from mesh_sync import keys
 
 pytestmark = pytest.mark.e2e

@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import Any
 
-from lab.mesh import Mesh, dump
+from lab.mesh import dump
 from lab.node import Node
-from mesh_sync import keys
 
 DEADLINE = 12
 """Seconds: longer than a peer may take to answer, shorter than people's patience with tests."""
 SHORT = {"deadline": DEADLINE}
 CONF = "/etc/wireguard/wg0.conf"
-
-
-def stranger(mesh: Mesh, name: str, number: int, **keys_of_peer: Any) -> str:
-    """List a peer that no machine stands behind; return its key."""
-    key = keys.public_key(keys.generate())
-    wanted = {"addresses": [f"10.0.0.{number}"], "endpoint": f"203.0.113.{number}:51820", **keys_of_peer}
-    mesh.set(name, public_key=key, **wanted)
-    return key
-
-
-def ping(node: Node, address: str) -> None:
-    """Until the first answer."""
-    node.run(["ping", "-q", "-i", "0.2", "-c", "1", "-w", "15", address])
-
-
-def key_of(node: Node) -> str:
-    return dump(node)[""]["public_key"]
 
 
 def whole(node: Node) -> tuple[object, ...]:

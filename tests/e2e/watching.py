@@ -7,7 +7,7 @@ import json
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from lab.host import Host
 from lab.mesh import dump
 from lab.node import Node
 from lab.program import Program
+from lab.waiting import until
 
 STATUS = "/run/mesh-sync/wg0.watchdog.json"
 CANNOT_BEGIN = """
@@ -35,16 +36,6 @@ LETS_NOTHING_BEGIN = """
 """The same for the router of a site."""
 
 _ANSWER = re.compile(r"^\[([\d.]+)\] \d+ bytes from ", re.MULTILINE)
-
-
-def until(true: Callable[[], object], seconds: float = 15.0, *, every: float = 0.1, what: object = "it") -> float:
-    """Wait for it; return how long that took."""
-    began = time.monotonic()
-    while not true():
-        waited = time.monotonic() - began
-        assert waited < seconds, f"{what() if callable(what) else what}: not within {seconds:g} s"
-        time.sleep(every)
-    return time.monotonic() - began
 
 
 class Watchdog:
@@ -141,11 +132,6 @@ def pinging(host: Host, *addresses: str, interval: float = 0.2) -> Iterator[tupl
     finally:
         for ping in pings:
             ping.end()
-
-
-def key_of(node: Node) -> str:
-    """The public key of a node's wg0."""
-    return dump(node)[""]["public_key"]
 
 
 def endpoint(node: Node, key: str) -> str:

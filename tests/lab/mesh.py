@@ -180,3 +180,16 @@ def dump(node: Node, interface: str = "wg0") -> dict[str, dict[str, str]]:
     names = ("psk", "endpoint", "allowed_ips", "handshake", "rx", "tx", "keepalive")
     peers = (line.split("\t") for line in lines[1:])
     return {"": device, **{key: dict(zip(names, rest, strict=True)) for key, *rest in peers}}
+
+
+def key_of(node: Node) -> str:
+    """The public key of a node's wg0."""
+    return dump(node)[""]["public_key"]
+
+
+def stranger(mesh: Mesh, name: str, number: int, **keys_of_peer: Any) -> str:
+    """List a peer that no machine stands behind, 10.0.0.NUMBER; return its key."""
+    key = keys.public_key(keys.generate())
+    wanted = {"addresses": [f"10.0.0.{number}"], "endpoint": f"203.0.113.{number}:51820", **keys_of_peer}
+    mesh.set(name, public_key=key, **wanted)
+    return key

@@ -28,6 +28,11 @@ def reachability(pairs: Iterable[tuple[Host, str]], *, deadline: int = 2) -> Map
     return {pair: process.returncode == 0 for pair, process in asked.items()}
 
 
+def first_answer(host: Host, address: str, *, seconds: int = 15) -> None:
+    """Ping until the first answer. CalledProcessError when there is none in time."""
+    host.run(["ping", "-q", "-i", "0.2", "-c", "1", "-w", str(seconds), address])
+
+
 @dataclasses.dataclass
 class Loss:
     """What a steady ping saw, filled in when it ends.
