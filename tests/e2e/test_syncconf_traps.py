@@ -12,11 +12,10 @@ import pytest
 from lab import Lab, steady_ping
 from lab.githost import NAME as GIT_NAME
 from lab.logged import LoggedPrograms
-from lab.mesh import WORK, Mesh, dump, key_of, now, now_json, status
+from lab.mesh import WORK, Mesh, dump, key_of, now, now_json, status, stranger
 from lab.network import DEAD_RESOLVER
 from lab.node import Node
 from lab.ping import first_answer
-from mesh_sync import keys
 
 pytestmark = pytest.mark.e2e
 
@@ -51,13 +50,6 @@ def roamed_pair(mesh: Mesh) -> tuple[Node, Node]:
     first_answer(b, "10.0.0.11")
     assert dump(a)[key_of(b)]["endpoint"] == "203.0.113.77:51820"
     return a, b
-
-
-def stranger(mesh: Mesh, name: str, number: int, **keys_of_peer: Any) -> str:
-    """List a peer that no machine stands behind; return its key."""
-    key = keys.public_key(keys.generate())
-    mesh.set(name, public_key=key, addresses=[f"10.0.0.{number}"], **keys_of_peer)
-    return key
 
 
 def seconds_of_now(node: Node) -> tuple[float, dict[str, Any]]:
