@@ -13,7 +13,7 @@ from mesh_sync.files import write_atomically
 from mesh_sync.interface import conf
 from mesh_sync.keys import read_private_key
 from mesh_sync.node import Node, Repository, Trust
-from mesh_sync.repository.remote import Remote
+from mesh_sync.repository.bare_copy import BareCopy
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     bare, commit, place, name = sys.argv[1:]
     key = Path(place) / "private.key"
     node = Node(name=name, private_key_file=key, repository=Repository(urls=(bare,)), trust=Trust(mode="none"))
-    wanted, _ = accept(Remote(node.repository, Path(bare)).tree(commit), node, commit)
+    wanted, _ = accept(BareCopy(Path(bare), node.repository.max_size).tree(commit), node, commit)
     write_atomically(Path(place) / "wg0.conf", conf.text(wanted, read_private_key(key)))
 
 

@@ -79,7 +79,7 @@ def _stay(node: Node, before: State, problem: MeshSyncError | None, remote: Remo
         from mesh_sync.accept import accept
 
         try:
-            wanted, _ = accept(remote.tree(before.commit), node, before.commit)
+            wanted, _ = accept(remote.bare.tree(before.commit), node, before.commit)
             return Aim(evolve(before, wanted=wanted), problem, findings)
         except (CommandError, Refused, Unreachable):
             return Aim(before, problem, findings)
@@ -98,7 +98,7 @@ def _look(node: Node, known: State, head: Head, remote: Remote, note: Note) -> t
             raise_if_local(error)
             if fresh:
                 raise Unreachable(f"commit {head.commit[:10]} cannot be read: {error.message}") from None
-            remote.discard()
+            remote.bare.discard()
     raise AssertionError("the second look returns or raises")
 
 
@@ -107,8 +107,8 @@ def _bring(head: Head, known: State, remote: Remote, note: Note) -> str:
 
     What is returned is what is verified and what is read: no name is looked up a second time.
     """
-    if remote.has(head.commit) and remote.is_whole():
+    if remote.bare.has(head.commit) and remote.bare.is_whole():
         return head.commit
     note(f"git fetch {public(head.url)}")
-    remote.keep(applied=known.commit, trusted=known.trusted)
+    remote.bare.keep(applied=known.commit, trusted=known.trusted)
     return remote.fetch(head.url)

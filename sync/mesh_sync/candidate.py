@@ -39,9 +39,9 @@ def look(node: Node, known: State, commit: str, remote: Remote, note: Note, *, f
 
     ``fresh``: the copy has just been made, so what is missing in it is nowhere.
     """
-    repository = GitDir(remote.bare)
+    repository = GitDir(remote.bare.place)
     if not fresh and (gone := [name for name in (known.trusted, known.commit) if name and not repository.has(name)]):
-        raise CommandError(f"commit {gone[0]} is missing in {remote.bare}", program="git", status=None)
+        raise CommandError(f"commit {gone[0]} is missing in {remote.bare.place}", program="git", status=None)
     if node.trust.mode == "signed":
         from mesh_sync.trust.trust import judge
 
@@ -59,7 +59,7 @@ def _interface(
     node: Node, known: State, commit: str, remote: Remote, repository: GitDir
 ) -> tuple[Wanted, tuple[Finding, ...]]:
     moment = datetime.now(UTC)
-    tree = remote.tree(commit)
+    tree = remote.bare.tree(commit)
     mesh, findings = examined(tree, commit, moment)
     if known.wanted and known.commit:
         applied = _mesh(remote, known.commit)
@@ -67,7 +67,7 @@ def _interface(
         most = (applied.guard if applied else Guard()).max_removed_peers
         base = known.commit if repository.has(known.commit) else None
         own = _own_signers(node)
-        allowed = meant.check(before, base, most, (commit, mesh), node.name, moment, repository, remote.tree, own)
+        allowed = meant.check(before, base, most, (commit, mesh), node.name, moment, repository, remote.bare.tree, own)
         if f"remove {node.name}" in allowed or not (_has(applied, node.name) or _has(mesh, node.name)):
             return left(known.wanted), findings
     return interface(tree, mesh, node, commit, moment, findings), findings
@@ -85,7 +85,7 @@ def _own_signers(node: Node) -> Signers | None:
 def _mesh(remote: Remote, commit: str) -> Mesh | None:
     """The applied mesh, None when its commit is gone: a branch that was rewritten, and a copy that was lost."""
     try:
-        return manifest.read(remote.tree(commit).manifests)[0]
+        return manifest.read(remote.bare.tree(commit).manifests)[0]
     except CommandError:
         return None
 

@@ -83,7 +83,7 @@ def _check(copy: Copy, commit: str, request: Request, keys: Keys) -> None:
     """Nodes have to take the commit, or it would keep all of them from what comes after it."""
     from mesh_sync.trust.trust import untrusted
 
-    if problems := untrusted(copy.remote.bare, copy.head, commit).problems:
+    if problems := untrusted(copy.remote.bare.place, copy.head, commit).problems:
         why = problems[0][1].partition(", ")[2] or problems[0][1]
         raise _needs_admin(f"every node would refuse what this machine asks for: {why}", request, keys)
 
@@ -108,7 +108,7 @@ def _waiting(copy: Copy, request: Request, key: str) -> tuple[str, ...]:
     if commit is None:
         return ()
     try:
-        peer = tomllib.loads(copy.remote.tree(commit).texts[f"{PEERS}{request.name}.toml"].decode())
+        peer = tomllib.loads(copy.remote.bare.tree(commit).texts[f"{PEERS}{request.name}.toml"].decode())
         known, addresses = peer["public_key"], tuple(map(str, peer["addresses"]))
     except (ValueError, KeyError, TypeError):
         known, addresses = "", ()

@@ -103,7 +103,7 @@ def _with_pause(state: State, paused: Paused | None) -> State:
 
 def _derive(node: Node, commit: str) -> Wanted:
     try:
-        wanted, _ = accept(remotes(node).tree(commit), node, commit)
+        wanted, _ = accept(remotes(node).bare.tree(commit), node, commit)
     except CommandError:
         raise DeviceError(
             f"commit {commit[:10]} cannot be read from {node.bare_repository}",

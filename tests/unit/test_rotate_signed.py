@@ -43,7 +43,7 @@ class World:
         with copied(self.node.repository, self.node.repository.urls[0]) as copy:
             text = copy.tree().texts[PATH].decode() + "mtu = 1400\n"
             commit = signed(self.node, copy, PATH, text, "is changed")
-            return "gpgsig" in copy.remote.git("cat-file", "commit", commit)
+            return "gpgsig" in copy.remote.bare.git("cat-file", "commit", commit)
 
     def refusal(self) -> MeshSyncError:
         with pytest.raises(MeshSyncError) as caught:

@@ -33,8 +33,8 @@ from mesh_sync.rekey.changeover import confirm, forget, switch
 from mesh_sync.rekey.own_key import KeyFiles
 from mesh_sync.rekey.prepared import Others, others, wait_for
 from mesh_sync.rekey.signed import signed
+from mesh_sync.repository.bare_copy import BareCopy
 from mesh_sync.repository.contribution import Copy, copied, until_pushed
-from mesh_sync.repository.remote import Remote
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -111,7 +111,8 @@ def _others(node: Node) -> Others:
     with suppress(Locked):  # then another run does it
         now(node)
     commit = states.load(node.state_file).commit
-    mesh, _ = examine(Remote(node.repository, node.bare_repository).tree(commit or "HEAD"), datetime.now(UTC))
+    bare = BareCopy(node.bare_repository, node.repository.max_size)
+    mesh, _ = examine(bare.tree(commit or "HEAD"), datetime.now(UTC))
     if mesh is None:
         raise MeshSyncError(f"commit {commit} cannot be read any more", hint="mesh-sync now")
     return others(mesh, node.name)

@@ -47,7 +47,7 @@ def _keys(listed: bytes, name: str, mesh: str) -> set[str]:
 def _check(copy: Copy, commit: str) -> None:
     from mesh_sync.trust.trust import untrusted
 
-    if problems := untrusted(copy.remote.bare, copy.head, commit).problems:
+    if problems := untrusted(copy.remote.bare.place, copy.head, commit).problems:
         why = problems[0][1].partition(", ")[2] or problems[0][1]
         raise _refused(f"every node would refuse this machine's commit: {why}", "docs/trust.md says who may do what")
 

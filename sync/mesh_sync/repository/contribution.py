@@ -71,7 +71,7 @@ class Copy:
 
     def tree(self) -> Tree:
         """The files of the newest commit."""
-        return self.remote.tree(self.head)
+        return self.remote.bare.tree(self.head)
 
     def mesh(self, files: Mapping[str, str] | None = None) -> Mesh:
         """The list, with these files in place. Raise MeshSyncError with every error it has."""
@@ -85,7 +85,7 @@ class Copy:
 
     def commit(self, files: Mapping[str, str], message: str, author: Author) -> str:
         """Commit these files on top of the newest commit, signed if the author has a key; return the new commit."""
-        git, index = self.remote.git, {"GIT_INDEX_FILE": str(self.remote.bare / "mesh-index")}
+        git, index = self.remote.bare.git, {"GIT_INDEX_FILE": str(self.remote.bare.place / "mesh-index")}
         git("read-tree", self.head, env=index)
         for path, text in files.items():
             blob = git("hash-object", "-w", "--stdin", input=text)
@@ -106,7 +106,7 @@ class Copy:
             if "remote ref" in error.stderr:
                 return None
             raise Unreachable(f"{public(self.url)} did not deliver {name}: {_said(error)}") from None
-        return self.remote.git("rev-parse", "--verify", "refs/mesh/other^{commit}")
+        return self.remote.bare.git("rev-parse", "--verify", "refs/mesh/other^{commit}")
 
     def push(self, commit: str, target: str, hint: str) -> None:
         """Push a commit to the branch ``target``. Raise Overtaken, or Unreachable with ``hint``."""
@@ -119,7 +119,7 @@ class Copy:
 
     def _ask(self, *words: str) -> None:
         seconds = self.remote.settings.deadline
-        self.remote.git(*words, env=environment(self.remote.settings, seconds), deadline=seconds)
+        self.remote.bare.git(*words, env=environment(self.remote.settings, seconds), deadline=seconds)
 
 
 @contextmanager

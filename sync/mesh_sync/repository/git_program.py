@@ -21,7 +21,7 @@ _BOUNDED = (
     "core.packedGitWindowSize=16m", "core.packedGitLimit=64m", "core.deltaBaseCacheLimit=16m",
     "pack.threads=1", "pack.windowMemory=32m",
     "fetch.unpackLimit=1",  # what arrives stays packed: unpacked, a megabyte can be gigabytes
-    "gc.auto=0", "maintenance.auto=false",  # and is never unpacked later; `Remote` joins packs itself
+    "gc.auto=0", "maintenance.auto=false",  # and is never unpacked later; `BareCopy` joins packs itself
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The git host, and the node's own bare copy: the `git` program with every door shut that a repository could open.
+"""The git host, asked by the `git` program; what it sends goes into the node's bare copy.
 
 GitPython is for the places where people make commits; a node on a one-minute timer starts git itself.
 """
@@ -10,22 +10,21 @@ import pwd
 import re
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from attrs import frozen
 
-from mesh_sync import run as processes
-from mesh_sync.errors import CommandError, DeviceError, Refused, TooMuchPrinted, Unreachable
-from mesh_sync.files import make_folder
+from mesh_sync.errors import CommandError, DeviceError, Refused, Unreachable
 from mesh_sync.findings import Finding, printable
 from mesh_sync.node import Repository
-from mesh_sync.repository.git_program import MANY_PACKS, git
-from mesh_sync.run import run, run_bytes
+from mesh_sync.repository.bare_copy import BareCopy
+from mesh_sync.repository.git_program import git
+from mesh_sync.run import run
 
 if TYPE_CHECKING:
-    from mesh_sync.mesh.tree import Tree
+    pass
 
 T = TypeVar("T")
 CANDIDATE = "refs/mesh/candidate"
@@ -69,8 +68,7 @@ class Remote:
         self, repository: Repository, bare: Path, *, whole: bool = False, seconds: float | None = None
     ) -> None:
         self.settings = repository
-        self.bare = bare
-        self.whole = whole
+        self.bare = BareCopy(bare, repository.max_size, whole=whole)
         self._end = time.monotonic() + (repository.deadline if seconds is None else seconds)
 
     def head(self) -> Head:
@@ -83,16 +81,17 @@ class Remote:
         A damaged copy is made anew. Raise Refused when what is sent is no sound git history.
         """
         urls = [first, *(url for url in self.settings.urls if url != first)]
-        self._make_bare()
+        self.bare.make()
         try:
             commit = self._first(self._fetch, urls)
         except Unreachable:
-            if self._is_sound():
+            if self._left < SHORTEST or self.bare.is_sound(self._left):
                 raise
-            self.discard()
-            self._make_bare()
+            self.bare.discard()
+            self.bare.make()
             commit = self._first(self._fetch, urls)
-        self._tidy()
+        if not self.bare.tidy(self._left):
+            raise Unreachable(f"{public(self.settings.urls[0])} has a repository larger than this node takes")
         return commit
 
     def give_up(self) -> None:
@@ -102,12 +101,17 @@ class Remote:
     @property
     def time_is_up(self) -> bool:
         """Whether no remote is asked any more."""
-        return self._end - time.monotonic() < SHORTEST
+        return self._left < SHORTEST
+
+    @property
+    def _left(self) -> float:
+        """Seconds that all questions together may still take."""
+        return self._end - time.monotonic()
 
     def _first(self, action: Callable[[str, float], T], urls: Sequence[str]) -> T:
         problems = []
         for index, url in enumerate(urls):
-            seconds = (self._end - time.monotonic()) / (len(urls) - index)
+            seconds = self._left / (len(urls) - index)
             if seconds < SHORTEST:
                 problems.append(f"{public(url)} was not asked: the time is up")
                 continue
@@ -122,7 +126,8 @@ class Remote:
 
     def _ask(self, url: str, seconds: float) -> Head:
         ref = f"refs/heads/{self.settings.branch}"
-        text = run(self._git("ls-remote", "--", url, ref), env=environment(self.settings, seconds), deadline=seconds)
+        argv = git("ls-remote", "--", url, ref, max_size=self.settings.max_size)
+        text = run(argv, env=environment(self.settings, seconds), deadline=seconds)
         for line in text.splitlines():
             commit, _, name = line.partition("\t")
             if name == ref and _COMMIT.fullmatch(commit):
@@ -130,15 +135,15 @@ class Remote:
         raise Unreachable(f"{public(url)} has no branch {self.settings.branch!r} (is the repository empty?)")
 
     def _fetch(self, url: str, seconds: float) -> str:
-        options = ["--quiet", "--no-tags", "--no-write-fetch-head", *([] if self.whole else ["--update-shallow"])]
+        options = ["--quiet", "--no-tags", "--no-write-fetch-head", *([] if self.bare.whole else ["--update-shallow"])]
         refspec = f"+refs/heads/{self.settings.branch}:{CANDIDATE}"
-        argv = self._git("--git-dir", str(self.bare), "fetch", *options, "--", url, refspec)
-        self._sweep()
-        run(self._local("update-ref", "-d", CANDIDATE))  # what is there afterwards has come now
+        argv = self.bare.argv("fetch", *options, "--", url, refspec)
+        self.bare.sweep()
+        run(self.bare.argv("update-ref", "-d", CANDIDATE))  # what is there afterwards has come now
         try:
             run(argv, env=environment(self.settings, seconds), deadline=seconds)
         except CommandError as error:
-            self._sweep()
+            self.bare.sweep()
             if forged := _FORGED.findall(_own_words(error.stderr)):
                 findings = [Finding(".", "", f"{what} (git object {name[:10]})") for name, what in forged]
                 raise Refused(f"{public(url)} sends what is no sound git history", findings=findings) from None
@@ -146,127 +151,10 @@ class Remote:
                 text = f"{public(url)} did not deliver branch {self.settings.branch!r} within {seconds:.0f} s"
                 raise Unreachable(text) from None
             raise
-        if not self.has(CANDIDATE):  # git only warns that it does not take what is shallow
+        if not self.bare.has(CANDIDATE):  # git only warns that it does not take what is shallow
             text = f"{public(url)} has a shortened (shallow) history: what is not there cannot be verified"
             raise Refused(text, hint="git fetch --unshallow in that repository", lasting=False)
-        return run(self._local("rev-parse", "--verify", CANDIDATE + "^{commit}")).strip()
-
-    def _sweep(self) -> None:
-        """Clear away what a git that was killed left behind: locks that would block the next one, half files."""
-        for path in self.bare.rglob("*"):
-            if path.suffix == ".lock" or path.name.startswith("tmp_"):
-                path.unlink(missing_ok=True)
-
-    def _tidy(self) -> None:
-        """Join many small packs into one. A copy above the size allowed loses what neither the branch
-        nor `keep` needs; one that is too large even so goes as a whole.
-        """
-        packs, size = self._packs()
-        too_large = size > self.settings.max_size << 20
-        if len(packs) <= MANY_PACKS and not too_large:
-            return
-        unneeded = () if too_large else ("--keep-unreachable",)
-        try:
-            run(self._local("repack", "-a", "-d", "-q", *unneeded), deadline=max(1, self._end - time.monotonic()))
-        except CommandError:
-            self._sweep()
-        if self._packs()[1] > self.settings.max_size << 20:
-            self.discard()
-            raise Unreachable(f"{public(self.settings.urls[0])} has a repository larger than this node takes")
-
-    def _packs(self) -> tuple[list[Path], int]:
-        """The packs of the bare copy, and the bytes that they and their indexes have."""
-        files = list(self.bare.glob("objects/pack/*"))
-        return [file for file in files if file.suffix == ".pack"], sum(file.stat().st_size for file in files)
-
-    def _is_sound(self) -> bool:
-        """Whether nothing is missing or broken in the bare copy, as far as there is time to see."""
-        seconds = self._end - time.monotonic()
-        if seconds < SHORTEST:
-            return True
-        try:
-            run(self._local("fsck", "--no-dangling", "--no-progress"), deadline=seconds)
-        except CommandError as error:
-            return error.status is None
-        return True
-
-    def tree(self, commit: str) -> Tree:
-        """The files of a commit that the bare copy has. Raise CommandError when the copy is damaged, Unreachable when
-        it takes too long or too much memory to read.
-        """
-        from mesh_sync.mesh import tree
-        from mesh_sync.repository import objects  # with all that knows a mesh, which an idle run needs not
-
-        try:
-            listing = run_bytes(
-                self._local("ls-tree", "-r", "-l", "-z", "--full-tree", commit), most=objects.MAX_LISTING
-            )
-            wanted, findings = tree.choose(objects.entries(listing))
-            blobs = "".join(f"{entry.blob}\n" for entry in wanted)
-            most = objects.most_packed(wanted)
-            packed = run_bytes(self._local("cat-file", "--batch"), input=blobs, most=most) if wanted else b""
-        except TooMuchPrinted:
-            return tree.Tree({}, (Finding(".", "", tree.TOO_MUCH),))
-        except CommandError as error:
-            _raise_if_too_hard(error, commit)
-            raise
-        return tree.Tree(dict(objects.contents(wanted, packed)), tuple(findings))
-
-    def git(
-        self,
-        *words: str,
-        options: Sequence[str] = (),
-        input: str | None = None,
-        env: Mapping[str, str] | None = None,
-        deadline: float = processes.DEADLINE,
-    ) -> str:
-        """Run a git command on the bare copy, with git's own ``options`` before it. Raise CommandError."""
-        base = {"HOME": pwd.getpwuid(os.geteuid()).pw_dir}
-        argv = self._git("--git-dir", str(self.bare), *options, *words)
-        return run(argv, input=input, env={**base, **(env or {})}, deadline=deadline).strip()
-
-    def is_whole(self) -> bool:
-        """Whether the bare copy has all the history that its verification needs."""
-        return not (self.whole and (self.bare / "shallow").exists())
-
-    def keep(self, **commits: str | None) -> None:
-        """Hold on to these commits of the bare copy, each under a name: git clears away what no name leads to."""
-        for name, commit in commits.items():
-            if commit and self.has(commit):
-                run(self._local("update-ref", f"refs/mesh/{name}", commit))
-
-    def has(self, commit: str) -> bool:
-        """Whether the bare copy holds ``commit``."""
-        try:
-            run(self._local("cat-file", "-e", commit + "^{commit}"))
-        except CommandError:
-            return False
-        return True
-
-    def discard(self) -> None:
-        """Throw the bare copy away; the next fetch makes it anew."""
-        import shutil
-
-        shutil.rmtree(self.bare, ignore_errors=True)
-
-    def _make_bare(self) -> None:
-        if not self.is_whole():
-            self.discard()
-        if (self.bare / "HEAD").exists():
-            return
-        try:
-            make_folder(self.bare.parent)
-            run(
-                self._git("init", "--quiet", "--bare", "--template=", str(self.bare)), env=environment(self.settings, 1)
-            )
-        except OSError as error:
-            raise DeviceError(f"{self.bare} cannot be made: {error.strerror}") from None
-
-    def _local(self, *words: str) -> list[str]:
-        return self._git("--git-dir", str(self.bare), *words)
-
-    def _git(self, *words: str) -> list[str]:
-        return git(*words, max_size=self.settings.max_size)
+        return run(self.bare.argv("rev-parse", "--verify", CANDIDATE + "^{commit}")).strip()
 
 
 def environment(repository: Repository, seconds: float) -> dict[str, str]:
@@ -309,15 +197,6 @@ def raise_if_local(error: CommandError) -> None:
         raise DeviceError(error.message) from None
     if "not installed" in error.message:
         raise DeviceError(error.message) from None
-
-
-def _raise_if_too_hard(error: CommandError, commit: str) -> None:
-    """What is not damaged, and yet cannot be read here."""
-    said = (error.stderr or error.message).lower()
-    if "no answer within" in said:
-        raise Unreachable(f"commit {commit[:10]} takes too long to read") from None
-    if "out of memory" in said or "cannot allocate memory" in said:
-        raise Unreachable(f"commit {commit[:10]} needs more memory than git is given here") from None
 
 
 def public(text: str) -> str:

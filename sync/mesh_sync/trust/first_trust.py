@@ -73,12 +73,12 @@ def found(copy: Copy) -> Beginning:
     present, findings = signers.parse(content)
     if wrong := errors(findings):
         raise ConfigError("\n".join(map(str, wrong)))
-    first = copy.remote.git("rev-list", "--first-parent", "--max-parents=0", copy.head)
+    first = copy.remote.bare.git("rev-list", "--first-parent", "--max-parents=0", copy.head)
     return Beginning(copy.mesh().name, content, present, _told(copy, first), _told(copy, copy.head))
 
 
 def _told(copy: Copy, commit: str) -> Told:
-    date, author = copy.remote.git("log", "-1", "--format=%cs%n%an <%ae>", commit, "--").split("\n", 1)
+    date, author = copy.remote.bare.git("log", "-1", "--format=%cs%n%an <%ae>", commit, "--").split("\n", 1)
     return Told(commit, printable(date), printable(author))
 
 
@@ -104,19 +104,19 @@ def check(copy: Copy, admins: tuple[Signer, ...]) -> None:
         trust = Trust(mode="signed", allowed_signers=Path(file.name))
         node = Node(name="new", repository=Repository(urls=(copy.url,)), trust=trust)
         try:
-            problem = judge(node, State(), anchor, GitDir(copy.remote.bare), lambda text: None)[1]
+            problem = judge(node, State(), anchor, GitDir(copy.remote.bare.place), lambda text: None)[1]
         except CommandError as error:
             raise Refused(f"the history cannot be read: {error.message}") from None
     if problem:
         raise Refused(problem.message)
-    if problems := untrusted(copy.remote.bare, anchor, copy.head).problems:
+    if problems := untrusted(copy.remote.bare.place, anchor, copy.head).problems:
         raise Refused(problems[0][1])
 
 
 def _newest_of(copy: Copy, keys: set[str]) -> str:
     """The newest commit that says it was signed with one of these keys: not proven yet."""
     try:
-        history = {commit.name: commit for commit in verify.commits(GitDir(copy.remote.bare), copy.head, [])}
+        history = {commit.name: commit for commit in verify.commits(GitDir(copy.remote.bare.place), copy.head, [])}
     except Untrusted as problem:
         raise Refused(str(problem)) from None
     name = copy.head
@@ -131,7 +131,7 @@ def go_on(node: Node, copy: Copy) -> None:
     """Trust the newest commit on a node that has its beginning; `now` goes on from there. Raise Refused."""
     with locked(node.run_lock_file):
         state, problem = judge(
-            node, states.load(node.state_file), copy.head, GitDir(copy.remote.bare), lambda text: None
+            node, states.load(node.state_file), copy.head, GitDir(copy.remote.bare.place), lambda text: None
         )
         if problem:
             raise problem
