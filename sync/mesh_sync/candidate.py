@@ -43,7 +43,7 @@ def look(node: Node, known: State, commit: str, remote: Remote, note: Note, *, f
     if not fresh and (gone := [name for name in (known.trusted, known.commit) if name and not repository.has(name)]):
         raise CommandError(f"commit {gone[0]} is missing in {remote.bare.place}", program="git", status=None)
     if node.trust.mode == "signed":
-        from mesh_sync.trust.trust import judge
+        from mesh_sync.trust.judge import judge
 
         known, problem = judge(node, known, commit, repository, note)
         if problem:
@@ -77,7 +77,7 @@ def _own_signers(node: Node) -> Signers | None:
     """Root's own list, None where commits are not signed."""
     if node.trust.mode != "signed":
         return None
-    from mesh_sync.trust.trust import own_signers
+    from mesh_sync.trust.judge import own_signers
 
     return own_signers(node)
 

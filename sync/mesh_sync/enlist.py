@@ -81,7 +81,7 @@ def _may_sign(copy: Copy, request: Request, keys: Keys, mesh: str) -> bool:
 
 def _check(copy: Copy, commit: str, request: Request, keys: Keys) -> None:
     """Nodes have to take the commit, or it would keep all of them from what comes after it."""
-    from mesh_sync.trust.trust import untrusted
+    from mesh_sync.trust.judge import untrusted
 
     if problems := untrusted(copy.remote.bare.place, copy.head, commit).problems:
         why = problems[0][1].partition(", ")[2] or problems[0][1]

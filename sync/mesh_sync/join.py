@@ -156,7 +156,7 @@ def _compared(
 
 def _still(copy: Copy, first_commit: str) -> None:
     """Raise Refused unless what was pushed meanwhile goes on from what was compared."""
-    from mesh_sync.trust.trust import untrusted
+    from mesh_sync.trust.judge import untrusted
 
     if problems := untrusted(copy.remote.bare.place, first_commit, copy.head).problems:
         raise Refused(problems[0][1])

@@ -11,8 +11,8 @@ from mesh_sync.errors import Refused
 from mesh_sync.node import Node, Repository, Trust
 from mesh_sync.state import State
 from mesh_sync.trust import verify
+from mesh_sync.trust.judge import judge
 from mesh_sync.trust.lineage import Rules
-from mesh_sync.trust.trust import judge
 from mesh_sync.trust.verify import GitDir
 from unit.signed_history import ANNA, EVE, OTTO, A, B, History, line
 

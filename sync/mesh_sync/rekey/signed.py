@@ -45,7 +45,7 @@ def _keys(listed: bytes, name: str, mesh: str) -> set[str]:
 
 
 def _check(copy: Copy, commit: str) -> None:
-    from mesh_sync.trust.trust import untrusted
+    from mesh_sync.trust.judge import untrusted
 
     if problems := untrusted(copy.remote.bare.place, copy.head, commit).problems:
         why = problems[0][1].partition(", ")[2] or problems[0][1]

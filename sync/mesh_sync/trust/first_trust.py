@@ -21,9 +21,9 @@ from mesh_sync.node import Node, Repository, Trust
 from mesh_sync.repository.contribution import Copy
 from mesh_sync.state import State
 from mesh_sync.trust import signers, verify
+from mesh_sync.trust.judge import judge, untrusted
 from mesh_sync.trust.lineage import Untrusted
 from mesh_sync.trust.signers import SIGNERS_FILE, Signer, Signers
-from mesh_sync.trust.trust import judge, untrusted
 from mesh_sync.trust.verify import GitDir
 
 

@@ -19,8 +19,8 @@ from mesh_sync.mesh.tree import Tree
 from mesh_sync.repository.history import tree_at
 from mesh_sync.trust import meant
 from mesh_sync.trust.guard import standing
+from mesh_sync.trust.judge import git_dir, untrusted
 from mesh_sync.trust.signers import SIGNERS_FILE, Signers
-from mesh_sync.trust.trust import git_dir, untrusted
 from mesh_sync.trust.verify import GitDir
 
 PLACE = "."
