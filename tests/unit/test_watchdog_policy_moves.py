@@ -1,0 +1,134 @@
+"""How soon a peer that moved is found, or finds us, in seconds of simulated network life."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+
+from sim import at
+from sim.scenes import A2, B2, HOST, back_after, mesh, pair
+
+# -- 1: a peer is renumbered, and only DNS knows
+
+
+def renumbered(seed: int, update_after: float = 0.0) -> float:
+    """Return how long after the DNS update the traffic flowed again."""
+    world, one, other = pair(seed=seed, nat=True, forward=True)
+    world.traffic(one, "b")
+    world.run(100 + world.chance.random() * 5)
+    other.site.renumber({4: B2}, gagged=True)
+    world.run(update_after)
+    world.zone.set(HOST, [B2])
+    updated = world.clock.now
+    world.run(60 + update_after)
+    assert one.tunnels["b"].endpoint == at(B2)
+    return back_after(one, "b", updated)
+
+
+def test_traffic_to_a_renumbered_peer_flows_again_five_seconds_after_the_dns_update() -> None:
+    outages = [renumbered(seed) for seed in range(15)]
+    assert statistics.median(outages) < 5.5
+    assert max(outages) < 8
+
+
+@pytest.mark.parametrize("late", [2.0, 6.0, 20.0, 90.0, 600.0])
+def test_a_late_dns_update_is_found_within_what_the_back_off_allows(late: float) -> None:
+    assert renumbered(3, late) < 8 + (late / 4 * 1.15 if late > 60 else 0)
+
+
+def test_a_firewalled_peer_takes_until_wireguard_owes_an_answer() -> None:
+    world, one, other = pair(nat=True, forward=True, firewalled=True)
+    world.traffic(one, "b")
+    world.run(100)
+    other.site.renumber({4: B2}, gagged=True)
+    world.zone.set(HOST, [B2])
+    began = world.clock.now
+    while world.clock.now - one.tunnels["b"].alive > 3 or world.clock.now - began < 5:
+        world.run(0.5)
+        assert world.clock.now - began < 11 + 12, "suspect after 11 s; the answer takes WireGuard 10 s"
+    assert one.tunnels["b"].endpoint == at(B2)
+
+
+# -- 2: our own address changes
+
+
+def test_all_peers_have_our_new_address_within_a_second() -> None:
+    world, one = mesh(12)
+    world.run(50)
+    one.site.renumber({4: A2})
+    one.moved()
+    world.run(1)
+    assert all(world.nodes[name].tunnels["a"].endpoint == at(A2) for name in one.tunnels)
+    world.run(60)
+    assert not one.looks
+    assert not one.writes
+
+
+def test_a_network_that_changes_all_the_time_is_no_flood() -> None:
+    world, one = mesh(5)
+    world.run(50)
+    before = one.probes.total()
+    for _ in range(600):
+        one.moved()
+        world.run(0.1)
+    assert one.probes.total() - before < 5 * 75
+    assert not one.writes
+
+
+# -- 3: the WAN address of a peer's NAT changes
+
+
+@pytest.mark.parametrize("keepalive", [25.0, 0.0])
+def test_a_renumbered_nat_comes_back_with_its_next_packet(keepalive: float) -> None:
+    world, one, other = pair(nat=True, keepalive=keepalive, endpoints=(), both=True)
+    world.run(100)
+    other.site.renumber({4: B2})
+    world.run(26)
+    assert one.tunnels["b"].endpoint.startswith(B2)
+    world.run(60)
+    assert not one.writes
+    assert not other.writes
+
+
+# -- 4: a silent idle peer moves
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("firewalled", [False, True])
+def test_a_silent_mover_is_found_within_the_probe_interval_and_eleven_seconds(seed: int, firewalled: bool) -> None:
+    world, one, other = pair(seed=seed, nat=True, forward=True, firewalled=firewalled)
+    world.run(200 + world.chance.random() * 25)
+    other.site.renumber({4: B2}, gagged=True)
+    world.zone.set(HOST, [B2])
+    moved = world.clock.now
+    world.run(25 + 4 + 11 + 1)
+    assert one.tunnels["b"].endpoint == at(B2), one.notes
+    world.run(11)
+    assert one.phase("b") == "up"
+    assert world.clock.now - moved < 60
+
+
+# -- 5: both move in the same second
+
+
+@pytest.mark.parametrize("ttl", [5.0, 30.0, 60.0])
+@pytest.mark.parametrize("talking", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_when_both_move_the_ttl_decides(ttl: float, talking: bool, seed: int) -> None:
+    world, one, other = pair(seed=seed, ttl=ttl, both=True)
+    if talking:
+        world.traffic(one, "b")
+    world.run(100 + world.chance.random() * 25)
+    one.resolver.lookup(HOST)
+    other.resolver.lookup("a.example")
+    one.site.renumber({4: A2})
+    other.site.renumber({4: B2})
+    world.zone.set(HOST, [B2], ttl)
+    world.zone.set("a.example", [A2], ttl)
+    one.moved()
+    other.moved()
+    world.run(max(ttl * 1.1, 5.5) + 10)
+    assert one.phase("b") == "up", "at most 10 % of jitter"
+    assert one.tunnels["b"].endpoint == at(B2)
+    assert other.tunnels["a"].endpoint == at(A2)
