@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
 
 REQUIRED = os.environ.get("CI") == "true" or os.environ.get("MESH_SYNC_REQUIRE_E2E") == "1"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background of a shell that keeps Ctrl-C from it, and so from every program that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @functools.cache

@@ -19,6 +19,9 @@ from lab.ping import first_answer
 
 pytestmark = pytest.mark.e2e
 
+SOON = 10
+"""Seconds, on a busy machine; `wg syncconf` would take 72 for each name that nobody answers for (fact 2)."""
+
 STATE = "/var/lib/mesh-sync/wg0/state.json"
 
 
@@ -96,7 +99,7 @@ def test_a_name_that_does_not_exist_delays_only_its_own_peer(mesh: Mesh) -> None
     mesh.push()
     with steady_ping(a, "10.0.0.12") as loss:
         took, found = seconds_of_now(a)
-    assert took < 6
+    assert took < SOON
     assert loss.lost == 0
     live = dump(a)
     assert live[good]["endpoint"] == "203.0.113.14:51820"
@@ -124,7 +127,7 @@ def test_peers_with_literal_endpoints_come_up_while_no_resolver_answers() -> Non
         mesh.push()
         with steady_ping(a, "10.0.0.12") as loss:
             took, found = seconds_of_now(a)
-        assert took < 6
+        assert took < SOON
         assert loss.lost == 0
         assert found["result"] == "applied"
         assert "peer named21 has no endpoint yet: n21.example: " in found["message"]
@@ -133,7 +136,7 @@ def test_peers_with_literal_endpoints_come_up_while_no_resolver_answers() -> Non
         assert live[key_of(b)]["endpoint"] == "203.0.113.12:51820"
         assert [live[key]["endpoint"] for key in named] == ["(none)", "(none)"]
         took, _ = seconds_of_now(a)
-        assert took < 6
+        assert took < SOON
 
 
 # -- 3: without its line, the port is another one on every run, and the mark is gone
