@@ -54,3 +54,9 @@ def test_what_git_says_becomes_the_end_of_a_sentence(said: str, meaning: str) ->
 def test_what_is_not_known_is_quoted_without_its_secrets_and_fit_for_a_terminal() -> None:
     said = "Warning: Permanently added 'h'.\nfatal: 'https://anna:secret@h/' said \x1b[2J\nand the repository exists."
     assert trouble(said) == "cannot be read: fatal: 'https://...@h/' said \\x1b[2J"
+
+
+def test_a_host_that_talks_without_end_is_quoted_shortly() -> None:
+    said = trouble(f"fatal: protocol error: unexpected '{'x' * 60_000}'")
+    assert said.startswith("cannot be read: fatal: protocol error: unexpected 'xxx")
+    assert len(said) < 300

@@ -30,6 +30,8 @@ T = TypeVar("T")
 CANDIDATE = "refs/mesh/candidate"
 SHORTEST = 0.1
 """Seconds; in less, nobody is asked."""
+MOST_SAID = 200
+"""Characters of what git says, which may be what a hostile host lets it say."""
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _SECRET = re.compile(r"([a-z+]+://)([^/\s:]*)(:[^/\s]*)?@")
 _FORGED = re.compile(r"object ([0-9a-f]{40,64}): \w+: (.+)")
@@ -183,7 +185,8 @@ def trouble(said: str) -> str:
             return meaning
     lines = (line.strip() for line in said.splitlines())
     first = next((line for line in lines if line and not line.lower().startswith("warning:")), "")
-    return f"cannot be read: {printable(public(first))}" if first else "cannot be read"
+    words = first if len(first) <= MOST_SAID else first[:MOST_SAID] + "…"
+    return f"cannot be read: {printable(public(words))}" if first else "cannot be read"
 
 
 def _own_words(said: str) -> str:
