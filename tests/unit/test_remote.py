@@ -60,3 +60,7 @@ def test_a_host_that_talks_without_end_is_quoted_shortly() -> None:
     said = trouble(f"fatal: protocol error: unexpected '{'x' * 60_000}'")
     assert said.startswith("cannot be read: fatal: protocol error: unexpected 'xxx")
     assert len(said) < 300
+
+
+def test_a_secret_is_hidden_before_anything_is_cut_off() -> None:
+    assert "secret" not in trouble(f"fatal: {'x' * 170} https://anna:secret-that-is-long@h/")

@@ -185,8 +185,9 @@ def trouble(said: str) -> str:
             return meaning
     lines = (line.strip() for line in said.splitlines())
     first = next((line for line in lines if line and not line.lower().startswith("warning:")), "")
-    words = first if len(first) <= MOST_SAID else first[:MOST_SAID] + "…"
-    return f"cannot be read: {printable(public(words))}" if first else "cannot be read"
+    words = public(first)  # before it is cut: half an address would not be known for one
+    words = words if len(words) <= MOST_SAID else words[:MOST_SAID] + "…"
+    return f"cannot be read: {printable(words)}" if words else "cannot be read"
 
 
 def _own_words(said: str) -> str:
