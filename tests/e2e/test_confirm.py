@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from e2e.trying import DEADLINE, SHORT, conf_of, whole
+from e2e.trying import DEADLINE, SHORT, conf_of, talking, whole
 from lab import Lab, steady_ping
 from lab.mesh import Mesh, dump, key_of, now, now_json, status, stranger
 from lab.node import Node
@@ -21,14 +21,7 @@ pytestmark = pytest.mark.e2e
 def mesh() -> Iterator[Mesh]:
     """a and b, up and talking; nobody stands behind c, whom they know."""
     with Lab() as lab:
-        mesh = Mesh(lab)
-        a, b = mesh.node("a", 11), mesh.node("b", 12)
-        stranger(mesh, "c", 13)
-        mesh.configure(a, confirm=SHORT, gateway={"masquerade": "eth0"})
-        mesh.push("good")
-        mesh.now()
-        first_answer(b, "10.0.0.11")
-        yield mesh
+        yield talking(lab, confirm=SHORT)
 
 
 def covers_the_git_host(mesh: Mesh) -> None:

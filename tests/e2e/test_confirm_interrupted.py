@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from e2e.trying import whole
+from e2e.trying import talking, whole
 from lab import Lab
 from lab.mesh import Mesh, dump, key_of, now, now_json, status, stranger
 from lab.node import Node
@@ -29,14 +29,7 @@ LONG = {"deadline": 60}
 def mesh() -> Iterator[Mesh]:
     """a and b, up and talking; nobody stands behind c."""
     with Lab() as lab:
-        mesh = Mesh(lab)
-        a, b = mesh.node("a", 11), mesh.node("b", 12)
-        stranger(mesh, "c", 13)
-        mesh.configure(a, confirm=LONG, gateway={"masquerade": "eth0"})
-        mesh.push("good")
-        mesh.now()
-        first_answer(b, "10.0.0.11")
-        yield mesh
+        yield talking(lab, confirm=LONG)
 
 
 def cut_off(mesh: Mesh) -> str:

@@ -5,13 +5,27 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from lab.mesh import dump
+from lab import Lab
+from lab.mesh import Mesh, dump, stranger
 from lab.node import Node
+from lab.ping import first_answer
 
 DEADLINE = 12
 """Seconds: longer than a peer may take to answer, shorter than people's patience with tests."""
 SHORT = {"deadline": DEADLINE}
 CONF = "/etc/wireguard/wg0.conf"
+
+
+def talking(lab: Lab, confirm: dict[str, int]) -> Mesh:
+    """a and b, up and talking; nobody stands behind c, whom they know. Node a is a gateway, and confirms like this."""
+    mesh = Mesh(lab)
+    a, b = mesh.node("a", 11), mesh.node("b", 12)
+    stranger(mesh, "c", 13)
+    mesh.configure(a, confirm=confirm, gateway={"masquerade": "eth0"})
+    mesh.push("good")
+    mesh.now()
+    first_answer(b, "10.0.0.11")
+    return mesh
 
 
 def whole(node: Node) -> tuple[object, ...]:
