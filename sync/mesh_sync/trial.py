@@ -29,9 +29,6 @@ from mesh_sync.state import LEARNT, RETRY, Bad, State, Trial
 
 ATTEMPTS = 2
 """A commit that ended so many runs before it was confirmed is not tried again: it may be what ends them."""
-PROOF = 15.0
-"""Seconds after going back in which what was missed has to be there again, for the commit to be blamed: 10 for the
-answer that a peer owes, and a handshake."""
 
 
 @frozen
@@ -147,7 +144,10 @@ def _record(node: Node, before: State, target: State, wanted: Wanted, live: Live
 def _judge(
     node: Node, device: Device, trial: Trial, done: Done, missed: Goal, reason: str, wait: float, *, blame: bool
 ) -> Tried:
-    """Go back, and look whether that helps: only then is it the commit, and not this machine's network."""
+    """Go back, and look whether that helps: only then is it the commit, and not this machine's network.
+
+    For as long as the commit had: whoever answers slowly, answers as slowly again.
+    """
     text = f"commit {_short(trial)} is undone: {reason}"
     back = go_home(node, device, wait)
     done = evolve(done, notes=(*done.notes, *_at_last(node, trial)))
@@ -156,7 +156,7 @@ def _judge(
     sought = proof(missed, trial)
     peers = by_key(trial.previous.wanted or trial.found)
     try:
-        left, _ = alive.watch(node, sought, peers, min(PROOF, node.confirm.deadline), any_part=True)
+        left, _ = alive.watch(node, sought, peers, node.confirm.deadline, any_part=True)
     except BaseException:
         _close(node, back, back.bad)
         raise
