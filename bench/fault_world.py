@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lab import Lab, reachability
 from lab.mesh import WORK, Mesh, dump, status
-from mesh_sync import keys
+from mesh_sync.wireguard import keys
 
 STATE = "/var/lib/mesh-sync/wg0"
 CONF = "/etc/wireguard/wg0.conf"

@@ -20,7 +20,7 @@ from bench.table import Lines
 
 from lab import Lab, steady_ping
 from lab.mesh import Mesh
-from mesh_sync import keys
+from mesh_sync.wireguard import keys
 
 Fault = Callable[[World], str | None]
 """Does it to a world; returns what went wrong at once, if anything did."""

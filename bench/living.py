@@ -10,7 +10,7 @@ from bench.series import Command, Row, Runner, Series, measure
 from lab import Lab
 from lab.mesh import Mesh
 from lab.node import Node
-from mesh_sync.keys import public_key
+from mesh_sync.wireguard.keys import public_key
 
 MANY = 1000
 

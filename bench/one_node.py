@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mesh_sync.accept import accept
-from mesh_sync.files import write_atomically
-from mesh_sync.interface import conf
-from mesh_sync.keys import read_private_key
-from mesh_sync.node import Node, Repository, Trust
+from mesh_sync.node.config import Node, Repository, Trust
+from mesh_sync.reconcile.evaluate import accept
 from mesh_sync.repository.bare_copy import BareCopy
+from mesh_sync.system.files import write_atomically
+from mesh_sync.wireguard import conf
+from mesh_sync.wireguard.keys import read_private_key
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from mesh_sync.cli import cli
+from mesh_sync.cli.main import cli
 from mesh_watchdog.cli import cli as watchdog_cli
 
 PAGE = Path(__file__).parents[1] / "docs/reference.md"

@@ -9,7 +9,7 @@ from contextlib import redirect_stderr, redirect_stdout
 import pytest
 from attrs import frozen
 
-from mesh_sync.cli import main
+from mesh_sync.cli.main import main
 
 
 @frozen

@@ -9,7 +9,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from mesh_sync.ending import ending
+from mesh_sync.terminal.exit import ending
 
 
 def main() -> None:
@@ -20,22 +20,22 @@ def main() -> None:
         case ["now", "--config", file]:
             ending(partial(_now, Path(file)))
         case _:
-            from mesh_sync.cli import main as command_line
+            from mesh_sync.cli.main import main as command_line
 
             command_line()
 
 
 def _now(config: Path | None = None) -> int:
-    from mesh_sync.node import DEFAULT_CONFIG, load
-    from mesh_sync.now import now
+    from mesh_sync.node.config import DEFAULT_CONFIG, load
+    from mesh_sync.reconcile.now import now
 
     outcome = now(load(config or DEFAULT_CONFIG))
     if outcome.uneventful:
         print(outcome.in_sync, flush=True)
         return 0
-    from mesh_sync import report
+    from mesh_sync.cli import present
 
-    report.outcome(outcome, dry_run=False)
+    present.outcome(outcome, dry_run=False)
     return outcome.exit_code
 
 

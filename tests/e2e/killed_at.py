@@ -63,8 +63,8 @@ def stopping(exchange: Callable[..., Any]) -> Callable[..., Any]:
 
 
 if __name__ == "__main__":
-    from mesh_sync import pipes
     from mesh_sync.__main__ import main
+    from mesh_sync.system import pipes
 
     sys.dont_write_bytecode = True
     pipes.exchange = stopping(pipes.exchange)

@@ -19,7 +19,7 @@ from lab import Lab, Node, reachability, steady_ping
 from lab.logged import LoggedPrograms, is_reading
 from lab.mesh import WORK, Mesh, dump, now, now_json
 from lab.waiting import eventually
-from mesh_sync import keys
+from mesh_sync.wireguard import keys
 
 pytestmark = pytest.mark.e2e
 

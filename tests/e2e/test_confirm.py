@@ -12,7 +12,7 @@ from lab import Lab, steady_ping
 from lab.mesh import Mesh, dump, key_of, now, now_json, status, stranger
 from lab.node import Node
 from lab.ping import first_answer
-from mesh_sync import keys
+from mesh_sync.wireguard import keys
 
 pytestmark = pytest.mark.e2e
 

@@ -106,8 +106,8 @@ def test_killed_in_a_good_trial_the_next_run_confirms_it(mesh: Mesh) -> None:
 def killed_at_the_question(node: Node) -> None:
     """Kill a run that has applied and asks for the second time."""
     script = """import os, signal
-from mesh_sync import alive
-alive.watch = lambda *a, **k: signal.raise_signal(signal.SIGKILL)
+from mesh_sync.reconcile import health
+health.watch = lambda *a, **k: signal.raise_signal(signal.SIGKILL)
 import sys; sys.argv = ["mesh-sync", "now"]
 from mesh_sync.__main__ import main; main()"""
     assert node.run([sys.executable, "-c", script], check=False).returncode == -9

@@ -14,7 +14,7 @@ from lab.mesh import Mesh, now, now_json, status, stranger
 from lab.node import Node
 from lab.ping import first_answer
 from lab.tree import ENVIRONMENT
-from mesh_sync import keys
+from mesh_sync.wireguard import keys
 
 pytestmark = pytest.mark.e2e
 

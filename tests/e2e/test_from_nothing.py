@@ -9,7 +9,7 @@ import pytest
 
 from lab import PLACES, Lab, Node, Site, host_pairs, reachability, reference_mesh
 from lab.mesh import WORK, dump, now, now_json
-from mesh_sync import keys
+from mesh_sync.wireguard import keys
 
 pytestmark = pytest.mark.e2e
 

@@ -13,7 +13,7 @@ from e2e.derived import SECRET, all_pinging, at, connects, handshake_age, lost, 
 from lab import Lab
 from lab.mesh import WORK, Mesh, dump, now, status
 from lab.ping import steady_ping
-from mesh_sync import keys
+from mesh_sync.wireguard import keys
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 

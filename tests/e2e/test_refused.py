@@ -10,7 +10,7 @@ import pytest
 
 from lab import Lab, Node
 from lab.mesh import WORK, Mesh, dump, now, now_json, status
-from mesh_sync import keys
+from mesh_sync.wireguard import keys
 
 pytestmark = pytest.mark.e2e
 

@@ -15,7 +15,7 @@ from lab.mesh import WORK, Mesh, key_of, now, now_json, status
 from lab.node import Node
 from lab.tree import HOME
 from lab.waiting import until
-from mesh_sync import keys
+from mesh_sync.wireguard import keys
 
 pytestmark = pytest.mark.e2e
 

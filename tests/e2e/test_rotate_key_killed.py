@@ -15,7 +15,7 @@ from e2e.rotating import all_reach, held, keys_on, leftovers, rotate, timers
 from lab import Lab
 from lab.mesh import Mesh, key_of, status
 from lab.node import Node
-from mesh_sync import keys
+from mesh_sync.wireguard import keys
 
 pytestmark = pytest.mark.e2e
 

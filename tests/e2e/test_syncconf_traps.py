@@ -144,8 +144,8 @@ def test_peers_with_literal_endpoints_come_up_while_no_resolver_answers() -> Non
 APPLY_100_TIMES = """
 import subprocess, sys
 from pathlib import Path
-from mesh_sync.node import load
-from mesh_sync.updown import bring_up
+from mesh_sync.node.config import load
+from mesh_sync.reconcile.up_down import bring_up
 
 node = load(Path("/etc/mesh-sync/node.toml"))
 for number in range(100):

@@ -9,7 +9,7 @@ import pytest
 from e2e.trusting import ADMIN, NODE_A, NODE_B, back, refused, sh, whole
 from lab import Lab
 from lab.mesh import Mesh, dump, now, now_json, status
-from mesh_sync import keys
+from mesh_sync.wireguard import keys
 
 pytestmark = pytest.mark.e2e
 

@@ -8,7 +8,7 @@ import pytest
 
 from e2e.trusting import ADMIN, NODE_A, NODE_B, accepts, back, refused
 from lab.mesh import WORK, Mesh, dump, now_json
-from mesh_sync import keys
+from mesh_sync.wireguard import keys
 
 pytestmark = pytest.mark.e2e
 

@@ -23,7 +23,7 @@ from lab.mesh import Mesh, key_of
 from lab.node import Node
 from lab.tree import ENVIRONMENT
 from lab.waiting import until
-from mesh_sync import keys
+from mesh_sync.wireguard import keys
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 

@@ -15,7 +15,7 @@ from lab import Lab, steady_ping
 from lab.mesh import dump
 from lab.node import Node
 from lab.waiting import until
-from mesh_sync import keys
+from mesh_sync.wireguard import keys
 
 pytestmark = pytest.mark.e2e
 

@@ -12,21 +12,23 @@ from pathlib import Path
 
 from attrs import frozen
 
-from mesh_sync import keys, node, state
+from mesh_sync.check.examine import examine
 from mesh_sync.errors import CommandError, ConfigError, DeviceError
 from mesh_sync.findings import Finding
-from mesh_sync.importers import wg_gen_web, wg_meshconf, wg_quick
-from mesh_sync.interface import live
-from mesh_sync.interface.ip import understood
-from mesh_sync.interface.wanted import Wanted, WantedPeer
-from mesh_sync.mesh.checks import examine
-from mesh_sync.mesh.model import Endpoint
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
-from mesh_sync.psk import sealed
-from mesh_sync.repository import objects
-from mesh_sync.trust import policy, signature, signers
-from mesh_watchdog import clock, memory, reading, settings, statusfile
+from mesh_sync.node import config, state
+from mesh_sync.preshared import sealed
+from mesh_sync.repository import git_objects
+from mesh_sync.trust import node_rights, signature, signers
+from mesh_sync.wireguard import keys, live
+from mesh_sync.wireguard.desired import Desired, DesiredPeer
+from mesh_sync.wireguard.endpoint import Endpoint
+from mesh_sync.wireguard.ip import understood
+from mesh_sync.workspace.import_ import wg_gen_web, wg_meshconf, wg_quick
+from mesh_watchdog import clock, memory, settings
+from mesh_watchdog.report import status_file
+from mesh_watchdog.sense import wg_counters
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests/unit/data"
@@ -44,7 +46,7 @@ run = "{PLACE / "run"}"
 [watchdog]
 metrics_listen = "127.0.0.1:9586"
 '''
-NODE = node.parse(NODE_TOML, Path("node.toml"))
+NODE = config.parse(NODE_TOML, Path("node.toml"))
 
 
 @frozen
@@ -76,7 +78,7 @@ def mesh(data: bytes) -> None:
     if found and not any(finding.severity == "error" for finding in findings):
         renderer = Renderer(found, MOMENT)
         for name in renderer.topology.members:
-            renderer.wanted(name)
+            renderer.desired(name)
 
 
 def endpoint(data: bytes) -> None:
@@ -86,7 +88,7 @@ def endpoint(data: bytes) -> None:
 
 
 def dump(data: bytes) -> None:
-    for parse in (live.parse_dump, reading.parse_seen):
+    for parse in (live.parse_dump, wg_counters.parse_seen):
         with contextlib.suppress(ValueError):
             parse(text(data))
 
@@ -101,7 +103,7 @@ def repository_files(data: bytes) -> None:
     """`git ls-tree`, and what `git cat-file` answers."""
     listing, _, packed = data.partition(b"\n\n")
     with contextlib.suppress(CommandError):
-        dict(objects.contents(list(objects.entries(listing)), packed))
+        dict(git_objects.contents(list(git_objects.entries(listing)), packed))
 
 
 def state_file(data: bytes) -> None:
@@ -116,15 +118,15 @@ def memory_file(data: bytes) -> None:
     memory.save(file, memory.load_pass(file, 1.0, "boot"), "boot")
 
 
-def status_file(data: bytes) -> None:
+def status_of_watchdog(data: bytes) -> None:
     written("run/wg0.watchdog.json", data)
     with contextlib.suppress(DeviceError):
-        statusfile.read(NODE)
+        status_file.read(NODE)
 
 
 def node_toml(data: bytes) -> None:
     with contextlib.suppress(ConfigError):
-        settings.settings_of(node.parse(text(data), Path("node.toml")), Path("node.toml"))
+        settings.settings_of(config.parse(text(data), Path("node.toml")), Path("node.toml"))
 
 
 def importer(read: Callable[[Path, tuple[()]], object], name: str) -> Callable[[bytes], None]:
@@ -151,13 +153,13 @@ def peer(number: int, more: str = "") -> bytes:
 
 def remembered() -> bytes:
     """A real state.json."""
-    one = WantedPeer("b", KEYS[1], ("10.0.0.2",), frozenset({"10.0.0.2/32"}))
-    wanted = Wanted(
+    one = DesiredPeer("b", KEYS[1], ("10.0.0.2",), frozenset({"10.0.0.2/32"}))
+    desired = Desired(
         mesh="lab", name="a", public_key=KEYS[0], listen_port=51820, mtu=1420, addresses=frozenset({"10.0.0.1/32"}),
         routes=frozenset({"10.0.0.0/24"}), peers=(one,),
     )  # fmt: skip
     refusal = state.Refusal("1" * 40, "no", (Finding("peers/b.toml", "mtu", "is wrong"),))
-    state.save(PLACE / "real.json", state.State(commit="1" * 40, wanted=wanted, owned=wanted.owned, refusal=refusal))
+    state.save(PLACE / "real.json", state.State(commit="1" * 40, desired=desired, owned=desired.owned, refusal=refusal))
     return (PLACE / "real.json").read_bytes()
 
 
@@ -182,12 +184,12 @@ TARGETS = {
     "dump": Target(dump, files("wg-show-dump.txt")),
     "ip": Target(ip_json, files("ip-address.json", "ip-route-4.json", "ip-route-6.json", "ip-rule-4.json")),
     "signers": Target(signers.parse, (SIGNER,)),
-    "policy": Target(policy.parse, (b'[nodes]\n"*" = ["tags"]\nanna = ["subnets"]\n',)),
+    "policy": Target(node_rights.parse, (b'[nodes]\n"*" = ["tags"]\nanna = ["subnets"]\n',)),
     "signature": Target(signature.read, (COMMIT,)),
     "sealed": Target(sealed_file, (SEALED,)),
     "state": Target(state_file, (remembered(),)),
     "memory": Target(memory_file, (json.dumps(MEMORY).encode(),)),
-    "status": Target(status_file, (json.dumps(STATUS).encode(),)),
+    "status": Target(status_of_watchdog, (json.dumps(STATUS).encode(),)),
     "node": Target(node_toml, (NODE_TOML.encode(),)),
     "objects": Target(repository_files, (LISTING,)),
     "wg-quick": Target(importer(wg_quick.read, "wg0.conf"), files("import/hub/wg0.conf", "import/hub/laptop.conf")),

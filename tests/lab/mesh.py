@@ -16,7 +16,7 @@ import tomlkit
 from lab.network import Lab
 from lab.node import Node
 from lab.tree import HOME
-from mesh_sync import keys
+from mesh_sync.wireguard import keys
 
 PORT = 51820
 WORK = f"{HOME}/mesh"

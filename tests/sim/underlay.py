@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from attrs import define, field, frozen
 
-from mesh_sync.mesh.model import Endpoint
+from mesh_sync.wireguard.endpoint import Endpoint
 from sim.history import Clock
 
 PORT = 51820

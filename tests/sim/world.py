@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 
 from attrs import define, evolve, field, frozen
 
-from mesh_sync.mesh.model import Endpoint, Network
-from mesh_watchdog.names import NameState
-from mesh_watchdog.observation import (
+from mesh_sync.wireguard.endpoint import Endpoint, Network
+from mesh_watchdog.policy.decide import State, decide
+from mesh_watchdog.policy.dns_names import NameState
+from mesh_watchdog.policy.events import (
     Action,
     Answer,
     Applied,
@@ -25,9 +26,8 @@ from mesh_watchdog.observation import (
     Snapshot,
     Surroundings,
 )
-from mesh_watchdog.pace import WINDOW, is_flowing, next_reading
-from mesh_watchdog.peerstate import PeerState
-from mesh_watchdog.policy import State, decide
+from mesh_watchdog.policy.peer import PeerState
+from mesh_watchdog.policy.polling import WINDOW, is_flowing, next_reading
 from sim.history import Clock
 from sim.tunnel import Tunnel
 from sim.underlay import PORT, Packet, Site, Underlay

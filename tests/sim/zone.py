@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from attrs import define, field
 
-from mesh_watchdog.observation import Answer
+from mesh_watchdog.policy.events import Answer
 from sim.history import Clock
 
 TIMEOUT = 3.0

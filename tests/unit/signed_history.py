@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from mesh_sync.trust.judge import untrusted
+from mesh_sync.trust.verify_history import untrusted
 
 ANNA, OTTO, EVE, A, B = "anna@x.org", "otto@x.org", "eve@x.org", "a@node.lab", "b@node.lab"
 KEYS: dict[str, Path] = {}

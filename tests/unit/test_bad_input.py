@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mesh_sync import keys
-from mesh_sync.cli import cli
-from mesh_sync.mesh.checks import examine
+from mesh_sync.check.examine import examine
+from mesh_sync.cli.main import cli
 from mesh_sync.mesh.tree import SUBMODULE, SYMLINK, Entry, Tree, choose
+from mesh_sync.wireguard import keys
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 Files = Mapping[str, str | bytes]

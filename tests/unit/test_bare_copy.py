@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mesh_sync.node import Repository
-from mesh_sync.repository.git_program import MANY_PACKS
+from mesh_sync.node.config import Repository
+from mesh_sync.repository.git_command import MANY_PACKS
 from mesh_sync.repository.remote import Remote
 
 

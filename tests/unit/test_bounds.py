@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mesh_sync.budget import spending
+from mesh_sync.check.examine import examine
 from mesh_sync.errors import CommandError, Refused, TooMuchPrinted
 from mesh_sync.findings import MAX_ERRORS
-from mesh_sync.mesh.checks import examine
 from mesh_sync.mesh.tree import MAX_MANIFESTS, Entry, Tree, choose
-from mesh_sync.run import limited, run
+from mesh_sync.system.cpu_limit import spending
+from mesh_sync.system.run import limited, run
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 

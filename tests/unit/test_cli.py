@@ -13,7 +13,7 @@ import click
 import pytest
 
 from command import mesh_sync
-from mesh_sync.cli import cli
+from mesh_sync.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 
@@ -111,7 +111,7 @@ def test_now_as_json_is_an_object_even_when_it_fails(tmp_path: Path) -> None:
 
 def test_a_directory_that_may_not_be_read_is_a_sentence(tmp_path: Path) -> None:
     powerless = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
-    program = [*powerless, sys.executable, "-c", "from mesh_sync.cli import main; main()", "check", str(tmp_path)]
+    program = [*powerless, sys.executable, "-c", "from mesh_sync.cli.main import main; main()", "check", str(tmp_path)]
     tmp_path.chmod(0)
     try:
         result = subprocess.run(program, capture_output=True, text=True)
@@ -122,7 +122,7 @@ def test_a_directory_that_may_not_be_read_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_or_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
-    program = [sys.executable, "-c", "from mesh_sync.cli import main; main()", "-h"]
+    program = [sys.executable, "-c", "from mesh_sync.cli.main import main; main()", "-h"]
     with Path("/dev/full").open("w") as full:
         result = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True)
     assert "Traceback" not in result.stderr
@@ -131,7 +131,7 @@ def test_a_full_disk_or_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", ["plan", "init {0}/mesh", "peer add x --public-key x"])
 def test_a_machine_without_git_is_told_so(words: str, tmp_path: Path) -> None:
-    program = [sys.executable, "-c", "from mesh_sync.cli import main; main()", *words.format(tmp_path).split()]
+    program = [sys.executable, "-c", "from mesh_sync.cli.main import main; main()", *words.format(tmp_path).split()]
     result = subprocess.run(program, env={**os.environ, "PATH": "/nonexistent"}, capture_output=True, text=True)
     assert result.returncode == 2
     assert "the program git was not found" in result.stderr

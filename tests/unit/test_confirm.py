@@ -8,50 +8,50 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from mesh_sync import state as states
-from mesh_sync.confirm import Goal, goal, heard, missing, proof
 from mesh_sync.errors import ConfigError
-from mesh_sync.interface.live import LivePeer
-from mesh_sync.interface.wanted import Wanted, WantedPeer
-from mesh_sync.rollback import choose
-from mesh_sync.state import HISTORY, Bad, Past, Paused, State, Trial
+from mesh_sync.node import state as states
+from mesh_sync.node.state import HISTORY, Bad, Past, Paused, State, Trial
+from mesh_sync.reconcile.health_goal import Goal, goal, heard, missing, proof
+from mesh_sync.reconcile.rollback import choose
+from mesh_sync.wireguard.desired import Desired, DesiredPeer
+from mesh_sync.wireguard.live import LivePeer
 
 
-def wanted(own: str = "own", **keys: str) -> Wanted:
+def desired(own: str = "own", **keys: str) -> Desired:
     """The interface of a node with these peers, name by name."""
-    peers = tuple(WantedPeer(name, key, ("10.0.0.2",), frozenset({"10.0.0.2/32"})) for name, key in keys.items())
-    return Wanted("lab", "a", own, 51820, 1420, frozenset({"10.0.0.1/32"}), frozenset({"10.0.0.0/24"}), peers)
+    peers = tuple(DesiredPeer(name, key, ("10.0.0.2",), frozenset({"10.0.0.2/32"})) for name, key in keys.items())
+    return Desired("lab", "a", own, 51820, 1420, frozenset({"10.0.0.1/32"}), frozenset({"10.0.0.0/24"}), peers)
 
 
-def trial(before: Wanted | None, *alive: str, remote: bool = True) -> Trial:
+def trial(before: Desired | None, *alive: str, remote: bool = True) -> Trial:
     """A trial before which these peers answered."""
     names = {peer.public_key: peer.name for peer in before.peers} if before else {}
-    return Trial("c2", "", 1.0, 1, State("c1", wanted=before), alive={key: names[key] for key in alive}, remote=remote)
+    return Trial("c2", "", 1.0, 1, State("c1", desired=before), alive={key: names[key] for key in alive}, remote=remote)
 
 
-BEFORE = wanted(b="B", c="C", d="D")
+BEFORE = desired(b="B", c="C", d="D")
 GOALS = {
     "all stay": (trial(BEFORE, "B", "C"), BEFORE, {"B", "C"}),
     "nobody was alive": (trial(BEFORE), BEFORE, set()),
     "nothing was there": (trial(None), BEFORE, set()),
-    "one of two leaves": (trial(BEFORE, "B", "C"), wanted(c="C"), {"C"}),
-    "the only one leaves": (trial(BEFORE, "B"), wanted(c="C", d="D"), set()),
-    "one gets a new key": (trial(BEFORE, "B", "C"), wanted(b="B2", c="C"), {"B2", "C"}),
-    "the only one gets a new key": (trial(BEFORE, "B"), wanted(b="B2", c="C"), set()),
-    "both get new keys": (trial(BEFORE, "B", "C"), wanted(b="B2", c="C2"), {"B2", "C2"}),
-    "the node's own key": (trial(BEFORE, "B", "C"), wanted("new", b="B", c="C"), set()),
+    "one of two leaves": (trial(BEFORE, "B", "C"), desired(c="C"), {"C"}),
+    "the only one leaves": (trial(BEFORE, "B"), desired(c="C", d="D"), set()),
+    "one gets a new key": (trial(BEFORE, "B", "C"), desired(b="B2", c="C"), {"B2", "C"}),
+    "the only one gets a new key": (trial(BEFORE, "B"), desired(b="B2", c="C"), set()),
+    "both get new keys": (trial(BEFORE, "B", "C"), desired(b="B2", c="C2"), {"B2", "C2"}),
+    "the node's own key": (trial(BEFORE, "B", "C"), desired("new", b="B", c="C"), set()),
 }
 
 
 @pytest.mark.parametrize(("record", "new", "peers"), GOALS.values(), ids=GOALS)
-def test_who_has_to_answer_again(record: Trial, new: Wanted, peers: set[str]) -> None:
+def test_who_has_to_answer_again(record: Trial, new: Desired, peers: set[str]) -> None:
     assert goal(record, new) == Goal(frozenset(peers), remote=True)
     assert not goal(evolve(record, remote=False), new).remote
 
 
 def test_a_node_that_leaves_the_mesh_need_not_show_anything() -> None:
-    assert goal(trial(BEFORE, "B"), wanted()) == Goal()
-    assert goal(trial(None), wanted()) == Goal(remote=True)
+    assert goal(trial(BEFORE, "B"), desired()) == Goal()
+    assert goal(trial(None), desired()) == Goal(remote=True)
 
 
 def test_one_peer_is_enough_and_a_remote_is_needed_all_the_same() -> None:
@@ -89,24 +89,24 @@ def remembered(tmp_path: Path, state: State) -> State:
 
 
 def test_a_trial_and_all_that_goes_with_it_is_remembered(tmp_path: Path) -> None:
-    found = evolve(trial(BEFORE, "B"), found=wanted(x="X"), endpoints={"B": "192.0.2.1:1"})
-    state = State("c2", wanted=BEFORE, trial=found, bad=Bad("c0", "why"), paused=Paused(1.5, "because"))
+    found = evolve(trial(BEFORE, "B"), found=desired(x="X"), endpoints={"B": "192.0.2.1:1"})
+    state = State("c2", desired=BEFORE, trial=found, bad=Bad("c0", "why"), paused=Paused(1.5, "because"))
     state = state.ending("confirmed", 2.5)
     assert remembered(tmp_path, state) == state
 
 
 def test_a_state_from_before_there_were_trials_is_still_read(tmp_path: Path) -> None:
-    states.save(tmp_path / "state.json", State("c1", wanted=BEFORE, applied_at=1.0))
+    states.save(tmp_path / "state.json", State("c1", desired=BEFORE, applied_at=1.0))
     data = json.loads((tmp_path / "state.json").read_text())
     for key in ("trial", "bad", "paused", "history"):
         del data[key]
     (tmp_path / "state.json").write_text(json.dumps(data))
-    assert states.load(tmp_path / "state.json") == State("c1", wanted=BEFORE, applied_at=1.0)
+    assert states.load(tmp_path / "state.json") == State("c1", desired=BEFORE, applied_at=1.0)
 
 
 def test_home_is_where_an_open_trial_goes_back_to_with_what_was_learnt_since() -> None:
-    state = State("c2", remote_commit="c2", wanted=wanted(x="X"), trial=trial(BEFORE), bad=Bad("c0", "why"))
-    assert state.home == State("c1", remote_commit="c2", wanted=BEFORE, bad=Bad("c0", "why"))
+    state = State("c2", remote_commit="c2", desired=desired(x="X"), trial=trial(BEFORE), bad=Bad("c0", "why"))
+    assert state.home == State("c1", remote_commit="c2", desired=BEFORE, bad=Bad("c0", "why"))
     assert state.home.home == state.home
 
 

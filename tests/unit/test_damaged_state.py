@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mesh_sync import state as states
-from mesh_sync.state import State, Trial
+from mesh_sync.node import state as states
+from mesh_sync.node.state import State, Trial
 
 PAST = {"commit": "c1", "applied_at": 1.0, "ended": "confirmed"}
 REFUSAL: dict[str, Any] = {"commit": "c1", "message": "why", "findings": [], "settings": "", "trusted": None}

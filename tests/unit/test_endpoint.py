@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mesh_sync.mesh.model import Address, Endpoint
+from mesh_sync.wireguard.endpoint import Address, Endpoint
 
 calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """However busy the machine is."""

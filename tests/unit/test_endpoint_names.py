@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from mesh_sync.interface import resolve
-from mesh_sync.interface.endpoints import names
-from mesh_sync.interface.resolve import AT_ONCE, Answer
-from mesh_sync.mesh.model import Endpoint
+from mesh_sync.reconcile.endpoint_choice import names
+from mesh_sync.wireguard import resolve
+from mesh_sync.wireguard.endpoint import Endpoint
+from mesh_sync.wireguard.resolve import AT_ONCE, Answer
 
 
 def test_every_peers_first_name_comes_before_any_second() -> None:

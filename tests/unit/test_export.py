@@ -11,8 +11,8 @@ import pytest
 import segno
 
 from command import Ended, mesh_sync
-from mesh_sync import keys
-from mesh_sync.files import write_atomically
+from mesh_sync.system.files import write_atomically
+from mesh_sync.wireguard import keys
 
 PLACEHOLDER = "PRIVATE_KEY_OF_THIS_NODE"
 

@@ -18,9 +18,9 @@ import dns.resolver
 import dns.rrset
 import pytest
 
-from mesh_sync.interface.resolve import Answer, resolve
-from mesh_watchdog import lookup
-from mesh_watchdog.lookup import Lookups
+from mesh_sync.wireguard.resolve import Answer, resolve
+from mesh_watchdog.sense import dns_lookup
+from mesh_watchdog.sense.dns_lookup import Lookups
 
 NAME = "a.example.org"
 Mood = Callable[[dns.message.Message, bytes], list[bytes]]
@@ -120,7 +120,7 @@ BROKEN: dict[str, Mood] = {
 
 @pytest.mark.parametrize("mood", BROKEN.values(), ids=BROKEN)
 def test_an_answer_that_is_none(resolver: Resolver, mood: Mood, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookup, "DEADLINE", 0.5)
+    monkeypatch.setattr(dns_lookup, "DEADLINE", 0.5)
     resolver.mood = mood
     assert look_up().addresses == ()
     found = asyncio.run(asyncio.wait_for(Lookups().ask(NAME, (), 0), 10))

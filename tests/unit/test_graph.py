@@ -12,10 +12,10 @@ from xml.etree import ElementTree
 import pytest
 
 from command import mesh_sync
-from mesh_sync import keys
-from mesh_sync.drawing.graph import Edge, Graph, Node, dot
-from mesh_sync.drawing.page import html
-from mesh_sync.drawing.picture import MANY, layout, svg
+from mesh_sync.wireguard import keys
+from mesh_sync.workspace.graph.graph import Edge, Graph, Node, dot
+from mesh_sync.workspace.graph.html import html
+from mesh_sync.workspace.graph.svg import MANY, layout, svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 NASTY = 'a"b\\c </title><script>alert(1)</script> & \x1b[31m'

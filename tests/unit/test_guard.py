@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mesh_sync.mesh.model import Endpoint, Mesh, Peer, PublicKey
+from mesh_sync.mesh.model import Mesh, Peer, PublicKey
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.trust.guard import Standing, remembered, standing, trips
+from mesh_sync.wireguard.endpoint import Endpoint
 
 MOMENT = datetime(2026, 6, 1, tzinfo=UTC)
 NAMES = "abcdefgh"
@@ -99,7 +100,7 @@ def test_one_peer_that_moves_is_not_all_of_them() -> None:
 
 
 def test_what_is_remembered_of_an_interface_does_as_well() -> None:
-    before = remembered(Renderer(mesh(), MOMENT).wanted("a"))
+    before = remembered(Renderer(mesh(), MOMENT).desired("a"))
     assert before == standing(mesh(a={"endpoint": ()}), "a", MOMENT)
     assert [trip.what for trip in trips(before, standing(mesh("ab"), "a", MOMENT), "a", 3)] == ["removed-peers"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mesh_sync.errors import ConfigError, Unreachable
-from mesh_sync.trust import host_key
-from mesh_sync.trust.host_key import HostKeys, Place
+from mesh_sync.membership import ssh_host_key
+from mesh_sync.membership.ssh_host_key import HostKeys, Place
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ from mesh_sync.trust.host_key import HostKeys, Place
     ],
 )
 def test_where_ssh_goes(url: str, place: Place | None) -> None:
-    assert host_key.place(url) == place
+    assert ssh_host_key.place(url) == place
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def key(tmp_path: Path) -> str:
 
 
 def found() -> HostKeys | None:
-    return host_key.unknown("ssh://git@git.example.org/mesh")
+    return ssh_host_key.unknown("ssh://git@git.example.org/mesh")
 
 
 def test_a_host_that_ssh_knows_stays_as_it_is(programs: Path, key: str) -> None:

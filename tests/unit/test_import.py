@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from command import Ended, mesh_sync
-from mesh_sync import keys
-from mesh_sync.importers import wg_conf
+from mesh_sync.wireguard import keys
+from mesh_sync.workspace.import_ import wg_conf
 
 DATA = Path(__file__).parent / "data/import"
 SOURCES = [

@@ -12,28 +12,28 @@ from pathlib import Path
 
 import pytest
 
-from mesh_sync import keys
+from mesh_sync.node.fingerprint import fingerprint
+from mesh_sync.wireguard import keys
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sync/mesh_sync"
 PURE = (
-    "charter", "checks", "conf", "confirm", "expectations", "feed", "findings", "free_addresses", "guard", "kinds",
-    "knock", "leaks", "lineage", "live", "manifest", "mesh_file", "model", "newest", "overlap", "placement",
-    "plain_toml", "plan", "policy", "preshared", "render", "sealed", "secret_checks", "secret_view", "shape",
-    "signature", "signer_checks", "signer_file", "signers", "strict", "tables", "topology", "validity", "values",
-    "wanted",
+    "check/*", "findings", "membership/handshake", "mesh/[!t]*", "mesh/topology", "preshared/derive",
+    "preshared/sealed", "reconcile/health_goal", "trust/authorization", "trust/guard", "trust/node_rights",
+    "trust/sign*", "trust/trust_anchor", "trust/validity", "typed_toml/*", "wireguard/conf", "wireguard/desired",
+    "wireguard/endpoint", "wireguard/key_rollover", "wireguard/live", "wireguard/plan", "wireguard/psk_rollover",
+    "wireguard/syncconf", "workspace/secret_view",
 )  # fmt: skip
 WATCHDOG = ROOT / "watchdog/mesh_watchdog"
-WATCHDOG_PURE = (
-    "candidates", "hunt", "names", "observation", "pace", "peerstate", "policy", "rotation", "timers", "verdict",
-    "vigil",
-)  # fmt: skip
 IMPURE = frozenset({"asyncio", "dns", "git", "requests", "select", "selectors", "socket", "subprocess", "time"})
 EDGES = frozenset(
-    {"mesh_sync.run", "mesh_sync.run.run"} | {f"mesh_sync.interface.{name}" for name in ("ip", "wg", "device")}
+    {"mesh_sync.system.run", "mesh_sync.system.run.run"}
+    | {f"mesh_sync.wireguard.{name}" for name in ("ip", "wg", "device")}
 )
 CLOCKS = frozenset({"now", "today", "utcnow", "time_ns", "monotonic", "perf_counter"})
-MODULES = [next(PACKAGE.rglob(f"{name}.py")) for name in PURE] + [WATCHDOG / f"{name}.py" for name in WATCHDOG_PURE]
+MODULES = [path for name in PURE for path in sorted(PACKAGE.glob(f"{name}.py"))] + sorted(
+    (WATCHDOG / "policy").glob("*.py")
+)
 HEAVY = ("cattrs", "click", "dns", "git", "nacl", "rich", "segno", "tomlkit", "watchdog")
 
 
@@ -103,13 +103,13 @@ def node(tmp_path: Path) -> dict[str, str]:
 
 def remember(place: Path, commit: str, own: str, other: str) -> None:
     """Write the state and the wg0.conf of a run that has applied `commit`."""
-    from mesh_sync import node as nodes
-    from mesh_sync import state
-    from mesh_sync.interface.wanted import Wanted, WantedPeer
+    from mesh_sync.node import config as nodes
+    from mesh_sync.node import state
+    from mesh_sync.wireguard.desired import Desired, DesiredPeer
 
     node = nodes.load(place / "node.toml")
-    peer = WantedPeer("berta", other, ("10.0.0.2",), frozenset({"10.0.0.2/32"}))
-    wanted = Wanted(
+    peer = DesiredPeer("berta", other, ("10.0.0.2",), frozenset({"10.0.0.2/32"}))
+    desired = Desired(
         mesh="test", name="anna", public_key=own, listen_port=51820, mtu=1420, addresses=frozenset({"10.0.0.1/32"}),
         routes=frozenset({"10.0.0.0/24"}), peers=(peer,),
     )  # fmt: skip
@@ -118,7 +118,7 @@ def remember(place: Path, commit: str, own: str, other: str) -> None:
     node.conf_file.touch(mode=0o600)
     node.conf_file.write_text(text)
     applied = state.State(
-        commit=commit, remote_commit=commit, settings=node.settings, wanted=wanted, owned=wanted.owned,
+        commit=commit, remote_commit=commit, settings=fingerprint(node), desired=desired, owned=desired.owned,
         conf=state.digest(text), applied_at=1.0,
     )  # fmt: skip
     state.save(node.state_file, applied)
@@ -136,6 +136,6 @@ def test_an_idle_run_imports_no_library_that_it_does_not_need(tmp_path: Path, no
     modules = set(done.stderr.split())
     assert "attrs" in modules
     assert not modules & set(HEAVY)
-    assert not modules & {"mesh_sync.mesh.model", "mesh_sync.cli", "mesh_sync.report", "mesh_sync.interface.resolve"}
+    assert not modules & {"mesh_sync.mesh.model", "mesh_sync.cli", "mesh_sync.wireguard.resolve"}
     after = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file() and file.suffix != ".lock"}
     assert after == {file: text for file, text in before.items() if file.suffix != ".lock"}, "it wrote something"

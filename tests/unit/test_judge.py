@@ -8,12 +8,13 @@ import pytest
 from attrs import evolve
 
 from mesh_sync.errors import Refused
-from mesh_sync.node import Node, Repository, Trust
-from mesh_sync.state import State
-from mesh_sync.trust import verify
-from mesh_sync.trust.judge import judge
-from mesh_sync.trust.lineage import Rules
-from mesh_sync.trust.verify import GitDir
+from mesh_sync.node.config import Node, Repository, Trust
+from mesh_sync.node.fingerprint import trust_root
+from mesh_sync.node.state import State
+from mesh_sync.repository.git_dir import GitDir
+from mesh_sync.trust import git_history
+from mesh_sync.trust.authorization import Rules
+from mesh_sync.trust.verify_history import judge
 from unit.signed_history import ANNA, EVE, OTTO, A, B, History, line
 
 
@@ -28,7 +29,7 @@ class Observer:
         trust = Trust(mode="signed", allowed_signers=own, first_commit=base)
         self.history, self.git = history, GitDir(history.place / ".git")
         self.node = Node(name="b", repository=Repository(urls=("x",)), trust=trust)
-        self.state = State(trusted=base, commit=base, trust_root=self.node.trust_root)
+        self.state = State(trusted=base, commit=base, trust_root=trust_root(self.node))
 
     def look(self, head: str, *, apply: bool = True) -> Refused | None:
         commit = self.history.git("rev-parse", head)
@@ -52,7 +53,7 @@ def test_what_a_forged_commit_changes_is_not_looked_at(
     observer: Observer, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signed = history.commit(A, a="public_key = '0'\n")
-    monkeypatch.setattr(verify, "with_edits", lambda *_: pytest.fail("read the edits of a stranger"))
+    monkeypatch.setattr(git_history, "with_edits", lambda *_: pytest.fail("read the edits of a stranger"))
     forged = history.forge(signed, "base")
     assert observer.refuses(forged).message == f"commit {forged[:10]} has a signature that does not fit it"
 
@@ -76,13 +77,13 @@ def test_what_strangers_write_below_a_bad_commit_is_not_read(
     observer: Observer, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    real = verify.rules
+    real = git_history.rules
 
-    def rules(repository: GitDir, names: list[str], *more: dict[verify.Place, object]) -> dict[str, Rules]:
+    def rules(repository: GitDir, names: list[str], *more: dict[git_history.Place, object]) -> dict[str, Rules]:
         read.extend(names)
         return real(repository, names, *more)
 
-    monkeypatch.setattr(verify, "rules", rules)
+    monkeypatch.setattr(git_history, "rules", rules)
     for number in range(100):
         history.commit(None, message=str(number))
     observer.refuses("main")
@@ -156,5 +157,5 @@ def test_forged_dates_make_no_old_commit_new(
     history.commit(ANNA, b="public_key = 's'\n")
     history.on("main", removing)
     history.merge(ANNA, "side")
-    assert len(verify.commits(observer.git, history.git("rev-parse", "main"), [removing])) == 2
+    assert len(git_history.commits(observer.git, history.git("rev-parse", "main"), [removing])) == 2
     assert observer.look("main") is None

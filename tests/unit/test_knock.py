@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_sync import keys
-from mesh_sync.rekey.knock import SIZE, Door
+from mesh_sync.membership.handshake import SIZE, Door
+from mesh_sync.wireguard import keys
 
 CAPTURED = json.loads((Path(__file__).parent / "data/handshake-initiation.json").read_text())
 MESSAGE = bytes.fromhex(CAPTURED["message"])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_sync.interface.live import Live, has_exit_rules, parse_dump, parse_link, parse_routes
+from mesh_sync.wireguard.live import Live, has_exit_rules, parse_dump, parse_link, parse_routes
 
 DATA = Path(__file__).parent / "data"
 

@@ -12,11 +12,12 @@ import tomlkit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mesh_sync.check.examine import examine
 from mesh_sync.findings import Finding, errors
-from mesh_sync.mesh.checks import examine
 from mesh_sync.mesh.manifest import read
-from mesh_sync.mesh.model import Endpoint, Guard, Mesh, Peer
+from mesh_sync.mesh.model import Guard, Mesh, Peer
 from mesh_sync.mesh.tree import Tree, from_directory
+from mesh_sync.wireguard.endpoint import Endpoint
 
 calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """However busy the machine is."""

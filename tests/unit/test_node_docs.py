@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from mesh_sync.node import Confirm, Gateway, Hooks, Node, Paths, Repository, Trust
+from mesh_sync.node.config import Confirm, Gateway, Hooks, Node, Paths, Repository, Trust
 from mesh_watchdog.settings import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs/node.md").read_text()

@@ -6,19 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_sync.interface.live import Live, LivePeer
-from mesh_sync.interface.wanted import Wanted, WantedPeer
-from mesh_sync.psk.overlap import FIRST, SLOT, TRIES, counters, is_either, key_of, settled
+from mesh_sync.wireguard.desired import Desired, DesiredPeer
+from mesh_sync.wireguard.live import Live, LivePeer
+from mesh_sync.wireguard.psk_rollover import FIRST, SLOT, TRIES, counters, is_either, key_of, settled
 
 MOVE = 1_000_000.0
 KEY = "B" * 43 + "="
-PEER = WantedPeer("b", KEY, ("10.0.0.2",), frozenset(), preshared_key="newer", former_key="former", moves_at=MOVE)
-BY_HAND = WantedPeer("b", KEY, ("10.0.0.2",), frozenset(), preshared_key="newer", former_key="former")
-ALONE = WantedPeer("b", KEY, ("10.0.0.2",), frozenset(), preshared_key="newer")
+PEER = DesiredPeer("b", KEY, ("10.0.0.2",), frozenset(), preshared_key="newer", former_key="former", moves_at=MOVE)
+BY_HAND = DesiredPeer("b", KEY, ("10.0.0.2",), frozenset(), preshared_key="newer", former_key="former")
+ALONE = DesiredPeer("b", KEY, ("10.0.0.2",), frozenset(), preshared_key="newer")
 EVEN = MOVE + 3600 - (MOVE + 3600) % (2 * SLOT)
 
 
-def chosen(peer: WantedPeer, *, handshake: float, now: float, present: str, asked: bool = False) -> str:
+def chosen(peer: DesiredPeer, *, handshake: float, now: float, present: str, asked: bool = False) -> str:
     live = LivePeer(KEY, frozenset(), handshake=int(handshake), preshared_key=present)
     return key_of(peer, live, asked=asked, now=now)
 
@@ -55,7 +55,7 @@ def chosen(peer: WantedPeer, *, handshake: float, now: float, present: str, aske
     ],
 )
 def test_the_key_of_a_pair(
-    what: str, peer: WantedPeer, handshake: float, now: float, present: str, asked: bool, expected: str
+    what: str, peer: DesiredPeer, handshake: float, now: float, present: str, asked: bool, expected: str
 ) -> None:
     assert chosen(peer, handshake=handshake, now=now, present=present, asked=asked) == expected, what
 
@@ -93,7 +93,7 @@ def test_tries_become_rarer() -> None:
 # -- the whole interface
 
 
-WANTED = Wanted(
+WANTED = Desired(
     mesh="m", name="a", public_key="A", listen_port=1, mtu=1, addresses=frozenset(), routes=frozenset(), peers=(PEER,)
 )
 

@@ -12,7 +12,8 @@ import git
 import pytest
 
 from command import Ended, mesh_sync
-from mesh_sync import keys, report
+from mesh_sync.terminal.table import table
+from mesh_sync.wireguard import keys
 
 AWS = """\
 # The cloud side.
@@ -255,7 +256,7 @@ def test_the_list_is_a_table_on_a_terminal(
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "100")
-    report.table([("peer", "endpoint"), ("aws", "[2001:db8::1]:51820"), ("azure", "[red]x")])
+    table([("peer", "endpoint"), ("aws", "[2001:db8::1]:51820"), ("azure", "[red]x")])
     shown = capsys.readouterr().out
     assert "\t" not in shown
     assert "[2001:db8::1]:51820" in shown

@@ -9,19 +9,19 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_sync.interface import conf
-from mesh_sync.interface.feed import addconf_text
-from mesh_sync.interface.live import Live, LivePeer
-from mesh_sync.interface.plan import Change, Context, plan
-from mesh_sync.interface.wanted import Owned, Wanted, WantedPeer
-from mesh_sync.rekey.placement import STAND_BY, carrier, placed
+from mesh_sync.wireguard import conf
+from mesh_sync.wireguard.desired import Desired, DesiredPeer, Owned
+from mesh_sync.wireguard.key_rollover import STAND_BY, carrier, placed
+from mesh_sync.wireguard.live import Live, LivePeer
+from mesh_sync.wireguard.plan import Change, Context, plan
+from mesh_sync.wireguard.syncconf import addconf_text
 
 NOW = 1_000_000.0
 OLD, NEW, OTHER = "O" * 43 + "=", "N" * 43 + "=", "X" * 43 + "="
 ADDRESSES = frozenset({"10.0.0.2/32", "192.168.2.0/24"})
-MOVING = WantedPeer("b", OLD, ("10.0.0.2",), ADDRESSES, ("b.example:51820",), 0, next_public_key=NEW)
-STEADY = WantedPeer("c", OTHER, ("10.0.0.3",), frozenset({"10.0.0.3/32"}))
-WANTED = Wanted(
+MOVING = DesiredPeer("b", OLD, ("10.0.0.2",), ADDRESSES, ("b.example:51820",), 0, next_public_key=NEW)
+STEADY = DesiredPeer("c", OTHER, ("10.0.0.3",), frozenset({"10.0.0.3/32"}))
+WANTED = Desired(
     mesh="m", name="a", public_key="A", listen_port=51820, mtu=1420, addresses=frozenset({"10.0.0.1/32"}),
     routes=frozenset({"10.0.0.0/24"}), peers=(MOVING, STEADY),
 )  # fmt: skip
@@ -43,11 +43,11 @@ def standing_by(key: str, handshake: int = 0) -> LivePeer:
     return LivePeer(key, frozenset(), WHERE, STAND_BY, handshake)
 
 
-def changes(live: Live, wanted: Wanted = WANTED, given: str = WHERE) -> list[tuple[str, str]]:
+def changes(live: Live, desired: Desired = WANTED, given: str = WHERE) -> list[tuple[str, str]]:
     context = Context(
         owned=Owned(frozenset({OLD, NEW, OTHER})), given={OLD: "b.example:51820", NEW: given}, now=NOW
     )  # fmt: skip
-    return [(change.kind, change.value) for change in plan(placed(wanted, live, NOW), live, context)]
+    return [(change.kind, change.value) for change in plan(placed(desired, live, NOW), live, context)]
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ lives = st.dictionaries(st.sampled_from([OLD, NEW, OTHER, "F" * 43 + "="]), hand
 
 @given(st.one_of(st.none(), lives), st.floats(0, NOW * 2), st.booleans())
 def test_allowed_ips_are_on_exactly_one_listed_key(live: Live | None, now: float, rotating: bool) -> None:
-    wanted = WANTED if rotating else evolve(WANTED, peers=(evolve(MOVING, next_public_key=""), STEADY))
-    found = placed(wanted, live, now)
+    desired = WANTED if rotating else evolve(WANTED, peers=(evolve(MOVING, next_public_key=""), STEADY))
+    found = placed(desired, live, now)
     keys = Counter(peer.public_key for peer in found.peers)
-    assert set(keys) == wanted.owned.peers, "nobody who was taken from the list, nobody missing"
+    assert set(keys) == desired.owned.peers, "nobody who was taken from the list, nobody missing"
     assert set(keys.values()) == {1}
     allowed = Counter(network for peer in found.peers for network in peer.allowed_ips)
     assert allowed == Counter([*ADDRESSES, *STEADY.allowed_ips])

@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from mesh_sync.mesh.plain_toml import loads
+from mesh_sync.typed_toml.reader import loads
 
 MANY = "a." * 32_000
 

@@ -1,4 +1,4 @@
-"""Wanted and live interface to changes, and those to what `wg syncconf` is fed."""
+"""Desired and live interface to changes, and those to what `wg syncconf` is fed."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mesh_sync.interface.feed import addconf_text, syncconf_text
-from mesh_sync.interface.live import Live, LivePeer
-from mesh_sync.interface.plan import Change, Context, plan
-from mesh_sync.interface.wanted import Owned, Wanted, WantedPeer
+from mesh_sync.wireguard.desired import Desired, DesiredPeer, Owned
+from mesh_sync.wireguard.live import Live, LivePeer
+from mesh_sync.wireguard.plan import Change, Context, plan
+from mesh_sync.wireguard.syncconf import addconf_text, syncconf_text
 
 NOW = 1_000_000.0
 FRESH, STALE = int(NOW) - 20, int(NOW) - 200
 B, C = "B" * 43 + "=", "C" * 43 + "="
 
-PEER_B = WantedPeer("b", B, ("10.0.0.2",), frozenset({"10.0.0.2/32", "192.168.2.0/24"}), ("b.example:51820",), 25)
-WANTED = Wanted(
+PEER_B = DesiredPeer("b", B, ("10.0.0.2",), frozenset({"10.0.0.2/32", "192.168.2.0/24"}), ("b.example:51820",), 25)
+WANTED = Desired(
     mesh="m", name="a", public_key="A", listen_port=51820, mtu=1420, addresses=frozenset({"10.0.0.1/32"}),
     routes=frozenset({"10.0.0.0/24", "192.168.2.0/24"}), peers=(PEER_B,),
 )  # fmt: skip
@@ -29,8 +29,8 @@ LIVE = Live(
 GIVEN = {B: "b.example:51820"}
 
 
-def changes(wanted: Wanted = WANTED, live: Live | None = LIVE, **context: Any) -> tuple[Change, ...]:
-    return plan(wanted, live, Context(**{"owned": WANTED.owned, "given": GIVEN, "now": NOW, **context}))
+def changes(desired: Desired = WANTED, live: Live | None = LIVE, **context: Any) -> tuple[Change, ...]:
+    return plan(desired, live, Context(**{"owned": WANTED.owned, "given": GIVEN, "now": NOW, **context}))
 
 
 def kinds(*arguments: Any, **context: Any) -> list[str]:
@@ -41,7 +41,7 @@ def live_peer(**changed: Any) -> Live:
     return evolve(LIVE, peers={B: evolve(LIVE_B, **changed)})
 
 
-def wanted_peer(**changed: Any) -> Wanted:
+def wanted_peer(**changed: Any) -> Desired:
     return evolve(WANTED, peers=(evolve(PEER_B, **changed),))
 
 
@@ -156,8 +156,8 @@ class TestEndpoints:
 class TestFeed:
     """What `wg syncconf` gets."""
 
-    def feed(self, wanted: Wanted, live: Live, endpoints: dict[str, str] | None = None, **context: Any) -> str:
-        return syncconf_text(wanted, live, changes(wanted, live, **context), "KEY", endpoints or {})
+    def feed(self, desired: Desired, live: Live, endpoints: dict[str, str] | None = None, **context: Any) -> str:
+        return syncconf_text(desired, live, changes(desired, live, **context), "KEY", endpoints or {})
 
     def test_port_mark_key_and_keepalive_are_always_there(self) -> None:
         text = self.feed(wanted_peer(keepalive=0), LIVE)

@@ -10,7 +10,7 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_sync.trust.policy import EXTRA_KEYS, OWN_KEYS, Edit, Policy, forbidden, parse
+from mesh_sync.trust.node_rights import EXTRA_KEYS, OWN_KEYS, Edit, Policy, forbidden, parse
 
 KEYS = sorted(OWN_KEYS | EXTRA_KEYS)
 PLAIN, NONE = "100644", "000000"

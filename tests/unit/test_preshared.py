@@ -14,20 +14,19 @@ from hypothesis import strategies as st
 from nacl.encoding import Base64Encoder
 from nacl.hash import blake2b
 
-from mesh_sync import keys
 from mesh_sync.errors import Refused
-from mesh_sync.interface import conf
-from mesh_sync.interface.wanted import Wanted
 from mesh_sync.mesh.manifest import read
 from mesh_sync.mesh.model import Mesh, Peer, PublicKey
 from mesh_sync.mesh.model import Preshared as Use
 from mesh_sync.mesh.render import Renderer
-from mesh_sync.mesh.values import LABEL
-from mesh_sync.node import Node, Paths, Repository, Trust
-from mesh_sync.psk import preshared, sealed
-from mesh_sync.psk.preshared import Secrets, pair_key, with_keys
-from mesh_sync.psk.sealed import Sealed, Wrong
-from mesh_sync.psk.secret_file import Source, load, remembered, save
+from mesh_sync.node.config import Node, Paths, Repository, Trust
+from mesh_sync.preshared import derive, sealed
+from mesh_sync.preshared.derive import Secrets, pair_key, with_keys
+from mesh_sync.preshared.sealed import Sealed, Wrong
+from mesh_sync.preshared.secret_file import Source, load, remembered, save
+from mesh_sync.typed_toml.fields import LABEL
+from mesh_sync.wireguard import conf, keys
+from mesh_sync.wireguard.desired import Desired
 
 A_KEY = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
 MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
@@ -82,9 +81,9 @@ def mesh_of(number: int, use: Use | None = None, *, unmanaged: str = "") -> Mesh
     )  # fmt: skip
 
 
-def keyed(mesh: Mesh, name: str, **secrets: bytes) -> Wanted:
+def keyed(mesh: Mesh, name: str, **secrets: bytes) -> Desired:
     by_id = {int(number.removeprefix("s")): secret for number, secret in secrets.items()}
-    return with_keys(Renderer(mesh, MOMENT).wanted(name), mesh, Secrets(by_id))
+    return with_keys(Renderer(mesh, MOMENT).desired(name), mesh, Secrets(by_id))
 
 
 @given(st.integers(2, 8), st.integers(1, 5))
@@ -110,7 +109,7 @@ def test_a_peer_that_changes_its_key_keeps_its_preshared_key() -> None:
 
 
 def test_without_the_secret_a_placeholder_stands_that_no_wireguard_takes() -> None:
-    (peer,) = Renderer(mesh_of(2), MOMENT).wanted("n1").peers
+    (peer,) = Renderer(mesh_of(2), MOMENT).desired("n1").peers
     assert peer.preshared_key == "PRESHARED_KEY_OF_THIS_PAIR_FROM_SECRET_1"
     with pytest.raises(KeyError):
         keyed(mesh_of(2), "n1", s2=SECRET)
@@ -137,18 +136,18 @@ def test_no_key_at_all_can_be_the_newer_or_the_former_one(secret: int, former: i
 
 def test_no_key_shows_in_a_repr_and_all_survive_the_state_file() -> None:
     mesh = mesh_of(2, Use(secret=2, former=1, since=MOMENT))
-    wanted = keyed(mesh, "n1", s1=SECRET, s2=bytes(32))
-    (peer,) = wanted.peers
-    assert Wanted.from_json(wanted.to_json()) == wanted
-    assert peer.preshared_key not in repr(wanted)
-    assert str(peer.former_key) not in repr(wanted)
+    desired = keyed(mesh, "n1", s1=SECRET, s2=bytes(32))
+    (peer,) = desired.peers
+    assert Desired.from_json(desired.to_json()) == desired
+    assert peer.preshared_key not in repr(desired)
+    assert str(peer.former_key) not in repr(desired)
     assert "x01" not in repr(Secrets({1: SECRET}))
 
 
 def test_a_text_with_keys_is_not_kept_in_memory() -> None:
-    wanted = keyed(mesh_of(2), "n1", s1=SECRET)
-    (peer,) = wanted.peers
-    assert f"PresharedKey = {peer.preshared_key}\n" in conf.text(wanted)
+    desired = keyed(mesh_of(2), "n1", s1=SECRET)
+    (peer,) = desired.peers
+    assert f"PresharedKey = {peer.preshared_key}\n" in conf.text(desired)
     assert not any(peer.preshared_key in section for section in conf._sections.values())
 
 
@@ -157,7 +156,7 @@ def test_a_text_with_keys_is_not_kept_in_memory() -> None:
 
 def test_a_secret_file_is_read_as_it_was_written() -> None:
     secrets = Secrets({1: SECRET, 12: bytes(32)})
-    assert preshared.parse(preshared.text(secrets)) == secrets
+    assert derive.parse(derive.text(secrets)) == secrets
 
 
 @pytest.mark.parametrize(
@@ -165,14 +164,14 @@ def test_a_secret_file_is_read_as_it_was_written() -> None:
 )
 def test_a_bad_line_is_named_and_not_quoted(line: str) -> None:
     with pytest.raises(ValueError, match=r"^line 2 is not an id and a secret") as caught:
-        preshared.parse(f"# a comment\n{line}\n")
+        derive.parse(f"# a comment\n{line}\n")
     assert b64(SECRET) not in str(caught.value)
 
 
 @given(st.text())
 def test_any_text_is_secrets_or_an_error(text: str) -> None:
     try:
-        preshared.parse(text)
+        derive.parse(text)
     except ValueError:
         return
 
@@ -261,5 +260,5 @@ def test_a_node_that_reads_a_refused_commit_loses_no_secret(tmp_path: Path) -> N
     save(node.kept_secret_file, Secrets({1: SECRET}))
     mesh = mesh_of(2, Use(secret=2))
     with pytest.raises(Refused, match="the mesh secret 2 is not sealed to this node"):
-        Source(node, {}, "").keyed(Renderer(mesh, MOMENT).wanted("n1"), mesh)
+        Source(node, {}, "").keyed(Renderer(mesh, MOMENT).desired("n1"), mesh)
     assert load(node.kept_secret_file) == Secrets({1: SECRET})

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from mesh_sync import keys
-from mesh_sync.interface import conf
-from mesh_sync.interface.wanted import Wanted
-from mesh_sync.mesh.checks import examine
+from mesh_sync.check.examine import examine
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
-from mesh_sync.state import State, load, save
+from mesh_sync.node.state import State, load, save
+from mesh_sync.wireguard import conf, keys
+from mesh_sync.wireguard.desired import Desired
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 AWS_CONF = """\
@@ -67,7 +66,7 @@ def renderer(**more: str) -> tuple[Renderer, dict[str, str]]:
 
 def test_a_node_gets_one_section_for_every_other_peer() -> None:
     found, public = renderer()
-    assert conf.text(found.wanted("aws")) == AWS_CONF.format(**public)
+    assert conf.text(found.desired("aws")) == AWS_CONF.format(**public)
 
 
 def test_the_same_mesh_gives_the_same_bytes() -> None:
@@ -77,14 +76,14 @@ def test_the_same_mesh_gives_the_same_bytes() -> None:
     for order in (files, backwards):
         mesh, _ = examine(Tree(order), NOW)
         assert mesh
-        texts.add(conf.text(Renderer(mesh, NOW).wanted("gcp")))
+        texts.add(conf.text(Renderer(mesh, NOW).desired("gcp")))
     assert len(texts) == 1
 
 
 def test_wg_quick_understands_the_text(tmp_path: Path) -> None:
     found, _ = renderer()
     file = tmp_path / "wg0.conf"
-    file.write_text(conf.text(found.wanted("aws"), keys.generate()))
+    file.write_text(conf.text(found.desired("aws"), keys.generate()))
     file.chmod(0o600)
     stripped = subprocess.run(["wg-quick", "strip", file], capture_output=True, text=True, check=True, timeout=10)
     assert stripped.stdout.count("[Peer]") == 2
@@ -92,14 +91,14 @@ def test_wg_quick_understands_the_text(tmp_path: Path) -> None:
 
 def test_routes_are_the_meshs_networks_and_the_subnets_of_others() -> None:
     found, _ = renderer()
-    assert found.wanted("azure").routes == {
+    assert found.desired("azure").routes == {
         "10.0.0.0/24",
         "fd00::/64",
         "192.168.30.0/24",
         "10.244.0.0/16",
         "10.96.0.0/12",
     }
-    assert found.wanted("gcp").routes == {"10.0.0.0/24", "fd00::/64", "192.168.20.0/24"}
+    assert found.desired("gcp").routes == {"10.0.0.0/24", "fd00::/64", "192.168.20.0/24"}
 
 
 @pytest.mark.parametrize(
@@ -108,8 +107,8 @@ def test_routes_are_the_meshs_networks_and_the_subnets_of_others() -> None:
 )
 def test_a_nodes_keepalive_is_its_own(azure: str, keepalive: int) -> None:
     found, _ = renderer(azure=azure)
-    assert {peer.keepalive for peer in found.wanted("azure").peers} == {keepalive}
-    assert {peer.keepalive for peer in found.wanted("aws").peers} == {25}
+    assert {peer.keepalive for peer in found.desired("azure").peers} == {keepalive}
+    assert {peer.keepalive for peer in found.desired("aws").peers} == {25}
 
 
 def test_a_node_with_literal_endpoints_only_needs_no_keepalive() -> None:
@@ -117,28 +116,28 @@ def test_a_node_with_literal_endpoints_only_needs_no_keepalive() -> None:
     files["peers/aws.toml"] = files["peers/aws.toml"].replace(b"aws.com:51820", b"203.0.113.1:51820")
     mesh, _ = examine(Tree(files), NOW)
     assert mesh
-    assert {peer.keepalive for peer in Renderer(mesh, NOW).wanted("aws").peers} == {0}
+    assert {peer.keepalive for peer in Renderer(mesh, NOW).desired("aws").peers} == {0}
 
 
 def test_an_exit_marks_its_users_and_not_itself() -> None:
     found, _ = renderer(aws='subnets = ["0.0.0.0/0", "::/0"]\n')
-    assert found.wanted("azure").fwmark == 51820
-    assert found.wanted("aws").fwmark == 0
+    assert found.desired("azure").fwmark == 51820
+    assert found.desired("aws").fwmark == 0
 
 
 def test_the_next_expiry_is_remembered() -> None:
     found, _ = renderer(gcp="expires = 2026-07-01\n", azure="expires = 2026-06-30\n")
-    wanted = found.wanted("aws")
-    assert wanted.valid_until == datetime(2026, 7, 1, tzinfo=UTC).timestamp()
-    assert not wanted.is_due(wanted.valid_until - 1)
-    assert wanted.is_due(wanted.valid_until)
+    desired = found.desired("aws")
+    assert desired.valid_until == datetime(2026, 7, 1, tzinfo=UTC).timestamp()
+    assert not desired.is_due(desired.valid_until - 1)
+    assert desired.is_due(desired.valid_until)
 
 
 def test_a_wanted_interface_survives_the_state_file(tmp_path: Path) -> None:
     found, _ = renderer(aws='subnets = ["0.0.0.0/0"]\n', gcp="expires = 2026-07-01\n")
-    wanted = found.wanted("azure")
-    assert Wanted.from_json(wanted.to_json()) == wanted
-    state = State(commit="c", wanted=wanted, owned=wanted.owned, given={"k": "e:1"})
+    desired = found.desired("azure")
+    assert Desired.from_json(desired.to_json()) == desired
+    state = State(commit="c", desired=desired, owned=desired.owned, given={"k": "e:1"})
     save(tmp_path / "state.json", state)
     assert load(tmp_path / "state.json") == state
     assert (tmp_path / "state.json").stat().st_mode & 0o777 == 0o600

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from mesh_sync import follow, state
-from mesh_sync.node import Node, Paths, Repository, Trust
-from mesh_sync.repository.question import Question, remotes
-from mesh_sync.state import Bad, Refusal, State
+from mesh_sync.node import state
+from mesh_sync.node.config import Node, Paths, Repository, Trust
+from mesh_sync.node.state import Bad, Refusal, State
+from mesh_sync.reconcile import pipeline
+from mesh_sync.repository.head_request import Question, remotes
 
 
 class Asked(Exception):
@@ -30,8 +31,8 @@ def test_a_refused_and_an_undone_commit_are_looked_at_again(
     def aim(_: Node, before: State, *__: object) -> None:
         raise Asked(before)
 
-    monkeypatch.setattr(follow, "aim", aim)
+    monkeypatch.setattr(pipeline, "aim", aim)
     with pytest.raises(Asked) as asked:
-        follow.follow(node, Question(remotes(node)), dry_run=True, retry=retry, wait=0, note=lambda text: None)
+        pipeline.follow(node, Question(remotes(node)), dry_run=True, retry=retry, wait=0, note=lambda text: None)
     [before] = asked.value.args
     assert (before.refusal is None, before.bad is None) == (forgotten, forgotten)

@@ -10,12 +10,12 @@ import pytest
 from attrs import evolve
 
 from command import mesh_sync
-from mesh_sync import keys
 from mesh_sync.errors import MeshSyncError
-from mesh_sync.mesh.manifest import PEERS
-from mesh_sync.node import Node, Repository, Trust
-from mesh_sync.rekey.signed import signed
-from mesh_sync.repository.contribution import copied
+from mesh_sync.membership.push import copied
+from mesh_sync.membership.signed_commit import signed
+from mesh_sync.mesh.layout import PEERS
+from mesh_sync.node.config import Node, Repository, Trust
+from mesh_sync.wireguard import keys
 
 PATH = f"{PEERS}a.toml"
 ADD = "mesh-sync signer add a@node.home '{}' --commit"

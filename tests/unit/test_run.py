@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from mesh_sync.errors import CommandError, DeviceError, Locked
-from mesh_sync.files import write_atomically
-from mesh_sync.lock import locked
-from mesh_sync.run import run
+from mesh_sync.system.files import write_atomically
+from mesh_sync.system.lock import locked
+from mesh_sync.system.run import run
 
 
 def test_what_a_program_prints_is_returned() -> None:

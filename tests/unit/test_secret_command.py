@@ -14,10 +14,10 @@ import git
 import pytest
 
 from command import Ended, mesh_sync
-from mesh_sync import keys
-from mesh_sync.files import write_atomically
-from mesh_sync.psk import preshared, sealed
-from mesh_sync.psk.preshared import Secrets, pair_key
+from mesh_sync.preshared import derive, sealed
+from mesh_sync.preshared.derive import Secrets, pair_key
+from mesh_sync.system.files import write_atomically
+from mesh_sync.wireguard import keys
 
 
 class Operator:
@@ -50,7 +50,7 @@ class Operator:
 
     @property
     def held(self) -> Secrets:
-        return preshared.parse(self.file.read_text())
+        return derive.parse(self.file.read_text())
 
     @property
     def declared(self) -> dict[str, object]:
@@ -183,7 +183,7 @@ def test_out_of_band_nothing_is_sealed_and_nothing_is_missed(operator: Operator)
     assert operator.check() == []
     copy = operator.file.with_name("copy")
     operator.with_file("show", "-o", copy).fine()
-    assert preshared.parse(copy.read_text()) == operator.held
+    assert derive.parse(copy.read_text()) == operator.held
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
 
 
@@ -248,7 +248,7 @@ def test_an_exported_config_has_the_key_of_the_pair_and_none_is_made_without_it(
         (lambda o: o.file.chmod(0o644), "can be read by others"),
         (lambda o: o.file.unlink(), "does not exist"),
         (lambda o: o.file.write_text("1 c2hvcnQ=\n"), "line 1 is not an id and a secret (32 bytes of base64)"),
-        (lambda o: o.file.write_text(preshared.text(Secrets({7: bytes(32)}))), "does not have secret 1"),
+        (lambda o: o.file.write_text(derive.text(Secrets({7: bytes(32)}))), "does not have secret 1"),
     ],
 )
 def test_a_secret_file_that_is_no_good(derived: Operator, spoil: object, says: str) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from command import Ended, mesh_sync
-from mesh_sync import keys
 from mesh_sync.trust import signers
+from mesh_sync.wireguard import keys
 
 ALICE, BOB = "alice@example.org", "bob@example.org"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from command import Ended, mesh_sync
-from mesh_sync import keys
+from mesh_sync.wireguard import keys
 from unit.pushing import Push
 
 ZEROS = "0" * 40

@@ -12,9 +12,10 @@ from pathlib import Path
 import attrs
 import pytest
 
-from mesh_sync.mesh import leaks, manifest, tree
+from mesh_sync.check import leaked_keys
+from mesh_sync.mesh import manifest, tree
 from mesh_sync.mesh.model import Mesh, Peer
-from mesh_sync.trust import policy, signers
+from mesh_sync.trust import node_rights, signers
 from unit.pushing import Push
 
 TEMPLATE = Path(__file__).parents[2] / "mesh-repo-template"
@@ -31,7 +32,7 @@ def settings(text: str) -> Iterator[str]:
 def test_it_is_a_mesh_that_checks_clean() -> None:
     files = tree.from_directory(TEMPLATE)
     mesh, findings = manifest.read(files.manifests)
-    assert (*files.findings, *findings, *leaks.leaked_keys(files.texts)) == ()
+    assert (*files.findings, *findings, *leaked_keys.leaked_keys(files.texts)) == ()
     assert mesh is not None
     assert mesh.peers == {}, "the sample is no peer"
 
@@ -73,14 +74,14 @@ def test_the_samples_of_who_may_sign_and_what_nodes_may_change_are_valid() -> No
     listed, findings = signers.parse((TEMPLATE / "allowed_signers.sample").read_bytes())
     assert findings == ()
     assert [signer.is_node for signer in listed.entries] == [False, False, True]
-    allowed, findings = policy.parse((TEMPLATE / "policy.toml.sample").read_bytes())
+    allowed, findings = node_rights.parse((TEMPLATE / "policy.toml.sample").read_bytes())
     assert findings == ()
     assert allowed.grants("office") == {"subnets", "owner", "tags"}
 
 
 def test_the_sample_of_a_policy_names_every_key_there_is() -> None:
     text = (TEMPLATE / "policy.toml.sample").read_text()
-    for keys in (policy.OWN_KEYS, policy.EXTRA_KEYS):
+    for keys in (node_rights.OWN_KEYS, node_rights.EXTRA_KEYS):
         assert all(key in text for key in keys)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from mesh_sync.mesh.model import Endpoint, Mesh, Peer, PeerName, PublicKey
+from mesh_sync.mesh.model import Mesh, Peer, PeerName, PublicKey
 from mesh_sync.mesh.topology import Topology
+from mesh_sync.wireguard.endpoint import Endpoint
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from mesh_sync.errors import ConfigError
-from mesh_sync.trust.judge import untrusted
+from mesh_sync.trust.verify_history import untrusted
 from unit.signed_history import ANNA, EVE, KEYS, OTTO, A, B, History, line
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mesh_sync.errors import Locked, Unreachable
-from mesh_sync.node import DEFAULT_CONFIG, Node, Paths, Repository, Trust
-from mesh_sync.run import DEADLINE
+from mesh_sync.node.config import DEFAULT_CONFIG, Node, Paths, Repository, Trust
+from mesh_sync.system.run import DEADLINE
 from mesh_watchdog.settings import Settings
 
 UNITS = sorted((Path(__file__).parents[2] / "systemd").glob("mesh-*"))

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 import pytest
 from attrs import evolve
 
-from mesh_sync.mesh.model import Address
-from mesh_watchdog import names as dns_names
-from mesh_watchdog.candidates import Places, candidates, news
-from mesh_watchdog.names import NameState, asking, heard_back, is_due, seeded
-from mesh_watchdog.observation import Answer, Seen, Surroundings
-from mesh_watchdog.peerstate import PeerState
+from mesh_sync.wireguard.endpoint import Address
+from mesh_watchdog.policy import dns_names
+from mesh_watchdog.policy.candidates import Places, candidates, news
+from mesh_watchdog.policy.dns_names import NameState, asking, heard_back, is_due, seeded
+from mesh_watchdog.policy.events import Answer, Seen, Surroundings
+from mesh_watchdog.policy.peer import PeerState
 from sim import at, declared
 
 HOST = "b.example"

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from mesh_sync.errors import ConfigError
-from mesh_sync.lock import locked
-from mesh_sync.mesh.model import Endpoint
-from mesh_sync.node import Node
-from mesh_watchdog import act, applied, reading
-from mesh_watchdog.notify import notify, ping_interval
-from mesh_watchdog.observation import Declared, Point, Seen
+from mesh_sync.node.config import Node
+from mesh_sync.system.lock import locked
+from mesh_sync.wireguard.endpoint import Endpoint
+from mesh_watchdog.act import set_endpoint
+from mesh_watchdog.policy.events import Declared, Point, Seen
+from mesh_watchdog.report.sd_notify import notify, ping_interval
+from mesh_watchdog.sense import applied_state, wg_counters
 from mesh_watchdog.settings import Settings, settings_of
 from unit.believed import ALIVE, KEY, OTHER, applied_node
 
@@ -52,7 +53,7 @@ def wg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, S
 
 
 def test_the_applied_state_becomes_peers_with_a_mesh_address_to_probe(node: Node) -> None:
-    taken = applied.take(node.state_file)
+    taken = applied_state.take(node.state_file)
     declared = taken.applied.peers[KEY]
     assert declared == Declared("b", (Endpoint("b.example", 51820),), "10.0.0.12", "203.0.113.12:51820")
     assert taken.applied.tunnelled == (ipaddress.ip_network("10.0.0.0/24"),)
@@ -61,9 +62,9 @@ def test_the_applied_state_becomes_peers_with_a_mesh_address_to_probe(node: Node
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 1}', b"\xff"])
 def test_a_broken_state_file_is_lost_and_a_missing_one_is_not(node: Node, content: bytes) -> None:
     node.state_file.write_bytes(content)
-    assert applied.take(node.state_file).lost
+    assert applied_state.take(node.state_file).lost
     node.state_file.unlink()
-    assert applied.take(node.state_file) == applied.Taken()
+    assert applied_state.take(node.state_file) == applied_state.Taken()
 
 
 # -- setting endpoints
@@ -71,7 +72,7 @@ def test_a_broken_state_file_is_lost_and_a_missing_one_is_not(node: Node, conten
 
 def test_all_endpoints_of_a_decision_are_set_by_one_command(node: Node, wg: Callable[[dict[str, Seen]], Path]) -> None:
     log = wg({KEY: ALIVE})
-    result = act.point(node, [Point(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
+    result = set_endpoint.point(node, [Point(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
     assert result.done == {KEY}
     assert log.read_text() == f"set wg0 peer {KEY} endpoint 203.0.113.77:51820\n"
 
@@ -82,8 +83,8 @@ def test_a_peer_that_was_heard_since_the_decision_is_left_alone(
 ) -> None:
     fields = {"endpoint": ALIVE.endpoint, "handshake": ALIVE.handshake, "rx": ALIVE.rx, "tx": ALIVE.tx, **change}
     log = wg({KEY: Seen(**fields)})  # type: ignore[arg-type]
-    result = act.point(node, [Point(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
-    assert result == act.Pointed(alive=frozenset({KEY}))
+    result = set_endpoint.point(node, [Point(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
+    assert result == set_endpoint.Pointed(alive=frozenset({KEY}))
     assert log.read_text() == ""
 
 
@@ -93,7 +94,7 @@ def test_a_key_that_left_the_list_or_the_interface_is_never_written(
     """`wg set` would create it."""
     log = wg({OTHER: ALIVE})
     points = [Point(KEY, "203.0.113.77:51820", "dns"), Point(OTHER, "203.0.113.77:51820", "dns")]
-    assert act.point(node, points, {KEY: ALIVE, OTHER: ALIVE}).done == set()
+    assert set_endpoint.point(node, points, {KEY: ALIVE, OTHER: ALIVE}).done == set()
     assert log.read_text() == ""
 
 
@@ -101,9 +102,9 @@ def test_nothing_is_written_while_mesh_sync_has_the_lock(
     node: Node, wg: Callable[[dict[str, Seen]], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = wg({KEY: ALIVE})
-    monkeypatch.setattr(act, "LOCK_WAIT", 0.1)
+    monkeypatch.setattr(set_endpoint, "LOCK_WAIT", 0.1)
     with locked(node.lock_file):
-        result = act.point(node, [Point(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
+        result = set_endpoint.point(node, [Point(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
     assert not result.done
     assert log.read_text() == ""
     assert "mesh-sync" in result.problem
@@ -116,17 +117,17 @@ def test_a_missing_wg_and_a_missing_interface_are_different_things(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert reading.read("wg0") == reading.Reading(problem="wg is not installed")
+    assert wg_counters.read("wg0") == wg_counters.Reading(problem="wg is not installed")
     fake = tmp_path / "wg"
     fake.write_text("#!/bin/sh\necho 'Unable to access interface: Protocol not supported' >&2; exit 1\n")
     fake.chmod(0o755)
-    assert reading.read("no-such-if") == reading.Reading()
-    assert reading.read("lo").problem
+    assert wg_counters.read("no-such-if") == wg_counters.Reading()
+    assert wg_counters.read("lo").problem
 
 
 def test_what_wg_prints_is_never_part_of_an_error() -> None:
     with pytest.raises(ValueError, match=r".") as error:
-        reading.parse_seen("secret\tme\t51820\toff\nk\tpsk-secret\n")
+        wg_counters.parse_seen("secret\tme\t51820\toff\nk\tpsk-secret\n")
     assert "secret" not in str(error.value)
 
 

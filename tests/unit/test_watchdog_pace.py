@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from mesh_watchdog import jobs, pace
-from mesh_watchdog.observation import Seen
-from mesh_watchdog.peerstate import HUNTED
-from mesh_watchdog.policy import State
+from mesh_watchdog import jobs
+from mesh_watchdog.policy import polling
+from mesh_watchdog.policy.decide import State
+from mesh_watchdog.policy.events import Seen
+from mesh_watchdog.policy.peer import HUNTED
 from unit.believed import ALIVE, KEY, peer
 
 # -- schedule on a steady clock
@@ -103,11 +104,11 @@ def test_the_interface_is_read_often_only_while_something_happens(
     changes: dict[str, Any], flowing: bool, seconds: float
 ) -> None:
     state = State(peers={KEY: peer(**changes)}, interface=True)
-    assert pace.next_reading(state, 1000.0, flowing=flowing, idle=5.0) == pytest.approx(seconds)
+    assert polling.next_reading(state, 1000.0, flowing=flowing, idle=5.0) == pytest.approx(seconds)
 
 
 def test_keepalives_and_probes_are_no_traffic() -> None:
     idle = Seen(ALIVE.endpoint, ALIVE.handshake, ALIVE.rx + 96 + 92 + 32, ALIVE.tx + 64 + 148 + 32)
     busy = Seen(ALIVE.endpoint, ALIVE.handshake, ALIVE.rx + 640, ALIVE.tx + 640)
-    assert not pace.is_flowing({KEY: ALIVE}, {KEY: idle})
-    assert pace.is_flowing({KEY: ALIVE}, {KEY: busy})
+    assert not polling.is_flowing({KEY: ALIVE}, {KEY: idle})
+    assert polling.is_flowing({KEY: ALIVE}, {KEY: busy})

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from mesh_watchdog.observation import Declared
+from mesh_watchdog.policy.events import Declared
 from sim import at, declared
 from sim.scenes import B2, HOST, A, B, C, pair, roamed
 
@@ -185,8 +185,8 @@ def test_recoveries_are_told_once_each() -> None:
 def test_a_thousand_idle_peers_take_less_than_ten_milliseconds() -> None:
     import time
 
-    from mesh_watchdog.observation import Applied, Seen, Snapshot, Surroundings
-    from mesh_watchdog.policy import State, decide
+    from mesh_watchdog.policy.decide import State, decide
+    from mesh_watchdog.policy.events import Applied, Seen, Snapshot, Surroundings
 
     keys = [f"{number:044}" for number in range(1000)]
     peers: Mapping[str, Declared] = {key: declared(key, [f"{key}.example"]) for key in keys}

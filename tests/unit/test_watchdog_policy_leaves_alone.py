@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mesh_watchdog.observation import Declared
+from mesh_watchdog.policy.events import Declared
 from sim import World, at, declared
 from sim.scenes import B2, B3, HOST, A, B, C, back_after, mesh, pair, roamed
 

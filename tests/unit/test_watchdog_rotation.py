@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mesh_watchdog.observation import Seen
-from mesh_watchdog.pace import BUSY, ROTATING, ROTATING_LONG, next_reading
-from mesh_watchdog.policy import State
-from mesh_watchdog.rotation import misplaced, under_listed_keys
+from mesh_watchdog.policy.decide import State
+from mesh_watchdog.policy.events import Seen
+from mesh_watchdog.policy.key_alias import misplaced, under_listed_keys
+from mesh_watchdog.policy.polling import BUSY, ROTATING, ROTATING_LONG, next_reading
 
 NOW = 1_000_000.0
 PAIRS = {"old": "new"}

@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 
-from mesh_sync.lock import locked
-from mesh_sync.node import Node
-from mesh_watchdog import memory, metrics, statusfile
-from mesh_watchdog import view as views
-from mesh_watchdog.counters import Counters
-from mesh_watchdog.names import NameState
-from mesh_watchdog.observation import Applied, Point, Snapshot
-from mesh_watchdog.peerstate import HUNTED
-from mesh_watchdog.policy import State, decide
-from mesh_watchdog.serve import response
+from mesh_sync.node.config import Node
+from mesh_sync.system.lock import locked
+from mesh_watchdog import memory
+from mesh_watchdog.policy.decide import State, decide
+from mesh_watchdog.policy.dns_names import NameState
+from mesh_watchdog.policy.events import Applied, Point, Snapshot
+from mesh_watchdog.policy.peer import HUNTED
+from mesh_watchdog.report import metrics, status_file
+from mesh_watchdog.report import view as views
+from mesh_watchdog.report.counters import Counters
+from mesh_watchdog.report.metrics_http import response
 from unit.believed import ALIVE, KEY, applied_node, peer
 
 
@@ -95,11 +96,11 @@ def test_the_status_has_the_keys_of_the_contract_and_no_key_of_a_peer() -> None:
 
 
 def test_a_status_file_is_stale_or_of_another_boot(node: Node) -> None:
-    statusfile.write(statusfile.status_file(node), shown())
-    found = statusfile.read(node)
+    status_file.write(status_file.status_file(node), shown())
+    found = status_file.read(node)
     assert (found["running"], found["stale"], found["age"]) == (False, True, None)
-    with locked(statusfile.alone_file(node)):
-        assert statusfile.read(node)["running"]
+    with locked(status_file.alone_file(node)):
+        assert status_file.read(node)["running"]
 
 
 def test_metrics_are_in_prometheus_text_format() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from mesh_watchdog import netlink
-from mesh_watchdog.observation import Surroundings
-from mesh_watchdog.surroundings import parse
+from mesh_watchdog.policy.events import Surroundings
+from mesh_watchdog.sense import route_events
+from mesh_watchdog.sense.own_addresses import parse
 
 LINKS: list[dict[str, Any]] = [
     {"ifname": "lo", "flags": ["UP", "LOWER_UP"], "addr_info": [{"local": "127.0.0.1", "scope": "host"}]},
@@ -81,4 +81,4 @@ def test_only_messages_about_the_way_out_matter(data: bytes, matters: bool) -> N
     with ours, theirs:
         ours.setblocking(False)
         theirs.send(data)
-        assert netlink.drain(ours) is matters
+        assert route_events.drain(ours) is matters

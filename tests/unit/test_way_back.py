@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from mesh_sync import keys
-from mesh_sync import state as states
 from mesh_sync.errors import Locked
-from mesh_sync.interface.wanted import Wanted
-from mesh_sync.lock import locked_run
-from mesh_sync.node import Node, Paths, Repository, Trust
-from mesh_sync.rekey.own_key import with_held_key
-from mesh_sync.state import State, Trial
+from mesh_sync.node import state as states
+from mesh_sync.node.config import Node, Paths, Repository, Trust
+from mesh_sync.node.own_keys import with_held_key
+from mesh_sync.node.run_lock import locked_run
+from mesh_sync.node.state import State, Trial
+from mesh_sync.wireguard import keys
+from mesh_sync.wireguard.desired import Desired
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def node(tmp_path: Path) -> Node:
     return Node(name="a", repository=repository, trust=trust, paths=paths, private_key_file=key)
 
 
-def interface(public_key: str) -> Wanted:
-    return Wanted("lab", "a", public_key, 51820, 1420, frozenset({"10.0.0.1/32"}), frozenset(), ())
+def interface(public_key: str) -> Desired:
+    return Desired("lab", "a", public_key, 51820, 1420, frozenset({"10.0.0.1/32"}), frozenset(), ())
 
 
 def test_an_interface_whose_key_is_gone_comes_back_with_the_key_that_is_there(node: Node) -> None:
@@ -43,8 +43,8 @@ def test_the_key_before_a_switch_is_there_too(node: Node) -> None:
 
 
 def test_without_any_key_the_rest_may_still_come_back(node: Node) -> None:
-    wanted = interface(keys.public_key(keys.generate()))
-    assert with_held_key(wanted, node) == wanted
+    desired = interface(keys.public_key(keys.generate()))
+    assert with_held_key(desired, node) == desired
 
 
 def test_who_waits_in_vain_hears_which_commit_is_on_trial(node: Node) -> None:

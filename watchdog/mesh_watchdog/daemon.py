@@ -9,25 +9,27 @@ from typing import Any
 
 from attrs import evolve
 
-from mesh_sync.files import make_folder
-from mesh_sync.interface.probe import Prober
-from mesh_sync.node import Node
-from mesh_watchdog import applied, clock, memory, statusfile
-from mesh_watchdog.act import point, promote
-from mesh_watchdog.counters import Counters
-from mesh_watchdog.journal import Problems, log
-from mesh_watchdog.lookup import Lookups
-from mesh_watchdog.network import Network
-from mesh_watchdog.observation import Action, Look, Note, Observation, Point, Probe, Seen, Snapshot
-from mesh_watchdog.pace import BUSY, TRYING, WINDOW, is_flowing, next_reading
-from mesh_watchdog.peerstate import HUNTED, UP
-from mesh_watchdog.policy import State, decide
-from mesh_watchdog.reading import read
-from mesh_watchdog.rotation import misplaced, under_listed_keys
+from mesh_sync.node.config import Node
+from mesh_sync.system.files import Stamp, make_folder, stamp
+from mesh_sync.wireguard.probe import Prober
+from mesh_watchdog import clock, memory
+from mesh_watchdog.act.set_endpoint import point, promote
+from mesh_watchdog.act.source_address import forget_source
+from mesh_watchdog.policy.decide import State, decide
+from mesh_watchdog.policy.events import Action, Look, Note, Observation, Point, Probe, Seen, Snapshot
+from mesh_watchdog.policy.key_alias import misplaced, under_listed_keys
+from mesh_watchdog.policy.peer import HUNTED, UP
+from mesh_watchdog.policy.polling import BUSY, TRYING, WINDOW, is_flowing, next_reading
+from mesh_watchdog.report import status_file
+from mesh_watchdog.report.counters import Counters
+from mesh_watchdog.report.journal import Problems, log
+from mesh_watchdog.report.view import About, view
+from mesh_watchdog.sense import applied_state
+from mesh_watchdog.sense.dns_lookup import Lookups
+from mesh_watchdog.sense.own_addresses import Place
+from mesh_watchdog.sense.own_network import Network
+from mesh_watchdog.sense.wg_counters import read
 from mesh_watchdog.settings import Settings
-from mesh_watchdog.sticky import forget_source
-from mesh_watchdog.surroundings import Place
-from mesh_watchdog.view import About, view
 
 FLOWING = 15.0
 """Seconds for which traffic counts as flowing after it was seen."""
@@ -54,9 +56,9 @@ class Daemon:
         self._lookups = Lookups()
         self._asking: set[asyncio.Task[None]] = set()
         self._network = Network(node.interface, self._moved, self.poke, self.problems)
-        self._taken = applied.Taken()
-        self._signature: applied.Signature = (0, 0, 0)
-        self._watch: applied.Watch | None = None
+        self._taken = applied_state.Taken()
+        self._stamp: Stamp = (0, 0, 0)
+        self._watch: applied_state.Watch | None = None
         self._sleep = clock.Sleep()
         self._next = self._last = clock.now()
         self._baseline: tuple[float, Mapping[str, Seen]] = (clock.now(), {})
@@ -72,7 +74,7 @@ class Daemon:
         make_folder(self.node.state_file.parent)
         loop = asyncio.get_running_loop()
         try:
-            self._watch = applied.Watch(self.node.state_file, lambda: loop.call_soon_threadsafe(self.poke))
+            self._watch = applied_state.Watch(self.node.state_file, lambda: loop.call_soon_threadsafe(self.poke))
             self._watch.start()
         except OSError as error:
             self.problems.set("inotify", f"new applied states are seen late: {error.strerror or error}")
@@ -132,7 +134,7 @@ class Daemon:
     def remember(self) -> None:
         if not self.state.peers:  # there is no applied state (yet); the memory may be of use when there is
             return
-        self.problems.set("memory", memory.save(statusfile.memory_file(self.node), self.state))
+        self.problems.set("memory", memory.save(status_file.memory_file(self.node), self.state))
 
     # -- observing
 
@@ -173,11 +175,11 @@ class Daemon:
     async def _take(self) -> None:
         """Take up the applied state if it is another one than before."""
         path = self.node.state_file
-        found = applied.signature(path)
-        if found == self._signature:
+        found = stamp(path)
+        if found == self._stamp:
             return
-        self._signature = found
-        taken = await asyncio.to_thread(applied.take, path)
+        self._stamp = found
+        taken = await asyncio.to_thread(applied_state.take, path)
         broken = f"{path} is broken; the next `mesh-sync now` writes it anew"
         self.problems.set("state", broken if taken.lost else "", over="the applied state can be read again")
         if taken.lost:  # who was in it is still watched; nothing is written to anybody, for `point` reads it again

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from mesh_sync.errors import MeshSyncError
-from mesh_sync.files import write_atomically
-from mesh_sync.mesh.model import Address
-from mesh_watchdog.names import NameState
-from mesh_watchdog.observation import Declared
-from mesh_watchdog.peerstate import PeerState
-from mesh_watchdog.policy import State
+from mesh_sync.system.files import write_atomically
+from mesh_sync.wireguard.endpoint import Address
+from mesh_watchdog.policy.decide import State
+from mesh_watchdog.policy.dns_names import NameState
+from mesh_watchdog.policy.events import Declared
+from mesh_watchdog.policy.peer import PeerState
 
 if TYPE_CHECKING:
     from cattrs import Converter

@@ -6,11 +6,12 @@ import asyncio
 import signal
 from pathlib import Path
 
-from mesh_sync import node as nodes
-from mesh_sync.node import Node
-from mesh_watchdog import clock, memory, statusfile
+from mesh_sync.node import config as nodes
+from mesh_sync.node.config import Node
+from mesh_watchdog import clock, memory
 from mesh_watchdog.daemon import Daemon
-from mesh_watchdog.pace import is_settled
+from mesh_watchdog.policy.polling import is_settled
+from mesh_watchdog.report import status_file
 from mesh_watchdog.service import alone
 from mesh_watchdog.settings import Settings, settings_of
 
@@ -28,7 +29,7 @@ def once(config: Path) -> int:
 
 async def _pass(node: Node, settings: Settings) -> int:
     began = clock.now()
-    file, boot = statusfile.memory_file(node), clock.boot_id()
+    file, boot = status_file.memory_file(node), clock.boot_id()
     daemon = Daemon(node, settings, memory.load_pass(file, began, boot))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -41,6 +42,6 @@ async def _pass(node: Node, settings: Settings) -> int:
         pass
     finally:
         memory.save(file, daemon.state, boot)
-        statusfile.write(statusfile.status_file(node), daemon.view())
+        status_file.write(status_file.status_file(node), daemon.view())
         await daemon.close()
     return 6 if daemon.problems.present else 0

@@ -9,18 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mesh_sync import node as nodes
 from mesh_sync.errors import Locked, MeshSyncError
-from mesh_sync.files import write_atomically
-from mesh_sync.lock import locked
-from mesh_sync.node import Node
-from mesh_watchdog import clock, memory, metrics, statusfile
+from mesh_sync.node import config as nodes
+from mesh_sync.node.config import Node
+from mesh_sync.system.files import write_atomically
+from mesh_sync.system.lock import locked
+from mesh_watchdog import clock, memory
 from mesh_watchdog.daemon import Daemon
 from mesh_watchdog.jobs import SteadyScheduler
-from mesh_watchdog.journal import log
-from mesh_watchdog.notify import notify, ping_interval
-from mesh_watchdog.policy import State
-from mesh_watchdog.serve import serve
+from mesh_watchdog.policy.decide import State
+from mesh_watchdog.report import metrics, status_file
+from mesh_watchdog.report.journal import log
+from mesh_watchdog.report.metrics_http import serve
+from mesh_watchdog.report.sd_notify import notify, ping_interval
 from mesh_watchdog.settings import Settings, settings_of
 
 STATUS_INTERVAL = 15
@@ -33,7 +34,7 @@ NETWORK_INTERVAL = 60
 def alone(node: Node) -> Iterator[None]:
     """Be the only watchdog of the interface. Raise Locked when there is one."""
     try:
-        with locked(statusfile.alone_file(node), 0):
+        with locked(status_file.alone_file(node), 0):
             yield
     except Locked:
         hint = "`mesh-watchdog status` shows what it does"
@@ -67,7 +68,7 @@ class Service:
         self.config = config
         self.node = node
         self.settings = settings
-        self.daemon = Daemon(node, settings, state or memory.load(statusfile.memory_file(node), clock.now()))
+        self.daemon = Daemon(node, settings, state or memory.load(status_file.memory_file(node), clock.now()))
         self.again: tuple[Node, Settings] | None = None
         self.jobs = SteadyScheduler(clock.now)
         self._written = float("-inf")
@@ -122,7 +123,7 @@ class Service:
 
     def _write_status(self) -> None:
         self._written = clock.now()
-        self.daemon.problems.set("status", statusfile.write(statusfile.status_file(self.node), self.daemon.view()))
+        self.daemon.problems.set("status", status_file.write(status_file.status_file(self.node), self.daemon.view()))
         notify(f"STATUS={self._sentence()}")
 
     def _write_metrics(self, path: Path) -> None:

@@ -9,9 +9,9 @@ from attrs import frozen
 
 from mesh_sync.errors import ConfigError
 from mesh_sync.findings import shown
-from mesh_sync.mesh.values import absolute_path, between, text
-from mesh_sync.node import Node
-from mesh_sync.tables import Wrong, table
+from mesh_sync.node.config import Node
+from mesh_sync.typed_toml.fields import absolute_path, between, text
+from mesh_sync.typed_toml.table import Wrong, table
 
 
 @frozen(kw_only=True)

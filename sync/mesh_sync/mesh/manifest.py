@@ -13,14 +13,12 @@ from typing import TypeVar
 import attrs
 
 from mesh_sync.findings import MAX_ERRORS, Finding
-from mesh_sync.mesh import plain_toml
-from mesh_sync.mesh.model import LABEL, Mesh, Peer
-from mesh_sync.mesh.shape import structure
+from mesh_sync.mesh.layout import MESH_FILE, is_peer_file, peer_name
+from mesh_sync.mesh.model import Mesh, Peer
+from mesh_sync.mesh.schema import structure
 from mesh_sync.mesh.strict import problems
-
-MESH_FILE = "mesh.toml"
-PEERS = "peers/"
-SECRETS = "secrets/"
+from mesh_sync.typed_toml import reader
+from mesh_sync.typed_toml.fields import LABEL
 
 T = TypeVar("T", Mesh, Peer)
 
@@ -55,21 +53,6 @@ def read_peers(files: Mapping[str, bytes], findings: list[Finding]) -> dict[str,
     return peers
 
 
-def is_peer_file(path: str) -> bool:
-    """Whether a path of the repository describes a peer."""
-    return path.startswith(PEERS) and path.endswith(".toml")
-
-
-def is_secret_file(path: str) -> bool:
-    """Whether a path of the repository holds the mesh secrets as one node can open them (`sealed`)."""
-    return path.startswith(SECRETS) and path.endswith(".toml")
-
-
-def peer_name(path: str) -> str:
-    """The name of the peer that a file describes."""
-    return path.removeprefix(PEERS).removesuffix(".toml")
-
-
 def _name_findings(path: str, name: str, seen: dict[str, str]) -> Iterator[Finding]:
     shown = name if len(name) <= 80 else name[:77] + "..."
     if not LABEL.fullmatch(name):
@@ -81,7 +64,7 @@ def _name_findings(path: str, name: str, seen: dict[str, str]) -> Iterator[Findi
 
 def _structure(path: str, text: bytes, kind: type[T], findings: list[Finding]) -> T | None:
     try:
-        table = plain_toml.loads(text)
+        table = reader.loads(text)
     except UnicodeDecodeError as error:
         findings.append(Finding(path, "", f"is not UTF-8 text (byte {error.start})"))
         return None

@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 
-from mesh_sync.interface.wanted import DEFAULT_MTU
 from mesh_sync.mesh.model import Mesh, Peer
 from mesh_sync.mesh.render import Renderer
+from mesh_sync.wireguard.desired import DEFAULT_MTU
 
 
 class PeerView:

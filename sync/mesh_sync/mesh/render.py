@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mesh_sync.interface.wanted import DEFAULT_MTU, Wanted, WantedPeer, soonest
-from mesh_sync.mesh.model import Mesh, Network
+from mesh_sync.mesh.model import NO_SECRET, Mesh
 from mesh_sync.mesh.topology import Neighbour, Topology
-from mesh_sync.psk.preshared import placeholder
+from mesh_sync.wireguard.desired import DEFAULT_MTU, Desired, DesiredPeer, soonest
+from mesh_sync.wireguard.endpoint import Network
 
 
 class Renderer:
@@ -22,7 +22,7 @@ class Renderer:
         self._valid_until = soonest(peer.ends for peer in self.topology.members.values())
         self._networks = frozenset(map(str, mesh.networks))
         self._preshared_key = placeholder(mesh)
-        self._peers: dict[tuple[Neighbour, int], WantedPeer] = {}
+        self._peers: dict[tuple[Neighbour, int], DesiredPeer] = {}
         self._routes: dict[Neighbour, tuple[str, ...]] = {}
 
     @property
@@ -30,12 +30,12 @@ class Renderer:
         """Every peer that is in the mesh."""
         return sorted(self.topology.members)
 
-    def wanted(self, name: str) -> Wanted:
+    def desired(self, name: str) -> Desired:
         """The interface of member ``name``, without what its own node.toml adds. KeyError if it is no member."""
         me = self.topology.members[name]
         keepalive = self.mesh.keepalive_of(me)
         neighbours = tuple(self.topology.neighbours(name))
-        return Wanted(
+        return Desired(
             mesh=self.mesh.name,
             name=name,
             public_key=me.public_key,
@@ -49,11 +49,11 @@ class Renderer:
             other_key=me.next_public_key or "",
         )
 
-    def _peer(self, neighbour: Neighbour, keepalive: int) -> WantedPeer:
+    def _peer(self, neighbour: Neighbour, keepalive: int) -> DesiredPeer:
         key = (neighbour, keepalive)
         if key not in self._peers:
             peer = neighbour.peer
-            self._peers[key] = WantedPeer(
+            self._peers[key] = DesiredPeer(
                 name=peer.name,
                 public_key=peer.public_key,
                 addresses=tuple(map(str, peer.addresses)),
@@ -77,3 +77,13 @@ class Renderer:
         if network.prefixlen < network.max_prefixlen:
             return False
         return any(network.network_address in whole for whole in self.mesh.networks)
+
+
+PLACEHOLDER = "PRESHARED_KEY_OF_THIS_PAIR"
+"""Where the secret is not at hand. Like that of the private key, nothing takes it for a key."""
+
+
+def placeholder(mesh: Mesh) -> str:
+    """What stands for every pair's key until the secret is known; differs when the secret does."""
+    number = mesh.preshared.secret if mesh.preshared else NO_SECRET
+    return f"{PLACEHOLDER}_FROM_SECRET_{number}" if number else ""

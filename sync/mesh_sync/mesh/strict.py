@@ -19,7 +19,7 @@ from cattrs.errors import (
 from cattrs.gen import make_dict_structure_fn
 
 from mesh_sync.findings import shown
-from mesh_sync.mesh.values import Hook, exactly, words
+from mesh_sync.typed_toml.fields import Hook, exactly, words
 
 
 def converter() -> cattrs.Converter:

@@ -14,7 +14,8 @@ from operator import attrgetter
 
 from attrs import frozen
 
-from mesh_sync.mesh.model import Address, Mesh, Network, Peer
+from mesh_sync.mesh.model import Mesh, Peer
+from mesh_sync.wireguard.endpoint import Address, Network
 
 _name = attrgetter("name")
 

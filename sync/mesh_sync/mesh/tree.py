@@ -13,9 +13,7 @@ from pathlib import Path
 from attrs import frozen
 
 from mesh_sync.findings import Finding
-from mesh_sync.mesh.manifest import MESH_FILE, PEERS, SECRETS, is_peer_file, is_secret_file
-from mesh_sync.trust.policy import POLICY_FILE
-from mesh_sync.trust.signers import SIGNERS_FILE
+from mesh_sync.mesh.layout import MESH_FILE, PEERS, POLICY_FILE, SECRETS, SIGNERS_FILE, is_peer_file, is_secret_file
 
 MAX_FILE = 64 * 1024
 """Bytes; a peer file is some hundred."""

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mesh_sync import run as processes
 from mesh_sync.errors import CommandError, DeviceError, TooMuchPrinted, Unreachable
-from mesh_sync.files import make_folder
 from mesh_sync.findings import Finding
-from mesh_sync.repository.git_program import MANY_PACKS, git
-from mesh_sync.run import run, run_bytes
+from mesh_sync.repository.git_command import MANY_PACKS, git
+from mesh_sync.system import run as processes
+from mesh_sync.system.files import make_folder
+from mesh_sync.system.run import run, run_bytes
 
 if TYPE_CHECKING:
     from mesh_sync.mesh.tree import Tree
@@ -38,20 +38,22 @@ class BareCopy:
         it takes too long or too much memory to read.
         """
         from mesh_sync.mesh import tree
-        from mesh_sync.repository import objects  # with all that knows a mesh, which an idle run needs not
+        from mesh_sync.repository import git_objects  # with all that knows a mesh, which an idle run needs not
 
         try:
-            listing = run_bytes(self.argv("ls-tree", "-r", "-l", "-z", "--full-tree", commit), most=objects.MAX_LISTING)
-            wanted, findings = tree.choose(objects.entries(listing))
+            listing = run_bytes(
+                self.argv("ls-tree", "-r", "-l", "-z", "--full-tree", commit), most=git_objects.MAX_LISTING
+            )
+            wanted, findings = tree.choose(git_objects.entries(listing))
             blobs = "".join(f"{entry.blob}\n" for entry in wanted)
-            most = objects.most_packed(wanted)
+            most = git_objects.most_packed(wanted)
             packed = run_bytes(self.argv("cat-file", "--batch"), input=blobs, most=most) if wanted else b""
         except TooMuchPrinted:
             return tree.Tree({}, (Finding(".", "", tree.TOO_MUCH),))
         except CommandError as error:
             _raise_if_too_hard(error, commit)
             raise
-        return tree.Tree(dict(objects.contents(wanted, packed)), tuple(findings))
+        return tree.Tree(dict(git_objects.contents(wanted, packed)), tuple(findings))
 
     def has(self, commit: str) -> bool:
         """Whether ``commit`` is there."""

@@ -18,10 +18,10 @@ from attrs import frozen
 
 from mesh_sync.errors import CommandError, DeviceError, Refused, Unreachable
 from mesh_sync.findings import Finding, printable
-from mesh_sync.node import Repository
+from mesh_sync.node.config import Repository
 from mesh_sync.repository.bare_copy import BareCopy
-from mesh_sync.repository.git_program import git
-from mesh_sync.run import run
+from mesh_sync.repository.git_command import git
+from mesh_sync.system.run import run
 
 if TYPE_CHECKING:
     pass

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from attrs import field, frozen
 
-from mesh_sync.interface.wanted import Wanted
 from mesh_sync.mesh.model import Mesh
 from mesh_sync.mesh.topology import Topology
+from mesh_sync.wireguard.desired import Desired
 
 TRAILER = "Mesh-Allow"
 MOST_NAMED = 5
@@ -44,10 +44,10 @@ def standing(mesh: Mesh, node: str, moment: datetime) -> Standing:
     )
 
 
-def remembered(wanted: Wanted) -> Standing:
+def remembered(desired: Desired) -> Standing:
     """The same as far as the interface tells that was applied last: where the commit itself is gone."""
-    peers = {peer.name: frozenset(peer.endpoint) for peer in wanted.peers}
-    return Standing({wanted.name: frozenset(), **peers}, wanted.public_key, wanted.other_key)
+    peers = {peer.name: frozenset(peer.endpoint) for peer in desired.peers}
+    return Standing({desired.name: frozenset(), **peers}, desired.public_key, desired.other_key)
 
 
 def trips(before: Standing, after: Standing, node: str, max_removed: int) -> tuple[Trip, ...]:

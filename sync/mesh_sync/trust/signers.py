@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 from attrs import frozen
 
 from mesh_sync.findings import Finding, shown
-from mesh_sync.mesh.model import LABEL
+from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.trust.signature import strings
+from mesh_sync.typed_toml.fields import LABEL
 
-SIGNERS_FILE = "allowed_signers"
 NAMESPACE = "git"
 """What git signs for; a line that is limited to other namespaces would never do."""
 _KEY_TYPES = re.compile(

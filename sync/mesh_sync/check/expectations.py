@@ -1,0 +1,63 @@
+"""The `[[expect]]` tables: reachability tests of the declared mesh, run without any network."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from itertools import pairwise
+
+from mesh_sync.findings import Finding
+from mesh_sync.mesh.layout import MESH_FILE
+from mesh_sync.mesh.model import Expect, Mesh, Peer
+from mesh_sync.mesh.topology import Topology, own
+from mesh_sync.wireguard.endpoint import Network
+
+
+def unmet(mesh: Mesh, topology: Topology) -> Iterator[Finding]:
+    """A finding for every expectation that the declared mesh does not meet."""
+    for index, expect in enumerate(mesh.expect):
+        if expect.source not in mesh.peers:
+            continue
+        why_not = _obstacle(expect, topology)
+        if expect.reachable and why_not:
+            yield Finding(MESH_FILE, f"expect[{index}]", f"{expect.source} does not reach {expect.to}: {why_not}")
+        elif not expect.reachable and not why_not:
+            yield Finding(MESH_FILE, f"expect[{index}]", f"{expect.source} reaches {expect.to}, and must not")
+
+
+def _obstacle(expect: Expect, topology: Topology) -> str:
+    """Why ``expect.source`` cannot reach the target; empty when it can."""
+    if expect.source not in topology.members:
+        return f"{expect.source} is not in the mesh"
+    target = _owner(expect.to, topology)
+    if target is None:
+        return f"no peer has {expect.to}" if expect.to not in topology.mesh.peers else f"{expect.to} is not in the mesh"
+    path = topology.path(expect.source, target.name)
+    for one, other in pairwise(path):
+        if not topology.can_talk(one, other):
+            return f"neither {one.name} nor {other.name} has an endpoint"
+    return ""
+
+
+def _owner(text: str, topology: Topology) -> Peer | None:
+    """The member that is called ``text`` or, by longest prefix, has that address or network."""
+    if text in topology.members:
+        return topology.members[text]
+    try:
+        wanted = ipaddress.ip_network(text)
+    except ValueError:
+        return None
+    best: tuple[int, Peer] | None = None
+    for peer in topology.members.values():
+        for network in own(peer):
+            if _covers(network, wanted) and (best is None or network.prefixlen > best[0]):
+                best = (network.prefixlen, peer)
+    return best[1] if best else None
+
+
+def _covers(outer: Network, inner: Network) -> bool:
+    return (
+        outer.version == inner.version
+        and outer.network_address <= inner.network_address  # type: ignore[operator]
+        and outer.broadcast_address >= inner.broadcast_address  # type: ignore[operator]
+    )

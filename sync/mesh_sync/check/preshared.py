@@ -1,0 +1,59 @@
+"""What can be wrong with a mesh's preshared keys: what mesh.toml says of them, and the secrets sealed to each node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from datetime import datetime
+
+from mesh_sync.findings import WARNING, Finding
+from mesh_sync.mesh.layout import MESH_FILE, is_secret_file
+from mesh_sync.mesh.model import NO_SECRET, Mesh, Peer
+from mesh_sync.preshared.sealed import Sealed, Wrong, name_of, path_of, read
+
+
+def wrong(texts: Mapping[str, bytes], mesh: Mesh, moment: datetime, known: Set[str]) -> Iterator[Finding]:
+    """Given every file of the repository, yield what is wrong with the preshared keys.
+
+    ``known``: the peers that have a file, readable or not. Where nothing at all is sealed, the secrets are handed
+    out in files.
+    """
+    yield from _in_use(mesh)
+    found: dict[str, Sealed] = {}
+    paths = [path for path in sorted(texts) if is_secret_file(path)]
+    for path in paths:
+        if name_of(path) not in known:
+            yield Finding(path, "", f"there is no peer {name_of(path)}: remove it", WARNING)
+        try:
+            found[name_of(path)] = read(texts[path])
+        except Wrong as problem:
+            yield from (Finding(path, key, message) for key, message in problem.problems)
+    if mesh.preshared and mesh.preshared.secret != NO_SECRET and paths:
+        for name, peer in sorted(mesh.peers.items()):
+            if peer.managed and peer.active(moment) and (path_of(name) not in texts or name in found):
+                yield from _missing(peer, found.get(name), mesh.preshared.secret)
+
+
+def _missing(peer: Peer, sealed: Sealed | None, number: int) -> Iterator[Finding]:
+    way = f"`mesh-sync secret seal`, or give {peer.name} a mesh_secret_file"
+    if sealed is None or number not in sealed.boxes:
+        yield Finding(path_of(peer.name), "", f"the mesh secret {number} is not sealed to {peer.name}: {way}", WARNING)
+    elif sealed.public_key not in (peer.public_key, peer.next_public_key):
+        yield Finding(path_of(peer.name), "public_key", f"is not {peer.name}'s key any more: {way}", WARNING)
+
+
+def _in_use(mesh: Mesh) -> Iterator[Finding]:
+    """What `[preshared]` says, which mostly `mesh-sync secret` writes."""
+    use = mesh.preshared
+    if mesh.preshared_keys != "derived":
+        if use is not None:
+            yield Finding(MESH_FILE, "preshared", f'is there, but preshared_keys is "{mesh.preshared_keys}"')
+    elif use is None:
+        text = '"derived" needs a [preshared] table, which `mesh-sync secret new` writes'
+        yield Finding(MESH_FILE, "preshared_keys", text)
+    elif use.former is None:
+        if use.secret == NO_SECRET:
+            yield Finding(MESH_FILE, "preshared.secret", '0 is none: say so with preshared_keys = "none"')
+    elif use.former == use.secret:
+        yield Finding(MESH_FILE, "preshared.former", "is the secret in use")
+    elif use.since is None:
+        yield Finding(MESH_FILE, "preshared.since", "is missing: the moment when pairs leave the former secret")

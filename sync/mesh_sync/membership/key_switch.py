@@ -1,0 +1,118 @@
+"""The moment in which this node runs another key: there, and back again when nobody answers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mesh_sync.errors import DeviceError, MeshSyncError, RolledBack
+from mesh_sync.node import state as states
+from mesh_sync.node.config import Node
+from mesh_sync.node.desired import with_gateway
+from mesh_sync.node.own_keys import KeyFiles, with_own_key
+from mesh_sync.reconcile.apply import enforce
+from mesh_sync.system.files import write_atomically
+from mesh_sync.system.lock import locked
+from mesh_sync.wireguard import wg
+from mesh_sync.wireguard.desired import Desired
+from mesh_sync.wireguard.device import Device
+from mesh_sync.wireguard.live import LivePeer
+from mesh_sync.wireguard.plan import is_fresh
+
+Say = Callable[[str], None]
+PATIENCE = 20.0
+"""Seconds within which somebody has to answer under the new key: WireGuard tries every 5 s."""
+LOOK = 0.25
+"""Seconds between two looks at the handshakes."""
+
+
+def switch(node: Node, files: KeyFiles, next_key: str) -> None:
+    """Run the next key. Raise DeviceError, or MeshSyncError when the applied list does not name it (any more)."""
+    with locked(node.run_lock_file), locked(node.lock_file):
+        desired = _wanted(node)
+        if next_key != desired.other_key:
+            raise MeshSyncError("the list no longer names the next key", hint="run it again")
+        _remember(node, desired, _at_rest(node))
+        files.switch()
+        try:
+            _enforce(node)
+        except MeshSyncError:
+            files.switch_back()
+            _enforce(node)
+            raise
+
+
+def confirm(node: Node, files: KeyFiles) -> tuple[str, ...]:
+    """Return who answers under the new key; go back, and raise RolledBack, when nobody does who was alive before."""
+    before = _remembered(node)
+    if not files.is_on_trial or not before:
+        return ()
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        shaken = _handshakes(_wanted(node), wg.dump(node.interface)["peers"])  # others change their keys, too
+        if names := [name for name in before if shaken.get(name) not in (None, 0, before[name])]:
+            return tuple(sorted(names))
+        time.sleep(LOOK)
+    with locked(node.run_lock_file), locked(node.lock_file):
+        files.switch_back()
+        _enforce(node)
+    text = f"nobody answered under the new key within {PATIENCE:g} s: this machine runs its old one again"
+    raise RolledBack(text, hint="run it again once the others have taken over the list: mesh-sync now on them")
+
+
+def forget(node: Node, files: KeyFiles) -> None:
+    """The rotation is over: what was kept for the way back goes."""
+    files.tidy()
+    _memory(node).unlink(missing_ok=True)
+
+
+def _wanted(node: Node) -> Desired:
+    desired = states.load(node.state_file).desired
+    if desired is None:
+        raise DeviceError("nothing was applied here yet", hint="`mesh-sync now` fetches the list")
+    return with_own_key(with_gateway(desired, node), node)
+
+
+def _enforce(node: Node) -> None:
+    """Make the interface run the key that is in the file."""
+    state, desired = states.load(node.state_file), _wanted(node)
+    device = Device(node.interface, node.sysctl_file)
+    enforce(node, device, desired, state, state, device.read(desired))
+
+
+def _at_rest(node: Node) -> Mapping[str, LivePeer]:
+    """The peers as soon as none has made a handshake in this very second: those to come are then told from it."""
+    for _ in range(20):
+        peers: Mapping[str, LivePeer] = wg.dump(node.interface)["peers"]
+        if max((peer.handshake for peer in peers.values()), default=0) != int(time.time()):
+            break
+        time.sleep(0.1)
+    return peers
+
+
+def _handshakes(desired: Desired, live: Mapping[str, LivePeer]) -> dict[str, int]:
+    """The last handshake of each peer, under whichever of its keys."""
+    return {
+        peer.name: max((live[key].handshake for key in peer.keys if key in live), default=0) for peer in desired.peers
+    }
+
+
+def _remember(node: Node, desired: Desired, live: Mapping[str, LivePeer]) -> None:
+    """Keep the handshakes of those who are alive: one that differs later was made under the new key."""
+    alive = {name: shaken for name, shaken in _handshakes(desired, live).items() if is_fresh(shaken, time.time())}
+    write_atomically(_memory(node), json.dumps(alive))
+
+
+def _remembered(node: Node) -> dict[str, int]:
+    """Who was alive before the switch, and their handshakes. Nothing is known without a memory."""
+    try:
+        found = json.loads(_memory(node).read_bytes())
+        return {str(name): int(shaken) for name, shaken in found.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _memory(node: Node) -> Path:
+    return node.state_file.with_name("rotation.json")

@@ -1,0 +1,124 @@
+"""The SSH host key of a git host that ssh does not know yet: asked for, to be shown and kept."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+from mesh_sync.errors import CommandError, ConfigError, Unreachable
+from mesh_sync.findings import printable
+from mesh_sync.system.run import run
+
+DEADLINE = 10
+"""Seconds for a host to show its keys."""
+MAX_KEYS = 16
+_SSH = ("ssh", "git+ssh", "ssh+git")
+_SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>\[[^\]]+\]|[^/:@]+):(?!//)")
+"""`user@host:path`, as git takes it (git-fetch(1), GIT URLS)."""
+
+
+@frozen
+class Place:
+    """Where ssh goes for a remote; ``port`` 0 means what ssh's settings say."""
+
+    host: str
+    user: str = ""
+    port: int = 0
+
+
+@frozen
+class HostKeys:
+    """What a host has shown: the lines for a known_hosts file, and for people."""
+
+    host: str
+    lines: tuple[str, ...]
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """As ssh shows them when it asks: `ssh-ed25519 SHA256:…`."""
+        return tuple(f"{kind} {_fingerprint(key)}" for _, kind, key in (line.split() for line in self.lines))
+
+    @property
+    def text(self) -> str:
+        return "".join(f"{line}\n" for line in self.lines)
+
+
+def place(url: str) -> Place | None:
+    """Where ssh goes for this remote, None when it is not reached by ssh."""
+    scheme, separator, _ = url.partition("://")
+    if separator:
+        try:
+            parts = urlsplit(url)
+            known = scheme in _SSH and parts.hostname
+            return Place(parts.hostname or "", parts.username or "", parts.port or 0) if known else None
+        except ValueError:
+            return None
+    found = _SCP.match(url)
+    return Place(found["host"].strip("[]"), found["user"] or "") if found else None
+
+
+def unknown(url: str) -> HostKeys | None:
+    """The keys that the host of a remote shows, None when ssh knows (or asks) nobody, or takes whatever comes.
+
+    Raise Unreachable when it shows none, ConfigError when only ssh itself gets there.
+    """
+    where = place(url)
+    if where is None:
+        return None
+    settings = _settings(where)
+    host, port = settings.get("hostname", where.host), settings.get("port", "22")
+    name = settings.get("hostkeyalias") or (host if port == "22" else f"[{host}]:{port}")
+    if settings.get("stricthostkeychecking") in ("no", "off", "false", "accept-new") or _is_known(name, settings):
+        return None
+    if any(settings.get(word, "none") != "none" for word in ("proxyjump", "proxycommand")):
+        hint = f"connect once by hand (ssh {where.host}), or give --known-hosts-file"
+        raise ConfigError(f"ssh does not know {where.host}, which it reaches by a proxy", hint=hint)
+    try:
+        shown = run(["ssh-keyscan", "-T", str(DEADLINE // 2), "-p", port, "--", host], deadline=DEADLINE)
+    except CommandError as error:
+        raise Unreachable(f"{host} shows no SSH host key: {printable(error.message)}") from None
+    lines = sorted({f"{name} {line[1]} {line[2]}" for line in map(str.split, shown.splitlines()) if _is_key(line)})
+    if not lines:
+        raise Unreachable(f"{host} (port {port}) shows no SSH host key")
+    return HostKeys(where.host, tuple(lines[:MAX_KEYS]))
+
+
+def _settings(where: Place) -> Mapping[str, str]:
+    """What ssh would do for this host, by its own word."""
+    port = ["-p", str(where.port)] if where.port else []
+    user = ["-l", where.user] if where.user else []
+    try:
+        said = run(["ssh", "-T", "-G", *port, *user, "--", where.host])
+    except CommandError as error:
+        raise ConfigError(f"ssh cannot say how it reaches {where.host}: {printable(error.message)}") from None
+    return dict(line.partition(" ")[::2] for line in said.splitlines())
+
+
+def _is_known(name: str, settings: Mapping[str, str]) -> bool:
+    files = [file for key in ("userknownhostsfile", "globalknownhostsfile") for file in settings.get(key, "").split()]
+    for file in files:
+        try:
+            run(["ssh-keygen", "-F", name, "-f", file])
+        except CommandError:
+            continue
+        return True
+    return False
+
+
+def _is_key(words: list[str]) -> bool:
+    if len(words) != 3 or words[0].startswith(("#", "@")):
+        return False
+    try:
+        return bool(base64.b64decode(words[2], validate=True))
+    except binascii.Error:
+        return False
+
+
+def _fingerprint(key: str) -> str:
+    return "SHA256:" + base64.b64encode(hashlib.sha256(base64.b64decode(key)).digest()).decode().rstrip("=")

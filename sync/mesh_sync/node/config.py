@@ -1,0 +1,226 @@
+"""node.toml: which peer this machine is, where its list comes from, where things lie. Owned by root, never in git.
+
+Attribute names are the keys of the file.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from mesh_sync.errors import ConfigError
+from mesh_sync.findings import shown
+from mesh_sync.typed_toml.fields import absolute_path, between, one_of, peer_name, text, words
+from mesh_sync.typed_toml.table import Wrong, list_of, table
+
+DEFAULT_CONFIG = Path("/etc/mesh-sync/node.toml")
+DEFAULT_SIGNING_KEY = Path("/etc/mesh-sync/signing.key")
+
+
+@frozen(kw_only=True)
+class Repository:
+    """Where the list comes from. ``deadline``: seconds that asking, and fetching, may take; ``max_size``: MiB.
+
+    ``identity_file`` and ``known_hosts_file`` are ssh's; without them it looks where it always does.
+    """
+
+    urls: tuple[str, ...]
+    branch: str = "main"
+    deadline: int = 20
+    max_size: int = 256
+    identity_file: Path | None = None
+    known_hosts_file: Path | None = None
+
+
+@frozen(kw_only=True)
+class Trust:
+    """Which commits this node accepts. ``mode`` has no default: "none" must be written out to be had.
+
+    ``allowed_signers``: root's own file, with which trust begins; ``first_commit``: what all else descends from.
+    """
+
+    mode: Literal["signed", "none"]
+    allowed_signers: Path = Path("/etc/mesh-sync/allowed_signers")
+    first_commit: str | None = None
+
+
+@frozen(kw_only=True)
+class Confirm:
+    """A new commit has ``deadline`` seconds to show that peers and a remote still answer; 0: it need not."""
+
+    deadline: int = 30
+
+
+@frozen(kw_only=True)
+class Gateway:
+    """This node routes for its subnets; ``masquerade`` names the interface whose hosts see the node's address."""
+
+    masquerade: str = ""
+
+
+@frozen(kw_only=True)
+class Hooks:
+    """Commands of this machine's own root, run by `sh -c`. The mesh repository cannot set them."""
+
+    post_up: tuple[str, ...] = ()
+    pre_down: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class Paths:
+    """Where things lie; relocatable, so that many nodes can run on one machine."""
+
+    state: Path = Path("/var/lib/mesh-sync")
+    run: Path = Path("/run/mesh-sync")
+    wireguard: Path = Path("/etc/wireguard")
+
+
+@frozen(kw_only=True)
+class Node:
+    """This machine's place in the mesh. The `[watchdog]` table belongs to mesh-watchdog.
+
+    ``signing_key_file``: the SSH key with which this node signs its own commits; `join --trust signed` makes it.
+    ``mesh_secret_file``: the secrets of `preshared_keys = "derived"`, when they are not to come sealed with the list.
+    """
+
+    name: str
+    interface: str = "wg0"
+    private_key_file: Path = Path("/etc/mesh-sync/private.key")
+    signing_key_file: Path = DEFAULT_SIGNING_KEY
+    mesh_secret_file: Path | None = None
+    foreign_peers: Literal["keep", "remove"] = "keep"
+    repository: Repository
+    trust: Trust
+    confirm: Confirm = Confirm()
+    gateway: Gateway | None = None
+    hooks: Hooks = Hooks()
+    paths: Paths = Paths()
+    watchdog: dict[str, Any] = field(factory=dict)
+
+    @property
+    def conf_file(self) -> Path:
+        return self.paths.wireguard / f"{self.interface}.conf"
+
+    @property
+    def state_file(self) -> Path:
+        return self.paths.state / self.interface / "state.json"
+
+    @property
+    def kept_secret_file(self) -> Path:
+        """The last mesh secrets that were sealed to this node, for when its key changes (0600)."""
+        return self.paths.state / self.interface / "mesh.secret"
+
+    @property
+    def bare_repository(self) -> Path:
+        return self.paths.state / self.interface / "repo.git"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by whoever changes the interface, mesh-watchdog too; only for as long as that takes."""
+        return self.paths.run / f"{self.interface}.lock"
+
+    @property
+    def run_lock_file(self) -> Path:
+        """Held by a run of mesh-sync from its first look at the state to its last write, network included."""
+        return self.paths.run / f"{self.interface}.run.lock"
+
+    @property
+    def counters_file(self) -> Path:
+        """What the peers' counters were at the last look, while the mesh moves to another secret (`overlap`)."""
+        return self.paths.run / f"{self.interface}.counters.json"
+
+    @property
+    def sysctl_file(self) -> Path:
+        return self.paths.run / f"{self.interface}.sysctl.json"
+
+
+def load(path: Path) -> Node:
+    """Read node.toml. Raise ConfigError with everything that is wrong, each as ``file:key: message``."""
+    try:
+        return parse(path.read_bytes().decode("utf-8-sig"), path)
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist", hint="`mesh-sync join` writes it") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="run it as root") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}:: is not UTF-8 text") from None
+
+
+def parse(text: str, path: Path) -> Node:
+    """The node.toml ``text``; ``path`` is for the messages of the ConfigError."""
+    try:
+        node: Node = _node(tomllib.loads(text), Node)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path}:: is not valid TOML: {str(error) or 'nested too deep'}") from None
+    except Wrong as wrong:
+        lines = [f"{path}:{key}: {message}" for key, message in wrong.problems]
+        raise ConfigError("\n".join(lines)) from None
+    return node
+
+
+def _interface(value: object, _: object) -> str:
+    name = text(value)
+    if not 0 < len(name) < 16 or "/" in name or name in (".", "..") or not name.isascii() or not name.isprintable():
+        raise ValueError(f"{shown(name)} is not a name of a network interface (at most 15 characters)")
+    if any(char in name for char in " :\"'"):
+        raise ValueError(f"{shown(name)} holds a character that no interface name should")
+    return name
+
+
+def _branch(value: object, _: object) -> str:
+    name = text(value)
+    if not name or name.startswith(("-", "/")) or ".." in name or any(char in name for char in " ~^:?*[\\@{"):
+        raise ValueError(f"{shown(name)} is not the name of a branch")
+    return name
+
+
+def _commit(value: object, _: object) -> str:
+    name = text(value)
+    if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", name):
+        raise ValueError(f"{shown(name)} is not the full hash of a commit")
+    return name
+
+
+def _urls(value: object, target: object) -> tuple[str, ...]:
+    urls: tuple[str, ...] = _texts(value, target)
+    if not urls:
+        raise ValueError("is empty; name at least one remote")
+    for url in urls:
+        if url.startswith("-") or "::" in url.partition("/")[0].partition("[")[0] or not url.isprintable():
+            raise ValueError(f"{shown(url)} is not the address of a git repository")
+    return urls
+
+
+def _masquerade(value: object, target: object) -> str:
+    return _interface(value, target) if value else ""
+
+
+_texts = list_of(words)
+_node = table(
+    Node,
+    name=peer_name,
+    interface=_interface,
+    private_key_file=absolute_path,
+    signing_key_file=absolute_path,
+    mesh_secret_file=absolute_path,
+    foreign_peers=one_of("keep", "remove"),
+    repository=table(
+        Repository,
+        urls=_urls,
+        branch=_branch,
+        deadline=between(1, 600, "a number of seconds"),
+        max_size=between(1, 65536, "a number of MiB"),
+        identity_file=absolute_path,
+        known_hosts_file=absolute_path,
+    ),
+    trust=table(Trust, mode=one_of("signed", "none"), allowed_signers=absolute_path, first_commit=_commit),
+    confirm=table(Confirm, deadline=between(0, 300, "a number of seconds")),
+    gateway=table(Gateway, masquerade=_masquerade),
+    hooks=table(Hooks, post_up=_texts, pre_down=_texts),
+    paths=table(Paths, state=absolute_path, run=absolute_path, wireguard=absolute_path),
+    watchdog=lambda value, _: value,
+)

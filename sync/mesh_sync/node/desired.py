@@ -1,0 +1,50 @@
+"""The desired interface of this machine: what the list says, and what node.toml and the key files add to it."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from mesh_sync.node.config import Node
+from mesh_sync.wireguard.desired import Desired
+
+
+def with_gateway(desired: Desired, node: Node) -> Desired:
+    """Add what node.toml says about routing for others, and what relaying and exits need."""
+    masquerade = node.gateway.masquerade if node.gateway else ""
+    return evolve(
+        desired,
+        sysctls=_sysctls(node.interface, desired, routes=node.gateway is not None),
+        firewall=_rules(node.interface, masquerade, relays=desired.relay and node.gateway is None) | _marks(desired),
+    )
+
+
+def _rules(interface: str, masquerade: str, *, relays: bool) -> frozenset[str]:
+    """The rules, as nft prints them: masquerade what leaves by the interface ``masquerade`` (may be empty).
+
+    A node that only relays hands on between peers, and to nobody else.
+    """
+    if masquerade:
+        return frozenset({f'iifname "{interface}" oifname "{masquerade}" masquerade'})
+    return frozenset({f'iifname "{interface}" oifname != "{interface}" drop'}) if relays else frozenset()
+
+
+def _marks(desired: Desired) -> frozenset[str]:
+    """With a default route in the tunnel, its own packets carry the mark when they arrive, too.
+
+    A strict reverse path filter, which looks the sender up by mark, would find the tunnel itself and drop them.
+    """
+    if not desired.fwmark:
+        return frozenset()
+    return frozenset({f"fib daddr type local udp dport {desired.listen_port} meta mark set 0x{desired.fwmark:08x}"})
+
+
+def _sysctls(interface: str, desired: Desired, *, routes: bool) -> frozenset[str]:
+    """The paths below /proc/sys that have to be 1. IPv6 knows no forwarding per interface."""
+    paths = set()
+    if routes or desired.relay:
+        ipv4 = "net/ipv4/ip_forward" if routes else f"net/ipv4/conf/{interface}/forwarding"
+        forwarding = {4: ipv4, 6: "net/ipv6/conf/all/forwarding"}
+        paths |= {forwarding[6 if ":" in route else 4] for route in desired.routes}
+    if "0.0.0.0/0" in desired.routes:
+        paths.add("net/ipv4/conf/all/src_valid_mark")  # the reverse path filter heeds the mark, see `_marks`
+    return frozenset(paths)

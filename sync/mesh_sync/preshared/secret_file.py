@@ -1,0 +1,111 @@
+"""The file that holds mesh secrets in the clear, 0600: a node's out of band, or the operator's own copy.
+
+And where a node finds the secrets: in that file, else sealed to it in the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from mesh_sync.errors import ConfigError, Refused
+from mesh_sync.mesh.model import Mesh, Preshared
+from mesh_sync.node.config import Node
+from mesh_sync.preshared import derive, sealed
+from mesh_sync.preshared.derive import Secrets
+from mesh_sync.system.files import write_atomically
+from mesh_sync.wireguard.desired import Desired
+
+KEPT = 4
+"""How many secrets a node remembers: those in use, and the newest of the others."""
+
+
+def load(path: Path) -> Secrets:
+    """Read a secret file. Raise ConfigError, which never shows a secret."""
+    try:
+        found = derive.parse(path.read_text())
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist", hint="`mesh-sync secret show -o FILE` writes one") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="run it as root") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not text") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    if mode & 0o077:
+        raise ConfigError(f"{path} can be read by others", hint=f"chmod 600 {path}, and rotate the secret")
+    return found
+
+
+def save(path: Path, secrets: Secrets) -> None:
+    """Write a secret file, 0600 from the first byte."""
+    write_atomically(path, derive.text(secrets))
+
+
+def remembered(kept: Secrets, in_use: Mapping[int, bytes]) -> Secrets:
+    """What a node goes on keeping: nothing is given up for a commit that it may refuse yet, or go back from."""
+    others = sorted(kept.by_id.keys() - in_use.keys(), reverse=True)[: max(0, KEPT - len(in_use))]
+    return Secrets({**{number: kept.by_id[number] for number in others}, **in_use})
+
+
+@frozen
+class Source:
+    """Where this node's secrets come from."""
+
+    node: Node
+    texts: Mapping[str, bytes]
+    private_key: str
+
+    def keyed(self, desired: Desired, mesh: Mesh) -> Desired:
+        """The interface with its preshared keys. Raise Refused when the secret in use cannot be had."""
+        if mesh.preshared is None:
+            return desired
+        number = mesh.preshared.secret
+        secrets = self._secrets(mesh.preshared)
+        if number not in secrets:
+            text = f"the mesh secret {number} is {self._why_not(number)}"
+            hint = f"`mesh-sync secret seal` seals it to {self.node.name}; or put it into a mesh_secret_file"
+            raise Refused(text, hint=hint)
+        return derive.with_keys(desired, mesh, secrets)
+
+    def _secrets(self, use: Preshared) -> Secrets:
+        """Those in the file of this machine, if it has one; else what is sealed to it, and what it opened before."""
+        if self.node.mesh_secret_file:
+            try:
+                return load(self.node.mesh_secret_file)
+            except ConfigError as error:
+                raise Refused(error.message, hint=error.hint) from None
+        kept = self._kept()
+        boxes = self._sealed
+        found = {**kept.by_id, **(sealed.opened(boxes, self.private_key).by_id if boxes else {})}
+        in_use = {number: found[number] for number in (use.secret, use.former) if number in found}
+        if (known := remembered(kept, in_use)) != kept:
+            save(self.node.kept_secret_file, known)
+        return Secrets(in_use)
+
+    def _kept(self) -> Secrets:
+        """What was opened before: a box that is sealed to a key which this node has left by now does not open."""
+        try:
+            return load(self.node.kept_secret_file)
+        except ConfigError:
+            return Secrets()
+
+    def _why_not(self, number: int) -> str:
+        if self.node.mesh_secret_file:
+            return f"not in {self.node.mesh_secret_file}"
+        path = sealed.path_of(self.node.name)
+        if self._sealed is None:
+            return f"not sealed to this node: there is no {path}"
+        return (
+            f"in {path}, and this node's private key does not open it"
+            if number in self._sealed.boxes
+            else (f"not sealed to this node: {path} does not have it")
+        )
+
+    @property
+    def _sealed(self) -> sealed.Sealed | None:
+        text = self.texts.get(sealed.path_of(self.node.name))
+        return sealed.read(text) if text is not None else None

@@ -1,0 +1,124 @@
+"""Which numeric endpoints the kernel is fed, and what is remembered of them.
+
+The list gives a new peer its endpoint; a name is resolved here, and what it stood for last serves while nobody answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from mesh_sync.node.state import State
+from mesh_sync.wireguard.desired import Desired
+from mesh_sync.wireguard.live import Live
+from mesh_sync.wireguard.plan import Change, is_alive
+
+if TYPE_CHECKING:
+    from mesh_sync.wireguard.endpoint import Endpoint
+
+UNSURE = "?"
+"""In `State.given`: an endpoint was about to be given, or a lost memory knew of it. Equal to no declared one."""
+
+
+@frozen
+class Endpoints:
+    """Numeric endpoints by public key: ``fresh`` from names and literals, ``stopgaps`` from memory; and notes."""
+
+    fresh: Mapping[str, str] = {}
+    stopgaps: Mapping[str, str] = {}
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fed(self) -> dict[str, str]:
+        """All that the kernel is given now."""
+        return {**self.stopgaps, **self.fresh}
+
+
+def find(desired: Desired, changes: Sequence[Change], last: Mapping[str, str], live: Live) -> Endpoints:
+    """What to feed the peers that get an endpoint now.
+
+    After a reboot DNS may be down, or reachable only through the mesh: what a name stood for last serves until it
+    answers again. It does not count as given, so that a peer that stays silent is resolved anew by each run.
+    """
+    keys = {change.value for change in changes if change.kind in ("peer-added", "endpoint")}
+    peers = [peer for peer in desired.peers if peer.public_key in keys and peer.endpoint]
+    if not peers:
+        return Endpoints()
+    from mesh_sync.wireguard.endpoint import Endpoint
+    from mesh_sync.wireguard.resolve import choose, resolve
+
+    declared = {peer.public_key: [Endpoint.parse(text) for text in peer.endpoint] for peer in peers}
+    answers = resolve(names(declared.values()))
+    fresh: dict[str, str] = {}
+    stopgaps: dict[str, str] = {}
+    notes = []
+    for peer in peers:
+        key = peer.public_key
+        endpoint, problem = choose(declared[key], answers, sorted(desired.routes))
+        if endpoint:
+            fresh[key] = endpoint
+        elif key in live.peers and live.peers[key].endpoint:
+            notes.append(f"peer {peer.name} keeps the endpoint it has: {problem}")
+        elif key in last:
+            stopgaps[key] = last[key]
+            notes.append(f"peer {peer.name} gets its last known endpoint, {last[key]}: {problem}")
+        else:
+            notes.append(f"peer {peer.name} has no endpoint yet: {problem}")
+    return Endpoints(fresh, stopgaps, tuple(notes))
+
+
+def names(declared: Iterable[Sequence[Endpoint]]) -> list[str]:
+    """The names among each peer's endpoints, in turn: every peer's first one, every peer's second one, and so on.
+
+    So one peer whose names nobody answers for does not take the time of all others.
+    """
+    hosts = [[endpoint.host for endpoint in endpoints if not endpoint.address] for endpoints in declared]
+    return [host for turn in zip_longest(*hosts) for host in turn if host is not None]
+
+
+def undone(
+    desired: Desired, live: Live, changes: Iterable[Change], earlier: Mapping[str, str], now: float
+) -> tuple[tuple[Change, ...], Endpoints]:
+    """The way back from a trial: peers get the ``earlier`` endpoints again, roamed or not, and nobody is asked.
+
+    A peer that is alive keeps the one it has. ``now``: Unix seconds.
+    """
+    back = [change for change in changes if not change.kind.startswith("endpoint")]
+    fed = {}
+    for peer in desired.peers:
+        key, name, was = peer.public_key, peer.name, earlier.get(peer.public_key, "")
+        known = live.peers.get(key)
+        if known and (known.endpoint == was or is_alive(known, now)):
+            continue
+        if known:
+            text = f"peer {name}: endpoint {known.endpoint or 'none'} -> {was or 'none'}"
+            back.append(Change("endpoint" if was else "endpoint-removed", text, name, key))
+        if was:
+            fed[key] = was
+    return tuple(back), Endpoints(stopgaps=fed)
+
+
+def last_known(desired: Desired, before: State, live: Live) -> dict[str, str]:
+    """What the declared endpoints stood for when they were last resolved, by public key; none if declared anew.
+
+    Without a memory, what the kernel has.
+    """
+    if before.desired is None:
+        known = {key: live.peers.get(key) for peer in desired.peers if peer.endpoint for key in peer.keys}
+        return {key: peer.endpoint for key, peer in known.items() if peer and peer.endpoint}
+    declared = {key: peer.endpoint for peer in before.desired.peers for key in peer.keys}
+    same = {key for peer in desired.peers for key in peer.keys if declared.get(key) == peer.endpoint}
+    return {key: endpoint for key, endpoint in before.resolved.items() if key in same}
+
+
+def given(desired: Desired, promised: State, changes: Sequence[Change], endpoints: Mapping[str, str]) -> dict[str, str]:
+    """The declared endpoints that the kernel was fed, up to now."""
+    given = {key: promised.given[key] for key in (peer.public_key for peer in desired.peers) if key in promised.given}
+    declared = {peer.public_key: ", ".join(peer.endpoint) for peer in desired.peers}
+    for change in changes:
+        if change.kind in ("peer-added", "endpoint-removed"):
+            given.pop(change.value, None)
+    return given | {key: declared[key] for key in endpoints}

@@ -1,0 +1,119 @@
+"""Looking who is alive: probes through the tunnel, counters of the interface, and a question to the remotes."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+
+from mesh_sync.errors import DeviceError, Unreachable
+from mesh_sync.node.config import Node
+from mesh_sync.reconcile.health_goal import Goal, heard
+from mesh_sync.repository.head_request import asked, remotes
+from mesh_sync.repository.remote import Head
+from mesh_sync.wireguard import ip, wg
+from mesh_sync.wireguard.desired import DesiredPeer
+from mesh_sync.wireguard.live import Live, LivePeer
+from mesh_sync.wireguard.plan import is_alive
+from mesh_sync.wireguard.probe import Prober, target
+
+OWED = 11.0
+"""Seconds within which a peer that got a probe has answered, if it is there (KEEPALIVE_TIMEOUT is 10)."""
+OTHERS = 0.25
+"""Seconds that are left to others once the first has answered: as far as the far side of the world."""
+AGAIN = 1.0
+"""Seconds between two probes of a peer, and between two questions to remotes that do not answer."""
+SHORTEST, LONGEST = 0.005, 0.25
+"""Seconds between two looks at the counters: most answers come at once, the others can wait."""
+LAST_WORD = 0.5
+"""Seconds for a question whose own time is up at the same moment as ours: what it then says is the reason."""
+
+Peers = Mapping[str, DesiredPeer]
+
+
+def answering(interface: str, peers: Peers, live: Live, kept: frozenset[str]) -> dict[str, str]:
+    """Ask every peer that has a session; return the names of those that answer, by public key.
+
+    ``kept``: those that matter. The first of them is waited for as long as it may take, the others shortly.
+    """
+    now = time.time()
+    asked_now = {key: peers[key] for key, peer in live.peers.items() if key in peers and is_alive(peer, now)}
+    if not asked_now:
+        return {}
+    matter = (kept & asked_now.keys()) or frozenset(asked_now)
+    end = time.monotonic() + OWED
+    with _listening(interface, asked_now, live.addresses, live.peers) as looks:
+        for found in looks:
+            if found & matter:
+                end = min(end, time.monotonic() + OTHERS)
+                matter = frozenset()
+            if found >= asked_now.keys() or time.monotonic() >= end:  # others may have spoken meanwhile, too
+                return {key: peer.name for key, peer in asked_now.items() if key in found}
+    return {}
+
+
+def watch(node: Node, goal: Goal, peers: Peers, seconds: float, *, any_part: bool = False) -> tuple[Goal, str]:
+    """Look for ``goal`` until all of it (or ``any_part`` of it) is there, or the time is up.
+
+    Return what is missing, and what the remotes said last.
+    """
+    end = time.monotonic() + seconds
+    probed = {key: peers[key] for key in goal.peers if key in peers}
+    link, before = ip.link(node.interface) or {}, _counters(node.interface)
+    remote = remotes(node, seconds)
+    with (
+        asked(remote, AGAIN) if goal.remote else nullcontext() as question,
+        _listening(node.interface, probed, link.get("addresses", ()), before) as looks,
+    ):
+        for found in looks:
+            is_over = time.monotonic() >= end
+            if is_over and question:
+                question.join(LAST_WORD)
+            said = question.so_far if question else None
+            left = goal.left(found, answered=isinstance(said, Head))
+            if not left or (any_part and left != goal) or is_over:
+                if question:
+                    question.stop()
+                return left, said.message if isinstance(said, Unreachable) else ""
+    raise AssertionError("there is always another look")
+
+
+@contextmanager
+def _listening(
+    interface: str, probed: Peers, addresses: Iterable[str], before: Mapping[str, LivePeer]
+) -> Iterator[Iterator[frozenset[str]]]:
+    """Looks without end, at growing distances, while peers are probed: who was heard since ``before``."""
+    prober = Prober(interface)
+    versions = {ipaddress.ip_interface(address).version for address in addresses}
+    targets = [address for peer in probed.values() if (address := target(peer, versions))]
+    try:
+        yield _looks(interface, prober, targets, before)
+    finally:
+        prober.close()
+
+
+def _looks(
+    interface: str, prober: Prober, targets: Iterable[str], before: Mapping[str, LivePeer]
+) -> Iterator[frozenset[str]]:
+    found: frozenset[str] = frozenset()
+    due, pause = time.monotonic(), SHORTEST
+    while True:
+        if time.monotonic() >= due:
+            for address in targets:
+                prober.send(address)
+            due = time.monotonic() + AGAIN
+        time.sleep(pause)
+        pause = min(pause * 2, LONGEST)
+        after = _counters(interface)
+        found |= heard(before, after)
+        yield found
+
+
+def _counters(interface: str) -> Mapping[str, LivePeer]:
+    """The peers as they are. None while the interface is not there, or cannot be read."""
+    try:
+        found: Mapping[str, LivePeer] = wg.dump(interface)["peers"]
+    except DeviceError:
+        return {}
+    return found

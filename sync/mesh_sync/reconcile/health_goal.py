@@ -1,0 +1,76 @@
+"""Whether a new commit may stay: who has to live again after it, and what is said when nobody does.
+
+Alive is a peer whose rx counter grew or whose handshake changed (rule R1). Any data packet makes WireGuard answer
+within 10 s, whatever the far machine thinks of the packet (fact 12): so silence after a probe means something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from mesh_sync.node.state import Trial
+from mesh_sync.wireguard.desired import Desired, DesiredPeer
+from mesh_sync.wireguard.live import LivePeer
+
+
+@frozen
+class Goal:
+    """What has to be seen: one of ``peers`` (public keys; of none when there are none), and a remote's answer."""
+
+    peers: frozenset[str] = frozenset()
+    remote: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.peers) or self.remote
+
+    def left(self, heard: frozenset[str], *, answered: bool) -> Goal:
+        """What is still missing once these peers were heard and a remote has (or has not) answered."""
+        return Goal(frozenset() if self.peers & heard else self.peers, self.remote and not answered)
+
+
+def goal(trial: Trial, desired: Desired) -> Goal:
+    """What the tried state ``desired`` has to show.
+
+    A node that leaves the mesh, as was announced, need not show anything. Peers that left the list cannot answer, and
+    with a new key of this node nobody does before having pulled it. A peer that is given a new key needs its time, too;
+    but when every one of several that were alive gets one, one of them has to live under it.
+    """
+    before = trial.previous.desired or trial.found
+    if before and before.peers and not desired.peers:
+        return Goal()
+    if before and before.public_key != desired.public_key:
+        return Goal(remote=trial.remote)
+    peers = by_key(desired)
+    kept = frozenset(peers.keys() & trial.alive.keys())
+    gone = {name for key, name in trial.alive.items() if key not in kept}
+    renewed = frozenset(key for key, peer in peers.items() if peer.name in gone)
+    several = len({peers[key].name for key in renewed}) > 1
+    return Goal(kept | renewed if kept or several else frozenset(), trial.remote)
+
+
+def by_key(desired: Desired | None) -> dict[str, DesiredPeer]:
+    """The peers by public key; one that changes its key by both."""
+    return {key: peer for peer in (desired.peers if desired else ()) for key in peer.keys}
+
+
+def proof(missed: Goal, trial: Trial) -> Goal:
+    """What puts the blame on the commit if it is seen with the previous state again: something of what was missed."""
+    return Goal(frozenset(trial.alive) if missed.peers else frozenset(), missed.remote)
+
+
+def heard(before: Mapping[str, LivePeer], after: Mapping[str, LivePeer]) -> frozenset[str]:
+    """Whom something authenticated came from between two readings."""
+    return frozenset(key for key, peer in after.items() if key in before and _pulse(peer) != _pulse(before[key]))
+
+
+def _pulse(peer: LivePeer) -> tuple[int, int]:
+    return peer.rx_bytes, peer.handshake
+
+
+def missing(missed: Goal, seconds: float, said: str) -> str:
+    """The reason, as a part of a sentence; ``said`` is what the remotes said last."""
+    peers = "no peer that was alive before" if missed.peers else ""
+    remote = f"no remote ({said})" if missed.remote and said else "no remote" if missed.remote else ""
+    return f"{' and '.join(filter(None, (peers, remote)))} answered within {seconds:g} s"

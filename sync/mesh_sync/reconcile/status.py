@@ -1,0 +1,126 @@
+"""`mesh-sync status`: the applied commit, the drift from it, and every peer. Reads only; asks no remote."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from attrs import asdict, frozen
+
+from mesh_sync.node import state as states
+from mesh_sync.node.config import Node
+from mesh_sync.node.desired import with_gateway
+from mesh_sync.node.own_keys import with_own_key
+from mesh_sync.node.state import State
+from mesh_sync.reconcile.apply import difference
+from mesh_sync.wireguard import psk_rollover
+from mesh_sync.wireguard.desired import Desired, DesiredPeer
+from mesh_sync.wireguard.device import Device
+from mesh_sync.wireguard.key_rollover import placed
+from mesh_sync.wireguard.live import Live, LivePeer
+from mesh_sync.wireguard.plan import Change, is_alive
+
+
+@frozen
+class PeerStatus:
+    """One peer as it is now. ``handshake_age`` in seconds, None if there never was one."""
+
+    name: str
+    public_key: str
+    addresses: tuple[str, ...]
+    allowed_ips: tuple[str, ...]
+    endpoint: str | None
+    endpoint_source: str
+    state: str
+    handshake_age: int | None
+    rx_bytes: int
+    tx_bytes: int
+    keepalive: int
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@frozen
+class Status:
+    """What `status` shows. ``up`` is whether the interface exists."""
+
+    node: Node
+    state: State
+    up: bool
+    drift: tuple[Change, ...]
+    peers: tuple[PeerStatus, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        refused = (self.state.refusal, self.state.bad)
+        trial, paused = self.state.trial, self.state.paused
+        return {
+            "node": self.node.name,
+            "interface": self.node.interface,
+            "commit": self.state.commit,
+            "remote_commit": self.state.remote_commit,
+            "unreachable_since": self.state.silent_since,
+            "paused": bool(paused),
+            "paused_since": paused.since if paused else None,
+            "paused_reason": paused.reason if paused else "",
+            "drift": [change.as_json() for change in self.drift],
+            "refused_commits": [entry.commit for entry in refused if entry],
+            "bad_commit": asdict(self.state.bad) if self.state.bad else None,
+            "rotating": bool(self.state.desired and self.state.desired.other_key),
+            "trial": {"commit": trial.commit, "began": trial.began, "attempt": trial.attempt} if trial else None,
+            "history": [asdict(past) for past in self.state.history],
+            "peers": [peer.as_json() for peer in self.peers],
+        }
+
+
+def look(node: Node) -> Status:
+    """Compare the interface with the last applied state. Raise DeviceError when it cannot be read."""
+    state = states.load(node.state_file)
+    desired = with_own_key(with_gateway(state.desired, node), node) if state.desired else None
+    live = Device(node.interface, node.sysctl_file).read(desired)
+    drift = _drift(node, desired, state, live) if desired else ()
+    known = live or Live()
+    shown = (peer for peer in placed(desired, live, time.time()).peers if peer.allowed_ips) if desired else ()
+    peers = tuple(_peer(peer, known.peers.get(peer.public_key), state) for peer in shown)
+    return Status(node, state, live is not None, drift, peers)
+
+
+def _drift(node: Node, desired: Desired, state: State, live: Live | None) -> tuple[Change, ...]:
+    """What somebody else did. A preshared key that the next run changes by itself is none of it."""
+    found = difference(node, desired, state, live)
+    return tuple(c for c in found if c.kind != "preshared-key" or not psk_rollover.is_either(desired, live, c.value))
+
+
+def _peer(peer: DesiredPeer, live: LivePeer | None, state: State) -> PeerStatus:
+    now = time.time()
+    return PeerStatus(
+        name=peer.name,
+        public_key=peer.public_key,
+        addresses=peer.addresses,
+        allowed_ips=tuple(sorted(live.allowed_ips if live else ())),
+        endpoint=(live.endpoint or None) if live else None,
+        endpoint_source=_source(peer, live, state),
+        state=_state(live, now),
+        handshake_age=max(0, int(now) - live.handshake) if live and live.handshake else None,
+        rx_bytes=live.rx_bytes if live else 0,
+        tx_bytes=live.tx_bytes if live else 0,
+        keepalive=live.keepalive if live else 0,
+    )
+
+
+def _state(live: LivePeer | None, now: float) -> str:
+    """`up`: the session carries traffic; `idle`: there was one; `new`: never; `missing`: not on the interface."""
+    if live is None:
+        return "missing"
+    if is_alive(live, now):
+        return "up"
+    return "idle" if live.handshake else "new"
+
+
+def _source(peer: DesiredPeer, live: LivePeer | None, state: State) -> str:
+    """Where the endpoint comes from: `list` (a literal), `dns` (a name of the list), `roamed`, or `none`."""
+    if live is None or not live.endpoint:
+        return "none"
+    if live.endpoint in peer.endpoint:
+        return "list"
+    return "dns" if live.endpoint == state.resolved.get(peer.public_key) else "roamed"

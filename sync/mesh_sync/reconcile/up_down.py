@@ -1,0 +1,45 @@
+"""`mesh-sync up` and `down`: from the last applied state, without git and without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import evolve
+
+from mesh_sync.errors import DeviceError
+from mesh_sync.node import state as states
+from mesh_sync.node.config import Node
+from mesh_sync.node.desired import with_gateway
+from mesh_sync.node.own_keys import with_held_key
+from mesh_sync.node.run_lock import locked_run
+from mesh_sync.reconcile.apply import Done, enforce
+from mesh_sync.reconcile.hooks import run_hooks
+from mesh_sync.system.lock import locked
+from mesh_sync.wireguard.device import Device
+
+
+def bring_up(node: Node, note: Callable[[str], None]) -> Done:
+    """Make the interface match the last confirmed state. Raise DeviceError when there is none yet.
+
+    A trial that was interrupted stays on record: there may be no network yet to judge it by.
+    """
+    with locked_run(node), locked(node.lock_file):
+        state = states.load(node.state_file)
+        home = state.home
+        if home.desired is None:
+            raise DeviceError("nothing was applied here yet", hint="`mesh-sync now` fetches the list")
+        device = Device(node.interface, node.sysctl_file, note)
+        desired = with_held_key(with_gateway(home.desired, node), node)
+        after = evolve(home, trial=state.trial)
+        return enforce(node, device, desired, state, after, device.read(desired), undo=state.trial)
+
+
+def take_down(node: Node, note: Callable[[str], None]) -> None:
+    """Remove the interface and what it did as a gateway. Doing it twice does no harm."""
+    with locked_run(node), locked(node.lock_file):
+        device = Device(node.interface, node.sysctl_file, note)
+        try:
+            if device.exists():
+                run_hooks(node.hooks.pre_down, device)
+        finally:  # whoever says down means it, whatever a hook says
+            device.remove()

@@ -1,0 +1,138 @@
+"""The one way to start another program: an argv list, a deadline, no inherited environment, no standard input."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from mesh_sync.errors import CommandError, TooMuchPrinted
+from mesh_sync.system import pipes
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEADLINE = 10.0
+"""Seconds; for programs that only talk to the kernel."""
+
+MOST_PRINTED = 16 * 1024 * 1024
+"""Bytes; `wg show dump` of 3,000 peers prints 600,000."""
+MOST_SAID = 2000
+"""Characters of what a program said on stderr that its failure quotes."""
+
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    input: str | None = None,
+    deadline: float = DEADLINE,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    most: int = MOST_PRINTED,
+) -> str:
+    """Run a program and return what it printed.
+
+    Raise CommandError when it cannot be started, fails, is not done after ``deadline`` seconds, or prints more than
+    ``most`` bytes (TooMuchPrinted); it and whatever it started are ended then. ``input`` is never part of an error,
+    nor is what it printed on stdout.
+    """
+    out = run_bytes(argv, input=input, deadline=deadline, env=env, pass_fds=pass_fds, most=most)
+    return out.decode(errors="replace")
+
+
+def run_bytes(
+    argv: Sequence[str],
+    *,
+    input: str | None = None,
+    deadline: float = DEADLINE,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    most: int = MOST_PRINTED,
+) -> bytes:
+    """Like `run`, for output that is not text."""
+    program = _name(argv)
+    try:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(env),
+            pass_fds=pass_fds,
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise CommandError(f"{error.filename} is not installed", program=program, status=None) from None
+    except OSError as error:
+        text = f"{program} cannot be started: {error.strerror}"
+        raise CommandError(text, program=program, status=None) from None
+    _running.add(process)
+    try:
+        given = None if input is None else input.encode()
+        out, err = pipes.exchange(process, given, deadline=deadline, most=most)
+    except subprocess.TimeoutExpired:
+        _end(process)
+        text = f"{program} gave no answer within {deadline:g} s"
+        raise CommandError(text, program=program, status=None) from None
+    except pipes.TooMuch:
+        _end(process)
+        raise TooMuchPrinted(f"{program} printed more than {most:,} bytes", program=program, status=None) from None
+    except BaseException:
+        _end(process)
+        raise
+    finally:
+        _running.discard(process)
+    if process.returncode:
+        raise _failure(program, process.returncode, err.decode(errors="replace"))
+    return bytes(out)
+
+
+def end_all() -> None:
+    """End every program that still runs in another thread: this process wants to stop."""
+    for process in list(_running):
+        _kill(process)
+
+
+def limited(argv: Sequence[str], *, memory: int, file: int) -> list[str]:
+    """The same program, bounded together with each one that it starts: MiB of its own memory, MiB of a file it writes.
+
+    The limits hold from its first instruction. It leaves no core file.
+    """
+    return ["prlimit", f"--data={memory << 20}", f"--fsize={file << 20}", "--core=0", "--", *argv]
+
+
+def _name(argv: Sequence[str]) -> str:
+    """What the program is called in messages: the one that is limited, not the one that limits it."""
+    return argv[argv.index("--") + 1] if argv[0] == "prlimit" else argv[0]
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A child's environment, built from nothing: a search path, the C locale, and what is asked for."""
+    return {"PATH": os.environ.get("PATH", PATH), "LC_ALL": "C.UTF-8", **(extra or {})}
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        process.kill()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    _kill(process)
+    process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe:
+            pipe.close()
+
+
+def _failure(program: str, status: int, stderr: str) -> CommandError:
+    if stderr.startswith("prlimit: failed to execute"):
+        return CommandError(f"{program} is not installed", program=program, status=None)
+    said = " ".join(line.strip() for line in stderr.splitlines() if line.strip())[:MOST_SAID]
+    if status < 0:
+        what = f"{program} was ended by {signal.Signals(-status).name}"
+    else:
+        what = f"{program} failed with status {status}"
+    return CommandError(f"{what}: {said}" if said else what, program=program, status=status, stderr=stderr)

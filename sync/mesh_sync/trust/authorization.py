@@ -1,0 +1,190 @@
+"""Who may have signed each commit of a piece of history, before any signature is looked at. Pure.
+
+The signers that count are those of the last trusted state, the same for the whole piece: never those of the commit
+under test. And each has to be among those of the commit's own parents still, so that a key that one commit removes
+signs none of the commits after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+
+from attrs import field, frozen
+
+from mesh_sync.findings import shown
+from mesh_sync.trust.node_rights import Edit, Policy, forbidden
+from mesh_sync.trust.signature import SSH, Signature
+from mesh_sync.trust.signers import NAMESPACE, Signer, Signers
+from mesh_sync.trust.validity import valid, why_not
+
+
+@frozen
+class Rules:
+    """What the files of one commit say about who may change them. ``signers`` is None where there is no list."""
+
+    signers: Signers | None = None
+    mesh: str = ""
+    policy: Policy = Policy()
+
+    def of(self, node: str) -> tuple[Signer, ...]:
+        """The keys of a node of this mesh."""
+        return self.signers.of(node, self.mesh) if self.signers and self.mesh else ()
+
+
+@frozen
+class Commit:
+    """One commit. ``edits``: what it changes of its parent, where that matters."""
+
+    name: str
+    parents: tuple[str, ...]
+    signature: Signature = Signature()
+    edits: tuple[Edit, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return self.signature.key
+
+    @property
+    def short(self) -> str:
+        return self.name[:10]
+
+
+class Untrusted(Exception):
+    """Why a commit does not count, as one sentence. ``lasting``: it would not do so at another time either."""
+
+    def __init__(self, text: str, *, lasting: bool = True) -> None:
+        super().__init__(text)
+        self.lasting = lasting
+
+
+@frozen
+class Lineage:
+    """Commits in an order in which parents come first, and what counts for them.
+
+    ``bases``: what was trusted before; a signer has to be in every one of them. ``rules``: the files' own word at those
+    commits, and their parents, of which it is known by now; ``effective``: where a list allows no admin any more, that
+    of the first parent goes on.
+    """
+
+    bases: tuple[Rules, ...]
+    commits: tuple[Commit, ...]
+    moment: datetime
+    rules: dict[str, Rules] = field(init=False, factory=dict)
+    effective: dict[str, Rules] = field(init=False, factory=dict)
+    by_name: Mapping[str, Commit] = field(init=False)
+
+    @by_name.default
+    def _(self) -> Mapping[str, Commit]:
+        return {commit.name: commit for commit in self.commits}
+
+    @cached_property
+    def order(self) -> Mapping[str, int]:
+        return {commit.name: number for number, commit in enumerate(self.commits)}
+
+    def learn(self, found: Mapping[str, Rules]) -> None:
+        """Take in the rules at more commits: parents first, or together with their parents."""
+        self.rules.update(found)
+        for name in sorted(found, key=lambda name: self.order.get(name, -1)):
+            rules = found[name]
+            if not self._is_usable(rules.signers):
+                above = self.by_name[name].parents[:1] if name in self.by_name else ()
+                rules = Rules(self.effective[above[0]].signers if above else None, rules.mesh, rules.policy)
+            self.effective[name] = rules
+
+    def keys(self, name: str) -> frozenset[str]:
+        """The keys that may sign after a commit."""
+        return frozenset(line.key for line in _entries(self.effective[name]))
+
+    def is_sound(self, name: str) -> bool:
+        """Whether a commit has a list with which history can go on (or none was ever there): others are not trusted."""
+        own = self.rules[name].signers
+        return self._is_usable(own) or (own is None and self.effective[name].signers is None)
+
+    def _is_usable(self, signers: Signers | None) -> bool:
+        return signers is not None and bool(valid(signers, self.moment).admins)
+
+    def lines(self, commit: Commit) -> tuple[Signer, ...]:
+        """The lines for ssh-keygen to verify this commit with. Raise Untrusted when no signature would do."""
+        self._check_signature(commit)
+        bases = [[signer for signer in _entries(base) if signer.key == commit.key] for base in self.bases]
+        if not all(bases):
+            raise Untrusted(f"commit {commit.short} is signed by {self._stranger(commit)}")
+        signer = bases[0][0]
+        parents = [(name, self.effective[name]) for name in commit.parents]
+        for name, rules in parents:
+            if rules.signers is not None and commit.key not in {other.key for other in rules.signers.entries}:
+                when = "which commit" if name in self.by_name else "which the list at commit"
+                raise Untrusted(
+                    f"commit {commit.short} is signed with the key of {signer.principal}, {when} {name[:10]} has not"
+                )
+        for lines in self._lists(commit):
+            if all(why_not(line, self.moment) for line in lines):
+                text = f"is signed by {signer.principal}, whose key {why_not(lines[0], self.moment)}"
+                raise Untrusted(f"commit {commit.short} {text}", lasting=False)
+        return tuple(line for line in bases[0] if not why_not(line, self.moment))
+
+    def _lists(self, commit: Commit) -> list[list[Signer]]:
+        """The lines of the commit's key, in every list that counts for it."""
+        above = [rules for rules in map(self.effective.__getitem__, commit.parents) if rules.signers]
+        return [[line for line in _entries(rules) if line.key == commit.key] for rules in (*self.bases, *above)]
+
+    def is_by_node(self, commit: Commit) -> bool:
+        """Whether some list that counts has the key of this commit, which has its `lines`, for a node's only."""
+        lists = self._lists(commit)
+        return not all(any(not line.is_node and not why_not(line, self.moment) for line in lines) for lines in lists)
+
+    def _check_signature(self, commit: Commit) -> None:
+        signature = commit.signature
+        if not signature.kind:
+            raise Untrusted(f"commit {commit.short} is not signed")
+        if signature.kind != SSH:
+            raise Untrusted(f"commit {commit.short} has a signature of {signature.kind}; only those of SSH keys count")
+        if not signature.key:
+            raise Untrusted(f"commit {commit.short} has a signature that cannot be read")
+        if signature.namespace != NAMESPACE:
+            text = f"commit {commit.short} has a signature made for {shown(signature.namespace)}, not for git"
+            raise Untrusted(text)
+
+    def check_node(self, commit: Commit) -> None:
+        """Raise Untrusted when a commit `is_by_node`, with its edits, and does what no node's key may do."""
+        signer = self._lists(commit)[0][0]
+        node = signer.principal.partition("@")[0]
+        rules = [*self.bases, *map(self.effective.__getitem__, commit.parents)]
+        for rule in rules:
+            if rule.signers is not None and commit.key not in {line.key for line in rule.of(node)}:
+                text = f"commit {commit.short} is signed by {signer.principal}, which is no node's key of this mesh"
+                raise Untrusted(text)
+        who = f"commit {commit.short} is signed by {signer.principal}, who may not"
+        if len(commit.parents) != 1:
+            raise Untrusted(f"{who} {'merge' if commit.parents else 'begin a history'}")
+        extra = frozenset[str].intersection(*(rule.policy.grants(node) for rule in rules))
+        if problem := forbidden(node, commit.edits, extra):
+            raise Untrusted(f"{who} {problem}")
+
+    def _stranger(self, commit: Commit) -> str:
+        """Who signed when it is nobody of those that count: perhaps one whom this very piece of history adds."""
+        added = next(_adding(commit.key, self.commits, self.rules), None)
+        if added:
+            adder, signer = added
+            if adder is commit:
+                return f"{signer.principal}, whom nothing but this commit itself adds"
+            return f"{signer.principal}, whom commit {adder.short} adds only now: that counts from the next run on"
+        fingerprint = Signer("", commit.key, "").fingerprint
+        known = next((s for base in self.bases for s in _entries(base) if s.key == commit.key), None)
+        if known:
+            return f"{known.principal}, whose key was removed"
+        return f"a key that is not in allowed_signers ({fingerprint})"
+
+
+def _adding(key: str, commits: Iterable[Commit], rules: Mapping[str, Rules]) -> Iterator[tuple[Commit, Signer]]:
+    for commit in (commit for commit in commits if commit.parents and {commit.name, *commit.parents} <= rules.keys()):
+        before = {signer.key for name in commit.parents for signer in _entries(rules[name])}
+        for signer in _entries(rules[commit.name]):
+            if signer.key == key and key not in before:
+                yield commit, signer
+
+
+def _entries(rules: Rules) -> tuple[Signer, ...]:
+    return rules.signers.entries if rules.signers else ()

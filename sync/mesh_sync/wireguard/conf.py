@@ -1,0 +1,56 @@
+"""wg0.conf: the wg-quick text of a desired interface, for people and for `wg-quick up` by hand."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from mesh_sync.wireguard.desired import Desired, DesiredPeer
+from mesh_sync.wireguard.key_rollover import placed
+from mesh_sync.wireguard.keys import is_key
+
+PLACEHOLDER = "PRIVATE_KEY_OF_THIS_NODE"
+MARK = "Written by mesh-sync: change the mesh repository, not this file."
+
+_sections: dict[DesiredPeer, str] = {}
+"""A peer looks the same to most nodes, but for a preshared key; rendering a whole mesh writes its section once."""
+
+
+def text(desired: Desired, private_key: str = PLACEHOLDER) -> str:
+    """Same desired interface, same bytes. Endpoints keep their names; no endpoint, no line."""
+    interface = (
+        f"# {desired.name} in the mesh {desired.mesh}. {MARK}\n"
+        "[Interface]\n"
+        f"PrivateKey = {private_key}\n"
+        f"Address = {_join(desired.addresses)}\n"
+        f"ListenPort = {desired.listen_port}\n"
+        f"MTU = {desired.mtu}\n"
+    )
+    return interface + "".join(map(_section, placed(desired, None, 0.0).peers))
+
+
+def _section(peer: DesiredPeer) -> str:
+    if peer in _sections:
+        return _sections[peer]
+    psk = f"PresharedKey = {peer.preshared_key}\n" if peer.preshared_key else ""
+    allowed = f"AllowedIPs = {_join(peer.allowed_ips)}\n" if peer.allowed_ips else ""
+    endpoint = f"Endpoint = {peer.endpoint[0]}\n" if peer.endpoint else ""
+    section = (
+        f"\n# {peer.name}\n[Peer]\nPublicKey = {peer.public_key}\n{psk}"
+        f"{allowed}{endpoint}PersistentKeepalive = {peer.keepalive}\n"
+    )
+    if not is_key(peer.preshared_key):
+        _sections[peer] = section
+    return section
+
+
+def _join(networks: Iterable[str]) -> str:
+    """IPv4 before IPv6, each in numeric order."""
+    ordered = sorted(map(ipaddress.ip_interface, networks), key=lambda n: (n.version, int(n.ip), n.network.prefixlen))
+    return ", ".join(map(str, ordered))
+
+
+def public_keys(conf: str) -> frozenset[str]:
+    """The peers a wg-quick text names."""
+    lines = (line.partition("=") for line in conf.splitlines())
+    return frozenset(value.strip() for key, _, value in lines if key.strip().lower() == "publickey")

@@ -1,0 +1,140 @@
+"""What one node's interface should be, derived from the mesh, and kept as the last applied state.
+
+Holds no private key: that one stays in its file. Everything is plain text and numbers, so that the cheap path
+of `now` compares it with what `wg` and `ip` print without building a mesh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from attrs import asdict, field, frozen
+
+DEFAULT_MTU = 1420
+"""Bytes: 1500 less the 80 that WireGuard over IPv6 takes; what wg-quick arrives at on Ethernet."""
+EXIT_TABLE = 51820
+"""Routing table and firewall mark of an interface that carries a default route; wg-quick's choice."""
+DEFAULT_ROUTES = frozenset({"0.0.0.0/0", "::/0"})
+
+
+@frozen(cache_hash=True)
+class DesiredPeer:
+    """One `[Peer]` of this node; ``keepalive`` in seconds, 0 = off; ``next_public_key`` the key it is moving to.
+
+    ``former_key``: the preshared key that is right too while the mesh moves to another secret, empty for none at all;
+    None when it does not. ``moves_at``: when the pair leaves it (Unix seconds), None if by hand. See `overlap`.
+    """
+
+    name: str
+    public_key: str
+    addresses: tuple[str, ...]
+    allowed_ips: frozenset[str]
+    endpoint: tuple[str, ...] = ()
+    keepalive: int = 0
+    preshared_key: str = field(default="", repr=False)
+    next_public_key: str = ""
+    former_key: str | None = field(default=None, repr=False)
+    moves_at: float | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (self.public_key, self.next_public_key) if self.next_public_key else (self.public_key,)
+
+
+@frozen
+class Desired:
+    """One node's whole interface.
+
+    ``sysctls``: paths below /proc/sys that have to be 1; ``firewall``: nftables rules (see `gateway`).
+    ``valid_until`` is when the next peer expires (Unix seconds). ``other_key``: while this node changes its key, the
+    list names two; ``public_key`` is the one it runs.
+    """
+
+    mesh: str
+    name: str
+    public_key: str
+    listen_port: int
+    mtu: int
+    addresses: frozenset[str]
+    routes: frozenset[str]
+    peers: tuple[DesiredPeer, ...]
+    relay: bool = False
+    sysctls: frozenset[str] = frozenset()
+    firewall: frozenset[str] = frozenset()
+    valid_until: float | None = None
+    other_key: str = ""
+
+    @property
+    def fwmark(self) -> int:
+        """Mark of the tunnel's own packets; needed when a default route leads into the tunnel."""
+        return EXIT_TABLE if self.routes & DEFAULT_ROUTES else 0
+
+    @property
+    def owned(self) -> Owned:
+        return Owned(
+            frozenset(key for peer in self.peers for key in peer.keys),
+            self.addresses,
+            self.routes,
+        )
+
+    def is_due(self, now: float) -> bool:
+        """Whether a peer has expired since this was derived (``now`` in Unix seconds)."""
+        return self.valid_until is not None and now >= self.valid_until
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self, value_serializer=_plain)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Desired:
+        """Raise TypeError, KeyError or ValueError for anything that `to_json` did not write."""
+        fields = dict(data)
+        peers = tuple(
+            DesiredPeer(
+                **{
+                    **peer,
+                    "addresses": tuple(peer["addresses"]),
+                    "allowed_ips": frozenset(peer["allowed_ips"]),
+                    "endpoint": tuple(peer["endpoint"]),
+                }
+            )
+            for peer in fields.pop("peers")
+        )
+        for key in ("addresses", "routes", "sysctls", "firewall"):
+            fields[key] = frozenset(fields[key])
+        return cls(peers=peers, **fields)
+
+
+@frozen
+class Owned:
+    """What mesh-sync may have put on the interface, ever: only this is taken away again."""
+
+    peers: frozenset[str] = frozenset()
+    addresses: frozenset[str] = frozenset()
+    routes: frozenset[str] = frozenset()
+
+    def __or__(self, other: Owned) -> Owned:
+        return Owned(
+            self.peers | other.peers,
+            self.addresses | other.addresses,
+            self.routes | other.routes,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self, value_serializer=_plain)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Owned:
+        sets = {key: frozenset(data[key]) for key in ("peers", "addresses", "routes")}
+        return cls(**sets)
+
+
+def _plain(_: object, __: object, value: Any) -> Any:
+    return sorted(value) if isinstance(value, frozenset) else value
+
+
+def soonest(moments: Iterable[datetime | None]) -> float | None:
+    """The earliest of some moments, in Unix seconds."""
+    known = [moment.timestamp() for moment in moments if moment]
+    return min(known) if known else None

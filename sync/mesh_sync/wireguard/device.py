@@ -1,0 +1,219 @@
+"""One WireGuard interface: read it as `Live`, carry out a plan on it, take it away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mesh_sync.errors import CommandError, DeviceError
+from mesh_sync.system.run import run
+from mesh_sync.wireguard import forwarding, ip, userspace, wg
+from mesh_sync.wireguard.desired import EXIT_TABLE, Desired
+from mesh_sync.wireguard.live import Live, LivePeer
+from mesh_sync.wireguard.plan import Change
+from mesh_sync.wireguard.syncconf import addconf_text, syncconf_text
+
+SYNCED = frozenset({
+    "private-key", "listen-port", "fwmark", "peer-added", "peer-removed", "foreign-peer",
+    "allowed-ips", "keepalive", "preshared-key", "endpoint", "endpoint-removed",
+})  # fmt: skip
+"""Kinds of change that one `wg syncconf` carries out."""
+
+WHOLE = frozenset({"interface-added", "listen-port", "fwmark"})
+"""Kinds of change that concern every peer; for all others only the peers that change are fed to the kernel, because
+`wg syncconf` replaces the allowed IPs of each peer, and rebinds wireguard-go's port: both lose packets."""
+
+NOBODY = LivePeer("", frozenset())
+
+METRIC = 30000
+"""Of our routes: behind every other, so that a peer's network never takes the place of one that this machine is in.
+With the metric of that route, `ip route replace` would put it away for good."""
+
+
+class Device:
+    """The interface ``name``; ``memory`` is the file that keeps the sysctls' earlier values."""
+
+    def __init__(self, name: str, memory: Path, note: Callable[[str], None] = lambda text: None) -> None:
+        self.name = name
+        self.memory = memory
+        self.note = note
+
+    def exists(self) -> bool:
+        """Whether the interface is there."""
+        return ip.link(self.name) is not None
+
+    def read(self, desired: Desired | None) -> Live | None:
+        """The interface as it is, None when there is none; of the gateway only what ``desired`` concerns."""
+        with ThreadPoolExecutor(4) as pool:
+            link, routes = pool.submit(ip.link, self.name), pool.submit(ip.routes, self.name)
+            dump = pool.submit(wg.dump, self.name)
+            turned_on = frozenset(forwarding.remembered(self.memory))
+            paths = turned_on | (desired.sysctls if desired else frozenset())
+            gates = bool(paths) or bool(desired and desired.firewall)
+            firewall = pool.submit(forwarding.live_rules, self.name) if gates else None
+            found = link.result()
+            if found is None:
+                dump.exception(), routes.exception()
+                return None
+            fields = {**found, **dump.result()}
+            exits = ip.exit_rules() if fields["fwmark"] or (desired and desired.fwmark) else frozenset()
+            return Live(
+                routes=routes.result(),
+                exit_rules=exits,
+                sysctls=forwarding.live_sysctls(paths),
+                turned_on=turned_on,
+                firewall=firewall.result() if firewall else frozenset(),
+                **fields,
+            )
+
+    def apply(
+        self,
+        desired: Desired,
+        live: Live | None,
+        changes: Sequence[Change],
+        private_key: Callable[[], str],
+        endpoints: Mapping[str, str],
+    ) -> None:
+        """Carry out ``changes``. Raise DeviceError when something did not take; what was done stays done.
+
+        ``private_key`` is asked only when the kernel does not have the right one; ``endpoints`` are the numeric
+        endpoints to set now, by public key.
+        """
+        kinds = {change.kind for change in changes if change.acted}
+        try:
+            if "interface-added" in kinds:
+                self._create()
+            before = live or Live()
+            ip.batch(self._lines(changes, "address-added", "mtu"))
+            if kinds & SYNCED:
+                key = before.private_key if before.public_key == desired.public_key else private_key()
+                self._sync(desired, before, changes, key, endpoints)
+            ip.batch(self._lines(changes, "link-up", "route-added"))
+            for change in changes:
+                if change.kind in ("exit-rule-added", "exit-rule-removed"):
+                    self._exit(int(change.value), add=change.kind == "exit-rule-added")
+            ip.batch(self._lines(changes, "route-removed", "address-removed"))
+            self._gateway(desired, changes)
+        except CommandError as error:
+            if "Address already in use" in error.stderr:
+                raise DeviceError(
+                    f"{self.name}: UDP port {desired.listen_port} is taken",
+                    hint="`wg show all listen-port` and `ss -lunp` say by whom; after a change of the interface's name "
+                    "it is the old one: ip link delete",
+                ) from None
+            raise DeviceError(f"{self.name}: {error.message}") from None
+
+    def remove(self) -> None:
+        """Take the interface away, and with it its routes, its rules and what it did as a gateway."""
+        try:
+            if self.exists():
+                self._log("ip link delete", self.name)
+                run(["ip", "link", "delete", "dev", self.name])
+            for version in sorted(ip.exit_rules()):
+                self._exit(version, add=False)
+            if forwarding.live_rules(self.name):
+                forwarding.set_rules(self.name, ())
+            for path in forwarding.remembered(self.memory):
+                forwarding.put_back(self.memory, path)
+        except CommandError as error:
+            raise DeviceError(f"{self.name}: {error.message}") from None
+
+    def _create(self) -> None:
+        """The kernel's WireGuard where it is there, else the userspace one."""
+        try:
+            self._log("ip link add", self.name)
+            run(["ip", "link", "add", "dev", self.name, "type", "wireguard"])
+        except CommandError as error:
+            if "Unknown device type" not in error.stderr and "not supported" not in error.stderr:
+                raise
+            userspace.start(self.name)
+
+    def _sync(
+        self, desired: Desired, live: Live, changes: Sequence[Change], key: str, endpoints: Mapping[str, str]
+    ) -> None:
+        self._set_preshared_keys(desired, changes)
+        for change in changes:
+            if change.kind == "endpoint-removed":  # syncconf never unsets one (fact 5): remove, then add again
+                wg.set_peer(self.name, change.value, "remove")
+        kinds = {change.kind for change in changes}
+        if kinds & WHOLE:
+            self._log("wg syncconf", self.name)
+            wg.syncconf(self.name, syncconf_text(desired, live, changes, key, endpoints))
+        else:
+            self._change_peers(desired, changes, endpoints)
+            if "private-key" in kinds:
+                self._log("wg set", self.name, "private-key")
+                wg.set_private_key(self.name, key)
+        if kinds & {"listen-port", "private-key"}:
+            self.greet(desired, live)
+
+    def _set_preshared_keys(self, desired: Desired, changes: Sequence[Change]) -> None:
+        changed = {change.value for change in changes if change.kind == "preshared-key"}
+        if changed:
+            self._log("wg set", self.name, "preshared-key of", *sorted(changed))
+            keys = {peer.public_key: peer.preshared_key for peer in desired.peers if peer.public_key in changed}
+            wg.set_preshared_keys(self.name, keys)
+
+    def _change_peers(self, desired: Desired, changes: Sequence[Change], endpoints: Mapping[str, str]) -> None:
+        """What is new comes before what goes: an address that moves is never without a peer."""
+        if text := addconf_text(desired, changes, endpoints):
+            self._log("wg addconf", self.name)
+            wg.addconf(self.name, text)
+        gone = [change.value for change in changes if change.kind in ("peer-removed", "foreign-peer")]
+        if gone:
+            self._log("wg set", self.name, "remove", *gone)
+            wg.remove_peers(self.name, gone)
+
+    def greet(self, desired: Desired, live: Live) -> None:
+        """Send every peer a packet, so that it follows to a new port or key at once: keepalive 0, then on (fact 15)."""
+        here = [peer for peer in desired.peers if live.peers.get(peer.public_key, NOBODY).endpoint]
+        wg.set_keepalives(self.name, ((peer.public_key, 0) for peer in here))
+        wg.set_keepalives(self.name, ((peer.public_key, 25) for peer in here))
+        wg.set_keepalives(self.name, ((peer.public_key, peer.keepalive) for peer in here if peer.keepalive != 25))
+
+    def _exit(self, version: int, *, add: bool) -> None:
+        if not add and ip.exit_is_shared(version, self.name):
+            return
+        self._log("ip", f"-{version} rule {'add' if add else 'delete'}: default route through the tunnel")
+        ip.set_exit_rules(version, add=add)
+
+    def _gateway(self, desired: Desired, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.kind == "sysctl":
+                forwarding.turn_on(change.value, self.memory)
+            elif change.kind == "firewall":
+                forwarding.set_rules(self.name, desired.firewall)
+            elif change.kind == "sysctl-undone":
+                forwarding.put_back(self.memory, change.value)
+
+    def _lines(self, changes: Sequence[Change], *kinds: str) -> list[str]:
+        lines = [line for change in changes if change.kind in kinds for line in _ip_lines(change, self.name)]
+        for line in lines:
+            self._log("ip", line)
+        return lines
+
+    def _log(self, *words: str) -> None:
+        self.note(" ".join(words))
+
+
+def _ip_lines(change: Change, interface: str) -> list[str]:
+    value = change.value
+    match change.kind:
+        case "address-added":
+            return [f"address replace {value} dev {interface}"]
+        case "address-removed":
+            return [f"address delete {value} dev {interface}"]
+        case "mtu":
+            return [f"link set dev {interface} mtu {value}"]
+        case "link-up":
+            return [f"link set dev {interface} up"]
+        case "route-added":
+            return [f"route replace {value} dev {interface}{_table(value)} metric {METRIC}"]
+        case "route-removed":
+            return [f"route delete {value} dev {interface}{_table(value)}"]
+    return []
+
+
+def _table(network: str) -> str:
+    return f" table {EXIT_TABLE}" if network.endswith("/0") else ""

@@ -1,0 +1,115 @@
+"""Forwarding and masquerading of a node that routes for its subnets, or relays for other peers.
+
+The rules live in an nftables table of their own; the sysctls' earlier values are kept under `run` (they are as
+short-lived as the kernel's memory), so that `down` puts everything back.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from mesh_sync.errors import CommandError, DeviceError
+from mesh_sync.system.files import write_atomically
+from mesh_sync.system.run import run
+
+PROC_SYS = Path("/proc/sys")
+
+
+def table(interface: str) -> str:
+    """Name of the interface's nftables table."""
+    return "mesh_sync_" + re.sub(r"[^A-Za-z0-9]", "_", interface)
+
+
+def live_rules(interface: str) -> frozenset[str]:
+    """The rules that are there now; none when the table, or nft itself, is not."""
+    try:
+        text = run(["nft", "-s", "list", "table", "inet", table(interface)])
+    except CommandError as error:
+        if error.status is None and "not installed" not in error.message:
+            raise DeviceError(error.message) from None
+        return frozenset()
+    lines = (line.strip() for line in text.splitlines())
+    return frozenset(line for line in lines if line.startswith(("iifname", "oifname", "fib")))
+
+
+def set_rules(interface: str, desired: Iterable[str]) -> None:
+    """Replace the whole table in one transaction; no rules, no table."""
+    name = table(interface)
+    text = f"table inet {name} {{}}\ndelete table inet {name}\n"
+    nat = [rule for rule in desired if rule.endswith("masquerade")]
+    filters = [rule for rule in desired if rule.endswith("drop")]
+    marks = [rule for rule in desired if "mark set" in rule]
+    chains = [
+        ("prerouting", "type filter hook prerouting priority -150", marks),
+        ("postrouting", "type nat hook postrouting priority 100", nat),
+        ("forward", "type filter hook forward priority 0", filters),
+    ]
+    body = [
+        f"chain {chain} {{\n{hook}; policy accept;\n" + "\n".join(sorted(part)) + "\n}"
+        for chain, hook, part in chains
+        if part
+    ]
+    if body:
+        text += f"table inet {name} {{\n" + "\n".join(body) + "\n}\n"
+    run(["nft", "-f", "-"], input=text)
+
+
+def live_sysctls(paths: Iterable[str]) -> frozenset[str]:
+    """Those of ``paths`` that are on."""
+    return frozenset(path for path in paths if _read(path) not in ("", "0"))
+
+
+def turn_on(path: str, memory: Path) -> None:
+    """Set a sysctl to 1 and remember in ``memory`` what it was. A crash in between leaves it remembered."""
+    before = remembered(memory)
+    if path not in before:
+        write_atomically(memory, json.dumps({**before, path: _read(path)}))
+    if path == "net/ipv6/conf/all/forwarding":
+        _keep_router_advertisements()
+    _write(path, "1")
+
+
+def put_back(memory: Path, path: str) -> None:
+    """Give a remembered sysctl its earlier value, and forget it."""
+    before = remembered(memory)
+    value = before.pop(path)
+    if (PROC_SYS / path).exists():
+        _write(path, value)
+    if before:
+        write_atomically(memory, json.dumps(before))
+    else:
+        memory.unlink(missing_ok=True)
+
+
+def remembered(memory: Path) -> dict[str, str]:
+    """The earlier values, by path; empty when nothing was changed."""
+    try:
+        values = json.loads(memory.read_text())
+        return {str(path): str(value) for path, value in values.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _keep_router_advertisements() -> None:
+    """A forwarding node ignores router advertisements unless told 2, and would lose its own default route."""
+    for accept in (PROC_SYS / "net/ipv6/conf").glob("*/accept_ra"):
+        if accept.read_text().strip() == "1":
+            accept.write_text("2")
+
+
+def _read(path: str) -> str:
+    try:
+        return (PROC_SYS / path).read_text().strip()
+    except OSError:
+        return ""
+
+
+def _write(path: str, value: str) -> None:
+    try:
+        (PROC_SYS / path).write_text(value)
+    except OSError as error:
+        name = path.replace("/", ".")
+        raise DeviceError(f"sysctl {name} cannot be set to {value}: {error.strerror}") from None

@@ -1,0 +1,78 @@
+"""The `ip` program: reading links, addresses, routes and rules as JSON, and changing them in one batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from mesh_sync.errors import CommandError, DeviceError
+from mesh_sync.system.run import run
+from mesh_sync.wireguard.desired import EXIT_TABLE
+from mesh_sync.wireguard.live import has_exit_rules, parse_link, parse_routes
+
+T = TypeVar("T")
+
+
+def link(interface: str) -> dict[str, Any] | None:
+    """MTU, state and addresses of the interface as fields of `Live`; None when there is no such interface."""
+    return _ask(["ip", "-json", "address", "show", "dev", interface], parse_link)
+
+
+def routes(interface: str) -> frozenset[str]:
+    """Destinations routed into the interface, by the main table and by the one for default routes."""
+    found: frozenset[str] = frozenset()
+    for version in (4, 6):
+        argv = ["ip", f"-{version}", "-json", "route", "show", "table", "all", "dev", interface]
+        found |= _ask(argv, partial(parse_routes, version=version)) or frozenset()
+    return found
+
+
+def exit_rules() -> frozenset[int]:
+    """The IP versions for which both rules of `set_exit_rules` are there."""
+    return frozenset(version for version in (4, 6) if _ask(["ip", f"-{version}", "-json", "rule"], has_exit_rules))
+
+
+def set_exit_rules(version: int, *, add: bool) -> None:
+    """Add or delete two rules, as wg-quick has them: unmarked packets go to the tunnel, after every route of the
+    main table but its default one. What is there (or gone) already is left so.
+    """
+    for rule in (f"not fwmark {EXIT_TABLE} table {EXIT_TABLE}", "table main suppress_prefixlength 0"):
+        try:
+            batch([f"rule {'add' if add else 'delete'} {rule}"], f"-{version}")
+        except CommandError as error:
+            if "File exists" not in error.stderr and "No such" not in error.stderr:
+                raise
+
+
+def exit_is_shared(version: int, interface: str) -> bool:
+    """Whether another interface has a default route by the rules of `set_exit_rules`: wg-quick uses the same ones."""
+    argv = ["ip", f"-{version}", "-json", "route", "show", "table", str(EXIT_TABLE)]
+    return bool(_ask(argv, lambda shown: any(route.get("dev", interface) != interface for route in shown)))
+
+
+def batch(lines: Sequence[str], *options: str) -> None:
+    """Carry out `ip` command lines in order, stopping at the first that fails (CommandError)."""
+    if lines:
+        run(["ip", *options, "-batch", "-"], input="\n".join(lines) + "\n", deadline=30.0)
+
+
+def understood(argv: Sequence[str], text: str, parse: Callable[[list[Any]], T]) -> T:
+    """What ``parse`` makes of the JSON that a program printed. Raise DeviceError when it is not what was expected."""
+    try:
+        return parse(json.loads(text) if text.strip() else [])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise DeviceError(f"`{' '.join(argv)}` printed something unexpected") from None
+
+
+def _ask(argv: list[str], parse: Callable[[list[Any]], T]) -> T | None:
+    """None when there is no such interface."""
+    try:
+        return understood(argv, run(argv), parse)
+    except CommandError as error:
+        if "does not exist" in error.stderr or "Cannot find device" in error.stderr:
+            return None
+        if "not supported" in error.stderr:  # a kernel without IPv6
+            return parse([])
+        raise DeviceError(error.message) from None

@@ -1,0 +1,171 @@
+"""The difference between what an interface should be and what it is, as a list of changes.
+
+Pure. The list that a person reads is the list that `device` carries out; an empty one costs no system call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from attrs import frozen
+
+from mesh_sync.wireguard.desired import DEFAULT_ROUTES, Desired, DesiredPeer, Owned
+from mesh_sync.wireguard.live import Live, LivePeer
+
+ALIVE = 180
+"""Seconds since the last handshake (REJECT_AFTER_TIME of the WireGuard paper): older sessions carry nothing."""
+
+
+@frozen
+class Change:
+    """One difference. ``value`` is what it is about (an address, a route); ``text`` is the sentence for people.
+
+    A change that is not ``acted`` on is only reported.
+    """
+
+    kind: str
+    text: str
+    peer: str | None = None
+    value: str = ""
+    acted: bool = True
+
+    def as_json(self) -> dict[str, str | None]:
+        return {"kind": self.kind, "peer": self.peer, "text": self.text}
+
+
+@frozen
+class Context:
+    """What a plan needs to know besides the two states.
+
+    ``given``: the declared endpoint last fed to the kernel, ``names``: what peers were called that may be no more; by
+    public key. ``now``: wall clock, Unix seconds.
+    """
+
+    owned: Owned = Owned()
+    given: Mapping[str, str] = {}
+    names: Mapping[str, str] = {}
+    now: float = 0.0
+    remove_foreign: bool = False
+
+
+def plan(desired: Desired, live: Live | None, context: Context) -> tuple[Change, ...]:
+    """Everything that has to change, in the order of carrying it out: what is new comes before what goes."""
+    if live is None:
+        return (Change("interface-added", "create the interface"), *_differences(desired, Live(), context))
+    return tuple(_differences(desired, live, context))
+
+
+def _differences(desired: Desired, live: Live, context: Context) -> Iterator[Change]:
+    for address in sorted(desired.addresses - live.addresses):
+        yield Change("address-added", f"address {address} added", value=address)
+    if desired.mtu != live.mtu:
+        yield Change("mtu", f"MTU {live.mtu or 'unset'} -> {desired.mtu}", value=str(desired.mtu))
+    yield from _device(desired, live)
+    yield from _peers(desired, live, context)
+    if not live.up:
+        yield Change("link-up", "link set up")
+    for route in sorted(desired.routes - live.routes):
+        yield Change("route-added", f"route {route} added", value=route)
+    yield from _exit_rules(desired, live)
+    for route in sorted((live.routes & context.owned.routes) - desired.routes):
+        yield Change("route-removed", f"route {route} removed", value=route)
+    for address in sorted((live.addresses & context.owned.addresses) - desired.addresses):
+        yield Change("address-removed", f"address {address} removed", value=address)
+    yield from _gateway(desired, live)
+
+
+def _device(desired: Desired, live: Live) -> Iterator[Change]:
+    if desired.public_key != live.public_key:
+        yield Change("private-key", f"private key set, public key is {desired.public_key}")
+    if desired.listen_port != live.listen_port:
+        yield Change("listen-port", f"listen port {live.listen_port or 'unset'} -> {desired.listen_port}")
+    if desired.fwmark != live.fwmark:
+        yield Change("fwmark", f"firewall mark {live.fwmark or 'off'} -> {desired.fwmark or 'off'}")
+
+
+def _peers(desired: Desired, live: Live, context: Context) -> Iterator[Change]:
+    for peer in desired.peers:
+        known = live.peers.get(peer.public_key)
+        if known is None:
+            yield Change("peer-added", f"peer {peer.name} added", peer.name, peer.public_key)
+        else:
+            yield from _peer(peer, known, context)
+    ours = {peer.public_key for peer in desired.peers}
+    stay = {peer.name for peer in desired.peers}
+    for key in sorted(live.peers.keys() - ours):
+        if key in context.owned.peers:
+            name = context.names.get(key)
+            who = f"{name}: key {key}" if name in stay else name or key
+            yield Change("peer-removed", f"peer {who} removed", name, key)
+        else:
+            text = f"peer {key} is not in the mesh: somebody added it by hand; "
+            text += "removed" if context.remove_foreign else "kept"
+            yield Change("foreign-peer", text, value=key, acted=context.remove_foreign)
+
+
+def _peer(peer: DesiredPeer, live: LivePeer, context: Context) -> Iterator[Change]:
+    name, key = peer.name, peer.public_key
+    if peer.allowed_ips != live.allowed_ips:
+        gone, new = live.allowed_ips - peer.allowed_ips, peer.allowed_ips - live.allowed_ips
+        parts = [f"{sign} {', '.join(sorted(ips))}" for sign, ips in (("added", new), ("removed", gone)) if ips]
+        yield Change("allowed-ips", f"peer {name}: allowed IPs {', '.join(parts)}", name, key)
+    if peer.keepalive != live.keepalive:
+        yield Change(
+            "keepalive", f"peer {name}: keepalive {live.keepalive or 'off'} -> {peer.keepalive or 'off'}", name, key
+        )
+    if peer.preshared_key != live.preshared_key:
+        done = ("changed" if live.preshared_key else "set") if peer.preshared_key else "removed"
+        yield Change("preshared-key", f"peer {name}: preshared key {done}", name, key)
+    yield from _endpoint(peer, live, context)
+
+
+def _endpoint(peer: DesiredPeer, live: LivePeer, context: Context) -> Iterator[Change]:
+    """The list never overwrites the endpoint of a peer that is alive (rule R9); it waits until that one is stale."""
+    name, key = peer.name, peer.public_key
+    declared, given = ", ".join(peer.endpoint), context.given.get(key, "")
+    if declared and not live.endpoint:
+        yield Change("endpoint", f"peer {name}: endpoint set to {declared}", name, key)
+    elif is_alive(live, context.now):
+        return
+    elif declared and (declared != given or _strayed(peer, live)):
+        yield Change("endpoint", f"peer {name}: endpoint {live.endpoint} -> {declared}", name, key)
+    elif not declared and given and live.endpoint:
+        yield Change("endpoint-removed", f"peer {name}: endpoint {live.endpoint} removed", name, key)
+
+
+def _strayed(peer: DesiredPeer, live: LivePeer) -> bool:
+    """Whether a stale peer's endpoint is none of its declared ones, all of them literal addresses."""
+    from mesh_sync.wireguard.endpoint import Endpoint  # with all that knows a mesh, which an idle run needs not
+
+    if live.endpoint in peer.endpoint:
+        return False
+    return all(Endpoint.parse(endpoint).address for endpoint in peer.endpoint)
+
+
+def is_alive(peer: LivePeer, now: float) -> bool:
+    """Whether the session can still carry traffic. A handshake in the future (the clock was set back) counts."""
+    return is_fresh(peer.handshake, now)
+
+
+def is_fresh(handshake: int, now: float) -> bool:
+    """The same of the moment of a handshake, 0 for never."""
+    return handshake > 0 and now - handshake < ALIVE
+
+
+def _exit_rules(desired: Desired, live: Live) -> Iterator[Change]:
+    needed = {4 if route == "0.0.0.0/0" else 6 for route in desired.routes & DEFAULT_ROUTES}
+    for version in sorted(needed - live.exit_rules):
+        yield Change("exit-rule-added", f"IPv{version} default route through the tunnel", value=str(version))
+    for version in sorted(live.exit_rules - needed):
+        yield Change(
+            "exit-rule-removed", f"IPv{version} default route no longer through the tunnel", value=str(version)
+        )
+
+
+def _gateway(desired: Desired, live: Live) -> Iterator[Change]:
+    for path in sorted(desired.sysctls - live.sysctls):
+        yield Change("sysctl", f"{path.replace('/', '.')} set to 1", value=path)
+    if desired.firewall != live.firewall:
+        yield Change("firewall", "firewall rules set" if desired.firewall else "firewall rules removed")
+    for path in sorted(live.turned_on - desired.sysctls):
+        yield Change("sysctl-undone", f"{path.replace('/', '.')} put back to what it was", value=path)

@@ -1,0 +1,93 @@
+"""Which of two preshared keys a pair uses while the mesh moves from one secret to the next.
+
+A peer has one preshared key at a time; it is mixed in at the handshake, and a session lives on when it changes. Both
+ends decide by what both see, the moment of their last handshake, so that they agree without a word:
+
+- A session that began before the move is renewed with the former key, one that began after it with the newer key. Each
+  end has the whole life of a session (120 s) to notice.
+- Where that failed (the other end was away and has only the former secret), the session dies, and this end falls back
+  to the former key at once; then the two take turns in slots of 90 s. Whichever works stays, until the next try.
+- Nobody is disturbed: the key under a session that is alive is only changed as above, and that of a peer that nobody
+  asks for waits with the newer key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import evolve
+
+from mesh_sync.wireguard.desired import Desired, DesiredPeer
+from mesh_sync.wireguard.live import Live, LivePeer
+from mesh_sync.wireguard.plan import ALIVE
+
+FIRST = 150
+"""Seconds after the move in which a pair's next session begins: REKEY_AFTER_TIME, a keepalive's 25 s, and a little."""
+TRIES = (0, *(900 << doubled for doubled in range(14)))
+"""Seconds after the move at which a pair on the former key tries the newer one: again after a quarter of an hour, then
+each time twice as long, for a try costs a peer that is left behind a minute."""
+SLOT = 90
+"""Seconds in which one key stays: more than the minute between two runs on a node."""
+ASKED = 148
+"""Bytes of a handshake initiation: where a dead peer's counters grew by that, somebody wants it."""
+
+
+def key_of(peer: DesiredPeer, live: LivePeer | None, *, asked: bool, now: float) -> str:
+    """The preshared key that this peer should have now. ``asked``: whether a dead peer's counters grew lately."""
+    newer, former = peer.preshared_key, peer.former_key
+    if former is None:
+        return newer
+    if peer.moves_at is not None and now < peer.moves_at:
+        return former
+    present = live.preshared_key if live and live.preshared_key in (newer, former) else newer
+    handshake = live.handshake if live else 0
+    age = now - handshake
+    if handshake and age < ALIVE:
+        return _renewed_with(peer, handshake, present, former)
+    if not asked:
+        return present if peer.moves_at is None else newer
+    if age < ALIVE + SLOT:
+        return former
+    return former if int(now // SLOT) % 2 else newer
+
+
+def _renewed_with(peer: DesiredPeer, handshake: int, present: str, former: str) -> str:
+    """The key for the next handshake of a session that is alive. One that is not managed is moved by hand."""
+    if peer.moves_at is None:
+        return present
+    if handshake < peer.moves_at:
+        return former
+    since = handshake - peer.moves_at
+    return peer.preshared_key if any(moment <= since < moment + FIRST for moment in TRIES) else present
+
+
+def overlapping(desired: Desired) -> bool:
+    """Whether any pair has two keys."""
+    return any(peer.former_key is not None for peer in desired.peers)
+
+
+def settled(desired: Desired, live: Live | None, last: Mapping[str, int], now: float) -> Desired:
+    """The interface with one key for each pair. ``last``: what `counters` said at the look before this one."""
+    if not overlapping(desired):
+        return desired
+    peers = live.peers if live else {}
+    grown = {key for key, total in counters(live).items() if total - last.get(key, total) >= ASKED}
+
+    def one(peer: DesiredPeer) -> DesiredPeer:
+        asked = peer.public_key in grown
+        key = key_of(peer, peers.get(peer.public_key), asked=asked, now=now)
+        return evolve(peer, preshared_key=key, former_key=None, moves_at=None)
+
+    return evolve(desired, peers=tuple(map(one, desired.peers)))
+
+
+def counters(live: Live | None) -> dict[str, int]:
+    """Bytes sent and received, by public key."""
+    return {key: peer.rx_bytes + peer.tx_bytes for key, peer in live.peers.items()} if live else {}
+
+
+def is_either(desired: Desired, live: Live | None, public_key: str) -> bool:
+    """Whether a peer has one of two keys that are right: nobody's doing, and no drift."""
+    present = live.peers[public_key].preshared_key if live and public_key in live.peers else None
+    peers = (peer for peer in desired.peers if public_key in peer.keys and peer.former_key is not None)
+    return any(present in (peer.preshared_key, peer.former_key) for peer in peers)

@@ -1,0 +1,66 @@
+"""`mesh-sync export`: the config of a peer that does not run mesh-sync, as wg-quick text or as a QR code."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import segno
+
+from mesh_sync.errors import ConfigError, MeshSyncError
+from mesh_sync.mesh.render import PLACEHOLDER
+from mesh_sync.system.files import write_atomically
+from mesh_sync.workspace.preview import render_one
+
+TEXT_SUFFIXES = (".conf", ".txt")
+IMAGE_SUFFIXES = (".svg", ".png")
+SCALE = 6
+"""Pixels of a PNG, or units of an SVG, for each module of the code."""
+
+
+def text(directory: Path, name: str, private_key_file: Path | None, secret_file: Path | None = None) -> str:
+    """The wg-quick text of one peer. Raise MeshSyncError when the list has errors or does not have the peer."""
+    config = render_one(directory, name, private_key_file, secret_file)
+    if PLACEHOLDER in config:
+        text = "the mesh derives its preshared keys from a secret, and without it this config would not connect"
+        raise ConfigError(text, hint="say --secret-file F; `mesh-sync secret show -o F` gets one from a node")
+    return config
+
+
+def code(config: str) -> segno.QRCode:
+    """The QR code of a config, without its comments. Raise MeshSyncError when it holds more than a code can."""
+    bare = "\n".join(line for line in config.splitlines() if line and not line.startswith("#")) + "\n"
+    try:
+        return segno.make_qr(bare, error="L", boost_error=False)
+    except segno.DataOverflowError:
+        text = f"the config is {len(bare):,} bytes long, more than a QR code holds (2,953)"
+        hint = "give the peer a relay (`mesh-sync peer set N --via PEER`), or write it with -o FILE.conf"
+        raise MeshSyncError(text, hint=hint) from None
+
+
+def drawn(qr: segno.QRCode) -> str:
+    """The code out of half blocks, light on dark, one line for two rows."""
+    out = io.StringIO()
+    qr.terminal(out, compact=True)
+    return out.getvalue()
+
+
+def check_output(file: Path, directory: Path, with_key: bool) -> None:
+    """Raise ConfigError for a name that does not say what to write, or a place where a secret must not be."""
+    if with_key and file.resolve().is_relative_to(directory.resolve()):
+        text = f"-o {file} is inside the mesh repository, and would hold secrets"
+        raise ConfigError(text, hint="write it somewhere else")
+    if file.suffix.lower() not in TEXT_SUFFIXES + IMAGE_SUFFIXES:
+        known = ", ".join(TEXT_SUFFIXES + IMAGE_SUFFIXES)
+        raise ConfigError(f"-o {file}: the name must end in one of {known}")
+
+
+def write(file: Path, config: str) -> None:
+    """Write the config to ``file``, 0600, in the form that its suffix says."""
+    kind = file.suffix.lower()
+    if kind in TEXT_SUFFIXES:
+        write_atomically(file, config)
+        return
+    out = io.BytesIO()
+    code(config).save(out, kind=kind.removeprefix("."), scale=SCALE)
+    write_atomically(file, out.getvalue())

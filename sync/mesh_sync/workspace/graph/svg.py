@@ -1,0 +1,145 @@
+"""A graph as SVG: the roots on a circle, each peer behind a relay further out in the relay's own sector. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from html import escape
+
+from attrs import frozen
+
+from mesh_sync.workspace.graph.graph import FIXED, HIDDEN, NAMED, Edge, Graph, Node
+
+SPACING, STEP = 64.0, 120.0
+"""Units between neighbours on a circle, and between circles."""
+MARGIN, HEADROOM = 170.0, 50.0
+"""Units beside everything, where the names are, and above and below it."""
+LINE = 22
+RADIUS = 8
+MANY = 1500
+"""More lines than this are a blot: the roots' circle itself stands for "each with each" then."""
+STYLE = """
+svg { font: 13px system-ui, sans-serif; background: #fff; }
+text { fill: #1f2933; } .more { fill: #6b7785; font-size: 11px; }
+line, .ring { stroke: #9aa8b8; stroke-width: 1; fill: none; } line.relay { stroke: #4a5a6c; stroke-width: 2; }
+line.never { stroke: #d1242f; stroke-dasharray: 2 4; }
+circle.node { stroke: #33475b; stroke-width: 1.5; } .fixed { fill: #7db7e8; } .named { fill: #8fd19e; }
+.hidden { fill: #fff; } circle.unmanaged { stroke-dasharray: 3 2; } circle.off { fill: #e4e7eb; stroke: #9aa8b8; }
+@media (prefers-color-scheme: dark) {
+  svg { background: #10161d; } text { fill: #e6edf3; } .more { fill: #8d99a6; }
+  line, .ring { stroke: #44566a; } line.relay { stroke: #8d99a6; }
+  .hidden { fill: #10161d; } circle.node { stroke: #b8c4d0; } circle.off { fill: #2a343f; }
+}
+""".strip()
+LEGEND = (
+    (FIXED, "reached at a fixed address"),
+    (NAMED, "reached at a name"),
+    (HIDDEN, "begins every session itself"),
+    ("hidden unmanaged", "unmanaged"),
+    ("off", "takes no part"),
+)
+
+
+@frozen
+class Spot:
+    """Where a peer is drawn, and at which angle seen from the middle (radians)."""
+
+    x: float
+    y: float
+    angle: float
+
+
+def layout(mesh: Graph) -> dict[str, Spot]:
+    """A place for each peer that takes part. Sectors are as wide as what hangs in them."""
+    weights: dict[str, int] = {}
+    for root in mesh.roots:
+        _weigh(mesh, root, weights)
+    total = sum(weights[root.name] for root in mesh.roots) or 1
+    inner = 0.0 if len(mesh.roots) == 1 else max(total * SPACING / math.tau, STEP)
+    spots: dict[str, Spot] = {}
+    start = -math.pi / 2
+    for root in mesh.roots:
+        width = math.tau * weights[root.name] / total
+        _place(mesh, root, (start, width), inner, weights, spots)
+        start += width
+    return spots
+
+
+def _weigh(mesh: Graph, node: Node, weights: dict[str, int]) -> int:
+    """How many leaves hang below a peer, itself if none."""
+    weights[node.name] = sum(_weigh(mesh, child, weights) for child in mesh.children(node)) or 1
+    return weights[node.name]
+
+
+def _place(
+    mesh: Graph, node: Node, sector: tuple[float, float], radius: float, weights: dict[str, int], spots: dict[str, Spot]
+) -> None:
+    start, width = sector
+    angle = start + width / 2
+    spots[node.name] = Spot(radius * math.cos(angle), radius * math.sin(angle), angle)
+    for child in mesh.children(node):
+        share = width * weights[child.name] / weights[node.name]
+        reach = max(radius + STEP, SPACING / share if share < 1 else 0)
+        _place(mesh, child, (start, share), reach, weights, spots)
+        start += share
+
+
+def svg(mesh: Graph) -> str:
+    """The whole picture, in one element that a page can hold too."""
+    spots = layout(mesh)
+    xs, ys = [spot.x for spot in spots.values()] or [0.0], [spot.y for spot in spots.values()] or [0.0]
+    left, top, bottom = min(xs) - MARGIN, min(ys) - HEADROOM, max(ys) + HEADROOM
+    width, height = max(xs) + MARGIN - left, bottom - top + LINE * len(LEGEND)
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} {top:.0f} {width:.0f} {height:.0f}" '
+        f'width="{width:.0f}" role="img">',
+        f"<title>{escape(mesh.name)}</title>",
+        f"<style>{STYLE}</style>",
+        *_tunnels(mesh, spots),
+        *(line for node in mesh.nodes if node.name in spots for line in _peer(node, spots[node.name])),
+        *_legend(mesh, left + 20, bottom),
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _tunnels(mesh: Graph, spots: dict[str, Spot]) -> Iterator[str]:
+    crowded = len(mesh.edges) > MANY
+    if crowded:
+        radius = math.hypot(spots[mesh.roots[0].name].x, spots[mesh.roots[0].name].y)
+        yield f'<circle class="ring" r="{radius:.0f}"><title>each with each</title></circle>'
+    for edge in mesh.edges:
+        if edge.relayed or not crowded:
+            yield _tunnel(edge, spots[edge.one], spots[edge.other])
+
+
+def _tunnel(edge: Edge, one: Spot, other: Spot) -> str:
+    kind = "relay" if edge.relayed else "direct"
+    kind += "" if edge.possible else " never"
+    return f'<line class="{kind}" x1="{one.x:.1f}" y1="{one.y:.1f}" x2="{other.x:.1f}" y2="{other.y:.1f}"/>'
+
+
+def _peer(node: Node, spot: Spot) -> Iterator[str]:
+    """A circle with the facts as its tooltip, and the name on the outer side of it."""
+    facts = escape("\n".join((node.name, node.state, *node.lines)))
+    kind = f"node {node.kind}" + (" unmanaged" if node.state == "unmanaged" else "")
+    yield f'<g><title>{facts}</title><circle class="{kind}" cx="{spot.x:.1f}" cy="{spot.y:.1f}" r="{RADIUS}"/>'
+    side = math.cos(spot.angle)
+    anchor = "middle" if abs(side) < 0.3 else "start" if side > 0 else "end"
+    x = spot.x + (0 if anchor == "middle" else math.copysign(RADIUS + 5, side))
+    y = spot.y + (4 if anchor != "middle" else -RADIUS - 20 if math.sin(spot.angle) < 0 else RADIUS + 16)
+    yield f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(node.name)}</text>'
+    for address in node.lines[:1]:
+        yield f'<text class="more" x="{x:.1f}" y="{y + 14:.1f}" text-anchor="{anchor}">{escape(address)}</text>'
+    yield "</g>"
+
+
+def _legend(mesh: Graph, x: float, y: float) -> Iterator[str]:
+    if not all(edge.possible for edge in mesh.edges):
+        yield f'<line class="never" x1="{x + 190:.0f}" y1="{y - 4:.0f}" x2="{x + 214:.0f}" y2="{y - 4:.0f}"/>'
+        yield f'<text x="{x + 222:.0f}" y="{y:.0f}">neither side has an endpoint</text>'
+    for kind, words in LEGEND:
+        yield f'<circle class="node {kind}" cx="{x:.0f}" cy="{y - 4:.0f}" r="6"/>'
+        names = f": {', '.join(node.name for node in mesh.others)}" if kind == "off" and mesh.others else ""
+        yield f'<text x="{x + 14:.0f}" y="{y:.0f}">{escape(words + names)}</text>'
+        y += LINE

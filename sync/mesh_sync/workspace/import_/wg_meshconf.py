@@ -1,0 +1,106 @@
+"""wg-meshconf's database: a CSV file with one line per peer, private keys included.
+
+Columns as version 2.5.1 writes them (github.com/k4yt3x/wg-meshconf).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import evolve
+
+from mesh_sync.errors import ConfigError
+from mesh_sync.wireguard.endpoint import Network
+from mesh_sync.wireguard.keys import public_key
+from mesh_sync.workspace.import_.machine import (
+    SETTINGS_LEFT,
+    Interface,
+    Machine,
+    Names,
+    Takeover,
+    endpoint,
+    in_mesh,
+    interfaces,
+    is_host,
+    mesh_networks,
+    number,
+)
+
+DATABASE = "database.csv"
+NEEDED = ("Name", "Address", "PrivateKey")
+
+
+def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
+    """Given the database or its directory, return the set-up. ``networks``: the mesh's, found out when empty.
+
+    Raise ConfigError when it is no such database.
+    """
+    notes: list[str] = []
+    names = Names(notes)
+    machines: list[Machine] = []
+    carried: dict[str, list[Interface]] = {}
+    own: list[Interface] = []
+    for row in _rows(path / DATABASE if path.is_dir() else path):
+        called = row["Name"] or "peer"
+        addresses = list(interfaces(row["Address"].split(","), f"{called}: Address", notes))
+        try:
+            key = public_key(row["PrivateKey"])
+        except ValueError:
+            notes.append(f"{called}: left out, it has no usable PrivateKey to know its public key from")
+            continue
+        if not addresses:
+            notes.append(f"{called}: left out, it has no usable Address")
+            continue
+        own += addresses
+        machine = _machine(row, names.make(called), key, notes)
+        machines.append(evolve(machine, addresses=tuple(one.ip for one in addresses)))
+        carried[machine.name] = list(interfaces(row["AllowedIPs"].split(","), f"{machine.name}: AllowedIPs", notes))
+    subnets = [one.network for many in carried.values() for one in many if not is_host(one)]
+    networks = networks or mesh_networks(own, subnets, notes)
+    return Takeover(tuple(_placed(one, carried[one.name], networks) for one in machines), networks, tuple(notes))
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{file} is not a CSV file: {error}") from None
+    if not rows or (missing := [column for column in NEEDED if column not in rows[0]]):
+        what = f"no column {missing[0]!r}" if rows else "no peers"
+        raise ConfigError(f"{file} is not a database of wg-meshconf: it has {what}")
+    columns = {*NEEDED, *SETTINGS_LEFT, "AllowedIPs", "Endpoint", "ListenPort", "MTU", "PersistentKeepalive"}
+    return [{column: (row.get(column) or "").strip() for column in columns} for row in rows]
+
+
+def _machine(row: Mapping[str, str], name: str, key: str, notes: list[str]) -> Machine:
+    for setting, why in SETTINGS_LEFT.items():
+        if row[setting]:
+            notes.append(f"{name}: {setting} is not taken over: {why}")
+    port = number(row["ListenPort"], f"{name}: ListenPort", notes)
+    keepalive = number(row["PersistentKeepalive"], f"{name}: PersistentKeepalive", notes)
+    if keepalive is not None:
+        notes.append(f"{name}: the others sent it keepalives every {keepalive} s; now it sends them itself")
+    where = endpoint(row["Endpoint"], str(port or 51820), f"{name}: Endpoint", notes) if row["Endpoint"] else ""
+    return Machine(
+        name=name,
+        public_key=key,
+        private_key=row["PrivateKey"],
+        addresses=(),
+        endpoint=(where,) if where else (),
+        listen_port=port,
+        mtu=number(row["MTU"], f"{name}: MTU", notes),
+        keepalive=keepalive,
+    )
+
+
+def _placed(machine: Machine, carried: list[Interface], networks: tuple[Network, ...]) -> Machine:
+    """AllowedIPs are further addresses of the peer where they lie in the mesh, else networks behind it."""
+    hosts = tuple(one.ip for one in carried if is_host(one) and in_mesh(one, networks))
+    subnets = tuple(one.network for one in carried if not (is_host(one) and in_mesh(one, networks)))
+    addresses = tuple(dict.fromkeys(machine.addresses + hosts))
+    return evolve(machine, addresses=addresses, subnets=tuple(dict.fromkeys(subnets)))

@@ -1,0 +1,88 @@
+"""`mesh-sync init`: a new mesh repository from the template."""
+
+from __future__ import annotations
+
+import ipaddress
+import shutil
+import sys
+from pathlib import Path
+
+import tomlkit
+from attrs import frozen
+
+from mesh_sync.errors import ConfigError
+from mesh_sync.findings import errors
+from mesh_sync.mesh.layout import SIGNERS_FILE
+from mesh_sync.trust import signer_file
+from mesh_sync.trust.signers import parse
+from mesh_sync.trust.ssh_keys import named
+from mesh_sync.workspace import commits
+
+BRANCH = "main"
+
+
+@frozen
+class Admin:
+    """Who signs the first commit: the name in allowed_signers, and the file of the key."""
+
+    principal: str
+    key_file: Path
+
+    @property
+    def line(self) -> str:
+        public = named(str(self.key_file))
+        return signer_file.line(self.principal, str(public), comment=public.comment)
+
+    @property
+    def settings(self) -> tuple[tuple[str, str], ...]:
+        """git's own, for the new repository: it signs from now on, and `git log --show-signature` knows whom."""
+        key_file = self.key_file.expanduser().absolute()
+        return (
+            ("gpg.format", "ssh"),
+            ("user.signingKey", str(key_file)),
+            ("commit.gpgSign", "true"),
+            ("gpg.ssh.allowedSignersFile", SIGNERS_FILE),
+        )
+
+
+def lay_down(directory: Path, name: str, networks: tuple[str, ...], admin: Admin | None = None) -> Path:
+    """Make ``directory`` a git repository with the template's files in one commit. ConfigError if it is in use.
+
+    It is git that commits, with the person's own settings; ``admin`` signs, and is the first of allowed_signers.
+    """
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ConfigError(f"--network: {error}") from None
+    signers = signer_file.added("", admin.line) if admin else ""
+    if wrong := errors(parse(signers.encode())[1]):
+        raise ConfigError(f"--signer: {wrong[0].message}")
+    if admin and not parse(signers.encode())[0].admins:
+        raise ConfigError(f"--signer: {admin.principal} would be a node's", hint="name a person, you@example.org")
+    if directory.exists() and any(directory.iterdir()):
+        raise ConfigError(f"{directory} is not empty", hint="name a new directory")
+    try:
+        shutil.copytree(template(), directory, dirs_exist_ok=True)
+        file = directory / "mesh.toml"
+        document = tomlkit.parse(file.read_text())
+        document["name"] = name
+        document["networks"] = list(networks)
+        file.write_text(tomlkit.dumps(document))
+        if signers:
+            (directory / SIGNERS_FILE).write_text(signers)
+    except OSError as error:
+        raise ConfigError(f"{directory} cannot be written: {error.strerror}") from None
+    commits.begin(directory, BRANCH, f"mesh: {name} begins", admin.settings if admin else ())
+    return directory
+
+
+def template() -> Path:
+    """The template's files: beside the sources, or where the package was installed."""
+    for place in (
+        Path(__file__).parents[2] / "mesh-repo-template",
+        Path(sys.prefix) / "share/mesh-sync/mesh-repo-template",
+    ):
+        if (place / "mesh.toml").exists():
+            return place
+    raise ConfigError("the template of a mesh repository is not installed", hint="install mesh-sync again")

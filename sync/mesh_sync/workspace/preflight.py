@@ -1,0 +1,83 @@
+"""`mesh-sync check --since BASE`: what nodes would have against the commits after BASE, before they are pushed.
+
+Signatures and rights as a node in signed mode would judge them that trusts BASE; the guard as every node would that has
+applied BASE. Where BASE has no allowed_signers, nobody verifies, and only the guard speaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from mesh_sync.errors import CommandError, ConfigError, Refused
+from mesh_sync.findings import WARNING, Finding, errors
+from mesh_sync.mesh import manifest
+from mesh_sync.mesh.layout import SIGNERS_FILE
+from mesh_sync.mesh.model import Mesh
+from mesh_sync.mesh.tree import Tree
+from mesh_sync.repository.git_dir import GitDir
+from mesh_sync.trust import guard_history
+from mesh_sync.trust.guard import standing
+from mesh_sync.trust.signers import Signers
+from mesh_sync.trust.verify_history import git_dir, untrusted
+from mesh_sync.workspace.revision import tree_at
+
+PLACE = "."
+"""Where a finding is that no file has: the history."""
+
+
+def refusals(directory: Path, base: str) -> tuple[Finding, ...]:
+    """Given a clone, return why nodes would refuse to go from BASE to its HEAD. Raise ConfigError for a bad BASE.
+
+    A BASE of zeros is what git calls the time before a branch's first push: nobody has anything to compare.
+    """
+    if not base.strip("0"):
+        return ()
+    before, after = tree_at(directory, base), tree_at(directory, "HEAD")
+    return (*_signatures(directory, base, before, after), *_guard(directory, base, before, after))
+
+
+def _signatures(directory: Path, base: str, before: Tree, after: Tree) -> Iterator[Finding]:
+    if SIGNERS_FILE in before.texts:
+        for _, problem in untrusted(directory, base).problems:
+            yield Finding(PLACE, "", problem)
+    elif SIGNERS_FILE in after.texts:
+        yield Finding(SIGNERS_FILE, "", f"is not in {base[:10]} yet: signatures are checked after this", WARNING)
+
+
+def _guard(directory: Path, base: str, before: Tree, after: Tree) -> Iterator[Finding]:
+    old, new = _mesh(before), _mesh(after)
+    if old is None or new is None:
+        return
+    moment = datetime.now(UTC)
+    try:
+        repository = GitDir(git_dir(directory))
+        first, last = repository.resolve(base), repository.resolve("HEAD")
+    except CommandError as error:
+        raise ConfigError(f"the history of {directory} cannot be read: {error.message}") from None
+    trees = cache(lambda commit: tree_at(directory, commit))
+    own = Signers() if SIGNERS_FILE in before.texts else None
+    said = set()
+    for node in _concerned(old, new):
+        most = old.guard.max_removed_peers
+        try:
+            guard_history.check(
+                standing(old, node, moment), first, most, (last, new), node, moment, repository, trees, own
+            )
+        except Refused as problem:
+            said.add(problem.message)
+    yield from (Finding(PLACE, "", message) for message in sorted(said))
+
+
+def _mesh(tree: Tree) -> Mesh | None:
+    mesh, findings = manifest.read(tree.manifests)
+    return None if errors((*tree.findings, *findings)) else mesh
+
+
+def _concerned(old: Mesh, new: Mesh) -> Iterator[str]:
+    """The nodes that each have to be asked: those that change, and two of the others, who all see the same."""
+    changed = [name for name, peer in old.peers.items() if new.peers.get(name) != peer]
+    yield from changed
+    yield from [name for name in old.peers if name not in set(changed)][:2]

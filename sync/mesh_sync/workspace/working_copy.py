@@ -1,0 +1,116 @@
+"""A mesh repository's working copy, changed only into something that `mesh-sync check` would accept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attrs import frozen
+
+from mesh_sync.check import signers
+from mesh_sync.check.examine import examine
+from mesh_sync.errors import ConfigError, DeviceError, MeshSyncError
+from mesh_sync.findings import WARNING, Finding, errors
+from mesh_sync.mesh.layout import MESH_FILE
+from mesh_sync.mesh.model import Mesh
+from mesh_sync.mesh.tree import Tree, from_directory
+from mesh_sync.system.files import write_atomically
+
+PUBLIC = 0o644
+
+
+@frozen
+class Written:
+    """What became of a change: the files, the warnings it brought, and the errors that were there before it."""
+
+    paths: tuple[str, ...]
+    warnings: tuple[Finding, ...] = ()
+    errors: tuple[Finding, ...] = ()
+
+
+@frozen
+class WorkingCopy:
+    """The files of a mesh repository as they are on disk, and the mesh they declare."""
+
+    directory: Path
+    tree: Tree
+    mesh: Mesh
+    findings: tuple[Finding, ...]
+    moment: datetime
+
+    def verify(self, files: Mapping[str, str | None]) -> tuple[Finding, ...]:
+        """Every finding there would be with these files, by path; None takes one away.
+
+        Raise MeshSyncError when the list would have errors that it does not have now.
+        """
+        findings = reviewed(self._with(files), self.moment)[1]
+        if new := [error for error in errors(findings) if error not in self.findings]:
+            raise MeshSyncError("nothing was written, the list would have errors:\n" + "\n".join(map(str, new)))
+        return findings
+
+    def write(self, files: Mapping[str, str | None]) -> Written:
+        """Replace, add and remove (None) files, once `verify` has nothing against them."""
+        findings = self.verify(files)
+        for path, text in files.items():
+            self._put(self.directory / path, text)
+        warnings = tuple(f for f in findings if f.severity == WARNING and f not in self.findings)
+        return Written(tuple(files), warnings, errors(findings))
+
+    def text(self, path: str) -> str | None:
+        """One file's text, None if it is not there. MeshSyncError if it is no text that can be edited."""
+        if path in self.tree.texts:
+            try:
+                return self.tree.texts[path].decode()
+            except UnicodeDecodeError:
+                raise MeshSyncError(f"{path} is not UTF-8 text", hint="mend it in an editor first") from None
+        if os.path.lexists(self.directory / path):
+            raise MeshSyncError(
+                "\n".join(str(f) for f in self.findings if f.file == path) or f"{path} is no plain file"
+            )
+        return None
+
+    def _with(self, files: Mapping[str, str | None]) -> Tree:
+        texts = {path: text for path, text in self.tree.texts.items() if path not in files}
+        texts |= {path: text.encode() for path, text in files.items() if text is not None}
+        return Tree(texts, tuple(finding for finding in self.tree.findings if finding.file not in files))
+
+    @staticmethod
+    def _put(path: Path, text: str | None) -> None:
+        try:
+            if text is None:
+                path.unlink()
+                return
+            path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise DeviceError(f"{path} cannot be changed: {error.strerror}") from None
+        write_atomically(path, text, PUBLIC)
+
+
+def reviewed(tree: Tree, moment: datetime) -> tuple[Mesh | None, tuple[Finding, ...]]:
+    """What `examine` finds, and what only the people who keep the list have to know."""
+    mesh, findings = examine(tree, moment)
+    advice = signers.doubtful(tree.texts, mesh, moment) if mesh else ()
+    return mesh, tuple(sorted({*findings, *advice}))
+
+
+def opened(directory: Path) -> WorkingCopy:
+    """Read a working copy. Raise ConfigError when there is none, MeshSyncError when its mesh.toml is broken."""
+    if not os.path.lexists(directory / MESH_FILE):
+        text = f"{directory.absolute()} is not a mesh repository: it has no {MESH_FILE}"
+        raise ConfigError(text, hint="-C DIR names another directory; `mesh-sync init DIR` makes one")
+    try:
+        tree = from_directory(directory)
+    except OSError as error:
+        raise ConfigError(f"{directory} cannot be read: {error}") from None
+    return examined(directory, tree, datetime.now(UTC))
+
+
+def examined(directory: Path, tree: Tree, moment: datetime) -> WorkingCopy:
+    """A working copy with these files. Raise MeshSyncError when its mesh.toml is broken."""
+    mesh, findings = reviewed(tree, moment)
+    if mesh is None:
+        lines = "\n".join(str(error) for error in errors(findings) if error.file == MESH_FILE)
+        raise MeshSyncError(f"{directory.absolute()} cannot be used:\n{lines}")
+    return WorkingCopy(directory, tree, mesh, findings, moment)

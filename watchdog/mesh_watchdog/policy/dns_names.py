@@ -1,0 +1,93 @@
+"""What is known of the names of silent peers, and when to ask again (rule R10)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+
+from attrs import evolve, frozen
+
+from mesh_sync.wireguard.endpoint import Address, Endpoint
+from mesh_watchdog.policy.constants import DNS_CEILING, DNS_EAGER, DNS_FLOOR, DNS_LOST, DNS_TTL_CAP
+from mesh_watchdog.policy.events import Answer, Declared
+
+
+@frozen(kw_only=True)
+class NameState:
+    """One host name. Times are monotonic seconds.
+
+    ``addresses``: the last answer, or what the name stood for when the mesh was applied; ``answered``: when that was;
+    ``changed``: when an answer last differed, as a set, from the one before, and ``replaced``: when that had come.
+    """
+
+    addresses: frozenset[Address] = frozenset()
+    ttl: float = 0.0
+    answered: float | None = None
+    changed: float | None = None
+    replaced: float | None = None
+    problem: str = ""
+    failures: int = 0
+    asked: float | None = None
+    pending: bool = False
+    next: float = 0.0
+    queries: int = 0
+
+
+def seeded(host: str, peers: Iterable[Declared], known: NameState | None = None) -> NameState:
+    """The name before it was ever answered: what it stood for when the peers that use it were applied."""
+    seeds = set[Address]()
+    for peer in peers:
+        if host not in peer.hosts or not peer.resolved:
+            continue
+        try:
+            address = Endpoint.parse(peer.resolved).address
+        except ValueError:
+            continue
+        if address is not None:
+            seeds.add(address)
+    return evolve(known or NameState(), addresses=frozenset(seeds))
+
+
+def is_due(name: NameState, now: float) -> bool:
+    """Whether the name may be asked: nobody is asking, and its time has come."""
+    lost = name.asked is not None and now - name.asked >= DNS_LOST
+    return now >= name.next and (not name.pending or lost)
+
+
+def asking(name: NameState, now: float) -> NameState:
+    """The name while a question is under way; there is never more than one."""
+    return evolve(name, pending=True, asked=now, queries=name.queries + 1)
+
+
+def afresh(name: NameState, now: float) -> NameState:
+    """The name after our own network changed: asked anew as soon as the floor allows, without the back-off."""
+    return evolve(name, failures=0, next=now if name.asked is None else max(now, name.asked + DNS_FLOOR))
+
+
+def heard_back(name: NameState, answer: Answer, now: float, silent_for: float) -> NameState:
+    """Take in an answer. A failure keeps the old addresses. ``silent_for``: how long its peer has been silent."""
+    problem = answer.problem or ("" if answer.addresses else "no address")
+    if problem:
+        wait = DNS_FLOOR * 2 ** min(name.failures, 6)
+        kept = evolve(name, problem=problem, failures=name.failures + 1)
+    else:
+        wait = max(DNS_FLOOR, min(answer.ttl, DNS_TTL_CAP))
+        differs = bool(name.addresses) and answer.addresses != name.addresses
+        kept = evolve(
+            name,
+            addresses=answer.addresses,
+            ttl=answer.ttl,
+            answered=now,
+            changed=now if differs else name.changed,
+            replaced=name.answered if differs else name.replaced,
+            problem="",
+            failures=0,
+        )
+    if silent_for > DNS_EAGER:
+        wait = max(wait, silent_for / 4)
+    return evolve(kept, pending=False, next=now + min(wait, DNS_CEILING) * _jitter(answer.host, name.queries))
+
+
+def _jitter(host: str, count: int) -> float:
+    """1.0 to 1.1, the same for the same question: many nodes spread, and a test repeats."""
+    return 1 + zlib.crc32(f"{host} {count}".encode()) % 1000 / 10_000

@@ -1,0 +1,116 @@
+"""What the watchdog can see, and what it can do: the two ends of `policy.decide`. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from mesh_sync.wireguard.endpoint import Address, Endpoint, Network
+
+
+@frozen
+class Declared:
+    """A peer as the applied state has it.
+
+    ``probe`` is a mesh address of it; ``resolved`` the numeric endpoint its name stood for when it was last applied.
+    """
+
+    name: str
+    endpoint: tuple[Endpoint, ...]
+    probe: str
+    resolved: str = ""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names among its endpoints."""
+        return tuple(dict.fromkeys(endpoint.host for endpoint in self.endpoint if endpoint.address is None))
+
+
+@frozen
+class Seen:
+    """A peer as `wg show dump` has it.
+
+    ``endpoint`` is empty when there is none; counters are bytes; ``handshake`` is as printed and only ever compared:
+    it is wall clock, and that may jump by decades. ``carries``: it has allowed IPs.
+    """
+
+    endpoint: str
+    handshake: int
+    rx: int
+    tx: int
+    carries: bool = True
+
+
+@frozen
+class Applied:
+    """There is a (new) applied state: its peers by public key, the mesh's own networks."""
+
+    peers: Mapping[str, Declared]
+    tunnelled: tuple[Network, ...] = ()
+
+
+@frozen
+class Snapshot:
+    """The interface was read; ``peers`` by public key, None when there is no interface."""
+
+    peers: Mapping[str, Seen] | None
+
+
+@frozen
+class Answer:
+    """DNS answered for ``host``, or did not (``problem``). ``ttl`` in seconds."""
+
+    host: str
+    addresses: frozenset[Address] = frozenset()
+    ttl: float = 0.0
+    problem: str = ""
+
+
+@frozen
+class Surroundings:
+    """This machine's own addresses, and the IP versions by which it can reach others.
+
+    Observing them means that something about them changed, or that the machine slept (R5).
+    """
+
+    own: frozenset[Address]
+    versions: frozenset[int]
+
+
+Observation = Applied | Snapshot | Answer | Surroundings
+
+
+@frozen
+class Probe:
+    """Send one small packet into the tunnel: WireGuard owes an answer, or begins a handshake (fact 12)."""
+
+    key: str
+
+
+@frozen
+class Point:
+    """Set the endpoint of a peer, if it is still there and still silent. ``source`` says where it comes from."""
+
+    key: str
+    endpoint: str
+    source: str
+
+
+@frozen
+class Look:
+    """Ask DNS for A and AAAA of ``host``."""
+
+    host: str
+
+
+@frozen
+class Note:
+    """A change of state that an operator can act on; an empty ``key`` means this node itself."""
+
+    key: str
+    text: str
+    urgent: bool = False
+
+
+Action = Probe | Point | Look | Note

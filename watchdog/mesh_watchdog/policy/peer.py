@@ -1,0 +1,166 @@
+"""What the watchdog believes about one peer."""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from mesh_watchdog.policy.constants import (
+    HANDSHAKE_OWED,
+    HUNT_AFTER,
+    INITIATION_BYTES,
+    KEEPALIVE_BYTES,
+    MISS,
+    PROMPT,
+    RESPONSE_BYTES,
+    SUSPECT_AFTER,
+    TALK,
+    TALK_PAUSE,
+    WRITES_AT_ONCE,
+)
+from mesh_watchdog.policy.events import Declared, Seen
+
+UP, NEW, SUSPECT, HUNTED, MISSING = "up", "new", "suspect", "hunted", "missing"
+"""`new`: not heard since we began to look; `missing`: the interface does not have it."""
+
+_WANTS_NOTHING = frozenset(
+    keepalives * KEEPALIVE_BYTES + responses * RESPONSE_BYTES for keepalives in range(3) for responses in range(3)
+)
+
+
+@frozen(kw_only=True)
+class PeerState:
+    """One peer. Times are seconds on the monotonic clock.
+
+    ``heard``: the last sign of life, or when we began to listen; ``reached``: the last byte received, of whatever kind;
+    ``lived``: it was heard at all; ``wanted``: our first packet since then that wants an answer; ``asked``: our first
+    probe since then; ``probed``: our last; ``quick``: it is expected to answer at once, because it does (``prompt``) or
+    was talking; ``session``: when the handshake last changed; ``good``: the last endpoint that worked; ``pointed``: the
+    last one we set; ``expected``: what its names stood for when it fell silent; ``tried``: the news from DNS that it
+    was given since; ``tries``: endpoints still to be tried in this round; ``allowance``: writes it has left.
+    """
+
+    declared: Declared
+    phase: str = NEW
+    since: float
+    heard: float
+    lived: bool = False
+    seen: Seen | None = None
+    reached: float | None = None
+    wanted: float | None = None
+    asked: float | None = None
+    probed: float | None = None
+    misses: int = 0
+    quick: bool = False
+    prompt: bool | None = None
+    talk: int = 0
+    session: float | None = None
+    good: str = ""
+    source: str = "list"
+    pointed: str = ""
+    expected: tuple[str, ...] = ()
+    tried: tuple[str, ...] = ()
+    tries: tuple[tuple[str, str], ...] = ()
+    next_try: float = 0.0
+    next_round: float = 0.0
+    rounds: int = 0
+    switches: int = 0
+    writes: int = 0
+    wrote: float = 0.0
+    allowance: float = WRITES_AT_ONCE
+    recovery: float | None = None
+
+    @property
+    def silent(self) -> bool:
+        """Whether it owes us a sign of life."""
+        return self.phase in (SUSPECT, HUNTED)
+
+    @property
+    def stranger(self) -> bool:
+        """Whether this interface never got a byte from it: nothing that works can be lost."""
+        return self.seen is not None and not self.seen.rx and not self.seen.handshake
+
+    @property
+    def suspect_after(self) -> float:
+        """Seconds after a question within which even the slowest peer answers."""
+        return HANDSHAKE_OWED if self.stranger else SUSPECT_AFTER
+
+    @property
+    def hunt_after(self) -> float:
+        """Seconds after a question from which other endpoints are tried."""
+        return HANDSHAKE_OWED if self.stranger else HUNT_AFTER
+
+
+def listen(peer: PeerState, seen: Seen, now: float) -> tuple[PeerState, bool]:
+    """Take in one reading of the counters; return the peer and whether it was heard (rule R1).
+
+    Only received bytes and a new handshake count. Handshake initiations that are never completed show that it reaches
+    us and we do not reach it: no sign of life. Counters that went back are those of a new interface.
+    """
+    before = peer.seen
+    if before is None or seen.rx < before.rx or seen.tx < before.tx:
+        return begin(peer, seen, now), False
+    received, sent = seen.rx - before.rx, seen.tx - before.tx
+    shaken = seen.handshake != before.handshake
+    if shaken or (received and received % INITIATION_BYTES):
+        return _heard(peer, seen, received, shaken, now), True
+    wants = bool(sent) and sent not in _WANTS_NOTHING and peer.wanted is None
+    return evolve(
+        peer,
+        seen=seen,
+        wanted=now if wants else peer.wanted,
+        reached=now if received else peer.reached,
+    ), False
+
+
+def begin(peer: PeerState, seen: Seen | None, now: float) -> PeerState:
+    """The peer as one that we begin to listen to; what is known of its whereabouts stays."""
+    return PeerState(
+        declared=peer.declared,
+        since=now,
+        heard=now,
+        seen=seen,
+        good=peer.good,
+        source=peer.source,
+        writes=peer.writes,
+        switches=peer.switches,
+        wrote=peer.wrote,
+        allowance=peer.allowance,
+        recovery=peer.recovery,
+    )
+
+
+def _heard(peer: PeerState, seen: Seen, received: int, shaken: bool, now: float) -> PeerState:
+    prompt = peer.prompt
+    if peer.probed is not None and peer.asked is not None:
+        if now - peer.asked < PROMPT and received not in _WANTS_NOTHING:
+            prompt = True
+        elif received == KEEPALIVE_BYTES and peer.misses >= 2:
+            prompt = False  # WireGuard answered for it
+    source = peer.source
+    if seen.endpoint not in (peer.pointed, peer.good) and peer.good:
+        source = "roaming"
+    return evolve(
+        peer,
+        seen=seen,
+        heard=now,
+        lived=True,
+        reached=now,
+        wanted=None,
+        asked=None,
+        misses=0,
+        prompt=prompt,
+        talk=peer.talk + 1 if now - peer.heard <= TALK_PAUSE and received != KEEPALIVE_BYTES else 0,
+        session=now if shaken else peer.session,
+        good=seen.endpoint or peer.good,
+        source=source,
+    )
+
+
+def probed(peer: PeerState, now: float) -> PeerState:
+    """The peer after it was sent a packet that wants an answer."""
+    if peer.asked is None:
+        talking = peer.talk >= TALK and now - peer.heard <= TALK_PAUSE
+        quick = peer.prompt or (peer.prompt is None and talking)
+        return evolve(peer, asked=now, probed=now, misses=0, quick=bool(quick))
+    missed = peer.probed is not None and now - peer.probed >= MISS
+    return evolve(peer, probed=now, misses=peer.misses + missed)

@@ -1,0 +1,96 @@
+"""One peer's watch: when it is probed, when it is suspect, when it is hunted (rules R2 and R3)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+
+from attrs import evolve
+
+from mesh_watchdog.policy.candidates import Places, expected
+from mesh_watchdog.policy.constants import (
+    LONG_PROBE,
+    MISS,
+    MISSES,
+    PROBE_IDLE,
+    PROBE_PROMPT,
+    PROBE_WANTED,
+    SILENT_LONG,
+    SILENT_PROBE,
+    TALK,
+)
+from mesh_watchdog.policy.endpoint_search import attempt
+from mesh_watchdog.policy.events import Action, Note, Probe
+from mesh_watchdog.policy.peer import HUNTED, MISSING, NEW, SUSPECT, UP, PeerState, probed
+
+Step = tuple[PeerState, list[Action], Iterable[str]]
+"""The peer, what to do, and the names to ask for."""
+
+
+def is_at_ease(peer: PeerState, now: float) -> bool:
+    """Whether there is nothing to do: the usual case, for a thousand peers at each reading."""
+    if peer.phase == UP:
+        return peer.wanted is None and peer.asked is None and now - peer.heard < PROBE_IDLE
+    return peer.phase == MISSING
+
+
+def step(key: str, peer: PeerState, places: Places, unsure: bool, now: float) -> Step:
+    """Move one peer on. ``unsure``: it may be us who are cut off: ask, but suspect and change nothing (R4)."""
+    if peer.seen is None or not places.surroundings.versions:
+        return peer, [], ()
+    actions: list[Action] = []
+    if peer.seen.endpoint:
+        if _is_probe_due(key, peer, unsure, now):
+            peer = probed(peer, now)
+            actions.append(Probe(key))
+        if not peer.silent and _is_overdue(peer, now) and not unsure:
+            peer = evolve(peer, phase=SUSPECT, since=now, expected=expected(peer, places.names))
+            actions.append(Note(key, f"does not answer at {_endpoint(peer)}", urgent=True))
+    elif peer.phase == NEW and peer.declared.endpoint:
+        # Nothing that works can be lost, but the first reading is only for looking (R16).
+        return evolve(peer, phase=HUNTED, expected=expected(peer, places.names)), actions, ()
+    if not peer.silent or unsure:
+        return peer, actions, ()
+    if peer.phase == SUSPECT and peer.asked is not None and now - peer.asked >= peer.hunt_after:
+        peer = evolve(peer, phase=HUNTED, since=now)
+    peer, tries = attempt(key, peer, places, now)
+    return peer, actions + tries, peer.declared.hosts
+
+
+def _is_probe_due(key: str, peer: PeerState, unsure: bool, now: float) -> bool:
+    since_probe = now - peer.probed if peer.probed is not None else float("inf")
+    if peer.silent or (unsure and peer.asked is not None):
+        return since_probe >= (SILENT_PROBE if now - peer.heard < SILENT_LONG else LONG_PROBE)
+    if peer.asked is not None:
+        return since_probe >= (MISS if peer.quick else SILENT_PROBE)
+    if peer.phase == NEW:
+        return now - peer.since >= _spread(key)
+    return now - peer.heard >= _interval(peer)
+
+
+def _interval(peer: PeerState) -> float:
+    """How long this peer may be silent before it is asked."""
+    if peer.wanted is None:
+        return PROBE_IDLE
+    if peer.prompt is None and peer.talk >= TALK:
+        return 0.0
+    if peer.prompt and peer.talk >= TALK:
+        return MISS
+    return PROBE_WANTED if peer.prompt is False else PROBE_PROMPT
+
+
+def _is_overdue(peer: PeerState, now: float) -> bool:
+    if peer.asked is None:
+        return False
+    waited = peer.probed is not None and now - peer.probed >= MISS
+    quickly = peer.quick and peer.misses + waited >= MISSES
+    return quickly or now - peer.asked >= peer.suspect_after
+
+
+def _endpoint(peer: PeerState) -> str:
+    return peer.seen.endpoint if peer.seen else ""
+
+
+def _spread(key: str) -> float:
+    """0 to 2 s, by key: not all new peers are asked in one burst."""
+    return zlib.crc32(key.encode()) % 2000 / 1000

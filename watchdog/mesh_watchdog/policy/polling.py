@@ -1,0 +1,82 @@
+"""When to read the interface next. Pure: often while something happens, seldom when nothing does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mesh_watchdog.policy.decide import State
+from mesh_watchdog.policy.events import Seen
+from mesh_watchdog.policy.peer import HUNTED, MISSING, NEW, UP, PeerState
+
+TRYING = 0.1
+"""Seconds between readings while endpoints are tried."""
+BUSY = 1.0
+"""The same while traffic flows, or an answer is owed."""
+SETTLING = 15.0
+"""Seconds for which a peer that was never heard is listened for closely."""
+LONG_DEAD = 60.0
+"""Seconds of silence after which nobody waits for a peer any more: its next try sets the pace."""
+QUIET_BYTES = 600
+"""What an idle peer may receive and send within WINDOW: a handshake (148 + 92), a probe and its answer, keepalives."""
+ROTATING = 0.2
+"""While a peer is about to change its key: its traffic is lost until that is seen."""
+ROTATING_LONG = 900.0
+"""Seconds after which BUSY is often enough: some node is away, and that may take days."""
+WINDOW = 5.0
+"""Seconds over which traffic is measured."""
+
+
+def next_reading(state: State, now: float, *, flowing: bool, idle: float, rotating: float | None = None) -> float:
+    """Return in how many seconds to read.
+
+    ``flowing``: traffic was seen lately; ``idle``: the longest wait; ``rotating``: for so long a peer has two keys.
+    """
+    wait = min(idle, BUSY) if flowing else idle
+    if rotating is not None:
+        wait = min(wait, ROTATING if rotating < ROTATING_LONG else BUSY)
+    for peer in state.peers.values():
+        if peer.phase != MISSING:
+            wait = min(wait, _patience(peer, now, idle))
+    for moment in state.kicks:
+        wait = min(wait, moment - now)
+    return max(wait, TRYING)
+
+
+def _patience(peer: PeerState, now: float, idle: float) -> float:
+    """How long this peer can wait for the next reading."""
+    if peer.tries:
+        return peer.next_try - now
+    if peer.phase == NEW and now - peer.since < SETTLING:
+        return BUSY
+    if not peer.silent:
+        owes = peer.wanted is not None or (peer.asked is not None and peer.quick)
+        return BUSY if owes else idle
+    if peer.phase == HUNTED and now - peer.heard > LONG_DEAD:
+        return max(peer.next_round - now, BUSY)
+    just_asked = peer.probed is not None and now - peer.probed < BUSY
+    return 2 * TRYING if just_asked else BUSY
+
+
+def is_flowing(before: Mapping[str, Seen], after: Mapping[str, Seen]) -> bool:
+    """Whether anybody sent or received more between two readings, WINDOW seconds apart, than idle peers do."""
+    return any(
+        seen.rx + seen.tx - before[key].rx - before[key].tx > QUIET_BYTES
+        for key, seen in after.items()
+        if key in before
+    )
+
+
+def is_settled(state: State, began: float, now: float) -> bool:
+    """Whether a pass that ``began`` then has nothing to wait for: everybody was heard, or is given up for now."""
+    if not state.interface:
+        return now - began > BUSY
+    return all(_is_settled(peer, began, now) for peer in state.peers.values())
+
+
+def _is_settled(peer: PeerState, began: float, now: float) -> bool:
+    answered = peer.probed is not None and peer.probed >= began and peer.asked is None
+    if peer.phase == MISSING or (peer.phase == UP and answered):
+        return True
+    unreachable = peer.seen is not None and not peer.seen.endpoint and not peer.declared.hosts
+    tired = peer.phase == HUNTED and not peer.tries and peer.next_round - now > BUSY
+    return (unreachable or tired) and now - began > 2 * BUSY

@@ -1,0 +1,64 @@
+"""`mesh-watchdog status` as text: a table on a terminal, tab-separated elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from mesh_sync.findings import printable
+from mesh_sync.terminal.table import count, table
+
+_DONE = (("writes", "endpoint write"), ("probes", "probe"), ("dns_queries", "DNS lookup"))
+
+
+def show(view: Mapping[str, Any]) -> None:
+    """Print what `statusfile.read` returned."""
+    click.echo(f"{view['node']} on {view['interface']}: {'up' if view['interface_up'] else 'down'}")
+    if not view["running"]:
+        click.secho("no watchdog is running; this is how the last one left it", fg="red")
+    elif view["stale"]:
+        click.secho("the watchdog has not reported for a minute: journalctl -u mesh-watchdog", fg="red")
+    for problem in view["problems"]:
+        click.secho(printable(problem), fg="red")
+    if view["ours"]:
+        click.secho("this machine is cut off: no peer is to blame, and none is touched", fg="yellow")
+    rows: list[tuple[str, ...]] = [("peer", "state", "for", "endpoint", "from", "dns", "recovered in", "switches")]
+    rows += [_row(peer, view) for peer in view["peers"]]
+    table(rows)
+    done = (count(view[key], noun) for key, noun in _DONE)
+    click.echo(f"so far: {', '.join(done)}; kind of NAT: {view['nat']}")
+
+
+def _row(peer: Mapping[str, Any], view: Mapping[str, Any]) -> tuple[str, ...]:
+    since = None if peer["since"] is None or view["written"] is None else view["written"] - peer["since"]
+    recovery = peer["last_recovery"]
+    return (
+        peer["name"],
+        peer["state"],
+        "-" if since is None else duration(since),
+        peer["endpoint"] or "-",
+        peer["source"],
+        "; ".join(_names(peer)) or "-",
+        "-" if recovery is None else duration(recovery),
+        str(peer["switches"]),
+    )
+
+
+def _names(peer: Mapping[str, Any]) -> Iterator[str]:
+    for name in peer["dns"]:
+        if name["problem"]:
+            yield f"{name['host']}: {printable(name['problem'])}"
+        elif name["age"] is not None:
+            yield f"{', '.join(name['addresses'])} (TTL {name['ttl_left']:.0f} s left)"
+
+
+def duration(seconds: float) -> str:
+    """``4.2 s``, ``3 min``, ``2 h``, ``5 d``: one unit, rounded down."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size * (2 if size < 86400 else 1):
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,79 @@
+"""What the daemon knows, on disk for `status`: written by the daemon alone, read by anybody who may."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mesh_sync.errors import ConfigError, DeviceError, Locked, MeshSyncError
+from mesh_sync.node.config import Node
+from mesh_sync.system.files import write_atomically
+from mesh_sync.system.lock import locked
+from mesh_watchdog import clock
+
+_MOMENTS = ("since", "heard", "probed")
+STALE = 60.0
+"""Seconds after which what is written there is not how things are."""
+
+
+def status_file(node: Node) -> Path:
+    return node.paths.run / f"{node.interface}.watchdog.json"
+
+
+def alone_file(node: Node) -> Path:
+    """The lock that a running watchdog holds."""
+    return node.paths.run / f"{node.interface}.watchdog.lock"
+
+
+def memory_file(node: Node) -> Path:
+    return node.paths.state / node.interface / "watchdog.json"
+
+
+def write(path: Path, view: Mapping[str, Any]) -> str:
+    """Write it. Return what went wrong, if anything did."""
+    try:
+        write_atomically(path, json.dumps(view, separators=(",", ":")), durable=False)
+    except MeshSyncError as error:
+        return error.message
+    return ""
+
+
+def read(node: Node) -> dict[str, Any]:
+    """What the last watchdog wrote, with moments as Unix time, and whether it is `running` and up to date.
+
+    Raise DeviceError when none ever ran since the boot.
+    """
+    path = status_file(node)
+    try:
+        view: dict[str, Any] = json.loads(path.read_bytes())
+        now, same_boot = clock.now(), view["boot"] == clock.boot_id()
+        view["age"] = now - view["written"] if same_boot else None
+        offset = clock.wall() - now if same_boot else 0.0
+        for table, keys in [(view, ("started", "written")), *((peer, _MOMENTS) for peer in view["peers"])]:
+            for key in keys:
+                table[key] = table[key] + offset if same_boot and table[key] is not None else None
+    except FileNotFoundError:
+        text = f"no watchdog has run for {node.interface} since this machine was booted"
+        raise DeviceError(text, hint="systemctl enable --now mesh-watchdog") from None
+    except OSError as error:
+        raise DeviceError(f"{path} cannot be read: {error.strerror}", hint="run it as root") from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise DeviceError(f"{path} is broken: {error}", hint="systemctl restart mesh-watchdog writes it anew") from None
+    view["running"] = is_running(node)
+    view["stale"] = view["age"] is None or view["age"] > STALE
+    return view
+
+
+def is_running(node: Node) -> bool:
+    """Whether a watchdog holds its lock."""
+    if not alone_file(node).exists():
+        return False
+    try:
+        with locked(alone_file(node), 0):
+            return False
+    except Locked:
+        return True
+    except (ConfigError, DeviceError):  # not ours to open: believe the file's age
+        return True

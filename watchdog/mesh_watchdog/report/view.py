@@ -1,0 +1,105 @@
+"""What `status` and the metrics show, from what is believed. Pure; no key is in it.
+
+Moments are on the monotonic clock until somebody reads them, so that a step of the wall clock falsifies none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from attrs import frozen
+
+from mesh_watchdog.policy.decide import State
+from mesh_watchdog.policy.dns_names import NameState
+from mesh_watchdog.policy.peer import PeerState
+from mesh_watchdog.report.counters import Counters
+
+
+@frozen(kw_only=True)
+class About:
+    """Who reports: ``started`` on the monotonic clock of this ``boot``."""
+
+    node: str
+    interface: str
+    boot: str
+    started: float
+
+
+def view(state: State, counters: Counters, about: About, problems: Iterable[str], now: float) -> dict[str, Any]:
+    """Everything worth showing, as one JSON object."""
+    peers = sorted(state.peers.items(), key=lambda item: item[1].declared.name)
+    return {
+        "node": about.node,
+        "interface": about.interface,
+        "boot": about.boot,
+        "written": now,
+        "started": about.started,
+        "interface_up": state.interface,
+        "ours": state.ours,
+        "own_addresses": sorted(map(str, state.surroundings.own)),
+        "ip_versions": sorted(state.surroundings.versions),
+        "nat": "unknown",
+        "problems": list(problems),
+        "peers": [_peer(key, peer, state, counters, now) for key, peer in peers],
+        "dns_queries": counters.dns_queries,
+        "dns_failures": counters.dns_failures,
+        "writes": counters.writes.total(),
+        "writes_avoided": counters.avoided.total(),
+        "probes": counters.probes,
+        "readings": counters.readings,
+    }
+
+
+def _peer(key: str, peer: PeerState, state: State, counters: Counters, now: float) -> dict[str, Any]:
+    endpoint = peer.seen.endpoint if peer.seen else ""
+    names = {host: state.names[host] for host in peer.declared.hosts if host in state.names}
+    return {
+        "name": peer.declared.name,
+        "state": peer.phase,
+        "since": peer.since,
+        "heard": peer.heard,
+        "endpoint": endpoint or None,
+        "source": source(peer, names),
+        "dns": [_name(host, name, now) for host, name in names.items()],
+        "probed": peer.probed,
+        "misses": peer.misses,
+        "switches": peer.switches,
+        "writes": counters.writes[key],
+        "writes_avoided": counters.avoided[key],
+        "hunts": counters.hunts[key],
+        "last_recovery": peer.recovery,
+        "last_good": peer.good or None,
+        "rx_bytes": peer.seen.rx if peer.seen else 0,
+        "tx_bytes": peer.seen.tx if peer.seen else 0,
+    }
+
+
+def source(peer: PeerState, names: dict[str, NameState]) -> str:
+    """Where the endpoint comes from: `list` (a literal), `dns`, `last good`, `roamed` (the peer came), or `none`."""
+    endpoint = peer.seen.endpoint if peer.seen else ""
+    if not endpoint:
+        return "none"
+    if endpoint == peer.pointed and peer.source == "last good":
+        return "last good"
+    if endpoint in map(str, peer.declared.endpoint):
+        return "list"
+    host, _, port = endpoint.rpartition(":")
+    address = host.removeprefix("[").removesuffix("]")
+    for declared in peer.declared.endpoint:
+        name = names.get(declared.host)
+        if name and str(declared.port) == port and address in map(str, name.addresses):
+            return "dns"
+    return "dns" if endpoint == peer.declared.resolved else "roamed"
+
+
+def _name(host: str, name: NameState, now: float) -> dict[str, Any]:
+    age = None if name.answered is None else now - name.answered
+    return {
+        "host": host,
+        "addresses": sorted(map(str, name.addresses)),
+        "age": age,
+        "ttl_left": None if age is None else max(0.0, name.ttl - age),
+        "queries": name.queries,
+        "problem": name.problem or None,
+    }

@@ -1,0 +1,55 @@
+"""One reading of the interface: what `wg show IF dump` says of every peer that the watchdog cares for."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from mesh_sync.errors import CommandError
+from mesh_sync.system.run import run
+from mesh_watchdog.policy.events import Seen
+
+
+@frozen
+class Reading:
+    """``peers`` by public key, None when there is no such interface; ``problem`` when it could not even be asked."""
+
+    peers: Mapping[str, Seen] | None = None
+    problem: str = ""
+
+
+def read(interface: str) -> Reading:
+    """Read every peer's counters by one process. Never raises."""
+    try:
+        return Reading(parse_seen(run(["wg", "show", interface, "dump"])))
+    except CommandError as error:
+        if error.status is not None and not _exists(interface):
+            return Reading()
+        if "not permitted" in error.stderr:
+            return Reading(problem=f"{interface} can only be read by root")
+        return Reading(problem=error.message)
+    except ValueError:
+        return Reading(problem="`wg show dump` printed something unexpected")
+
+
+def _exists(interface: str) -> bool:
+    """Asked of the kernel, because what `wg` says differs with and without a kernel that knows WireGuard."""
+    try:
+        return bool(socket.if_nametoindex(interface))
+    except OSError:
+        return False
+
+
+def parse_seen(text: str) -> dict[str, Seen]:
+    """Given `wg show IF dump`, return its peers (fact 8). ValueError if it is no such thing.
+
+    The text holds secrets: nothing of it but counters and endpoints is kept, and it is never part of an error.
+    """
+    seen = {}
+    for line in text.splitlines()[1:]:
+        key, _psk, endpoint, allowed, handshake, rx, tx, _keepalive = line.split("\t")
+        where = "" if endpoint == "(none)" else endpoint
+        seen[key] = Seen(where, int(handshake), int(rx), int(tx), allowed != "(none)")
+    return seen
