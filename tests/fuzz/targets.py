@@ -88,7 +88,7 @@ def endpoint(data: bytes) -> None:
 
 
 def dump(data: bytes) -> None:
-    for parse in (live.parse_dump, wg_counters.parse_seen):
+    for parse in (live.parse_dump, wg_counters.seen):
         with contextlib.suppress(ValueError):
             parse(text(data))
 

@@ -8,11 +8,21 @@ from collections.abc import Callable
 
 from attrs import define, field, frozen
 
+from mesh_sync.wireguard.protocol import (
+    INITIATION_SIZE,
+    KEEPALIVE_SIZE,
+    KEEPALIVE_TIMEOUT,
+    NEW_HANDSHAKE_TIME,
+    REJECT_AFTER_TIME,
+    REKEY_AFTER_TIME,
+    REKEY_ATTEMPT_TIME,
+    REKEY_TIMEOUT,
+    RESPONSE_SIZE,
+)
 from sim.history import Clock
 from sim.underlay import Packet
 
-REKEY_AFTER, REJECT_AFTER, REKEY_TIMEOUT, KEEPALIVE_TIMEOUT, ATTEMPTS = 120.0, 180.0, 5.0, 10.0, 18
-INITIATION, RESPONSE, OVERHEAD = 148, 92, 32
+ATTEMPTS = REKEY_ATTEMPT_TIME // REKEY_TIMEOUT
 _numbers = itertools.count(1)
 
 
@@ -64,7 +74,7 @@ class Tunnel:
             return
         self._transmit("data", payload)
         self._disarm("passive")
-        self._arm("unanswered", KEEPALIVE_TIMEOUT + REKEY_TIMEOUT, self._begin)
+        self._arm("unanswered", NEW_HANDSHAKE_TIME, self._begin)
 
     def start(self) -> None:
         if self.keepalive:
@@ -84,7 +94,7 @@ class Tunnel:
             self.newest = packet.stamp
             self._accept(packet, source)
             self.upcoming = Session(packet.session, self.clock.now, False)
-            self._emit("response", RESPONSE, packet.session)
+            self._emit("response", RESPONSE_SIZE, packet.session)
         elif packet.kind == "response":
             if not self.trying:
                 return
@@ -148,7 +158,7 @@ class Tunnel:
             self.staged.clear()
             return
         self.began = self.clock.now
-        self._emit("initiation", INITIATION, next(_numbers))
+        self._emit("initiation", INITIATION_SIZE, next(_numbers))
         self._disarm("retry")
         self._arm("retry", REKEY_TIMEOUT + self.chance.random() / 3, self._initiate)
 
@@ -157,8 +167,8 @@ class Tunnel:
             self._begin()
             return
         assert self.current
-        self._emit(kind, OVERHEAD + (96 if kind == "data" else 0), self.current.number, payload)
-        if self.current.initiator and self.clock.now - self.current.began > REKEY_AFTER:
+        self._emit(kind, KEEPALIVE_SIZE + (96 if kind == "data" else 0), self.current.number, payload)
+        if self.current.initiator and self.clock.now - self.current.began > REKEY_AFTER_TIME:
             self._begin()
 
     def _emit(self, kind: str, size: int, session: int, payload: str = "") -> None:
@@ -173,7 +183,7 @@ class Tunnel:
         self.send(packet, self.endpoint)
 
     def _valid(self, session: Session | None) -> bool:
-        return session is not None and self.clock.now - session.began < REJECT_AFTER
+        return session is not None and self.clock.now - session.began < REJECT_AFTER_TIME
 
     # -- timers
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_sync.membership.handshake import SIZE, Door
+from mesh_sync.membership.handshake import Door
 from mesh_sync.wireguard import keys
+from mesh_sync.wireguard.protocol import INITIATION_SIZE
 
 CAPTURED = json.loads((Path(__file__).parent / "data/handshake-initiation.json").read_text())
 MESSAGE = bytes.fromhex(CAPTURED["message"])
@@ -22,7 +23,7 @@ MAC2 = 16
 
 
 def test_a_message_tells_the_key_of_its_sender() -> None:
-    assert len(MESSAGE) == SIZE
+    assert len(MESSAGE) == INITIATION_SIZE
     assert DOOR.who(MESSAGE) == CAPTURED["sender"]
 
 
@@ -30,7 +31,7 @@ def test_a_message_for_another_key_tells_nothing() -> None:
     assert Door(keys.generate()).who(MESSAGE) is None
 
 
-@given(st.integers(0, SIZE - MAC2 - 1), st.integers(0, 7))
+@given(st.integers(0, INITIATION_SIZE - MAC2 - 1), st.integers(0, 7))
 def test_a_message_with_any_other_bit_tells_nothing(place: int, bit: int) -> None:
     changed = bytearray(MESSAGE)
     changed[place] ^= 1 << bit

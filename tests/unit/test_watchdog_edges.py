@@ -127,7 +127,7 @@ def test_a_missing_wg_and_a_missing_interface_are_different_things(
 
 def test_what_wg_prints_is_never_part_of_an_error() -> None:
     with pytest.raises(ValueError, match=r".") as error:
-        wg_counters.parse_seen("secret\tme\t51820\toff\nk\tpsk-secret\n")
+        wg_counters.seen("secret\tme\t51820\toff\nk\tpsk-secret\n")
     assert "secret" not in str(error.value)
 
 

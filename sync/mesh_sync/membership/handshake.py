@@ -11,12 +11,12 @@ import base64
 import hashlib
 import hmac
 
+from mesh_sync.wireguard.protocol import INITIATION_SIZE
+
 CONSTRUCTION = b"Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s"
 IDENTIFIER = b"WireGuard v1 zx2c4 Jason@zx2c4.com"
 LABEL_MAC1 = b"mac1----"
 TYPE = b"\1\0\0\0"
-SIZE = 148
-"""Bytes: type, sender 4, ephemeral 32, static 32 + 16, timestamp 12 + 16, mac1 16, mac2 16."""
 
 
 class Door:
@@ -37,7 +37,7 @@ class Door:
         from nacl.bindings import crypto_scalarmult
         from nacl.exceptions import CryptoError
 
-        if len(message) != SIZE or message[:4] != TYPE:
+        if len(message) != INITIATION_SIZE or message[:4] != TYPE:
             return None
         mac1 = hashlib.blake2s(message[:116], digest_size=16, key=self._mac_key).digest()
         if not hmac.compare_digest(mac1, message[116:132]):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Self
 
 from mesh_sync.errors import DeviceError
-from mesh_sync.membership.handshake import SIZE
+from mesh_sync.wireguard.protocol import INITIATION_SIZE
 
 UDP_HEADER = 8
 SO_ATTACH_FILTER = 26
@@ -59,7 +59,7 @@ class Ear:
 def _raw(family: socket.AddressFamily) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.IPPROTO_UDP)
     try:
-        length = SIZE + UDP_HEADER
+        length = INITIATION_SIZE + UDP_HEADER
         if family == socket.AF_INET:  # begins with the IP header, of a length that it tells itself
             program = [(_LOAD_IP_LENGTH, 0, 0, 0), (_LOAD_HALF_AT, 0, 0, 4), (_UNLESS_EQUAL, 0, 3, length),
                        (_LOAD_BYTE_AT, 0, 0, UDP_HEADER), (_UNLESS_EQUAL, 0, 1, 1)]  # fmt: skip

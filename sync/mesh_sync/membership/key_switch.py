@@ -19,7 +19,7 @@ from mesh_sync.wireguard import wg
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.device import Device
 from mesh_sync.wireguard.live import LivePeer
-from mesh_sync.wireguard.plan import is_fresh
+from mesh_sync.wireguard.protocol import is_alive
 
 Say = Callable[[str], None]
 PATIENCE = 20.0
@@ -101,7 +101,7 @@ def _handshakes(desired: Desired, live: Mapping[str, LivePeer]) -> dict[str, int
 
 def _remember(node: Node, desired: Desired, live: Mapping[str, LivePeer]) -> None:
     """Keep the handshakes of those who are alive: one that differs later was made under the new key."""
-    alive = {name: shaken for name, shaken in _handshakes(desired, live).items() if is_fresh(shaken, time.time())}
+    alive = {name: shaken for name, shaken in _handshakes(desired, live).items() if is_alive(shaken, time.time())}
     write_atomically(_memory(node), json.dumps(alive))
 
 

@@ -14,7 +14,8 @@ from attrs import frozen
 from mesh_sync.node.state import State
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.live import Live
-from mesh_sync.wireguard.plan import Change, is_alive
+from mesh_sync.wireguard.plan import Change
+from mesh_sync.wireguard.protocol import is_alive
 
 if TYPE_CHECKING:
     from mesh_sync.wireguard.endpoint import Endpoint
@@ -91,7 +92,7 @@ def undone(
     for peer in desired.peers:
         key, name, was = peer.public_key, peer.name, earlier.get(peer.public_key, "")
         known = live.peers.get(key)
-        if known and (known.endpoint == was or is_alive(known, now)):
+        if known and (known.endpoint == was or is_alive(known.handshake, now)):
             continue
         if known:
             text = f"peer {name}: endpoint {known.endpoint or 'none'} -> {was or 'none'}"

@@ -15,11 +15,9 @@ from mesh_sync.repository.remote import Head
 from mesh_sync.wireguard import ip, wg
 from mesh_sync.wireguard.desired import DesiredPeer
 from mesh_sync.wireguard.live import Live, LivePeer
-from mesh_sync.wireguard.plan import is_alive
 from mesh_sync.wireguard.probe import Prober, target
+from mesh_sync.wireguard.protocol import ANSWER_OWED, is_alive
 
-OWED = 11.0
-"""Seconds within which a peer that got a probe has answered, if it is there (KEEPALIVE_TIMEOUT is 10)."""
 OTHERS = 0.25
 """Seconds that are left to others once the first has answered: as far as the far side of the world."""
 AGAIN = 1.0
@@ -38,11 +36,11 @@ def answering(interface: str, peers: Peers, live: Live, kept: frozenset[str]) ->
     ``kept``: those that matter. The first of them is waited for as long as it may take, the others shortly.
     """
     now = time.time()
-    asked_now = {key: peers[key] for key, peer in live.peers.items() if key in peers and is_alive(peer, now)}
+    asked_now = {key: peers[key] for key, peer in live.peers.items() if key in peers and is_alive(peer.handshake, now)}
     if not asked_now:
         return {}
     matter = (kept & asked_now.keys()) or frozenset(asked_now)
-    end = time.monotonic() + OWED
+    end = time.monotonic() + ANSWER_OWED
     with _listening(interface, asked_now, live.addresses, live.peers) as looks:
         for found in looks:
             if found & matter:

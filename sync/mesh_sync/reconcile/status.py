@@ -18,7 +18,8 @@ from mesh_sync.wireguard.desired import Desired, DesiredPeer
 from mesh_sync.wireguard.device import Device
 from mesh_sync.wireguard.key_rollover import placed
 from mesh_sync.wireguard.live import Live, LivePeer
-from mesh_sync.wireguard.plan import Change, is_alive
+from mesh_sync.wireguard.plan import Change
+from mesh_sync.wireguard.protocol import is_alive
 
 
 @frozen
@@ -112,7 +113,7 @@ def _state(live: LivePeer | None, now: float) -> str:
     """`up`: the session carries traffic; `idle`: there was one; `new`: never; `missing`: not on the interface."""
     if live is None:
         return "missing"
-    if is_alive(live, now):
+    if is_alive(live.handshake, now):
         return "up"
     return "idle" if live.handshake else "new"
 

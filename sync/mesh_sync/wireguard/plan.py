@@ -11,9 +11,7 @@ from attrs import frozen
 
 from mesh_sync.wireguard.desired import DEFAULT_ROUTES, Desired, DesiredPeer, Owned
 from mesh_sync.wireguard.live import Live, LivePeer
-
-ALIVE = 180
-"""Seconds since the last handshake (REJECT_AFTER_TIME of the WireGuard paper): older sessions carry nothing."""
+from mesh_sync.wireguard.protocol import is_alive
 
 
 @frozen
@@ -125,7 +123,7 @@ def _endpoint(peer: DesiredPeer, live: LivePeer, context: Context) -> Iterator[C
     declared, given = ", ".join(peer.endpoint), context.given.get(key, "")
     if declared and not live.endpoint:
         yield Change("endpoint", f"peer {name}: endpoint set to {declared}", name, key)
-    elif is_alive(live, context.now):
+    elif is_alive(live.handshake, context.now):
         return
     elif declared and (declared != given or _strayed(peer, live)):
         yield Change("endpoint", f"peer {name}: endpoint {live.endpoint} -> {declared}", name, key)
@@ -140,16 +138,6 @@ def _strayed(peer: DesiredPeer, live: LivePeer) -> bool:
     if live.endpoint in peer.endpoint:
         return False
     return all(Endpoint.parse(endpoint).address for endpoint in peer.endpoint)
-
-
-def is_alive(peer: LivePeer, now: float) -> bool:
-    """Whether the session can still carry traffic. A handshake in the future (the clock was set back) counts."""
-    return is_fresh(peer.handshake, now)
-
-
-def is_fresh(handshake: int, now: float) -> bool:
-    """The same of the moment of a handshake, 0 for never."""
-    return handshake > 0 and now - handshake < ALIVE
 
 
 def _exit_rules(desired: Desired, live: Live) -> Iterator[Change]:

@@ -19,21 +19,22 @@ from attrs import evolve
 
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
 from mesh_sync.wireguard.live import Live, LivePeer
-from mesh_sync.wireguard.plan import ALIVE
+from mesh_sync.wireguard.protocol import INITIATION_SIZE, REJECT_AFTER_TIME, REKEY_AFTER_TIME, is_alive
 
-FIRST = 150
+FIRST = REKEY_AFTER_TIME + 30
 """Seconds after the move in which a pair's next session begins: REKEY_AFTER_TIME, a keepalive's 25 s, and a little."""
 TRIES = (0, *(900 << doubled for doubled in range(14)))
 """Seconds after the move at which a pair on the former key tries the newer one: again after a quarter of an hour, then
 each time twice as long, for a try costs a peer that is left behind a minute."""
 SLOT = 90
 """Seconds in which one key stays: more than the minute between two runs on a node."""
-ASKED = 148
-"""Bytes of a handshake initiation: where a dead peer's counters grew by that, somebody wants it."""
 
 
 def key_of(peer: DesiredPeer, live: LivePeer | None, *, asked: bool, now: float) -> str:
-    """The preshared key that this peer should have now. ``asked``: whether a dead peer's counters grew lately."""
+    """The preshared key that this peer should have now.
+
+    ``asked``: whether a dead peer's counters grew lately by a handshake initiation: something wants it.
+    """
     newer, former = peer.preshared_key, peer.former_key
     if former is None:
         return newer
@@ -41,12 +42,11 @@ def key_of(peer: DesiredPeer, live: LivePeer | None, *, asked: bool, now: float)
         return former
     present = live.preshared_key if live and live.preshared_key in (newer, former) else newer
     handshake = live.handshake if live else 0
-    age = now - handshake
-    if handshake and age < ALIVE:
+    if is_alive(handshake, now):
         return _renewed_with(peer, handshake, present, former)
     if not asked:
         return present if peer.moves_at is None else newer
-    if age < ALIVE + SLOT:
+    if now - handshake < REJECT_AFTER_TIME + SLOT:
         return former
     return former if int(now // SLOT) % 2 else newer
 
@@ -71,7 +71,7 @@ def settled(desired: Desired, live: Live | None, last: Mapping[str, int], now: f
     if not overlapping(desired):
         return desired
     peers = live.peers if live else {}
-    grown = {key for key, total in counters(live).items() if total - last.get(key, total) >= ASKED}
+    grown = {key for key, total in counters(live).items() if total - last.get(key, total) >= INITIATION_SIZE}
 
     def one(peer: DesiredPeer) -> DesiredPeer:
         asked = peer.public_key in grown

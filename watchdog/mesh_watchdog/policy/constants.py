@@ -1,11 +1,14 @@
-"""The watchdog's numbers, in seconds unless said otherwise. WireGuard's own stand under the paper's names."""
+"""The watchdog's numbers, in seconds unless said otherwise; WireGuard's own are in `mesh_sync.wireguard.protocol`."""
 
-REKEY_TIMEOUT = 5.0
-"""WireGuard begins a handshake at most this often (paper, section 6.1)."""
-KEEPALIVE_TIMEOUT = 10.0
-"""A peer that got data and has nothing to say answers within this time (section 6.5)."""
-REJECT_AFTER_TIME = 180.0
-"""An older session carries nothing (section 6.1)."""
+from __future__ import annotations
+
+from mesh_sync.wireguard.protocol import (
+    ANSWER_OWED,
+    KEEPALIVE_TIMEOUT,
+    NEW_HANDSHAKE_TIME,
+    REJECT_AFTER_TIME,
+    REKEY_TIMEOUT,
+)
 
 PROBE_WANTED = 10.0
 """Silence after which a peer is probed while traffic is wanted (rule R2)."""
@@ -24,9 +27,9 @@ TALK = 3
 TALK_PAUSE = 5.0
 """… with at most this between two of them."""
 
-SUSPECT_AFTER = KEEPALIVE_TIMEOUT + 1.0
+SUSPECT_AFTER = ANSWER_OWED
 """An answer was owed this long ago (R3)."""
-HUNT_AFTER = 15.0
+HUNT_AFTER = NEW_HANDSHAKE_TIME
 """WireGuard itself gives up on a path after this: from here on endpoints are tried (R3)."""
 HANDSHAKE_OWED = REKEY_TIMEOUT + 0.5
 """A peer we never had a session with answers a handshake at once: it needs no more patience than a second try."""
@@ -89,8 +92,3 @@ CALM = SUSPECT_AFTER
 """After our own trouble everybody has this long to answer."""
 BLIND = 15.0
 """Not having looked for so long (the machine slept) says nothing about the peers."""
-
-KEEPALIVE_BYTES = 32
-INITIATION_BYTES = 148
-RESPONSE_BYTES = 92
-"""Sizes of WireGuard's messages without data (paper, section 5.4)."""

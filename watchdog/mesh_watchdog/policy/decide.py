@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from attrs import evolve, field, frozen
 
 from mesh_sync.wireguard.endpoint import Network
+from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
 from mesh_watchdog.policy import dns_names
 from mesh_watchdog.policy.candidates import Places
-from mesh_watchdog.policy.constants import BLIND, CALM, DNS_AT_ONCE, JURY_PAUSE, KICK_PAUSE, KICKS, REKEY_TIMEOUT
+from mesh_watchdog.policy.constants import BLIND, CALM, DNS_AT_ONCE, JURY_PAUSE, KICK_PAUSE, KICKS
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.events import (
     Action,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
+from mesh_sync.wireguard.protocol import INITIATION_SIZE, KEEPALIVE_SIZE, RESPONSE_SIZE
 from mesh_watchdog.policy.constants import (
     HANDSHAKE_OWED,
     HUNT_AFTER,
-    INITIATION_BYTES,
-    KEEPALIVE_BYTES,
     MISS,
     PROMPT,
-    RESPONSE_BYTES,
     SUSPECT_AFTER,
     TALK,
     TALK_PAUSE,
@@ -23,7 +21,7 @@ UP, NEW, SUSPECT, HUNTED, MISSING = "up", "new", "suspect", "hunted", "missing"
 """`new`: not heard since we began to look; `missing`: the interface does not have it."""
 
 _WANTS_NOTHING = frozenset(
-    keepalives * KEEPALIVE_BYTES + responses * RESPONSE_BYTES for keepalives in range(3) for responses in range(3)
+    keepalives * KEEPALIVE_SIZE + responses * RESPONSE_SIZE for keepalives in range(3) for responses in range(3)
 )
 
 
@@ -101,7 +99,7 @@ def listen(peer: PeerState, seen: Seen, now: float) -> tuple[PeerState, bool]:
         return begin(peer, seen, now), False
     received, sent = seen.rx - before.rx, seen.tx - before.tx
     shaken = seen.handshake != before.handshake
-    if shaken or (received and received % INITIATION_BYTES):
+    if shaken or (received and received % INITIATION_SIZE):
         return _heard(peer, seen, received, shaken, now), True
     wants = bool(sent) and sent not in _WANTS_NOTHING and peer.wanted is None
     return evolve(
@@ -134,7 +132,7 @@ def _heard(peer: PeerState, seen: Seen, received: int, shaken: bool, now: float)
     if peer.probed is not None and peer.asked is not None:
         if now - peer.asked < PROMPT and received not in _WANTS_NOTHING:
             prompt = True
-        elif received == KEEPALIVE_BYTES and peer.misses >= 2:
+        elif received == KEEPALIVE_SIZE and peer.misses >= 2:
             prompt = False  # WireGuard answered for it
     source = peer.source
     if seen.endpoint not in (peer.pointed, peer.good) and peer.good:
@@ -149,7 +147,7 @@ def _heard(peer: PeerState, seen: Seen, received: int, shaken: bool, now: float)
         asked=None,
         misses=0,
         prompt=prompt,
-        talk=peer.talk + 1 if now - peer.heard <= TALK_PAUSE and received != KEEPALIVE_BYTES else 0,
+        talk=peer.talk + 1 if now - peer.heard <= TALK_PAUSE and received != KEEPALIVE_SIZE else 0,
         session=now if shaken else peer.session,
         good=seen.endpoint or peer.good,
         source=source,

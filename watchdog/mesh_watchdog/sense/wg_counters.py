@@ -9,6 +9,7 @@ from attrs import frozen
 
 from mesh_sync.errors import CommandError
 from mesh_sync.system.run import run
+from mesh_sync.wireguard.live import LivePeer, parse_dump
 from mesh_watchdog.policy.events import Seen
 
 
@@ -23,15 +24,15 @@ class Reading:
 def read(interface: str) -> Reading:
     """Read every peer's counters by one process. Never raises."""
     try:
-        return Reading(parse_seen(run(["wg", "show", interface, "dump"])))
+        return Reading(seen(run(["wg", "show", interface, "dump"])))
     except CommandError as error:
         if error.status is not None and not _exists(interface):
             return Reading()
         if "not permitted" in error.stderr:
             return Reading(problem=f"{interface} can only be read by root")
         return Reading(problem=error.message)
-    except ValueError:
-        return Reading(problem="`wg show dump` printed something unexpected")
+    except ValueError as error:
+        return Reading(problem=str(error))
 
 
 def _exists(interface: str) -> bool:
@@ -42,14 +43,10 @@ def _exists(interface: str) -> bool:
         return False
 
 
-def parse_seen(text: str) -> dict[str, Seen]:
-    """Given `wg show IF dump`, return its peers (fact 8). ValueError if it is no such thing.
-
-    The text holds secrets: nothing of it but counters and endpoints is kept, and it is never part of an error.
-    """
-    seen = {}
-    for line in text.splitlines()[1:]:
-        key, _psk, endpoint, allowed, handshake, rx, tx, _keepalive = line.split("\t")
-        where = "" if endpoint == "(none)" else endpoint
-        seen[key] = Seen(where, int(handshake), int(rx), int(tx), allowed != "(none)")
-    return seen
+def seen(text: str) -> dict[str, Seen]:
+    """Given `wg show IF dump`, return its peers; nothing of its secrets is kept. ValueError if it is no such thing."""
+    peers: Mapping[str, LivePeer] = parse_dump(text)["peers"]
+    return {
+        key: Seen(peer.endpoint, peer.handshake, peer.rx_bytes, peer.tx_bytes, bool(peer.allowed_ips))
+        for key, peer in peers.items()
+    }
