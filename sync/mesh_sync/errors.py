@@ -7,13 +7,13 @@ MeshSyncError           message, hint, exit code
 ├── RolledBack       5  the commit was applied, not confirmed, and undone
 ├── DeviceError      6  the interface could not be read or changed
 └── Locked           7  another run holds the lock
-CommandError            a program failed; its caller turns it into one of the above
-└── TooMuchPrinted      it was ended, for it printed more than anybody wants to hold
+CommandError            a program failed, and its `reason`; the caller turns it into one of the above
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -75,20 +75,39 @@ class Locked(MeshSyncError):
     exit_code = 7
 
 
+class Reason(Enum):
+    """Why an external program failed."""
+
+    NOT_FOUND = auto()
+    NOT_STARTED = auto()
+    DEADLINE = auto()
+    """It was ended after the time its caller allows."""
+    TOO_MUCH_OUTPUT = auto()
+    """It was ended after printing more than its caller allows."""
+    SIGNAL = auto()
+    """Another process, or the kernel, ended it."""
+    EXIT_STATUS = auto()
+    """It ended by itself, with a status other than 0."""
+    BAD_OUTPUT = auto()
+    """It printed something other than what it was asked for."""
+
+
 class CommandError(MeshSyncError):
     """An external program failed, was not found, or missed its deadline.
 
-    ``message`` names the program and what it said; its input is never part of it.
+    ``message`` names the program and what it printed on stderr; its input is never part of it. ``status`` is the exit
+    status, or the number of the signal that ended it; 0 where `reason` is another.
     """
 
     exit_code = 6
 
-    def __init__(self, message: str, *, program: str, status: int | None, stderr: str = "") -> None:
+    def __init__(self, message: str, *, program: str, reason: Reason, status: int = 0, stderr: str = "") -> None:
         super().__init__(message)
         self.program = program
+        self.reason = reason
         self.status = status
         self.stderr = stderr
 
-
-class TooMuchPrinted(CommandError):
-    """An external program was ended because it printed more than its caller allows."""
+    def says(self, *phrases: str) -> bool:
+        """Whether the program printed one of these on stderr, where its exit status tells too little."""
+        return any(phrase in self.stderr for phrase in phrases)

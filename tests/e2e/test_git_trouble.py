@@ -159,7 +159,7 @@ def test_the_deadline_is_20_seconds_by_default(lab: Lab, mesh: Mesh, a: Node) ->
 def test_a_host_without_an_address(mesh: Mesh, a: Node) -> None:
     url = "git://nowhere.example.org/mesh.git"
     ask(mesh, a, url)
-    assert unreachable(a) == f"{url} has a name nobody resolves"
+    assert unreachable(a) == f"{url} has a name that does not resolve"
 
 
 @pytest.mark.parametrize("url", [GIT, SSH])
@@ -167,7 +167,7 @@ def test_a_resolver_that_is_dead(lab: Lab, mesh: Mesh, a: Node, url: str) -> Non
     ask(mesh, a, url, deadline=6)
     a.set_resolvers(DEAD_RESOLVER)
     try:
-        assert unreachable(a, within=6) == f"{url} has a name nobody resolves"
+        assert unreachable(a, within=6) == f"{url} has a name that does not resolve"
     finally:
         a.set_resolvers(lab.dns.address)
 

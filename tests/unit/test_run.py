@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mesh_sync.errors import CommandError, DeviceError, Locked
+from mesh_sync.errors import CommandError, DeviceError, Locked, Reason
 from mesh_sync.system.files import write_atomically
 from mesh_sync.system.lock import locked
-from mesh_sync.system.run import run
+from mesh_sync.system.run import limited, run
 
 
 def test_what_a_program_prints_is_returned() -> None:
@@ -26,24 +26,32 @@ def test_a_program_sees_no_environment_of_ours(monkeypatch: pytest.MonkeyPatch) 
 def test_a_failure_says_the_program_its_status_and_its_words() -> None:
     with pytest.raises(CommandError, match="sh failed with status 3: too bad") as caught:
         run(["sh", "-c", "echo secret; echo too bad >&2; exit 3"])
+    assert (caught.value.reason, caught.value.status) == (Reason.EXIT_STATUS, 3)
+    assert caught.value.says("no", "too bad")
     assert "secret" not in str(caught.value)
 
 
 def test_a_signal_is_named() -> None:
-    with pytest.raises(CommandError, match="sh was ended by SIGTERM"):
+    with pytest.raises(CommandError, match="sh was ended by SIGTERM") as caught:
         run(["sh", "-c", "kill $$"])
+    assert (caught.value.reason, caught.value.status) == (Reason.SIGNAL, 15)
 
 
 def test_a_program_that_is_missing_is_said_to_be() -> None:
-    with pytest.raises(CommandError, match="no-such-program is not installed"):
+    with pytest.raises(CommandError, match="no-such-program is not installed") as caught:
         run(["no-such-program"])
+    assert caught.value.reason is Reason.NOT_FOUND
+    with pytest.raises(CommandError, match="no-such-program is not installed") as caught:
+        run(limited(["no-such-program"], memory=64, file=1))
+    assert caught.value.reason is Reason.NOT_FOUND
 
 
 def test_a_late_program_is_ended_with_everything_it_started(tmp_path: Path) -> None:
     began = time.monotonic()
-    with pytest.raises(CommandError, match=r"gave no answer within 0\.3 s"):
+    with pytest.raises(CommandError, match=r"gave no answer within 0\.3 s") as caught:
         run(["sh", "-c", f"sleep 60 & echo $! >{tmp_path}/child; wait"], deadline=0.3)
     assert time.monotonic() - began < 5
+    assert caught.value.reason is Reason.DEADLINE
     child = int((tmp_path / "child").read_text())
     for _ in range(100):
         if not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text():

@@ -13,7 +13,7 @@ from mesh_sync.membership.push import Author, Copy
 from mesh_sync.mesh.addresses import free_addresses
 from mesh_sync.mesh.layout import PEERS, SIGNERS_FILE
 from mesh_sync.mesh.model import Peer
-from mesh_sync.repository.remote import public
+from mesh_sync.repository.git_words import public
 from mesh_sync.trust import signers
 
 Note = Callable[[str], None]
@@ -83,8 +83,7 @@ def _check(copy: Copy, commit: str, request: Request, keys: Keys) -> None:
     from mesh_sync.trust.verify_history import untrusted
 
     if problems := untrusted(copy.remote.bare.place, copy.head, commit).problems:
-        why = problems[0][1].partition(", ")[2] or problems[0][1]
-        raise _needs_admin(f"every node would refuse what this machine asks for: {why}", request, keys)
+        raise _needs_admin(f"nodes would refuse this commit: {problems[0][1]}", request, keys)
 
 
 def _needs_admin(text: str, request: Request, keys: Keys) -> NeedsAdmin:

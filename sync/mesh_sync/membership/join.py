@@ -20,7 +20,7 @@ from mesh_sync.membership.push import Copy, copied, until_pushed
 from mesh_sync.membership.ssh_host_key import HostKeys
 from mesh_sync.node import config as nodes
 from mesh_sync.node.config import Node
-from mesh_sync.repository.remote import public
+from mesh_sync.repository.git_words import public
 from mesh_sync.system.files import write_atomically
 from mesh_sync.trust import ssh_keys
 from mesh_sync.trust.signers import same

@@ -20,7 +20,8 @@ from mesh_sync.findings import errors, printable
 from mesh_sync.mesh.model import Mesh
 from mesh_sync.mesh.tree import Tree
 from mesh_sync.node.config import Repository
-from mesh_sync.repository.remote import Remote, environment, public
+from mesh_sync.repository.git_words import NO_SUCH_REF, OVERTAKEN, public
+from mesh_sync.repository.remote import Remote, environment
 
 T = TypeVar("T")
 ATTEMPTS = 5
@@ -103,7 +104,7 @@ class Copy:
         try:
             self._ask("fetch", "--quiet", "--no-tags", "--", self.url, f"+refs/heads/{name}:refs/mesh/other")
         except CommandError as error:
-            if "remote ref" in error.stderr:
+            if error.says(NO_SUCH_REF):
                 return None
             raise Unreachable(f"{public(self.url)} did not deliver {name}: {_said(error)}") from None
         return self.remote.bare.git("rev-parse", "--verify", "refs/mesh/other^{commit}")
@@ -113,7 +114,7 @@ class Copy:
         try:
             self._ask("push", "--quiet", "--", self.url, f"{commit}:refs/heads/{target}")
         except CommandError as error:
-            if any(words in error.stderr for words in ("fetch first", "non-fast-forward", "cannot lock ref")):
+            if error.says(*OVERTAKEN):
                 raise Overtaken from None
             raise Unreachable(f"{public(self.url)} did not take the commit: {_said(error)}", hint=hint) from None
 

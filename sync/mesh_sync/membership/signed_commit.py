@@ -48,8 +48,7 @@ def _check(copy: Copy, commit: str) -> None:
     from mesh_sync.trust.verify_history import untrusted
 
     if problems := untrusted(copy.remote.bare.place, copy.head, commit).problems:
-        why = problems[0][1].partition(", ")[2] or problems[0][1]
-        raise _refused(f"every node would refuse this machine's commit: {why}", "docs/trust.md says who may do what")
+        raise _refused(f"nodes would refuse this commit: {problems[0][1]}", "docs/trust.md says who may do what")
 
 
 def _by_an_admin(node: Node, mesh: str, key: str) -> str:

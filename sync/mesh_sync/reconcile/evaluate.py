@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from attrs import evolve, frozen
 
 from mesh_sync.check.examine import examine
-from mesh_sync.errors import CommandError, ConfigError, Refused
+from mesh_sync.errors import CommandError, ConfigError, Reason, Refused
 from mesh_sync.findings import Finding, errors
 from mesh_sync.mesh import manifest
 from mesh_sync.mesh.model import Guard, Mesh
@@ -47,7 +47,8 @@ def look(node: Node, known: State, commit: str, remote: Remote, note: Note, *, f
     """
     repository = GitDir(remote.bare.place)
     if not fresh and (gone := [name for name in (known.trusted, known.commit) if name and not repository.has(name)]):
-        raise CommandError(f"commit {gone[0]} is missing in {remote.bare.place}", program="git", status=None)
+        text = f"commit {gone[0]} is missing in {remote.bare.place}"
+        raise CommandError(text, program="git", reason=Reason.BAD_OUTPUT)
     if node.trust.mode == "signed":
         from mesh_sync.trust.verify_history import judge
 

@@ -13,8 +13,9 @@ from mesh_sync.findings import Finding
 from mesh_sync.node.config import Node
 from mesh_sync.node.fingerprint import fingerprint
 from mesh_sync.node.state import RETRY, Refusal, State
+from mesh_sync.repository.git_words import public, raise_if_local
 from mesh_sync.repository.head_request import Question
-from mesh_sync.repository.remote import Head, Remote, public, raise_if_local
+from mesh_sync.repository.remote import Head, Remote
 
 if TYPE_CHECKING:
     from mesh_sync.reconcile.evaluate import Candidate

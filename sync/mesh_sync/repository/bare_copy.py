@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mesh_sync.errors import CommandError, DeviceError, TooMuchPrinted, Unreachable
+from mesh_sync.errors import CommandError, DeviceError, Reason, Unreachable
 from mesh_sync.findings import Finding
 from mesh_sync.repository.git_command import MANY_PACKS, git
+from mesh_sync.repository.git_words import OUT_OF_MEMORY
 from mesh_sync.system import run as processes
 from mesh_sync.system.files import make_folder
 from mesh_sync.system.run import run, run_bytes
@@ -48,9 +49,9 @@ class BareCopy:
             blobs = "".join(f"{entry.blob}\n" for entry in wanted)
             most = git_objects.most_packed(wanted)
             packed = run_bytes(self.argv("cat-file", "--batch"), input=blobs, most=most) if wanted else b""
-        except TooMuchPrinted:
-            return tree.Tree({}, (Finding(".", "", tree.TOO_MUCH),))
         except CommandError as error:
+            if error.reason is Reason.TOO_MUCH_OUTPUT:
+                return tree.Tree({}, (Finding(".", "", tree.TOO_MUCH),))
             _raise_if_too_hard(error, commit)
             raise
         return tree.Tree(dict(git_objects.contents(wanted, packed)), tuple(findings))
@@ -137,7 +138,7 @@ class BareCopy:
         try:
             run(self.argv("fsck", "--no-dangling", "--no-progress"), deadline=seconds)
         except CommandError as error:
-            return error.status is None
+            return error.reason not in (Reason.EXIT_STATUS, Reason.SIGNAL)
         return True
 
     def argv(self, *words: str) -> list[str]:
@@ -151,8 +152,7 @@ def _home() -> dict[str, str]:
 
 def _raise_if_too_hard(error: CommandError, commit: str) -> None:
     """What is not damaged, and yet cannot be read here."""
-    said = (error.stderr or error.message).lower()
-    if "no answer within" in said:
+    if error.reason is Reason.DEADLINE:
         raise Unreachable(f"commit {commit[:10]} takes too long to read") from None
-    if "out of memory" in said or "cannot allocate memory" in said:
+    if error.says(*OUT_OF_MEMORY):
         raise Unreachable(f"commit {commit[:10]} needs more memory than git is given here") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from mesh_sync.errors import CommandError
+from mesh_sync.errors import CommandError, Reason
 from mesh_sync.repository import git_command
 from mesh_sync.system.run import limited, run_bytes
 
@@ -59,7 +59,7 @@ class GitDir:
         try:
             self.git(*words)
         except CommandError as error:
-            if error.status is None:
+            if error.reason is not Reason.EXIT_STATUS:
                 raise
             return False
         return True
@@ -124,4 +124,4 @@ def _unpacked(repository: GitDir, names: Sequence[str]) -> Iterator[tuple[str, b
 
 
 def _damaged(name: str) -> CommandError:
-    return CommandError(f"git object {name} is missing or broken", program="git", status=None)
+    return CommandError(f"git object {name} is missing or broken", program="git", reason=Reason.BAD_OUTPUT)

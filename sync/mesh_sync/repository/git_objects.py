@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mesh_sync.errors import CommandError
+from mesh_sync.errors import CommandError, Reason
 from mesh_sync.mesh.tree import Entry
 
 MAX_LISTING = 4 * 1024 * 1024
@@ -43,4 +43,4 @@ def contents(asked: Sequence[Entry], packed: bytes) -> Iterator[tuple[str, bytes
 
 
 def _damaged(blob: str) -> CommandError:
-    return CommandError(f"git object {blob} is missing or broken", program="git", status=None)
+    return CommandError(f"git object {blob} is missing or broken", program="git", reason=Reason.BAD_OUTPUT)

@@ -12,43 +12,22 @@ import shlex
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from attrs import frozen
 
-from mesh_sync.errors import CommandError, DeviceError, Refused, Unreachable
-from mesh_sync.findings import Finding, printable
+from mesh_sync.errors import CommandError, Reason, Refused, Unreachable
 from mesh_sync.node.config import Repository
 from mesh_sync.repository.bare_copy import BareCopy
 from mesh_sync.repository.git_command import git
+from mesh_sync.repository.git_words import public, raise_if_local, trouble, unsound
 from mesh_sync.system.run import run
-
-if TYPE_CHECKING:
-    pass
 
 T = TypeVar("T")
 CANDIDATE = "refs/mesh/candidate"
 SHORTEST = 0.1
 """Seconds; in less, nobody is asked."""
-MOST_SAID = 200
-"""Characters of what git says, which may be what a hostile host lets it say."""
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-_SECRET = re.compile(r"([a-z+]+://)([^/\s:]*)(:[^/\s]*)?@")
-_FORGED = re.compile(r"object ([0-9a-f]{40,64}): \w+: (.+)")
-"""What git's own check of what it is sent (fetch.fsckObjects) says of an object."""
-_TROUBLE = (
-    ("host key verification failed", "shows another host key than the known one"),
-    ("no matching host key|host key for .* has changed", "shows another host key than the known one"),
-    ("permission denied|authentication failed|could not read (username|password)|returned error: 403",
-     "refuses this node's credentials"),
-    ("could not resolve|name or service not|temporary failure in name|unable to look up", "has a name nobody resolves"),
-    ("connection refused", "refuses the connection"),
-    ("timed out|no answer within|timeout was reached", "gives no answer"),
-    ("no route to host|network is unreachable|unable to connect|failed to connect", "cannot be reached"),
-    ("out of memory|cannot allocate memory", "sends what needs more memory than git is given here"),
-    ("file too large|signal 25|sigxfsz|invalid index-pack output", "has a repository larger than this node takes"),
-    ("does not appear to be a git repo|not found|does not exist|not exported", "has no such repository"),
-)  # fmt: skip
 
 
 @frozen
@@ -123,7 +102,7 @@ class Remote:
                 problems.append(error.message)
             except CommandError as error:
                 raise_if_local(error)
-                problems.append(f"{public(url)} {trouble(error.stderr or error.message)}")
+                problems.append(f"{public(url)} {trouble(error)}")
         raise Unreachable("; ".join(problems))
 
     def _ask(self, url: str, seconds: float) -> Head:
@@ -146,10 +125,9 @@ class Remote:
             run(argv, env=environment(self.settings, seconds), deadline=seconds)
         except CommandError as error:
             self.bare.sweep()
-            if forged := _FORGED.findall(_own_words(error.stderr)):
-                findings = [Finding(".", "", f"{what} (git object {name[:10]})") for name, what in forged]
+            if findings := list(unsound(error)):
                 raise Refused(f"{public(url)} sends what is no sound git history", findings=findings) from None
-            if error.status is None and "no answer within" in error.message:
+            if error.reason is Reason.DEADLINE:
                 text = f"{public(url)} did not deliver branch {self.settings.branch!r} within {seconds:.0f} s"
                 raise Unreachable(text) from None
             raise
@@ -176,33 +154,3 @@ def environment(repository: Repository, seconds: float) -> dict[str, str]:
         "SSH_ASKPASS_REQUIRE": "never",
         "RES_OPTIONS": "timeout:1 attempts:2",  # a dead first resolver costs one second, not five
     }
-
-
-def trouble(said: str) -> str:
-    """Given what git said on stderr, return what is wrong with its remote, as the end of a sentence."""
-    for pattern, meaning in _TROUBLE:
-        if re.search(pattern, said.lower()):
-            return meaning
-    lines = (line.strip() for line in said.splitlines())
-    first = next((line for line in lines if line and not line.lower().startswith("warning:")), "")
-    words = public(first)  # before it is cut: half an address would not be known for one
-    words = words if len(words) <= MOST_SAID else words[:MOST_SAID] + "…"
-    return f"cannot be read: {printable(words)}" if words else "cannot be read"
-
-
-def _own_words(said: str) -> str:
-    """What git says itself, without what the remote let it say."""
-    return "\n".join(line for line in said.splitlines() if not line.startswith("remote:"))
-
-
-def raise_if_local(error: CommandError) -> None:
-    """What is wrong with this machine is not the remote's fault."""
-    if re.search("No space left|couldn't write|unable to write", _own_words(error.stderr)):
-        raise DeviceError(error.message) from None
-    if "not installed" in error.message:
-        raise DeviceError(error.message) from None
-
-
-def public(text: str) -> str:
-    """A remote's address, or a sentence with one in it, without passwords; over HTTP a user name can be a token."""
-    return _SECRET.sub(lambda found: f"{found[1]}{found[2]}@" if "ssh" in found[1] else f"{found[1]}...@", text)

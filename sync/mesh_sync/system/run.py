@@ -7,7 +7,7 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from mesh_sync.errors import CommandError, TooMuchPrinted
+from mesh_sync.errors import CommandError, Reason
 from mesh_sync.system import pipes
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -34,7 +34,7 @@ def run(
     """Run a program and return what it printed.
 
     Raise CommandError when it cannot be started, fails, is not done after ``deadline`` seconds, or prints more than
-    ``most`` bytes (TooMuchPrinted); it and whatever it started are ended then. ``input`` is never part of an error,
+    ``most`` bytes; it and whatever it started are ended then. ``input`` is never part of an error,
     nor is what it printed on stdout.
     """
     out = run_bytes(argv, input=input, deadline=deadline, env=env, pass_fds=pass_fds, most=most)
@@ -63,10 +63,10 @@ def run_bytes(
             start_new_session=True,
         )
     except FileNotFoundError as error:
-        raise CommandError(f"{error.filename} is not installed", program=program, status=None) from None
+        raise CommandError(f"{error.filename} is not installed", program=program, reason=Reason.NOT_FOUND) from None
     except OSError as error:
         text = f"{program} cannot be started: {error.strerror}"
-        raise CommandError(text, program=program, status=None) from None
+        raise CommandError(text, program=program, reason=Reason.NOT_STARTED) from None
     _running.add(process)
     try:
         given = None if input is None else input.encode()
@@ -74,10 +74,11 @@ def run_bytes(
     except subprocess.TimeoutExpired:
         _end(process)
         text = f"{program} gave no answer within {deadline:g} s"
-        raise CommandError(text, program=program, status=None) from None
+        raise CommandError(text, program=program, reason=Reason.DEADLINE) from None
     except pipes.TooMuch:
         _end(process)
-        raise TooMuchPrinted(f"{program} printed more than {most:,} bytes", program=program, status=None) from None
+        text = f"{program} printed more than {most:,} bytes"
+        raise CommandError(text, program=program, reason=Reason.TOO_MUCH_OUTPUT) from None
     except BaseException:
         _end(process)
         raise
@@ -129,10 +130,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _failure(program: str, status: int, stderr: str) -> CommandError:
     if stderr.startswith("prlimit: failed to execute"):
-        return CommandError(f"{program} is not installed", program=program, status=None)
+        return CommandError(f"{program} is not installed", program=program, reason=Reason.NOT_FOUND)
     said = " ".join(line.strip() for line in stderr.splitlines() if line.strip())[:MOST_SAID]
-    if status < 0:
-        what = f"{program} was ended by {signal.Signals(-status).name}"
-    else:
-        what = f"{program} failed with status {status}"
-    return CommandError(f"{what}: {said}" if said else what, program=program, status=status, stderr=stderr)
+    reason = Reason.SIGNAL if status < 0 else Reason.EXIT_STATUS
+    what = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"failed with status {status}"
+    message = f"{program} {what}: {said}" if said else f"{program} {what}"
+    return CommandError(message, program=program, reason=reason, status=abs(status), stderr=stderr)

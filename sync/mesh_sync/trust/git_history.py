@@ -13,10 +13,11 @@ from typing import Any
 
 from attrs import evolve
 
-from mesh_sync.errors import CommandError, DeviceError, TooMuchPrinted
+from mesh_sync.errors import CommandError, DeviceError, Reason
 from mesh_sync.mesh.layout import MESH_FILE, POLICY_FILE, SIGNERS_FILE
 from mesh_sync.mesh.tree import MAX_FILE
 from mesh_sync.repository.git_dir import GitDir, blobs_at, contents
+from mesh_sync.repository.git_words import CANNOT_VERIFY
 from mesh_sync.trust import signature, signers
 from mesh_sync.trust.authorization import Commit, Rules, Untrusted
 from mesh_sync.trust.node_rights import Edit, Policy
@@ -28,8 +29,6 @@ MAX_COMMITS = 100_000
 """Commits that are looked at at once; a mesh that changes ten times a day makes them in 27 years."""
 Place = tuple[str, str]
 """The name of a file, and the blob that it is."""
-_OUR_TROUBLE = ("could not create temp", "cannot run", "No space left", "failed writing detached signature")
-"""What git says when it is this machine that keeps it from verifying."""
 
 
 def commits(repository: GitDir, head: str, known: Iterable[str]) -> tuple[Commit, ...]:
@@ -41,7 +40,9 @@ def commits(repository: GitDir, head: str, known: Iterable[str]) -> tuple[Commit
     words = ("rev-list", "--topo-order", "--reverse", "--parents", f"--max-count={MAX_COMMITS + 1}")
     try:
         lines = repository.git(*words, head, "--not", *known).decode().splitlines()
-    except TooMuchPrinted:
+    except CommandError as error:
+        if error.reason is not Reason.TOO_MUCH_OUTPUT:
+            raise
         lines = [""] * (MAX_COMMITS + 1)
     if len(lines) > MAX_COMMITS:
         raise Untrusted(f"commit {head[:10]} brings more than {MAX_COMMITS:,} commits")
@@ -61,7 +62,9 @@ def with_edits(repository: GitDir, commit: Commit) -> Commit:
     words = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--no-commit-id")
     try:
         printed = repository.git(*words, commit.parents[0], commit.name)
-    except TooMuchPrinted:
+    except CommandError as error:
+        if error.reason is not Reason.TOO_MUCH_OUTPUT:
+            raise
         raise Untrusted(f"commit {commit.short} changes more files than a mesh has") from None
     parts = printed.decode(errors="backslashreplace").split("\0")
     edits = [(*meta.lstrip(":").split()[:4], path) for meta, path in zip(parts[::2], parts[1::2], strict=False)]
@@ -114,11 +117,11 @@ def is_signed(repository: GitDir, commit: Commit, lines: tuple[Signer, ...]) -> 
         setting = f"gpg.ssh.allowedSignersFile=/proc/self/fd/{descriptor}"
         repository.git("-c", setting, "verify-commit", commit.name, pass_fds=[descriptor])
     except CommandError as error:
-        if error.status is None:
+        if error.reason is not Reason.EXIT_STATUS:
             raise
         if shutil.which("ssh-keygen") is None:
             raise DeviceError("ssh-keygen is not installed; it verifies the signatures of commits") from None
-        if any(words in error.stderr for words in _OUR_TROUBLE):
+        if error.says(*CANNOT_VERIFY):
             raise DeviceError(f"signatures cannot be verified: {error.message}") from None
         return False
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from mesh_sync.errors import CommandError, ConfigError, DeviceError
+from mesh_sync.errors import CommandError, ConfigError, DeviceError, Reason
 from mesh_sync.findings import shown
 from mesh_sync.system.run import run
 from mesh_sync.trust.signers import is_public_key
@@ -80,7 +80,7 @@ def public_half(path: Path) -> str:
     try:
         text = run(["ssh-keygen", "-y", "-P", "", "-f", str(path)])
     except CommandError as error:
-        if error.status is None:
+        if error.reason is not Reason.EXIT_STATUS:
             raise
         text = f"{path} does not hold an SSH private key without a passphrase that only its owner can read"
         raise ConfigError(

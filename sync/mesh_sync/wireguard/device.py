@@ -96,7 +96,7 @@ class Device:
             ip.batch(self._lines(changes, "route-removed", "address-removed"))
             self._gateway(desired, changes)
         except CommandError as error:
-            if "Address already in use" in error.stderr:
+            if error.says(ip.PORT_TAKEN):
                 raise DeviceError(
                     f"{self.name}: UDP port {desired.listen_port} is taken",
                     hint="`wg show all listen-port` and `ss -lunp` say by whom; after a change of the interface's name "
@@ -125,7 +125,7 @@ class Device:
             self._log("ip link add", self.name)
             run(["ip", "link", "add", "dev", self.name, "type", "wireguard"])
         except CommandError as error:
-            if "Unknown device type" not in error.stderr and "not supported" not in error.stderr:
+            if not error.says(ip.UNKNOWN_TYPE, ip.NOT_SUPPORTED):
                 raise
             userspace.start(self.name)
 

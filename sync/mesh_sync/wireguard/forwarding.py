@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from mesh_sync.errors import CommandError, DeviceError
+from mesh_sync.errors import CommandError, DeviceError, Reason
 from mesh_sync.system.files import write_atomically
 from mesh_sync.system.run import run
 
@@ -28,7 +28,7 @@ def live_rules(interface: str) -> frozenset[str]:
     try:
         text = run(["nft", "-s", "list", "table", "inet", table(interface)])
     except CommandError as error:
-        if error.status is None and "not installed" not in error.message:
+        if error.reason not in (Reason.NOT_FOUND, Reason.EXIT_STATUS, Reason.SIGNAL):
             raise DeviceError(error.message) from None
         return frozenset()
     lines = (line.strip() for line in text.splitlines())

@@ -14,6 +14,12 @@ from mesh_sync.wireguard.live import has_exit_rules, parse_link, parse_routes
 
 T = TypeVar("T")
 
+# What ip(8) prints on stderr in the C locale; its exit status does not tell these cases apart.
+EXISTS, GONE = "File exists", "No such"
+NO_INTERFACE = ("does not exist", "Cannot find device")
+NOT_SUPPORTED, UNKNOWN_TYPE = "not supported", "Unknown device type"
+PORT_TAKEN = "Address already in use"
+
 
 def link(interface: str) -> dict[str, Any] | None:
     """MTU, state and addresses of the interface as fields of `Live`; None when there is no such interface."""
@@ -42,7 +48,7 @@ def set_exit_rules(version: int, *, add: bool) -> None:
         try:
             batch([f"rule {'add' if add else 'delete'} {rule}"], f"-{version}")
         except CommandError as error:
-            if "File exists" not in error.stderr and "No such" not in error.stderr:
+            if not error.says(EXISTS, GONE):
                 raise
 
 
@@ -71,8 +77,8 @@ def _ask(argv: list[str], parse: Callable[[list[Any]], T]) -> T | None:
     try:
         return understood(argv, run(argv), parse)
     except CommandError as error:
-        if "does not exist" in error.stderr or "Cannot find device" in error.stderr:
+        if error.says(*NO_INTERFACE):
             return None
-        if "not supported" in error.stderr:  # a kernel without IPv6
+        if error.says(NOT_SUPPORTED):  # a kernel without IPv6
             return parse([])
         raise DeviceError(error.message) from None

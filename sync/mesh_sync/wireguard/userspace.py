@@ -6,7 +6,7 @@ import socket
 import time
 from pathlib import Path
 
-from mesh_sync.errors import CommandError, DeviceError
+from mesh_sync.errors import CommandError, DeviceError, Reason
 from mesh_sync.system.run import run
 
 SOCKETS = Path("/run/wireguard")
@@ -27,7 +27,7 @@ def start(interface: str) -> None:
     try:
         run(["wireguard-go", interface])
     except CommandError as error:
-        if error.status is not None:
+        if error.reason is not Reason.NOT_FOUND:
             raise
         raise DeviceError(
             "this kernel has no WireGuard, and wireguard-go is not installed",

@@ -18,15 +18,18 @@ PSK_BATCH = 200
 
 T = TypeVar("T")
 
+NOT_PERMITTED, NOT_SUPPORTED = "Operation not permitted", "not supported"
+"""What wg(8) prints on stderr in the C locale; its exit status is 1 for everything."""
+
 
 def dump(interface: str) -> dict[str, Any]:
     """What `wg show` knows of an interface that exists, as fields of `Live`."""
     try:
         return parse_dump(run(["wg", "show", interface, "dump"]))
     except CommandError as error:
-        if "Operation not permitted" in error.stderr:
+        if error.says(NOT_PERMITTED):
             raise DeviceError(f"{interface} can only be read by root", hint="run it with sudo") from None
-        if "not supported" in error.stderr:
+        if error.says(NOT_SUPPORTED):
             raise DeviceError(
                 f"{interface} exists and is not a WireGuard interface",
                 hint=f"remove it (ip link delete {interface}) or name another one in node.toml",

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from mesh_sync.errors import CommandError
 from mesh_sync.system.run import run
+from mesh_sync.wireguard.ip import NOT_SUPPORTED
 from mesh_watchdog.policy.events import Surroundings
 
 
@@ -83,7 +84,7 @@ def _json(argv: list[str]) -> list[dict[str, Any]]:
     try:
         text = run(argv)
     except CommandError as error:
-        if "not supported" in error.stderr:  # a kernel without IPv6
+        if error.says(NOT_SUPPORTED):  # a kernel without IPv6
             return []
         raise
     shown: list[dict[str, Any]] = json.loads(text) if text.strip() else []

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from mesh_sync.errors import CommandError
+from mesh_sync.errors import CommandError, Reason
 from mesh_sync.system.run import run
 from mesh_sync.wireguard.live import LivePeer, parse_dump
+from mesh_sync.wireguard.wg import NOT_PERMITTED
 from mesh_watchdog.policy.events import Seen
 
 
@@ -26,9 +27,9 @@ def read(interface: str) -> Reading:
     try:
         return Reading(seen(run(["wg", "show", interface, "dump"])))
     except CommandError as error:
-        if error.status is not None and not _exists(interface):
+        if error.reason is Reason.EXIT_STATUS and not _exists(interface):
             return Reading()
-        if "not permitted" in error.stderr:
+        if error.says(NOT_PERMITTED):
             return Reading(problem=f"{interface} can only be read by root")
         return Reading(problem=error.message)
     except ValueError as error:
