@@ -21,6 +21,7 @@ from mesh_sync.node import config, state
 from mesh_sync.preshared import sealed
 from mesh_sync.repository import git_objects
 from mesh_sync.trust import node_rights, signature, signers
+from mesh_sync.typed_toml.table import Wrong
 from mesh_sync.wireguard import keys, live
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
 from mesh_sync.wireguard.endpoint import Endpoint
@@ -46,7 +47,7 @@ run = "{PLACE / "run"}"
 [watchdog]
 metrics_listen = "127.0.0.1:9586"
 '''
-NODE = config.parse(NODE_TOML, Path("node.toml"))
+NODE = config.parse(NODE_TOML.encode(), Path("node.toml"))
 
 
 @frozen
@@ -126,7 +127,7 @@ def status_of_watchdog(data: bytes) -> None:
 
 def node_toml(data: bytes) -> None:
     with contextlib.suppress(ConfigError):
-        settings.settings_of(config.parse(text(data), Path("node.toml")), Path("node.toml"))
+        settings.settings_of(config.parse(data, Path("node.toml")), Path("node.toml"))
 
 
 def importer(read: Callable[[Path, tuple[()]], object], name: str) -> Callable[[bytes], None]:
@@ -139,7 +140,7 @@ def importer(read: Callable[[Path, tuple[()]], object], name: str) -> Callable[[
 
 
 def sealed_file(data: bytes) -> None:
-    with contextlib.suppress(sealed.Wrong):
+    with contextlib.suppress(Wrong):
         sealed.read(data)
 
 

@@ -185,8 +185,8 @@ def test_a_policy_file() -> None:
         ("[nodes]\na = 'via'", "policy.toml:nodes.a: must be a list, not 'via'"),
         ("[nodes]\nA = []", "policy.toml:nodes.A: 'A' is neither the name of a peer nor '*'"),
         ("[nodes]\na = [['via']]", "policy.toml:nodes.a: ['via']: not among " + ", ".join(sorted(EXTRA_KEYS))),
-        ("= 1", "policy.toml:: is not valid TOML"),
-        ("\udcff", "policy.toml:: is not valid TOML"),
+        ("= 1", "policy.toml:: is not valid TOML: Invalid statement (at line 1, column 1)"),
+        ("\udcff", "policy.toml:: is not UTF-8 text (byte 0)"),
     ],
 )
 def test_what_is_wrong_in_a_policy_allows_nothing(text: str, finding: str) -> None:

@@ -22,9 +22,10 @@ from mesh_sync.mesh.render import Renderer
 from mesh_sync.node.config import Node, Paths, Repository, Trust
 from mesh_sync.preshared import derive, sealed
 from mesh_sync.preshared.derive import Secrets, pair_key, with_keys
-from mesh_sync.preshared.sealed import Sealed, Wrong
+from mesh_sync.preshared.sealed import Sealed
 from mesh_sync.preshared.secret_file import Source, load, remembered, save
 from mesh_sync.typed_toml.fields import LABEL
+from mesh_sync.typed_toml.table import Wrong
 from mesh_sync.wireguard import conf, keys
 from mesh_sync.wireguard.desired import Desired
 
@@ -200,11 +201,11 @@ def test_a_box_that_was_touched_does_not_open() -> None:
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        (b"\xff", [("", "is not UTF-8 text")]),
+        (b"\xff", [("", "is not UTF-8 text (byte 0)")]),
         (b"", [("public_key", "is missing"), ("sealed", "is missing")]),
         (b'public_key = 1\nsealed = 2\nmore = 3\n', [
-            ("more", "unknown key"), ("public_key", "is not a WireGuard key (44 characters of base64)"),
-            ("sealed", "must be a table, not 2"),
+            ("public_key", "must be text in quotes, not 1"), ("sealed", "must be a table, not 2"),
+            ("more", "unknown key"),
         ]),
         (f'public_key = "{A_KEY}"\n[sealed]\n0 = ""\n1 = "{A_KEY}"\n'.encode(), [
             ("sealed.0", "is not the id of a secret: 1, 2, ..."),

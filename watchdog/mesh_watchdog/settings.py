@@ -10,7 +10,7 @@ from attrs import frozen
 from mesh_sync.errors import ConfigError
 from mesh_sync.findings import shown
 from mesh_sync.node.config import Node
-from mesh_sync.typed_toml.fields import absolute_path, between, text
+from mesh_sync.typed_toml.fields import between, text
 from mesh_sync.typed_toml.table import Wrong, table
 
 
@@ -32,16 +32,12 @@ class Settings:
 def settings_of(node: Node, path: Path) -> Settings:
     """The node's `[watchdog]` table. Raise ConfigError with everything that is wrong; ``path`` is for its text."""
     try:
-        settings: Settings = _settings(node.watchdog, Settings)
+        return _settings(node.watchdog)
     except Wrong as wrong:
-        lines = [f"{path}:watchdog.{key}: {message}" for key, message in wrong.problems]
-        raise ConfigError("\n".join(lines)) from None
-    except ValueError as error:
-        raise ConfigError(f"{path}:watchdog: {error}") from None
-    return settings
+        raise ConfigError(wrong.lines(f"{path}:watchdog.")) from None
 
 
-def _listen(value: object, _: object) -> tuple[str, int]:
+def _listen(value: object) -> tuple[str, int]:
     host, _colon, port = text(value).rpartition(":")
     try:
         address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
@@ -60,6 +56,5 @@ _settings = table(
     memory_interval=between(1, 3600, "a number of seconds"),
     metrics_interval=between(1, 3600, "a number of seconds"),
     summary_interval=between(60, 86400, "a number of seconds"),
-    metrics_file=absolute_path,
     metrics_listen=_listen,
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from itertools import chain
 
-from mesh_sync.check import preshared, repository_rules
+from mesh_sync.check import repository_rules
 from mesh_sync.check.leaked_keys import leaked_keys
+from mesh_sync.check.preshared import preshared_keys
 from mesh_sync.check.whole_mesh import whole_mesh
 from mesh_sync.findings import Finding, until_enough
 from mesh_sync.mesh import manifest
@@ -27,7 +28,7 @@ def examine(tree: Tree, moment: datetime) -> tuple[Mesh | None, tuple[Finding, .
         findings,
         leaked_keys(tree.texts),
         repository_rules.wrong(tree.texts, declared),
-        preshared.wrong(tree.texts, declared, moment, declared.peers.keys() | broken),
+        preshared_keys(tree.texts, declared, moment, declared.peers.keys() | broken),
         whole_mesh(declared, moment, frozenset(broken)),
     )
     return mesh, tuple(sorted(set(until_enough(found))))

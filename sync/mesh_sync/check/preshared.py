@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Set
 from datetime import datetime
 
 from mesh_sync.findings import WARNING, Finding
-from mesh_sync.mesh.layout import MESH_FILE, is_secret_file
+from mesh_sync.mesh.layout import MESH_FILE, is_secret_file, peer_name, sealed_path
 from mesh_sync.mesh.model import NO_SECRET, Mesh, Peer
-from mesh_sync.preshared.sealed import Sealed, Wrong, name_of, path_of, read
+from mesh_sync.preshared.sealed import Sealed, read
+from mesh_sync.typed_toml.table import Wrong
 
 
-def wrong(texts: Mapping[str, bytes], mesh: Mesh, moment: datetime, known: Set[str]) -> Iterator[Finding]:
+def preshared_keys(texts: Mapping[str, bytes], mesh: Mesh, moment: datetime, known: Set[str]) -> Iterator[Finding]:
     """Given every file of the repository, yield what is wrong with the preshared keys.
 
     ``known``: the peers that have a file, readable or not. Where nothing at all is sealed, the secrets are handed
@@ -21,24 +22,27 @@ def wrong(texts: Mapping[str, bytes], mesh: Mesh, moment: datetime, known: Set[s
     found: dict[str, Sealed] = {}
     paths = [path for path in sorted(texts) if is_secret_file(path)]
     for path in paths:
-        if name_of(path) not in known:
-            yield Finding(path, "", f"there is no peer {name_of(path)}: remove it", WARNING)
+        if peer_name(path) not in known:
+            yield Finding(path, "", f"there is no peer {peer_name(path)}: remove it", WARNING)
         try:
-            found[name_of(path)] = read(texts[path])
-        except Wrong as problem:
-            yield from (Finding(path, key, message) for key, message in problem.problems)
+            found[peer_name(path)] = read(texts[path])
+        except Wrong as wrong:
+            yield from wrong.findings(path)
     if mesh.preshared and mesh.preshared.secret != NO_SECRET and paths:
         for name, peer in sorted(mesh.peers.items()):
-            if peer.managed and peer.active(moment) and (path_of(name) not in texts or name in found):
+            if peer.managed and peer.active(moment) and (sealed_path(name) not in texts or name in found):
                 yield from _missing(peer, found.get(name), mesh.preshared.secret)
 
 
 def _missing(peer: Peer, sealed: Sealed | None, number: int) -> Iterator[Finding]:
+    path = sealed_path(peer.name)
     way = f"`mesh-sync secret seal`, or give {peer.name} a mesh_secret_file"
     if sealed is None or number not in sealed.boxes:
-        yield Finding(path_of(peer.name), "", f"the mesh secret {number} is not sealed to {peer.name}: {way}", WARNING)
+        yield Finding(
+            sealed_path(peer.name), "", f"the mesh secret {number} is not sealed to {peer.name}: {way}", WARNING
+        )
     elif sealed.public_key not in (peer.public_key, peer.next_public_key):
-        yield Finding(path_of(peer.name), "public_key", f"is not {peer.name}'s key any more: {way}", WARNING)
+        yield Finding(path, "public_key", f"is not {peer.name}'s key any more: {way}", WARNING)
 
 
 def _in_use(mesh: Mesh) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from mesh_sync.check import signers
 from mesh_sync.findings import Finding, shown
-from mesh_sync.mesh.layout import POLICY_FILE
+from mesh_sync.mesh.layout import POLICY_FILE, peer_path
 from mesh_sync.mesh.model import Mesh
 from mesh_sync.trust import node_rights
 from mesh_sync.trust.node_rights import EVERYONE
@@ -24,7 +24,7 @@ def wrong(texts: Mapping[str, bytes], mesh: Mesh) -> Iterator[Finding]:
         rules, findings = node_rights.parse(texts[POLICY_FILE])
         yield from findings
         for name in rules.nodes:
-            if name != EVERYONE and f"peers/{name}.toml" not in texts:
+            if name != EVERYONE and peer_path(name) not in texts:
                 yield Finding(POLICY_FILE, f"nodes.{name}", f"there is no peer {shown(name)}")
     for path, text in texts.items():
         if path.rpartition("/")[2].casefold() == ATTRIBUTES:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from mesh_sync.findings import WARNING, Finding
-from mesh_sync.mesh.layout import POLICY_FILE, SIGNERS_FILE
+from mesh_sync.mesh.layout import POLICY_FILE, SIGNERS_FILE, peer_path
 from mesh_sync.mesh.model import Mesh
 from mesh_sync.trust import node_rights
 from mesh_sync.trust.signers import parse
@@ -49,6 +49,6 @@ def doubtful(texts: Mapping[str, bytes], mesh: Mesh, moment: datetime) -> Iterat
             text = f"the key {signer.fingerprint} {verb} on {end:%Y-%m-%d %H:%M} UTC (valid-before)"
             yield Finding(SIGNERS_FILE, signer.principal, text, WARNING)
         name = signer.principal.partition("@")[0]
-        if signer.is_of(name, mesh.name) and name not in mesh.peers and f"peers/{name}.toml" not in texts:
+        if signer.is_of(name, mesh.name) and name not in mesh.peers and peer_path(name) not in texts:
             text = f"there is no peer {name}: this key may add it; if it has left, take the key out too"
             yield Finding(SIGNERS_FILE, signer.principal, text, WARNING)

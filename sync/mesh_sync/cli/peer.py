@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from mesh_sync.cli.present_edit import PLAN, tell
+from mesh_sync.mesh.layout import peer_path
 from mesh_sync.terminal.options import commit_option, json_option, print_json, repository_option
 from mesh_sync.terminal.table import table
 
@@ -168,7 +169,7 @@ def show(name: str, directory: Path, as_json: bool) -> None:
     repository = opened(directory)
     found = repository.mesh.peers.get(name)
     if found is None:
-        broken = [str(finding) for finding in repository.findings if finding.file == f"peers/{name}.toml"]
+        broken = [str(finding) for finding in repository.findings if finding.file == peer_path(name)]
         names = ", ".join(sorted(repository.mesh.peers)[:20]) or "no peers yet"
         raise ConfigError("\n".join(broken) or f"there is no peer {name!r}", hint=f"the mesh has: {names}")
     view = PeerView(repository.mesh, repository.moment)

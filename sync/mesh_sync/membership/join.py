@@ -97,7 +97,7 @@ def _present(request: Request) -> Node | None:
 
 def _node(request: Request, first_commit: str = "") -> Node:
     """What this machine's node.toml would say. Raise ConfigError when that is no good."""
-    return nodes.parse(node_toml(request, first_commit), Path("(the node.toml to be written)"))
+    return nodes.parse(node_toml(request, first_commit).encode(), Path("(the node.toml to be written)"))
 
 
 @contextmanager

@@ -20,5 +20,15 @@ def is_secret_file(path: str) -> bool:
 
 
 def peer_name(path: str) -> str:
-    """The name of the peer that a file describes."""
-    return path.removeprefix(PEERS).removesuffix(".toml")
+    """The name of the peer that one of these files is about."""
+    return path.partition("/")[2].removesuffix(".toml")
+
+
+def peer_path(name: str) -> str:
+    """The file that describes a peer."""
+    return f"{PEERS}{name}.toml"
+
+
+def sealed_path(name: str) -> str:
+    """The file with the mesh secrets that are sealed to a peer."""
+    return f"{SECRETS}{name}.toml"

@@ -5,9 +5,7 @@ The caller reads the files (`tree`) and says for each path what is there; this m
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 import attrs
@@ -15,10 +13,10 @@ import attrs
 from mesh_sync.findings import MAX_ERRORS, Finding
 from mesh_sync.mesh.layout import MESH_FILE, is_peer_file, peer_name
 from mesh_sync.mesh.model import Mesh, Peer
-from mesh_sync.mesh.schema import structure
-from mesh_sync.mesh.strict import problems
-from mesh_sync.typed_toml import reader
+from mesh_sync.mesh.schema import mesh_of, peer_of
 from mesh_sync.typed_toml.fields import LABEL
+from mesh_sync.typed_toml.reader import read_toml
+from mesh_sync.typed_toml.table import Wrong
 
 T = TypeVar("T", Mesh, Peer)
 
@@ -34,7 +32,7 @@ def read(files: Mapping[str, bytes]) -> tuple[Mesh | None, tuple[Finding, ...]]:
     if MESH_FILE not in files:
         findings.append(Finding(MESH_FILE, "", "is missing; `mesh-sync init` lays one down"))
         return None, tuple(findings)
-    mesh = _structure(MESH_FILE, files[MESH_FILE], Mesh, findings)
+    mesh = _read(MESH_FILE, files[MESH_FILE], mesh_of, findings)
     return (attrs.evolve(mesh, peers=peers) if mesh else None), tuple(findings)
 
 
@@ -47,7 +45,7 @@ def read_peers(files: Mapping[str, bytes], findings: list[Finding]) -> dict[str,
             break
         name = peer_name(path)
         findings += _name_findings(path, name, seen)
-        peer = _structure(path, files[path], Peer, findings)
+        peer = _read(path, files[path], peer_of, findings)
         if peer is not None:
             peers[name] = attrs.evolve(peer, name=name)
     return peers
@@ -62,24 +60,9 @@ def _name_findings(path: str, name: str, seen: dict[str, str]) -> Iterator[Findi
         yield Finding(path, "", f"the same name as {other} but for case")
 
 
-def _structure(path: str, text: bytes, kind: type[T], findings: list[Finding]) -> T | None:
+def _read(path: str, content: bytes, hook: Callable[[object], T], findings: list[Finding]) -> T | None:
     try:
-        table = reader.loads(text)
-    except UnicodeDecodeError as error:
-        findings.append(Finding(path, "", f"is not UTF-8 text (byte {error.start})"))
-        return None
-    except RecursionError:
-        findings.append(Finding(path, "", "is not valid TOML: nested too deep"))
-        return None
-    except tomllib.TOMLDecodeError as error:
-        findings.append(Finding(path, "", f"is not valid TOML: {error}"))
-        return None
-    except ValueError:  # int() takes no more than sys.get_int_max_str_digits()
-        findings.append(Finding(path, "", "holds a number of too many digits"))
-        return None
-    try:
-        return structure(table, kind)
-    except Exception as error:
-        wrong = islice(problems(error), MAX_ERRORS)
-        findings += (Finding(path, key.replace("].source", "].from"), message) for key, message in wrong)
+        return hook(read_toml(content))
+    except Wrong as wrong:
+        findings += wrong.findings(path)
         return None

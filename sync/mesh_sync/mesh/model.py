@@ -11,6 +11,7 @@ from typing import NewType
 
 from attrs import field, frozen
 
+from mesh_sync.mesh.layout import peer_path
 from mesh_sync.wireguard.endpoint import Address, Endpoint, Network
 
 PublicKey = NewType("PublicKey", str)
@@ -50,7 +51,7 @@ class Peer:
 
     @property
     def file(self) -> str:
-        return f"peers/{self.name}.toml"
+        return peer_path(self.name)
 
     @property
     def ends(self) -> datetime | None:

@@ -6,7 +6,6 @@ Attribute names are the keys of the file.
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +13,8 @@ from attrs import field, frozen
 
 from mesh_sync.errors import ConfigError
 from mesh_sync.findings import shown
-from mesh_sync.typed_toml.fields import absolute_path, between, one_of, peer_name, text, words
+from mesh_sync.typed_toml.fields import between, peer_name, text
+from mesh_sync.typed_toml.reader import read_toml
 from mesh_sync.typed_toml.table import Wrong, list_of, table
 
 DEFAULT_CONFIG = Path("/etc/mesh-sync/node.toml")
@@ -141,28 +141,22 @@ class Node:
 def load(path: Path) -> Node:
     """Read node.toml. Raise ConfigError with everything that is wrong, each as ``file:key: message``."""
     try:
-        return parse(path.read_bytes().decode("utf-8-sig"), path)
+        return parse(path.read_bytes(), path)
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist", hint="`mesh-sync join` writes it") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="run it as root") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}:: is not UTF-8 text") from None
 
 
-def parse(text: str, path: Path) -> Node:
-    """The node.toml ``text``; ``path`` is for the messages of the ConfigError."""
+def parse(content: bytes, path: Path) -> Node:
+    """The node.toml with this content; ``path`` is for the messages of the ConfigError."""
     try:
-        node: Node = _node(tomllib.loads(text), Node)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}:: is not valid TOML: {str(error) or 'nested too deep'}") from None
+        return _node(read_toml(content))
     except Wrong as wrong:
-        lines = [f"{path}:{key}: {message}" for key, message in wrong.problems]
-        raise ConfigError("\n".join(lines)) from None
-    return node
+        raise ConfigError(wrong.lines(f"{path}:")) from None
 
 
-def _interface(value: object, _: object) -> str:
+def _interface(value: object) -> str:
     name = text(value)
     if not 0 < len(name) < 16 or "/" in name or name in (".", "..") or not name.isascii() or not name.isprintable():
         raise ValueError(f"{shown(name)} is not a name of a network interface (at most 15 characters)")
@@ -171,22 +165,22 @@ def _interface(value: object, _: object) -> str:
     return name
 
 
-def _branch(value: object, _: object) -> str:
+def _branch(value: object) -> str:
     name = text(value)
     if not name or name.startswith(("-", "/")) or ".." in name or any(char in name for char in " ~^:?*[\\@{"):
         raise ValueError(f"{shown(name)} is not the name of a branch")
     return name
 
 
-def _commit(value: object, _: object) -> str:
+def _commit(value: object) -> str:
     name = text(value)
     if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", name):
         raise ValueError(f"{shown(name)} is not the full hash of a commit")
     return name
 
 
-def _urls(value: object, target: object) -> tuple[str, ...]:
-    urls: tuple[str, ...] = _texts(value, target)
+def _urls(value: object) -> tuple[str, ...]:
+    urls: tuple[str, ...] = _texts(value)
     if not urls:
         raise ValueError("is empty; name at least one remote")
     for url in urls:
@@ -195,32 +189,25 @@ def _urls(value: object, target: object) -> tuple[str, ...]:
     return urls
 
 
-def _masquerade(value: object, target: object) -> str:
-    return _interface(value, target) if value else ""
+def _masquerade(value: object) -> str:
+    return _interface(value) if value else ""
 
 
-_texts = list_of(words)
+_texts = list_of(text)
 _node = table(
     Node,
+    {
+        Repository: table(
+            Repository,
+            urls=_urls,
+            branch=_branch,
+            deadline=between(1, 600, "a number of seconds"),
+            max_size=between(1, 65536, "a number of MiB"),
+        ),
+        Trust: table(Trust, first_commit=_commit),
+        Confirm: table(Confirm, deadline=between(0, 300, "a number of seconds")),
+        Gateway: table(Gateway, masquerade=_masquerade),
+    },
     name=peer_name,
     interface=_interface,
-    private_key_file=absolute_path,
-    signing_key_file=absolute_path,
-    mesh_secret_file=absolute_path,
-    foreign_peers=one_of("keep", "remove"),
-    repository=table(
-        Repository,
-        urls=_urls,
-        branch=_branch,
-        deadline=between(1, 600, "a number of seconds"),
-        max_size=between(1, 65536, "a number of MiB"),
-        identity_file=absolute_path,
-        known_hosts_file=absolute_path,
-    ),
-    trust=table(Trust, mode=one_of("signed", "none"), allowed_signers=absolute_path, first_commit=_commit),
-    confirm=table(Confirm, deadline=between(0, 300, "a number of seconds")),
-    gateway=table(Gateway, masquerade=_masquerade),
-    hooks=table(Hooks, post_up=_texts, pre_down=_texts),
-    paths=table(Paths, state=absolute_path, run=absolute_path, wireguard=absolute_path),
-    watchdog=lambda value, _: value,
 )

@@ -7,19 +7,18 @@ One file per node, so that two changes never conflict. Pure but for the randomne
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 
-from attrs import field, frozen
+from attrs import frozen
 
-from mesh_sync.findings import shown
-from mesh_sync.mesh.layout import SECRETS
+from mesh_sync.mesh.schema import public_key
 from mesh_sync.preshared.derive import SIZE, Secrets, is_id
-from mesh_sync.typed_toml import reader
+from mesh_sync.typed_toml.fields import text
+from mesh_sync.typed_toml.reader import read_toml
+from mesh_sync.typed_toml.table import mapping_of, table
 
 BOX = SIZE + 48
 """Bytes of a sealed secret (libsodium, crypto_box_SEALBYTES)."""
-_KEY_LENGTH = 32
 
 
 @frozen
@@ -27,17 +26,7 @@ class Sealed:
     """What a node's file holds: boxes by id, and the public key they were sealed to."""
 
     public_key: str
-    boxes: Mapping[int, bytes] = field(factory=dict)
-
-
-def path_of(name: str) -> str:
-    """The file of a node."""
-    return f"{SECRETS}{name}.toml"
-
-
-def name_of(path: str) -> str:
-    """The node of a file."""
-    return path.removeprefix(SECRETS).removesuffix(".toml")
+    boxes: Mapping[int, bytes]
 
 
 def seal(secret: bytes, public_key: str) -> bytes:
@@ -69,46 +58,25 @@ def written(name: str, sealed: Sealed) -> str:
     return f'{head}public_key = "{sealed.public_key}"\n\n[sealed]\n{boxes}'
 
 
-def read(text: bytes) -> Sealed:
+def read(content: bytes) -> Sealed:
     """Given a node's file, return it. Raise Wrong with everything that is wrong."""
+    return _sealed_of(read_toml(content))
+
+
+def _id(value: object) -> int:
+    if not is_id(text(value)):
+        raise ValueError("is not the id of a secret: 1, 2, ...")
+    return int(text(value))
+
+
+def _box(value: object) -> bytes:
     try:
-        table = reader.loads(text)
-    except UnicodeDecodeError:
-        raise Wrong([("", "is not UTF-8 text")]) from None
-    except (RecursionError, ValueError) as error:
-        raise Wrong([("", f"is not valid TOML: {str(error) or 'nested too deep'}")]) from None
-    problems = [(key, "unknown key") for key in sorted(table.keys() - {"public_key", "sealed"})]
-    problems += [(key, "is missing") for key in ("public_key", "sealed") if key not in table]
-    key = table.get("public_key", "")
-    if "public_key" in table and len(_decoded(key)) != _KEY_LENGTH:
-        problems.append(("public_key", "is not a WireGuard key (44 characters of base64)"))
-    boxes: dict[int, bytes] = {}
-    listed = table.get("sealed", {})
-    if not isinstance(listed, dict):
-        problems.append(("sealed", f"must be a table, not {shown(listed)}"))
-        listed = {}
-    for number, value in listed.items():
-        if not is_id(number):
-            problems.append((f"sealed.{number}", "is not the id of a secret: 1, 2, ..."))
-        elif len(box := _decoded(value)) != BOX:
-            problems.append((f"sealed.{number}", f"is not a sealed secret ({BOX} bytes of base64)"))
-        else:
-            boxes[int(number)] = box
-    if problems:
-        raise Wrong(problems)
-    return Sealed(key, boxes)
+        box = base64.b64decode(text(value), validate=True)
+    except ValueError:
+        box = b""
+    if len(box) != BOX:
+        raise ValueError(f"is not a sealed secret ({BOX} bytes of base64)")
+    return box
 
 
-class Wrong(Exception):
-    """Everything that is wrong with a file: pairs of key and message."""
-
-    def __init__(self, problems: list[tuple[str, str]]) -> None:
-        super().__init__(problems)
-        self.problems = problems
-
-
-def _decoded(value: object) -> bytes:
-    try:
-        return base64.b64decode(value, validate=True) if isinstance(value, str) else b""
-    except (binascii.Error, ValueError):
-        return b""
+_sealed_of = table(Sealed, keys={"boxes": "sealed"}, public_key=public_key, boxes=mapping_of(_box, _id))

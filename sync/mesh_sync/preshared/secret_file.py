@@ -11,6 +11,7 @@ from pathlib import Path
 from attrs import frozen
 
 from mesh_sync.errors import ConfigError, Refused
+from mesh_sync.mesh.layout import sealed_path
 from mesh_sync.mesh.model import Mesh, Preshared
 from mesh_sync.node.config import Node
 from mesh_sync.preshared import derive, sealed
@@ -96,7 +97,7 @@ class Source:
     def _why_not(self, number: int) -> str:
         if self.node.mesh_secret_file:
             return f"not in {self.node.mesh_secret_file}"
-        path = sealed.path_of(self.node.name)
+        path = sealed_path(self.node.name)
         if self._sealed is None:
             return f"not sealed to this node: there is no {path}"
         return (
@@ -107,5 +108,5 @@ class Source:
 
     @property
     def _sealed(self) -> sealed.Sealed | None:
-        text = self.texts.get(sealed.path_of(self.node.name))
+        text = self.texts.get(sealed_path(self.node.name))
         return sealed.read(text) if text is not None else None

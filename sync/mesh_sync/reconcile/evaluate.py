@@ -11,6 +11,7 @@ from mesh_sync.check.examine import examine
 from mesh_sync.errors import CommandError, ConfigError, Reason, Refused
 from mesh_sync.findings import Finding, errors
 from mesh_sync.mesh import manifest
+from mesh_sync.mesh.layout import peer_path
 from mesh_sync.mesh.model import Guard, Mesh
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
@@ -164,7 +165,7 @@ def _with_held_key(desired: Desired, node: Node) -> tuple[Desired, str]:
         raise Refused(error.message, hint=error.hint) from None
     if held != desired.public_key:
         raise Refused(
-            f"peers/{node.name}.toml has another public key than {node.private_key_file} belongs to",
+            f"{peer_path(node.name)} has another public key than {node.private_key_file} belongs to",
             hint="correct the list, or put the private key that it names there: a commit from before a `rotate-key` "
             "names one that is gone",
         )

@@ -23,7 +23,8 @@ from mesh_sync.trust.authorization import Commit, Rules, Untrusted
 from mesh_sync.trust.node_rights import Edit, Policy
 from mesh_sync.trust.node_rights import parse as parse_policy
 from mesh_sync.trust.signers import Signer
-from mesh_sync.typed_toml import reader
+from mesh_sync.typed_toml.reader import read_toml
+from mesh_sync.typed_toml.table import Wrong
 
 MAX_COMMITS = 100_000
 """Commits that are looked at at once; a mesh that changes ten times a day makes them in 27 years."""
@@ -95,8 +96,8 @@ def rules(repository: GitDir, names: Iterable[str], read: dict[Place, Any] | Non
 def _mesh_name(content: bytes) -> str:
     """The name of the mesh, as far as mesh.toml tells."""
     try:
-        name = reader.loads(content).get("name")
-    except (ValueError, RecursionError):
+        name = read_toml(content).get("name")
+    except Wrong:
         return ""
     return name if isinstance(name, str) else ""
 

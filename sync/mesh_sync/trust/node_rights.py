@@ -14,9 +14,10 @@ from typing import Any
 from attrs import field, frozen
 
 from mesh_sync.findings import Finding, shown
-from mesh_sync.mesh.layout import POLICY_FILE
-from mesh_sync.typed_toml import reader
-from mesh_sync.typed_toml.fields import LABEL
+from mesh_sync.mesh.layout import POLICY_FILE, peer_path
+from mesh_sync.typed_toml.fields import LABEL, anything
+from mesh_sync.typed_toml.reader import read_toml
+from mesh_sync.typed_toml.table import Wrong, mapping_of, take
 
 EVERYONE = "*"
 OWN_KEYS = frozenset({
@@ -58,37 +59,31 @@ class Edit:
 
 def parse(content: bytes) -> tuple[Policy, tuple[Finding, ...]]:
     """Given the file's bytes, return the policy and everything wrong; what is wrong allows nothing."""
-    table = _table(content)
-    if table is None:
-        return Policy(), (Finding(POLICY_FILE, "", "is not valid TOML"),)
-    findings = [Finding(POLICY_FILE, key, "unknown key") for key in table if key != "nodes"]
-    nodes = table.get("nodes", {})
-    if not isinstance(nodes, dict):
-        return Policy(), (*findings, Finding(POLICY_FILE, "nodes", f"must be a table, not {shown(nodes)}"))
-    allowed: dict[str, frozenset[str]] = {}
-    for name, keys in nodes.items():
-        problem = _problem(name, keys)
-        if problem:
-            findings.append(Finding(POLICY_FILE, f"nodes.{name}", problem))
-        else:
-            allowed[name] = frozenset(keys)
-    return Policy(allowed), tuple(findings)
+    try:
+        table = read_toml(content)
+    except Wrong as wrong:
+        return Policy(), tuple(wrong.findings(POLICY_FILE))
+    problems = [(key, "unknown key") for key in table if key != "nodes"]
+    nodes = take(mapping_of(anything), table.get("nodes", {}), "nodes", problems) or {}
+    granted = {name: take(_extra, (name, keys), f"nodes.{name}", problems) for name, keys in nodes.items()}
+    policy = Policy({name: keys for name, keys in granted.items() if keys is not None})
+    return policy, tuple(Wrong(problems).findings(POLICY_FILE))
 
 
-def _problem(name: str, keys: object) -> str:
+def _extra(entry: Any) -> frozenset[str]:
+    name, keys = entry
     if name != EVERYONE and not LABEL.fullmatch(name):
-        return f"{shown(name)} is neither the name of a peer nor {EVERYONE!r}"
+        raise ValueError(f"{shown(name)} is neither the name of a peer nor {EVERYONE!r}")
     if not isinstance(keys, list):
-        return f"must be a list, not {shown(keys)}"
-    unknown = [key for key in keys if not isinstance(key, str) or key not in EXTRA_KEYS]
-    if unknown:
-        return f"{', '.join(map(shown, unknown[:5]))}: not among {', '.join(sorted(EXTRA_KEYS))}"
-    return ""
+        raise ValueError(f"must be a list, not {shown(keys)}")
+    if unknown := [key for key in keys if not isinstance(key, str) or key not in EXTRA_KEYS]:
+        raise ValueError(f"{', '.join(map(shown, unknown[:5]))}: not among {', '.join(sorted(EXTRA_KEYS))}")
+    return frozenset(keys)
 
 
 def forbidden(node: str, edits: Sequence[Edit], extra: frozenset[str]) -> str:
     """What the key of ``node`` may not do of what a commit does, as the end of a sentence; empty if it may do all."""
-    own = f"peers/{node}.toml"
+    own = peer_path(node)
     others = [edit.path for edit in edits if edit.path != own]
     if others:
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
@@ -164,6 +159,6 @@ def _lies_in(network: Network, others: Sequence[Network]) -> bool:
 
 def _table(content: bytes | None) -> dict[str, Any] | None:
     try:
-        return None if content is None else reader.loads(content)
-    except (ValueError, RecursionError):
+        return None if content is None else read_toml(content)
+    except Wrong:
         return None

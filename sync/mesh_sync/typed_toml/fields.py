@@ -1,4 +1,4 @@
-"""What a single value of a TOML file may be. Nothing is converted silently: a number in quotes is not a number."""
+"""What a single value of a file may be. Nothing is converted silently: a number in quotes is not a number."""
 
 from __future__ import annotations
 
@@ -9,26 +9,49 @@ from typing import Any
 
 from mesh_sync.findings import shown
 
-Hook = Callable[[object, object], Any]
-"""Given a value of the file (and its type, as cattrs passes it), return what it means. ValueError if it is wrong."""
+Hook = Callable[[object], Any]
+"""Given a value of the file, return what it means. ValueError (`table.Wrong` too) says what is wrong with it."""
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """What a peer may be called: a DNS label in lower case (RFC 1123, section 2.1)."""
+LAST_MOMENT = 6e10
+"""Unix seconds, before or after 1970, that no calendar of Python's reaches far beyond."""
 
 
 def text(value: object) -> str:
-    """Given a value of the file, return it if it is text; else ValueError."""
+    """A hook for text."""
     if type(value) is not str:
         raise ValueError(f"must be text in quotes, not {shown(value)}")
     return value
 
 
-def words(value: object, _: object) -> str:
-    """`text` as a hook."""
-    return text(value)
+def anything(value: object) -> Any:
+    """A hook for what is looked at later."""
+    return value
 
 
-def peer_name(value: object, _: object) -> str:
+def truth(value: object) -> bool:
+    """A hook for true and false."""
+    if type(value) is not bool:
+        raise ValueError(f"must be true or false, not {shown(value)}")
+    return value
+
+
+def whole(value: object) -> int:
+    """A hook for whole numbers."""
+    if type(value) is not int:
+        raise ValueError(f"must be a number, not {shown(value)}")
+    return value
+
+
+def seconds(value: object) -> float:
+    """A hook for moments and times in seconds, whole or not; what no calendar reaches is none."""
+    if type(value) not in (int, float) or not abs(value) < LAST_MOMENT:  # type: ignore[arg-type]
+        raise ValueError(f"must be a number of seconds, not {shown(value)}")
+    return value  # type: ignore[return-value]
+
+
+def peer_name(value: object) -> str:
     """A hook for the name of a peer."""
     if not LABEL.fullmatch(text(value)):
         raise ValueError(f"{shown(value)} is not a peer name (a lower-case DNS label)")
@@ -38,12 +61,10 @@ def peer_name(value: object, _: object) -> str:
 def between(low: int, high: int, what: str) -> Hook:
     """A hook for whole numbers from ``low`` to ``high``; ``what`` names them in the message."""
 
-    def hook(value: object, _: object) -> object:
-        if type(value) is not int:
-            raise ValueError(f"must be a number, not {shown(value)}")
-        if not low <= value <= high:
+    def hook(value: object) -> int:
+        if not low <= whole(value) <= high:
             raise ValueError(f"{shown(value)} is not {what} ({low} to {high})")
-        return value
+        return whole(value)
 
     return hook
 
@@ -51,26 +72,15 @@ def between(low: int, high: int, what: str) -> Hook:
 def one_of(*words: str) -> Hook:
     """A hook for a choice of words."""
 
-    def hook(value: object, _: object) -> object:
+    def hook(value: object) -> str:
         if text(value) not in words:
             raise ValueError(f"{shown(value)} is none of {', '.join(map(repr, words))}")
-        return value
+        return text(value)
 
     return hook
 
 
-def exactly(kind: type, name: str) -> Hook:
-    """A hook for values of one type; ``name`` is what messages call it."""
-
-    def hook(value: object, _: object) -> object:
-        if type(value) is not kind:
-            raise ValueError(f"must be {name}, not {shown(value)}")
-        return value
-
-    return hook
-
-
-def absolute_path(value: object, _: object) -> Path:
+def absolute_path(value: object) -> Path:
     """A hook for paths that mean the same from everywhere."""
     path = Path(text(value))
     if not path.is_absolute():

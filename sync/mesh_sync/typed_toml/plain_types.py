@@ -1,9 +1,10 @@
-"""Plain values that were read from a file: whether each is of the kind that its attrs type declares."""
+"""Values back to what JSON can hold: the reverse of `table`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import fields
 
@@ -11,6 +12,30 @@ if TYPE_CHECKING:
     from attrs import AttrsInstance
 
     T = TypeVar("T", bound=AttrsInstance)
+
+
+def plain(value: object) -> Any:
+    """An attrs value, and all that is in it, as dicts, lists, text and numbers.
+
+    Sets are sorted, so that equal values are equal text; paths and addresses are text.
+    """
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, frozenset):
+        return sorted(plain(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    kind: Any = type(value)
+    names = _names(kind)
+    return {name: plain(getattr(value, name)) for name in names} if names else str(value)
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind)) if hasattr(kind, "__attrs_attrs__") else ()
+
 
 LAST_MOMENT = 6e10
 """Unix seconds, before or after 1970, that no calendar of Python's reaches far beyond."""

@@ -1,31 +1,57 @@
-"""TOML that strangers wrote: the one place in which the files of the mesh repository are read as TOML. Pure."""
+"""The bytes of a file to TOML or JSON: the one place where either is parsed. Pure.
+
+The files of a mesh repository are written by strangers: whatever they hold, there is a table or a `Wrong`.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from typing import Any
 
+from mesh_sync.typed_toml.table import Wrong
+
 MAX_DOTS = 32
 """Dots on one line, outside quotes and comments; no file of the mesh has more than a few."""
-_QUOTED = re.compile(  # no possessive quantifiers: those of Python 3.11.2 (Debian 12) lose matches
-    r"""
+_QUOTED = r"""(?sx)
     \"\"\" (?: [^"\\] | \\.? | "(?!"") )* (?: "{3,5} )?
     | ''' (?: [^'] | '(?!'') )* (?: '{3,5} )?
     | " (?: [^"\\\n] | \\[^\n]? )* "?
     | ' [^'\n]* '?
     | \# [^\n]*
-    """,
-    re.DOTALL | re.VERBOSE,
-)
-
-
-def loads(content: bytes) -> dict[str, Any]:
-    """What the file says. Raise ValueError (UnicodeDecodeError, TOMLDecodeError) or RecursionError for what is no TOML.
-
-    A key of thousands of parts would keep tomllib busy for half a minute: its time grows with their square.
     """
-    text = content.decode("utf-8-sig")
-    if text.count(".") > MAX_DOTS and any(line.count(".") > MAX_DOTS for line in _QUOTED.sub("_", text).split("\n")):
+"""Compiled when needed. No possessive quantifiers: those of Python 3.11.2 (Debian 12) lose matches."""
+
+
+def read_toml(content: bytes) -> dict[str, Any]:
+    """What a file of TOML says. Raise Wrong, with one problem that has no key, if it is none."""
+    try:
+        text = content.decode("utf-8-sig")
+        _refuse_long_keys(text)
+        return tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 text (byte {error.start})"
+    except RecursionError:
+        problem = "is not valid TOML: nested too deep"
+    except tomllib.TOMLDecodeError as error:
+        problem = f"is not valid TOML: {error}"
+    except ValueError:  # int() takes no more than sys.get_int_max_str_digits()
+        problem = "holds a number of too many digits"
+    raise Wrong([("", problem)])
+
+
+def read_json(content: bytes) -> Any:
+    """What a file of JSON says. Raise Wrong, with one problem that has no key, if it is none."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise Wrong([("", f"is not valid JSON: {error}")]) from None
+
+
+def _refuse_long_keys(text: str) -> None:
+    """A key of thousands of parts would keep tomllib busy for half a minute: its time grows with their square."""
+    if text.count(".") <= MAX_DOTS:
+        return
+    if any(line.count(".") > MAX_DOTS for line in re.sub(_QUOTED, "_", text).split("\n")):
         raise tomllib.TOMLDecodeError(f"a line has more than {MAX_DOTS} dots outside quotes")
-    return tomllib.loads(text)

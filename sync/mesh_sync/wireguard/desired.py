@@ -6,11 +6,14 @@ of `now` compares it with what `wg` and `ip` print without building a mesh.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from attrs import asdict, field, frozen
+from attrs import field, frozen
+
+from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.table import table
 
 DEFAULT_MTU = 1420
 """Bytes: 1500 less the 80 that WireGuard over IPv6 takes; what wg-quick arrives at on Ethernet."""
@@ -83,27 +86,13 @@ class Desired:
         """Whether a peer has expired since this was derived (``now`` in Unix seconds)."""
         return self.valid_until is not None and now >= self.valid_until
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self, value_serializer=_plain)
+    def to_json(self) -> Any:
+        return plain(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Desired:
-        """Raise TypeError, KeyError or ValueError for anything that `to_json` did not write."""
-        fields = dict(data)
-        peers = tuple(
-            DesiredPeer(
-                **{
-                    **peer,
-                    "addresses": tuple(peer["addresses"]),
-                    "allowed_ips": frozenset(peer["allowed_ips"]),
-                    "endpoint": tuple(peer["endpoint"]),
-                }
-            )
-            for peer in fields.pop("peers")
-        )
-        for key in ("addresses", "routes", "sysctls", "firewall"):
-            fields[key] = frozenset(fields[key])
-        return cls(peers=peers, **fields)
+    def from_json(cls, data: object) -> Desired:
+        """Raise Wrong for anything that `to_json` did not write."""
+        return _desired_of(data)
 
 
 @frozen
@@ -121,17 +110,17 @@ class Owned:
             self.routes | other.routes,
         )
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self, value_serializer=_plain)
+    def to_json(self) -> Any:
+        return plain(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Owned:
-        sets = {key: frozenset(data[key]) for key in ("peers", "addresses", "routes")}
-        return cls(**sets)
+    def from_json(cls, data: object) -> Owned:
+        """Raise Wrong for anything that `to_json` did not write."""
+        return _owned_of(data)
 
 
-def _plain(_: object, __: object, value: Any) -> Any:
-    return sorted(value) if isinstance(value, frozenset) else value
+_desired_of = table(Desired)
+_owned_of = table(Owned)
 
 
 def soonest(moments: Iterable[datetime | None]) -> float | None:

@@ -10,12 +10,13 @@ from pathlib import Path
 from attrs import frozen
 
 from mesh_sync.errors import ConfigError, MeshSyncError
-from mesh_sync.mesh.layout import MESH_FILE, is_secret_file
+from mesh_sync.mesh.layout import MESH_FILE, is_secret_file, peer_name, sealed_path
 from mesh_sync.mesh.mesh_file import with_preshared
 from mesh_sync.mesh.model import NO_SECRET, Peer, Preshared
 from mesh_sync.preshared import secret_file
 from mesh_sync.preshared.derive import SIZE, Secrets
-from mesh_sync.preshared.sealed import Sealed, Wrong, name_of, opened, path_of, read, seal, written
+from mesh_sync.preshared.sealed import Sealed, opened, read, seal, written
+from mesh_sync.typed_toml.table import Wrong
 from mesh_sync.wireguard.keys import public_key, read_private_key
 from mesh_sync.workspace import commits
 from mesh_sync.workspace.commits import Done, finish
@@ -157,13 +158,13 @@ def sealed_files(
     numbers = [number for number in (use.secret, use.former) if number] if use else []
     members = {peer.name: peer for peer in _members(repository)} if numbers else {}
     files: dict[str, str | None] = {
-        path: None for path in repository.tree.texts if is_secret_file(path) and name_of(path) not in members
+        path: None for path in repository.tree.texts if is_secret_file(path) and peer_name(path) not in members
     }
     for name, peer in members.items() if everyone else ():
-        present = _read(repository.tree.texts.get(path_of(name), b""))
+        present = _read(repository.tree.texts.get(sealed_path(name), b""))
         boxes = dict(_boxes(peer, present, numbers, secrets))
         if boxes and (present is None or (present.public_key, present.boxes) != (peer.public_key, boxes)):
-            files[path_of(name)] = written(name, Sealed(peer.public_key, boxes))
+            files[sealed_path(name)] = written(name, Sealed(peer.public_key, boxes))
     return files
 
 

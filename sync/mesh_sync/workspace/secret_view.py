@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from mesh_sync.mesh.layout import sealed_path
 from mesh_sync.mesh.model import Mesh, Preshared
-from mesh_sync.preshared.sealed import Wrong, path_of, read
+from mesh_sync.preshared.sealed import read
+from mesh_sync.typed_toml.table import Wrong
 
 
 def in_words(use: Preshared | None) -> str:
@@ -24,7 +26,7 @@ def holders(mesh: Mesh, texts: Mapping[str, bytes], moment: datetime) -> Iterato
     """Each managed peer of the mesh, and which secrets are sealed to it."""
     for name, peer in sorted(mesh.peers.items()):
         if peer.managed and peer.active(moment):
-            text = texts.get(path_of(name))
+            text = texts.get(sealed_path(name))
             yield name, "nothing is sealed to it" if text is None else _sealed(text, peer.public_key)
 
 
