@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.trusting import begin, signed_mesh
+from e2e.signed_mesh import begin, signed_mesh
 from lab import Lab
 from lab.logged import LoggedPrograms
 from lab.mesh import Mesh

@@ -13,8 +13,9 @@ import pytest
 import lab as labs
 from lab import Lab, Node
 from lab.memory import PeakMemory
-from lab.mesh import WORK, Mesh, dump, now, now_json, status
+from lab.mesh import WORK, Mesh, now, now_json, status
 from lab.service import Service, listening
+from lab.snapshot import untouched
 
 pytestmark = pytest.mark.e2e
 
@@ -81,13 +82,6 @@ def ask(mesh: Mesh, node: Node, url: str, deadline: int = LONG) -> None:
     mesh.configure(node, repository={"urls": [url], "deadline": deadline, "max_size": MAX_SIZE})
 
 
-def device(node: Node) -> object:
-    counters = ("handshake", "rx", "tx")
-    peers = {key: {k: v for k, v in peer.items() if k not in counters} for key, peer in dump(node).items()}
-    file = node.path("/etc/wireguard/wg0.conf")
-    return peers, file.read_bytes(), file.stat().st_mtime_ns
-
-
 def on_disk(node: Node) -> int:
     """MiB below the state directory."""
     files = node.path("/var/lib/mesh-sync").rglob("*")
@@ -98,7 +92,7 @@ def withstands(mesh: Mesh, bomb: str, exit_code: int, deadline: int) -> list[str
     """The node ends its run in time, unchanged and not swollen, and takes the next good commit; what it said."""
     a = mesh.nodes["a"]
     mesh.operator.run(["timeout", "60", "git", "ls-remote", f"{BOMBS}/{bomb}/built"], timeout=70, check=False)
-    before = device(a)
+    before = untouched(a)
     ask(mesh, a, f"{BOMBS}/{bomb}", deadline)
     begin = time.monotonic()
     with PeakMemory(a) as peak:
@@ -110,7 +104,7 @@ def withstands(mesh: Mesh, bomb: str, exit_code: int, deadline: int) -> list[str
     assert took < deadline + READING + SLACK
     assert peak.of("git") < OF_GIT
     assert 0 < peak.of("mesh-sync") < OURS
-    assert device(a) == before
+    assert untouched(a) == before
     assert on_disk(a) <= MAX_SIZE + 1
     takes_the_next(mesh, a)
     return done.stderr.splitlines()

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from e2e.trying import DEADLINE, SHORT, conf_of, talking, whole
+from e2e.mesh_on_trial import DEADLINE, SHORT, talking
 from lab import Lab, steady_ping
 from lab.mesh import Mesh, dump, key_of, now, now_json, status, stranger
 from lab.node import Node
 from lab.ping import first_answer
+from lab.snapshot import conf_of, whole
 from mesh_sync.wireguard import keys
 
 pytestmark = pytest.mark.e2e

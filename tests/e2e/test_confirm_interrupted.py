@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from e2e.trying import talking, whole
+from e2e.mesh_on_trial import talking
 from lab import Lab
 from lab.mesh import Mesh, dump, key_of, now, now_json, status, stranger
 from lab.node import Node
 from lab.ping import first_answer
 from lab.program import Program
+from lab.snapshot import whole
 
 pytestmark = pytest.mark.e2e
 

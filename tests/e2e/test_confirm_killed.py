@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from e2e.trying import Commits, whole
 from lab import Lab
+from lab.commits import Commits
 from lab.mesh import Mesh, now, now_json, status, stranger
 from lab.node import Node
 from lab.ping import first_answer
+from lab.snapshot import whole
 
 pytestmark = pytest.mark.e2e
 
-KILLED_AT = Path(__file__).with_name("killed_at.py")
+KILLED_AT = Path(__file__).with_name("kill_at_step.py")
 AT_ONCE = 3
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.trying import SHORT
+from e2e.mesh_on_trial import SHORT
 from lab import Lab
 from lab.mesh import Mesh, now, now_json, status, stranger
 from lab.node import Node

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from e2e.trying import Commits, conf_of
 from lab import Lab, steady_ping
+from lab.commits import Commits
 from lab.mesh import Mesh, dump, key_of, now, now_json, status, stranger
 from lab.node import Node
 from lab.ping import first_answer
+from lab.snapshot import CONF, conf_of
 from lab.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
-KILLED_AT = Path(__file__).with_name("killed_at.py")
-CONF = "/etc/wireguard/wg0.conf"
+KILLED_AT = Path(__file__).with_name("kill_at_step.py")
 STATE = "/var/lib/mesh-sync/wg0/state.json"
 AT_ONCE = 3
 """Nodes that are killed side by side, each at a step of its own."""

@@ -13,6 +13,7 @@ import pytest
 from lab import DEAD_RESOLVER, Lab, Node, steady_ping, tarpit
 from lab.mesh import Mesh, dump, now, now_json, status
 from lab.segment import Family
+from lab.snapshot import conf_of, device
 from lab.waiting import eventually
 
 pytestmark = pytest.mark.e2e
@@ -57,18 +58,8 @@ def reaches(node: Node, address: str, seconds: int = 10) -> bool:
     return node.run(["ping", "-c1", f"-w{seconds}", "-i0.2", address], check=False).returncode == 0
 
 
-def configuration(node: Node) -> dict[str, dict[str, str]]:
-    """The part of `wg show dump` that does not count anything."""
-    counters = ("handshake", "rx", "tx")
-    return {key: {k: v for k, v in peer.items() if k not in counters} for key, peer in dump(node).items()}
-
-
 def mtu(node: Node) -> int:
     return int(node.run(["cat", "/sys/class/net/wg0/mtu"]).stdout)
-
-
-def conf(node: Node) -> bytes:
-    return node.path("/etc/wireguard/wg0.conf").read_bytes()
 
 
 def sentence(done: CompletedProcess[str]) -> str:
@@ -81,7 +72,7 @@ def sentence(done: CompletedProcess[str]) -> str:
 
 def unreachable(node: Node, within: float = 3) -> str:
     """Run `now` on a node that has drifted: it says one sentence, in time, and the rest is as ever."""
-    before, written, commit = configuration(node), conf(node), status(node)["commit"]
+    before, written, commit = device(node), conf_of(node), status(node)["commit"]
     node.ip("link set wg0 mtu 1300")
     with steady_ping(node, "10.0.0.22") as loss:
         begin = time.monotonic()
@@ -90,7 +81,7 @@ def unreachable(node: Node, within: float = 3) -> str:
     assert took < within + START
     assert "MTU 1300 -> 1420" in done.stdout
     assert mtu(node) == 1420
-    assert (configuration(node), conf(node), status(node)["commit"]) == (before, written, commit)
+    assert (device(node), conf_of(node), status(node)["commit"]) == (before, written, commit)
     assert loss.lost == 0
     return sentence(done)
 
@@ -331,7 +322,7 @@ def test_a_copy_of_the_nodes_own_that_is_shallow_serves(mesh: Mesh, a: Node) -> 
 def applies_the_next_commit(mesh: Mesh, node: Node) -> bool:
     """Push a change of b's keepalive that has not been there before, and see it arrive."""
     b = next(key for key, peer in dump(node).items() if key)
-    other = 20 + int(configuration(node)[b]["keepalive"].replace("off", "0")) % 40
+    other = 20 + int(device(node)[b]["keepalive"].replace("off", "0")) % 40
     mesh.set("b", persistent_keepalive=17)
     mesh.set("a", persistent_keepalive=other)
     commit = mesh.push("a change")
@@ -450,7 +441,7 @@ def no_git_no_dns(lab: Lab) -> Iterator[None]:
 @pytest.mark.parametrize("command", ["up", "now"])
 def test_after_a_reboot_without_git_and_dns_the_mesh_is_up(lab: Lab, mesh: Mesh, a: Node, command: str) -> None:
     ask(mesh, a, GIT)
-    written = conf(a)
+    written = conf_of(a)
     with no_git_no_dns(lab):
         for node in mesh.nodes.values():
             node.reboot()
@@ -458,7 +449,7 @@ def test_after_a_reboot_without_git_and_dns_the_mesh_is_up(lab: Lab, mesh: Mesh,
             assert done.returncode == (0 if command == "up" else 3), done.stderr
             assert "gets its last known endpoint, 203.0.113." in done.stdout
         assert reaches(a, "10.0.0.22")
-        assert conf(a) == written
+        assert conf_of(a) == written
     found = now_json(a)
     assert (found["result"], found["changes"]) == ("in-sync", [])
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from e2e.signing import ALICE, CONFIG, KEY, Signed, at_terminal, command, files, follows, join
+from e2e.joined_mesh import ALICE, CONFIG, KEY, Signed, at_terminal, command, files, follows, join
 from lab import Lab, Node
 from lab.mesh import WORK, now, now_json
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab import Lab, Node, reachability, reference_mesh, steady_ping, tarpit
+from lab.traced import Traced
 from lab.tree import LabError
 from lab.waiting import eventually
 
@@ -127,6 +128,17 @@ def test_a_tarpit_accepts_and_says_nothing(lab: Lab) -> None:
     a, b = lab.node("a", "203.0.113.5"), lab.node("b", "203.0.113.6")
     tarpit(b, 443)
     a.run(["bash", "-c", "exec 3<>/dev/tcp/203.0.113.6/443; ! read -t 0.5 -u 3"])
+
+
+def test_a_program_is_seen_by_whatever_path_it_is_called_and_with_its_environment(lab: Lab, tmp_path: Path) -> None:
+    a, traced = lab.node("a", "203.0.113.5"), Traced(tmp_path)
+    script = "sh -c '/usr/bin/env true secret' & wait; cd /usr/bin; PASSED=on ./true; sleep 1000 >/dev/null 2>&1 &"
+    assert traced.run(a, ["sh", "-c", f"{script} echo done"]) == "done\n"
+    calls = list(traced.calls())
+    assert {call[0] for call in calls if b"secret" in call} >= {b"/usr/bin/env", b"/usr/bin/true"}
+    [call] = [call for call in calls if call[0] == b"./true"]
+    assert call[1] == b"./true"
+    assert b"PASSED=on" in call
 
 
 # -- sites

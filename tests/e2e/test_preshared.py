@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from e2e.derived import SECRET, all_pinging, at, connects, handshake_age, lost, pairs, psks, secret
+from e2e.preshared_mesh import SECRET, all_pinging, at, connects, handshake_age, lost, pairs, psks, secret
 from lab import Lab
 from lab.mesh import WORK, Mesh, dump, now, status
 from lab.ping import steady_ping

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from e2e.derived import SECRET, all_pinging, at, handshake_age, lost, pairs, psks, secret
+from e2e.preshared_mesh import SECRET, all_pinging, at, handshake_age, lost, pairs, psks, secret
 from lab import Lab
 from lab.mesh import Mesh, now, status
 

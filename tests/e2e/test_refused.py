@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from lab import Lab, Node
+from lab import Lab
 from lab.mesh import WORK, Mesh, dump, now, now_json, status
+from lab.snapshot import untouched
 from mesh_sync.wireguard import keys
 
 pytestmark = pytest.mark.e2e
@@ -43,26 +44,17 @@ def git(mesh: Mesh, words: str, input: str | None = None) -> str:
     return mesh.operator.run(["sh", "-c", f"git {words}"], cwd=WORK, input=input).stdout.strip()
 
 
-def whole(node: Node) -> tuple[object, ...]:
-    """The device without its counters, its addresses and routes, and wg0.conf to the byte."""
-    counters = ("handshake", "rx", "tx")
-    peers = {key: {k: v for k, v in peer.items() if k not in counters} for key, peer in dump(node).items()}
-    links = node.run(["sh", "-c", "ip -oneline address show dev wg0; ip route show dev wg0"]).stdout
-    file = node.path("/etc/wireguard/wg0.conf")
-    return peers, links, file.read_bytes(), file.stat().st_mtime_ns
-
-
 def refused(mesh: Mesh, commit: str, *lines: str) -> str:
     """The node refuses the commit with these findings, and says so in the sentence that is returned.
 
     What was applied before is still enforced: a drift is repaired in the same run. `status` names the commit.
     """
     a = mesh.nodes["a"]
-    before = whole(a)
+    before = untouched(a)
     a.ip("link set wg0 mtu 1300")
     done = now(a, exit_code=4)
     assert "MTU 1300 -> 1420" in done.stdout
-    assert whole(a) == before
+    assert untouched(a) == before
     told = status(a)
     assert (told["refused_commits"], told["remote_commit"], told["drift"]) == ([commit], commit, [])
     assert told["commit"] != commit

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import pytest
 from attrs import frozen
 
-from e2e.trying import SHORT, whole
+from e2e.mesh_on_trial import SHORT
 from lab import Lab
 from lab.mesh import Mesh, dump, now, now_json, status, stranger
 from lab.node import Node
 from lab.ping import first_answer
+from lab.snapshot import whole
 
 pytestmark = pytest.mark.e2e
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.rotating import KEY, all_reach, begin, counted, end, held, keys_on, leftovers, rotate, timers
-from e2e.watching import Watchdog, watching
+from e2e.key_rotation import KEY, all_reach, begin, counted, end, held, keys_on, leftovers, rotate, timers
+from e2e.running_watchdog import Watchdog, watching
 from lab import Lab
 from lab.mesh import WORK, Mesh, key_of, now, now_json, status
 from lab.node import Node

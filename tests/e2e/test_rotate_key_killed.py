@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.rotating import all_reach, held, keys_on, leftovers, rotate, timers
+from e2e.key_rotation import all_reach, held, keys_on, leftovers, rotate, timers
 from lab import Lab
 from lab.mesh import Mesh, key_of, status
 from lab.node import Node
@@ -19,7 +19,7 @@ from mesh_sync.wireguard import keys
 
 pytestmark = pytest.mark.e2e
 
-KILLED_AT = Path(__file__).with_name("killed_at.py")
+KILLED_AT = Path(__file__).with_name("kill_at_step.py")
 LASTING = r"^os\.rename |^os\.remove .*/(private\.key|rotation\.json)|^running .*('push'|'wg', 'set')"
 """Steps that change what is there after the process; not the reading, nor the copies of the list that come and go."""
 

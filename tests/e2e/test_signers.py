@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from e2e.signing import ALICE, CONFIG, Signed, follows
+from e2e.joined_mesh import ALICE, CONFIG, Signed, follows
 from lab import Lab
 from lab.mesh import WORK, now, now_json, status
 

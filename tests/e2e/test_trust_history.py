@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.trusting import ADMIN, OTHER, accepts, back, refused, sh
+from e2e.signed_mesh import ADMIN, OTHER, accepts, back, refused, sh
 from lab.mesh import Mesh, now, now_json, status
 
 pytestmark = pytest.mark.e2e

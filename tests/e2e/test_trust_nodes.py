@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from e2e.trusting import ADMIN, NODE_A, NODE_B, accepts, back, refused
+from e2e.signed_mesh import ADMIN, NODE_A, NODE_B, accepts, back, refused
 from lab.mesh import WORK, Mesh, dump, now_json
 from mesh_sync.wireguard import keys
 

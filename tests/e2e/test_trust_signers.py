@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from e2e.trusting import ADMIN, NODE_A, NODE_B, OTHER, accepts, back, refused, sh
+from e2e.signed_mesh import ADMIN, NODE_A, NODE_B, OTHER, accepts, back, refused, sh
 from lab.mesh import WORK, Mesh, now, now_json, status
 
 pytestmark = pytest.mark.e2e

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from e2e.trusting import accepts, back, refused, sh, whole
+from e2e.signed_mesh import accepts, back, refused, sh
 from lab.mesh import WORK, Mesh, now, now_json, status
+from lab.snapshot import untouched
 from lab.tree import ENVIRONMENT
 
 pytestmark = pytest.mark.e2e
@@ -55,11 +56,11 @@ def test_a_head_that_moves_to_something_bad_before_it_is_fetched(mesh: Mesh, loc
     bad = mesh.push("bad")
     sh(a, f"git --git-dir {local} fetch -q {mesh.url} main; git --git-dir {local} update-ref refs/heads/main {good}")
     mesh.configure(a, repository={"urls": [local]})
-    before = whole(a)
+    before = untouched(a)
     move = f"git --git-dir {local} update-ref refs/heads/main"
     done = now(a, exit_code=4, env=meanwhile(tmp_path, "fetch", before=f"/usr/bin/{move} {bad}"))
     assert done.stderr.startswith(f"mesh-sync: commit {bad[:10]} is not signed\n")
-    assert (whole(a), status(a)["refused_commits"]) == (before, [bad])
+    assert (untouched(a), status(a)["refused_commits"]) == (before, [bad])
     sh(a, f"{move} {good}")
     found = now_json(a)
     assert (found["result"], found["commit"]) == ("applied", good)
@@ -179,9 +180,9 @@ def test_other_spellings_of_git(mesh: Mesh, name: str) -> None:
     tree = sh(mesh.operator, script)
     bad = mesh.git("commit-tree", "-S", "-p", "HEAD", "-m", "crafted", tree)
     mesh.publish(bad, force=True)
-    before = whole(a)
+    before = untouched(a)
     done = now(a, exit_code=4)
-    assert whole(a) == before
+    assert untouched(a) == before
     assert "no sound git history" in done.stderr
     accepts(back(mesh))
 

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from e2e.watching import Watchdog, endpoint, pinging, watching
+from e2e.running_watchdog import Watchdog, endpoint, watching
 from lab import Lab
 from lab.logged import LoggedPrograms
 from lab.mesh import Mesh, dump, key_of, now
 from lab.node import Node
+from lab.ping import pinging
 from lab.tree import ENVIRONMENT
 from lab.waiting import until
 from mesh_sync.wireguard import keys

@@ -19,10 +19,12 @@ from contextlib import ExitStack
 
 import pytest
 
-from e2e.watching import LETS_NOTHING_BEGIN, Watchdog, endpoint, pinging, watching
+from e2e.running_watchdog import Watchdog, endpoint, watching
 from lab import Lab, Site
+from lab.firewall import LETS_NOTHING_BEGIN
 from lab.mesh import Mesh, key_of
 from lab.node import Node
+from lab.ping import pinging
 from lab.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]

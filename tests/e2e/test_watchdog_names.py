@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 
-from e2e.watching import CANNOT_BEGIN, Watchdog, peer_in, pinging, watching
+from e2e.running_watchdog import Watchdog, peer_in, watching
 from lab import Lab
+from lab.firewall import NEVER_SPEAKS_FIRST
 from lab.host import Host
 from lab.logged import LoggedPrograms
 from lab.mesh import Mesh, dump
+from lab.ping import pinging
 from lab.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -56,11 +58,11 @@ class World:
         self.asked = lab.directory / "questions"
         resolver = Host("resolver", lab.capsule, lab.directory / "resolver")
         lab._attached(resolver, RESOLVER, None)
-        program = Path(__file__).with_name("odd_resolver.py")
+        program = Path(__file__).with_name("failing_resolver.py")
         resolver.popen([sys.executable, program, RESOLVER, lab.dns.address, self.asked])
         self.a = mesh.node("a", 11, endpoint=f"{OWN}:{PORT}", persistent_keepalive=0)
         for name, number in {**MOVED, "six": 31, "four": 32}.items():
-            mesh.node(name, number, persistent_keepalive=0).nft(CANNOT_BEGIN)
+            mesh.node(name, number, persistent_keepalive=0).nft(NEVER_SPEAKS_FIRST)
         for name, number in STAY.items():
             mesh.node(name, number, persistent_keepalive=0)
         for name in ("six", "four"):  # both have both families

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from e2e.watching import CANNOT_BEGIN, Watchdog, endpoint, watching
+from e2e.running_watchdog import Watchdog, endpoint, watching
 from lab import Lab
+from lab.firewall import NEVER_SPEAKS_FIRST
 from lab.logged import LoggedPrograms
 from lab.mesh import Mesh, key_of
 from lab.node import Node
@@ -69,7 +70,7 @@ class World:
         self.mesh = Mesh(lab)
         self.a = self.mesh.node("a", 11, persistent_keepalive=0)
         self.b = self.mesh.node("b", 12, persistent_keepalive=0)
-        self.b.nft(CANNOT_BEGIN)
+        self.b.nft(NEVER_SPEAKS_FIRST)
         self.lost = keys.public_key(keys.generate())
         lab.dns.set("lost.example", "203.0.113.200", "203.0.113.201")
         self.mesh.set("lost", public_key=self.lost, addresses=["10.0.0.50"], endpoint=f"lost.example:{PORT}")

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.watching import pinging
 from lab import Lab, steady_ping
 from lab.mesh import dump
 from lab.node import Node
+from lab.ping import pinging
 from lab.waiting import until
 from mesh_sync.wireguard import keys
 

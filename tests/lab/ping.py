@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from lab.host import Host
+from lab.waiting import until
 
 _ANSWER = re.compile(r"^\[([\d.]+)\] \d+ bytes from .*icmp_seq=(\d+)", re.MULTILINE)
 _SENT = re.compile(r"^(\d+) packets transmitted", re.MULTILINE)
@@ -78,3 +79,37 @@ def _count(loss: Loss, output: str, begin: float, end: float) -> None:
     loss.longest_gap = max(after - before - 1 for before, after in steps)
     moments = itertools.pairwise([begin, *(when for when, _ in answers), end])
     loss.longest_silence = max(after - before for before, after in moments)
+
+
+class Pings:
+    """A ping that goes on, five to the second unless told otherwise; `since` says when it was first answered."""
+
+    def __init__(self, host: Host, address: str, interval: float = 0.2) -> None:
+        self._file = host.directory / f"ping.{address}.{time.monotonic_ns()}"
+        with self._file.open("wb") as out:
+            self.program = host.popen(["ping", "-D", "-n", "-i", str(interval), address], stdout=out.fileno())
+
+    def answers(self, since: float) -> list[float]:
+        """The moments (wall clock) of the answers after that moment."""
+        moments = (float(when) for when, _ in _ANSWER.findall(self._file.read_text()))
+        return [when for when in moments if when > since]
+
+    def flows(self, since: float, seconds: float = 20.0) -> float:
+        """Wait for an answer; return how many seconds after the moment it came."""
+        until(lambda: self.answers(since), seconds, what="an answer to a ping")
+        return self.answers(since)[0] - since
+
+    def end(self) -> None:
+        self.program.send_signal(signal.SIGINT)
+        self.program.wait(timeout=10)
+
+
+@contextlib.contextmanager
+def pinging(host: Host, *addresses: str, interval: float = 0.2) -> Iterator[tuple[Pings, ...]]:
+    """Traffic to all of these addresses."""
+    pings = tuple(Pings(host, address, interval) for address in addresses)
+    try:
+        yield pings
+    finally:
+        for ping in pings:
+            ping.end()

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
-from lab import Lab, Node
+from lab import Lab
 from lab.host import Host
 from lab.mesh import Mesh, dump, now, now_json, status
+from lab.snapshot import untouched
 
 ADMIN, OTHER = "anna@example.org", "otto@example.org"
 ALL = ("removed-peers", "empty-list", "remove a", "re-key a", "all-endpoints")
@@ -56,21 +57,12 @@ def sh(host: Host, script: str) -> str:
     return host.run(["sh", "-ec", script]).stdout.strip()
 
 
-def whole(node: Node) -> tuple[object, ...]:
-    """The device without its counters, its addresses and routes, and wg0.conf to the byte."""
-    counters = ("handshake", "rx", "tx")
-    peers = {key: {k: v for k, v in peer.items() if k not in counters} for key, peer in dump(node).items()}
-    links = node.run(["sh", "-c", "ip -oneline address show dev wg0; ip route show dev wg0"]).stdout
-    file = node.path("/etc/wireguard/wg0.conf")
-    return peers, links, file.read_bytes(), file.stat().st_mtime_ns
-
-
 def refused(mesh: Mesh, commit: str) -> str:
     """Node a refuses the head, with exit code 4 and the sentence that is returned, and touches nothing."""
     a = mesh.nodes["a"]
-    before, applied = whole(a), status(a)["commit"]
+    before, applied = untouched(a), status(a)["commit"]
     done = now(a, exit_code=4)
-    assert whole(a) == before
+    assert untouched(a) == before
     told = status(a)
     assert (told["refused_commits"], told["commit"], told["drift"]) == ([commit], applied, [])
     first, *rest = done.stderr.splitlines()

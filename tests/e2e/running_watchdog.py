@@ -11,31 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.host import Host
 from lab.mesh import dump
 from lab.node import Node
 from lab.program import Program
 from lab.waiting import until
 
 STATUS = "/run/mesh-sync/wg0.watchdog.json"
-CANNOT_BEGIN = """
-    table ip shut {
-        chain output {
-            type filter hook output priority 0
-            udp sport 51820 ct direction original drop
-        }
-    }"""
-"""For a node: it answers whoever speaks to it, and never speaks first, so that nobody learns where it is."""
-LETS_NOTHING_BEGIN = """
-    table ip shut {
-        chain forward {
-            type filter hook forward priority 0
-            iifname "lan" udp sport 51820 ct direction original drop
-        }
-    }"""
-"""The same for the router of a site."""
-
-_ANSWER = re.compile(r"^\[([\d.]+)\] \d+ bytes from ", re.MULTILINE)
 
 
 class Watchdog:
@@ -99,39 +80,6 @@ def peer_in(view: Mapping[str, Any], name: str) -> dict[str, Any]:
     """One peer of a status."""
     found: dict[str, Any] = next(peer for peer in view["peers"] if peer["name"] == name)
     return found
-
-
-class Pings:
-    """A ping that goes on, five to the second unless told otherwise; `since` says when it was first answered."""
-
-    def __init__(self, host: Host, address: str, interval: float = 0.2) -> None:
-        self._file = host.directory / f"ping.{address}.{time.monotonic_ns()}"
-        with self._file.open("wb") as out:
-            self.program = host.popen(["ping", "-D", "-n", "-i", str(interval), address], stdout=out.fileno())
-
-    def answers(self, since: float) -> list[float]:
-        """The moments (wall clock) of the answers after that moment."""
-        return [when for when in map(float, _ANSWER.findall(self._file.read_text())) if when > since]
-
-    def flows(self, since: float, seconds: float = 20.0) -> float:
-        """Wait for an answer; return how many seconds after the moment it came."""
-        until(lambda: self.answers(since), seconds, what="an answer to a ping")
-        return self.answers(since)[0] - since
-
-    def end(self) -> None:
-        self.program.send_signal(signal.SIGINT)
-        self.program.wait(timeout=10)
-
-
-@contextlib.contextmanager
-def pinging(host: Host, *addresses: str, interval: float = 0.2) -> Iterator[tuple[Pings, ...]]:
-    """Traffic to all of these addresses."""
-    pings = tuple(Pings(host, address, interval) for address in addresses)
-    try:
-        yield pings
-    finally:
-        for ping in pings:
-            ping.end()
 
 
 def endpoint(node: Node, key: str) -> str:

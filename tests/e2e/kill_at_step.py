@@ -1,4 +1,4 @@
-"""mesh-sync that ends by SIGKILL at its Nth step: `python killed_at.py N now …`.
+"""mesh-sync that ends by SIGKILL at its Nth step: `python kill_at_step.py N now …`.
 
 Steps are what leaves a trace outside the process: files made, replaced and removed, locks, packets, programs
 started, and the moment in which such a program runs on alone. With STEPS in the environment, only those count that this

@@ -1,4 +1,4 @@
-"""A resolver with moods: `python odd_resolver.py ADDRESS UPSTREAM LOG`.
+"""A resolver with moods: `python failing_resolver.py ADDRESS UPSTREAM LOG`.
 
 Names that begin with `servfail` are answered so, those that begin with `silence` are not answered at all; every
 other question is BIND's to answer. Each question is a line in the log.

@@ -1,4 +1,4 @@
-"""mesh-sync with a log of the files it makes: `python opened_as.py LOG now …`. A line is a mode and a path.
+"""mesh-sync with a log of the files it makes: `python log_opened_files.py LOG now …`. A line is a mode and a path.
 
 The mode is the one that the file has before anything is written to it, whatever the umask is.
 """
