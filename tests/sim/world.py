@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 
 from attrs import define, evolve, field, frozen
 
+from mesh_sync.wireguard.answer import Answer
 from mesh_sync.wireguard.endpoint import Endpoint, Network
 from mesh_watchdog.policy.decide import State, decide
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.events import (
     Action,
-    Answer,
     Applied,
     Declared,
     Look,

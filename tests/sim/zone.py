@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from attrs import define, field
 
-from mesh_watchdog.policy.events import Answer
+from mesh_sync.wireguard.answer import Answer, Reason
 from sim.history import Clock
 
 TIMEOUT = 3.0
@@ -35,9 +35,9 @@ class Resolver:
 
     def ask(self, host: str, reachable: bool, then: Callable[[Answer], None]) -> None:
         if not reachable or self.trouble == "timeout":
-            self.clock.after(TIMEOUT, lambda: then(Answer(host, problem="timeout")))
+            self.clock.after(TIMEOUT, lambda: then(Answer(host, reason=Reason.SILENCE)))
         elif self.trouble:
-            self.clock.after(self.delay, lambda: then(Answer(host, problem=self.trouble)))
+            self.clock.after(self.delay, lambda: then(Answer(host, reason=Reason.FAILURE, detail=self.trouble)))
         else:
             self.clock.after(self.delay, lambda: then(self.lookup(host)))
 
@@ -45,8 +45,8 @@ class Resolver:
         addresses, until = self.cache.get(host, ((), -1.0))
         if until <= self.clock.now:
             if host not in self.zone.names:
-                return Answer(host, problem="NXDOMAIN")
+                return Answer(host, reason=Reason.NO_NAME)
             addresses, ttl = self.zone.names[host]
             until = self.clock.now + ttl
             self.cache[host] = addresses, until
-        return Answer(host, frozenset(map(ipaddress.ip_address, addresses)), until - self.clock.now)
+        return Answer(host, tuple(map(ipaddress.ip_address, addresses)), until - self.clock.now)

@@ -8,8 +8,9 @@ import pytest
 
 from mesh_sync.reconcile.endpoint_choice import names
 from mesh_sync.wireguard import resolve
+from mesh_sync.wireguard.answer import Answer, Reason
 from mesh_sync.wireguard.endpoint import Endpoint
-from mesh_sync.wireguard.resolve import AT_ONCE, Answer
+from mesh_sync.wireguard.resolve import AT_ONCE
 
 
 def test_every_peers_first_name_comes_before_any_second() -> None:
@@ -23,11 +24,11 @@ def test_every_peers_first_name_comes_before_any_second() -> None:
 def test_what_comes_first_is_asked_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred names that nobody answers for, after one that is answered at once."""
 
-    async def answer(name: str, deadline: float) -> Answer:
-        await asyncio.sleep(0 if name == "z.example" else 60)
-        return Answer()
+    async def answer(host: str, *_: object, **__: object) -> Answer:
+        await asyncio.sleep(0 if host == "z.example" else 60)
+        return Answer(host)
 
-    monkeypatch.setattr(resolve, "_dns", answer)
+    monkeypatch.setattr(resolve, "look_up", answer)
     found = resolve.resolve(["z.example", *(f"{number:03}.evil.example" for number in range(AT_ONCE + 36))], 0.5)
-    assert found["z.example"] == Answer()
-    assert found["000.evil.example"].problem
+    assert found["z.example"] == Answer("z.example")
+    assert found["000.evil.example"].reason is Reason.SILENCE

@@ -3,83 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 
-import dns.flags
 import dns.message
 import dns.rdatatype
-import dns.resolver
 import dns.rrset
 import pytest
 
-from mesh_sync.wireguard.resolve import Answer, resolve
-from mesh_watchdog.sense import dns_lookup
-from mesh_watchdog.sense.dns_lookup import Lookups
+from mesh_sync.wireguard.answer import Answer
+from mesh_sync.wireguard.resolve import look_up, resolve
+from unit.hostile_resolver import NAME, Mood, Resolver, good, resolvers
 
-NAME = "a.example.org"
-Mood = Callable[[dns.message.Message, bytes], list[bytes]]
-
-
-class Resolver:
-    """A UDP server on the loopback that answers in a mood: a question to the packets that are sent back."""
-
-    def __init__(self) -> None:
-        self.mood: Mood = lambda query, wire: []
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                wire, client = self.socket.recvfrom(4096)
-                if not wire:
-                    return
-                for packet in self.mood(dns.message.from_wire(wire), wire):
-                    self.socket.sendto(packet, client)
-
-    def close(self) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
-            last.sendto(b"", ("127.0.0.1", self.port))
-        self.thread.join(5)
-        self.socket.close()
+__all__ = ["resolvers"]
 
 
 @pytest.fixture
-def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
-    """The only resolver that dnspython knows of."""
-    server = Resolver()
-
-    def configured(self: dns.resolver.BaseResolver, *_: object) -> None:
-        self.nameservers = ["127.0.0.1"]
-        self.port = server.port
-
-    monkeypatch.setattr(dns.resolver.BaseResolver, "read_resolv_conf", configured)
-    yield server
-    server.close()
+def resolver(resolvers: Callable[[], Resolver]) -> Resolver:
+    return resolvers()
 
 
-def good(query: dns.message.Message, *addresses: str) -> dns.message.Message:
-    answer = dns.message.make_response(query)
-    answer.flags |= dns.flags.RA
-    question = query.question[0]
-    texts = addresses or (("192.0.2.1",) if question.rdtype == dns.rdatatype.A else ("2001:db8::1",))
-    answer.answer.append(dns.rrset.from_text_list(question.name, 60, "IN", question.rdtype, texts))
-    return answer
-
-
-def look_up(seconds: float = 0.5) -> Answer:
-    """Look the name up in both ways; both are done in time."""
+def find(resolver: Resolver, seconds: float = 0.5) -> Answer:
+    """Look the name up; it is done in time."""
     begin = time.monotonic()
-    found = resolve([NAME], seconds)[NAME]
+    found = resolve([NAME], seconds, [resolver.where])[NAME]
     assert time.monotonic() - begin < seconds + 2
     assert all(isinstance(address, IPv4Address | IPv6Address) for address in found.addresses)
     assert found.addresses or found.problem
@@ -119,11 +68,11 @@ BROKEN: dict[str, Mood] = {
 
 
 @pytest.mark.parametrize("mood", BROKEN.values(), ids=BROKEN)
-def test_an_answer_that_is_none(resolver: Resolver, mood: Mood, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dns_lookup, "DEADLINE", 0.5)
+def test_an_answer_that_is_none(resolver: Resolver, mood: Mood) -> None:
     resolver.mood = mood
-    assert look_up().addresses == ()
-    found = asyncio.run(asyncio.wait_for(Lookups().ask(NAME, (), 0), 10))
+    resolver.by_tcp = mood
+    assert find(resolver).addresses == ()
+    found = asyncio.run(asyncio.wait_for(look_up(NAME, [resolver.where], deadline=0.5), 2))
     assert found.problem
 
 
@@ -132,7 +81,7 @@ def test_thousands_of_addresses_are_only_addresses(resolver: Resolver) -> None:
     resolver.mood = lambda query, wire: [
         good(query, *(many if query.question[0].rdtype == dns.rdatatype.A else ())).to_wire(max_size=65535)
     ]
-    assert len(look_up(5).addresses) == 3501
+    assert len(find(resolver, 5).addresses) == 3501
 
 
 def test_answers_with_bytes_changed_at_random(resolver: Resolver) -> None:
@@ -146,9 +95,9 @@ def test_answers_with_bytes_changed_at_random(resolver: Resolver) -> None:
 
     resolver.mood = spoilt
     for _ in range(25):
-        look_up(0.2)
+        find(resolver, 0.2)
 
 
 def test_a_good_answer_is_found_among_bad_ones(resolver: Resolver) -> None:
     resolver.mood = lambda query, wire: [b"", wire, b"\0\0" + wire[2:], good(query).to_wire()]
-    assert look_up(5).addresses
+    assert find(resolver, 5).addresses

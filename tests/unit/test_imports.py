@@ -20,9 +20,9 @@ PACKAGE = ROOT / "sync/mesh_sync"
 PURE = (
     "check/*", "findings", "membership/handshake", "mesh/[!t]*", "mesh/topology", "preshared/derive",
     "preshared/sealed", "reconcile/health_goal", "trust/authorization", "trust/guard", "trust/node_rights",
-    "trust/sign*", "trust/trust_anchor", "trust/validity", "typed_toml/*", "wireguard/conf", "wireguard/desired",
-    "wireguard/endpoint", "wireguard/key_rollover", "wireguard/live", "wireguard/plan", "wireguard/psk_rollover",
-    "wireguard/syncconf", "workspace/secret_view",
+    "trust/sign*", "trust/trust_anchor", "trust/validity", "typed_toml/*", "wireguard/answer", "wireguard/conf",
+    "wireguard/desired", "wireguard/endpoint", "wireguard/key_rollover", "wireguard/live", "wireguard/nameservers",
+    "wireguard/plan", "wireguard/protocol", "wireguard/psk_rollover", "wireguard/syncconf", "workspace/secret_view",
 )  # fmt: skip
 WATCHDOG = ROOT / "watchdog/mesh_watchdog"
 IMPURE = frozenset({"asyncio", "dns", "git", "requests", "select", "selectors", "socket", "subprocess", "time"})

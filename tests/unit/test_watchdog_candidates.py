@@ -8,11 +8,12 @@ from collections.abc import Iterable
 import pytest
 from attrs import evolve
 
+from mesh_sync.wireguard.answer import Answer, Reason
 from mesh_sync.wireguard.endpoint import Address
 from mesh_watchdog.policy import dns_names
 from mesh_watchdog.policy.candidates import Places, candidates, news
 from mesh_watchdog.policy.dns_names import NameState, asking, heard_back, is_due, seeded
-from mesh_watchdog.policy.events import Answer, Seen, Surroundings
+from mesh_watchdog.policy.events import Seen, Surroundings
 from mesh_watchdog.policy.peer import PeerState
 from sim import at, declared
 
@@ -23,6 +24,10 @@ D6 = "2001:db8::2"
 
 def addresses(*texts: str) -> frozenset[Address]:
     return frozenset(map(ipaddress.ip_address, texts))
+
+
+def answer(*texts: str, ttl: float = 5, unanswered: Iterable[int] = ()) -> Answer:
+    return Answer(HOST, tuple(map(ipaddress.ip_address, texts)), ttl, unanswered=frozenset(unanswered))
 
 
 def peer(endpoints: Iterable[str] = (HOST,), *, good: str = D, expected: Iterable[str] = (D,)) -> PeerState:
@@ -103,14 +108,14 @@ def test_a_name_is_known_by_what_was_applied() -> None:
 
 @pytest.mark.parametrize(("ttl", "wait"), [(0, 5), (1, 5), (30, 30), (86400, 60)])
 def test_the_ttl_says_when_to_ask_again(ttl: float, wait: float) -> None:
-    name = heard_back(asking(NameState(), 100), Answer(HOST, addresses(D), ttl), 100, 10)
+    name = heard_back(asking(NameState(), 100), answer(D, ttl=ttl), 100, 10)
     assert 100 + wait <= name.next <= 100 + wait * 1.1
 
 
 def test_failures_keep_the_answer_and_double_the_wait() -> None:
     name, now, waits = NameState(addresses=addresses(D)), 100.0, []
     for _ in range(9):
-        name = heard_back(asking(name, now), Answer(HOST, problem="SERVFAIL"), now, 10)
+        name = heard_back(asking(name, now), Answer(HOST, reason=Reason.FAILURE), now, 10)
         waits.append(name.next - now)
         now = name.next
     assert name.addresses == addresses(D)
@@ -119,14 +124,21 @@ def test_failures_keep_the_answer_and_double_the_wait() -> None:
 
 
 def test_an_empty_answer_takes_nothing_away() -> None:
-    name = heard_back(NameState(addresses=addresses(D)), Answer(HOST, frozenset(), 60), 100, 10)
+    name = heard_back(NameState(addresses=addresses(D)), Answer(HOST, reason=Reason.NO_ADDRESS), 100, 10)
     assert name.addresses == addresses(D)
-    assert name.problem == "no address"
+    assert name.problem == "it has no address"
+
+
+def test_the_silence_about_one_ip_version_is_no_news_of_it() -> None:
+    name = heard_back(NameState(addresses=addresses(D, D6), answered=90), answer(E, unanswered=[6]), 100, 10)
+    assert name.addresses == addresses(E, D6)
+    name = heard_back(name, answer(E), 110, 10)
+    assert name.addresses == addresses(E)
 
 
 def test_the_longer_the_silence_the_rarer_the_question() -> None:
     for silence, wait in ((10, 5), (60, 5), (400, 100), (86400, 300)):
-        name = heard_back(NameState(), Answer(HOST, addresses(D), 5), 1000, silence)
+        name = heard_back(NameState(), answer(D, ttl=5), 1000, silence)
         assert wait <= name.next - 1000 <= wait * 1.1
 
 
@@ -137,9 +149,9 @@ def test_there_is_one_question_at_a_time_unless_it_got_lost() -> None:
 
 
 def test_order_is_no_change() -> None:
-    name = heard_back(NameState(addresses=addresses(D, E), answered=90), Answer(HOST, addresses(E, D), 5), 100, 10)
+    name = heard_back(NameState(addresses=addresses(D, E), answered=90), answer(E, D, ttl=5), 100, 10)
     assert name.changed is None
-    name = heard_back(name, Answer(HOST, addresses(E), 5), 110, 10)
+    name = heard_back(name, answer(E, ttl=5), 110, 10)
     assert (name.changed, name.replaced) == (110, 100)
 
 

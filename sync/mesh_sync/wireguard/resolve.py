@@ -1,7 +1,6 @@
-"""Endpoint names to numeric endpoints: all at once, within one deadline, by dnspython.
+"""Host names to addresses, by dnspython: for both programs, from every usable nameserver, within a deadline.
 
-A name that fails delays only its own peer. Names that DNS does not serve (one label, `.local`) go to the system's
-resolver, in a process of its own that can be ended.
+Names that DNS does not serve (one label, `.local`) go to the system's resolver, in a process that can be ended.
 """
 
 from __future__ import annotations
@@ -9,98 +8,200 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
-from attrs import frozen
+import dns.asyncquery
+import dns.message
+import dns.rcode
 
 from mesh_sync.errors import CommandError
 from mesh_sync.system.run import run
+from mesh_sync.wireguard.answer import Answer, Reason
 from mesh_sync.wireguard.endpoint import Address, Endpoint
+from mesh_sync.wireguard.nameservers import Nameserver, Query, Race, Reply, parse_resolv_conf
 
 DEADLINE = 3.0
-"""Seconds for all names together."""
+"""Seconds for one name, and for all names of a run together (rule R10)."""
+RETRY = 1.0
+"""Seconds after which a question that was not answered is sent again: UDP loses some."""
+REFUSED = 0.3
+"""The same for one that could not be sent, or that nothing listens for: a resolver that is being restarted."""
 AT_ONCE = 64
+RESOLV_CONF = Path("/etc/resolv.conf")
+_TYPES = {4: "A", 6: "AAAA"}
 
 
-@frozen
-class Answer:
-    """What one name stands for now; without addresses, ``problem`` says why."""
+def nameservers() -> tuple[Nameserver, ...]:
+    """The nameservers of this machine, as /etc/resolv.conf has them now."""
+    try:
+        return parse_resolv_conf(RESOLV_CONF.read_text(errors="replace"))
+    except OSError:
+        return ()
 
-    addresses: tuple[Address, ...] = ()
-    problem: str = ""
 
-
-def resolve(names: Iterable[str], deadline: float = DEADLINE) -> dict[str, Answer]:
-    """Look up every name, IPv4 before IPv6. Never raises; done after ``deadline`` seconds whatever happens.
+def resolve(
+    hosts: Iterable[str], deadline: float = DEADLINE, servers: Sequence[Nameserver] | None = None
+) -> dict[str, Answer]:
+    """Look up every name. Never raises; done after ``deadline`` seconds whatever happens.
 
     Names that come first are asked for first, `AT_ONCE` at a time.
     """
-    wanted = list(dict.fromkeys(names))
-    return asyncio.run(_all(wanted, deadline)) if wanted else {}
+    asked = list(dict.fromkeys(hosts))
+    return asyncio.run(_all(asked, nameservers() if servers is None else servers, deadline)) if asked else {}
 
 
-async def _all(names: Sequence[str], deadline: float) -> dict[str, Answer]:
-    answers = dict.fromkeys(names, Answer(problem=f"no answer within {deadline:g} s"))
-    places = asyncio.Semaphore(AT_ONCE)
+async def _all(hosts: Sequence[str], servers: Sequence[Nameserver], deadline: float) -> dict[str, Answer]:
+    answers = {host: Answer(host, reason=Reason.SILENCE, detail=f"{deadline:g} s were not enough") for host in hosts}
+    slots = asyncio.Semaphore(AT_ONCE)
+    end = time.monotonic() + deadline
 
-    async def one(name: str) -> None:
-        async with places:
-            answers[name] = await (_system(name, deadline) if _is_local(name) else _dns(name, deadline))
+    async def one(host: str) -> None:
+        async with slots:
+            answers[host] = await look_up(host, servers, deadline=end - time.monotonic())
 
-    tasks = [asyncio.create_task(one(name)) for name in names]
-    _, late = await asyncio.wait(tasks, timeout=deadline)
+    tasks = [asyncio.create_task(one(host)) for host in hosts]
+    _, late = await asyncio.wait(tasks, timeout=deadline + 0.1)
     for task in late:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     return answers
 
 
-def _is_local(name: str) -> bool:
-    return "." not in name or name.endswith(".local")
+async def look_up(host: str, servers: Sequence[Nameserver], *, mark: int = 0, deadline: float = DEADLINE) -> Answer:
+    """Look up one name: IPv4 and IPv6 at once, at ``servers``, the usable ones, the next when one is slow or fails.
+
+    ``mark``: the firewall mark of the questions, 0 for none; a node whose default route leads into the mesh has one,
+    and setting it takes CAP_NET_ADMIN. Never raises; done after ``deadline`` seconds whatever happens.
+    """
+    try:
+        if "." not in host or host.endswith(".local") or host[-1].isdigit():
+            return await _by_system(host, deadline)
+        if not servers:
+            return Answer(host, reason=Reason.NO_NAMESERVER)
+        return await _by_dns(host, servers, mark, deadline)
+    except Exception as error:  # whatever a resolver sends: the caller has to hear back
+        return Answer(host, reason=Reason.FAILURE, detail=f"{type(error).__name__}: {error}")
 
 
-async def _dns(name: str, deadline: float) -> Answer:
-    import dns.asyncresolver
-    import dns.exception
+async def _by_dns(host: str, servers: Sequence[Nameserver], mark: int, deadline: float) -> Answer:
+    race, end = Race(len(servers)), time.monotonic() + deadline
+    tasks: dict[asyncio.Task[Reply], Query] = {}
+    try:
+        while not race.is_over(moment := time.monotonic()) and moment < end:
+            for server, version in race.due(moment):
+                query = _query(dns.message.make_query(host, _TYPES[version]), servers[server], mark, end)
+                tasks[asyncio.create_task(query)] = server, version
+            timeout = min(race.wait(moment), end - moment)
+            done, _ = await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                race.take(tasks.pop(task), task.result(), time.monotonic())
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return race.answer(host)
+
+
+async def _query(question: dns.message.Message, server: Nameserver, mark: int, end: float) -> Reply:
+    """Ask one nameserver, again and again until shortly before ``end``, on the monotonic clock."""
+    while True:
+        try:
+            return _reply(await _exchange(question, server, mark))
+        except TimeoutError:
+            reply = Reply(reason=Reason.SILENCE)
+        except OSError as error:
+            reply = Reply(reason=Reason.FAILURE, detail=error.strerror or type(error).__name__)
+            await asyncio.sleep(REFUSED)
+        except Exception as error:  # noise over TCP, a name that is its own alias
+            return Reply(reason=Reason.FAILURE, detail=" ".join(str(error).split())[:200] or type(error).__name__)
+        if time.monotonic() > end - REFUSED:
+            return reply
+
+
+def _reply(response: dns.message.Message) -> Reply:
+    if (code := response.rcode()) == dns.rcode.NXDOMAIN:
+        return Reply(reason=Reason.NO_NAME)
+    if code != dns.rcode.NOERROR or not isinstance(response, dns.message.QueryMessage):
+        return Reply(reason=Reason.FAILURE, detail=dns.rcode.to_text(code))
+    chain = response.resolve_chaining()
+    if not chain.answer:
+        return Reply(reason=Reason.NO_ADDRESS)
+    return Reply(tuple(ipaddress.ip_address(record.to_text()) for record in chain.answer), float(chain.minimum_ttl))
+
+
+async def _exchange(question: dns.message.Message, server: Nameserver, mark: int) -> dns.message.Message:
+    """One question by UDP, for `RETRY` seconds, and by TCP when the answer was cut; what is no answer is ignored."""
+    address, port = server.address, server.port
+    try:
+        async with asyncio.timeout(RETRY), _connected(socket.SOCK_DGRAM, server, mark) as sock:
+            return await dns.asyncquery.udp(
+                question, address, port=port, sock=sock, raise_on_truncation=True, ignore_errors=True
+            )
+    except dns.message.Truncated:
+        async with _connected(socket.SOCK_STREAM, server, mark) as sock:
+            return await dns.asyncquery.tcp(question, address, port=port, sock=sock)
+
+
+@asynccontextmanager
+async def _connected(kind: socket.SocketKind, server: Nameserver, mark: int) -> AsyncIterator[Any]:
+    """A socket for dnspython: marked before it is connected, for only then its source address is right.
+
+    Connected, so that a port where nothing listens is known at once.
+    """
+    found = socket.getaddrinfo(server.address, server.port, type=kind, flags=socket.AI_NUMERICHOST)
+    family, _, _, _, address = found[0]
+    with socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) as made:
+        if mark:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+        await asyncio.get_running_loop().sock_connect(made, address)
+        yield _Socket(made)
+
+
+class _Socket:
+    """What dnspython calls of its own sockets. Whoever uses it limits the time."""
+
+    def __init__(self, made: socket.socket) -> None:
+        self.family = made.family
+        self._made = made
+        self._server: Any = None
+
+    async def sendto(self, what: bytes, destination: Any, _: float | None) -> int:
+        self._server = destination
+        await self.sendall(what, None)
+        return len(what)
+
+    async def recvfrom(self, size: int, _: float | None) -> tuple[bytes, Any]:
+        return await self.recv(size, None), self._server
+
+    async def sendall(self, what: bytes, _: float | None) -> None:
+        await asyncio.get_running_loop().sock_sendall(self._made, what)
+
+    async def recv(self, size: int, _: float | None) -> bytes:
+        return await asyncio.get_running_loop().sock_recv(self._made, size)
+
+    async def getpeername(self) -> Any:
+        return self._made.getpeername()
+
+
+async def _by_system(host: str, deadline: float) -> Answer:
+    end = time.monotonic() + deadline * 0.9
+
+    def getent() -> str:  # perhaps after waiting for a thread
+        return run(["getent", "ahosts", host], deadline=max(0.0, end - time.monotonic()))
 
     try:
-        resolver = dns.asyncresolver.Resolver()
-    except (dns.exception.DNSException, OSError) as error:
-        return Answer(problem=f"no resolver is configured: {error}")
-    resolver.timeout = deadline / 3
-    resolver.lifetime = deadline
-    found = await asyncio.gather(*(_query(resolver, name, kind) for kind in ("A", "AAAA")))
-    addresses = tuple(address for part in found if not isinstance(part, str) for address in part)
-    problems = [part for part in found if isinstance(part, str) and part]
-    return Answer(addresses, "" if addresses else next(iter(problems), "it has no address"))
-
-
-async def _query(resolver: object, name: str, kind: str) -> tuple[Address, ...] | str:
-    import dns.asyncresolver
-    import dns.exception
-    import dns.resolver
-
-    assert isinstance(resolver, dns.asyncresolver.Resolver)
-    try:
-        answer = await resolver.resolve(name, kind, search=False)
-    except dns.resolver.NoAnswer:
-        return ""
-    except dns.resolver.NXDOMAIN:
-        return "the name does not exist"
-    except dns.resolver.LifetimeTimeout:
-        return "the resolver does not answer"
-    except (dns.exception.DNSException, OSError) as error:
-        return f"{error}" or type(error).__name__
-    return tuple(ipaddress.ip_address(record.to_text()) for record in answer)
-
-
-async def _system(name: str, deadline: float) -> Answer:
-    try:
-        text = await asyncio.to_thread(run, ["getent", "ahosts", name], deadline=deadline * 0.9)
+        text = await asyncio.to_thread(getent)
     except CommandError as error:
-        return Answer(problem="the name does not exist" if error.status == 2 else error.message)
+        if error.status == 2:
+            return Answer(host, reason=Reason.NO_NAME)
+        return Answer(host, reason=Reason.FAILURE, detail=error.message)
     found = {ipaddress.ip_address(line.split()[0]) for line in text.splitlines() if "%" not in line}
-    return Answer(tuple(sorted(found, key=lambda address: (address.version, int(address)))))
+    addresses = tuple(sorted(found, key=lambda address: (address.version, int(address))))
+    return Answer(host, addresses, reason=None if addresses else Reason.NO_ADDRESS)
 
 
 def choose(endpoints: Sequence[Endpoint], answers: Mapping[str, Answer], tunnelled: Sequence[str]) -> tuple[str, str]:
@@ -111,16 +212,17 @@ def choose(endpoints: Sequence[Endpoint], answers: Mapping[str, Answer], tunnell
     inside = [ipaddress.ip_network(network) for network in tunnelled if not network.endswith("/0")]
     problems = []
     for endpoint in endpoints:
-        answer = Answer((endpoint.address,)) if endpoint.address else answers.get(endpoint.host, Answer())
+        host, literal = endpoint.host, endpoint.address
+        answer = Answer(host, (literal,)) if literal else answers.get(host, Answer(host))
         if answer.problem:
-            problems.append(f"{endpoint.host}: {answer.problem}")
+            problems.append(f"{host}: {answer.problem}")
         for address in answer.addresses:
             if address.is_loopback or address.is_unspecified or address.is_multicast:
-                problems.append(f"{endpoint.host}: {address} is no address of another machine")
+                problems.append(f"{host}: {address} is no address of another machine")
             elif any(address in network for network in inside):
-                problems.append(f"{endpoint.host}: {address} lies inside the mesh itself")
+                problems.append(f"{host}: {address} lies inside the mesh itself")
             elif not _has_route(address):
-                problems.append(f"{endpoint.host}: this machine has no route to {address}")
+                problems.append(f"{host}: this machine has no route to {address}")
             else:
                 return str(Endpoint(str(address), endpoint.port)), ""
     return "", "; ".join(problems)

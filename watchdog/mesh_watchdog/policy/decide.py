@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from attrs import evolve, field, frozen
 
+from mesh_sync.wireguard.answer import Answer
 from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
 from mesh_watchdog.policy import dns_names
@@ -17,7 +18,6 @@ from mesh_watchdog.policy.constants import BLIND, CALM, DNS_AT_ONCE, JURY_PAUSE,
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.events import (
     Action,
-    Answer,
     Applied,
     Declared,
     Look,

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 
 from attrs import evolve, frozen
 
+from mesh_sync.wireguard.answer import Answer
 from mesh_sync.wireguard.endpoint import Address, Endpoint
 from mesh_watchdog.policy.constants import DNS_CEILING, DNS_EAGER, DNS_FLOOR, DNS_LOST, DNS_TTL_CAP
-from mesh_watchdog.policy.events import Answer, Declared
+from mesh_watchdog.policy.events import Declared
 
 
 @frozen(kw_only=True)
@@ -65,17 +66,21 @@ def afresh(name: NameState, now: float) -> NameState:
 
 
 def heard_back(name: NameState, answer: Answer, now: float, silent_for: float) -> NameState:
-    """Take in an answer. A failure keeps the old addresses. ``silent_for``: how long its peer has been silent."""
-    problem = answer.problem or ("" if answer.addresses else "no address")
-    if problem:
+    """Take in an answer. ``silent_for``: how long its peer has been silent.
+
+    A failure keeps the old addresses, and that of one IP version those of that version: silence is no news.
+    """
+    if not answer.addresses:
         wait = DNS_FLOOR * 2 ** min(name.failures, 6)
-        kept = evolve(name, problem=problem, failures=name.failures + 1)
+        kept = evolve(name, problem=answer.problem, failures=name.failures + 1)
     else:
         wait = max(DNS_FLOOR, min(answer.ttl, DNS_TTL_CAP))
-        differs = bool(name.addresses) and answer.addresses != name.addresses
+        kept_ones = {address for address in name.addresses if address.version in answer.unanswered}
+        addresses = kept_ones.union(answer.addresses)
+        differs = bool(name.addresses) and addresses != name.addresses
         kept = evolve(
             name,
-            addresses=answer.addresses,
+            addresses=frozenset(addresses),
             ttl=answer.ttl,
             answered=now,
             changed=now if differs else name.changed,

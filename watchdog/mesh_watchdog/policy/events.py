@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
+from mesh_sync.wireguard.answer import Answer
 from mesh_sync.wireguard.endpoint import Address, Endpoint, Network
 
 
@@ -55,16 +56,6 @@ class Snapshot:
     """The interface was read; ``peers`` by public key, None when there is no interface."""
 
     peers: Mapping[str, Seen] | None
-
-
-@frozen
-class Answer:
-    """DNS answered for ``host``, or did not (``problem``). ``ttl`` in seconds."""
-
-    host: str
-    addresses: frozenset[Address] = frozenset()
-    ttl: float = 0.0
-    problem: str = ""
 
 
 @frozen

@@ -1,0 +1,146 @@
+"""Which nameserver is asked when, and what their answers come to. Pure.
+
+No nameserver decides alone that a name has no address, neither by saying so nor by failing or by its silence, while
+another one may know better. The first that knows addresses of an IP version decides about that version.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+
+from attrs import Factory, define, frozen
+
+from mesh_sync.wireguard.answer import Answer, Reason
+from mesh_sync.wireguard.endpoint import Address
+
+VERSIONS = (4, 6)
+STAGGER = 0.2
+"""Seconds that a nameserver has before the next one is asked as well."""
+PATIENCE = 0.3
+"""Seconds one IP version is waited for once the other has addresses: some resolvers swallow AAAA."""
+DOUBT = 0.5
+"""Seconds in which another nameserver may contradict one that knows no address."""
+
+
+@frozen
+class Nameserver:
+    """Where questions are sent; the address may have a scope (`fe80::1%eth0`)."""
+
+    address: str
+    port: int = 53
+
+    @property
+    def ip(self) -> Address:
+        """The address without its scope."""
+        return ipaddress.ip_address(self.address.partition("%")[0])
+
+
+def parse_resolv_conf(text: str) -> tuple[Nameserver, ...]:
+    """Given a resolv.conf(5), return its nameservers in order; lines that are none are skipped, as by the system."""
+    lines = (line.split() for line in text.splitlines())
+    return tuple(Nameserver(line[1]) for line in lines if line[:1] == ["nameserver"] and _is_address(line[1:2]))
+
+
+def _is_address(words: list[str]) -> bool:
+    try:
+        return bool(words and ipaddress.ip_address(words[0]))
+    except ValueError:
+        return False
+
+
+@frozen
+class Reply:
+    """What one nameserver says of one IP version: addresses for ``ttl`` seconds, or why there are none."""
+
+    addresses: tuple[Address, ...] = ()
+    ttl: float = 0.0
+    reason: Reason | None = None
+    detail: str = ""
+
+    @property
+    def denies(self) -> bool:
+        """Whether it says that there are no addresses, rather than nothing usable."""
+        return self.reason in (Reason.NO_NAME, Reason.NO_ADDRESS)
+
+
+Query = tuple[int, int]
+"""The number of a nameserver, and the IP version it is asked for."""
+
+
+@define
+class Race:
+    """The look-up of one name at ``servers`` nameservers. Moments are seconds on a steady clock."""
+
+    servers: int
+    replies: dict[Query, Reply] = Factory(dict)
+    pending: set[Query] = Factory(set)
+    asked: int = 0
+    last_asked: float = 0.0
+    found_at: float | None = None
+    denied_at: float | None = None
+
+    def due(self, moment: float) -> tuple[Query, ...]:
+        """The queries to begin now: those to the next nameserver, when the ones before are slow or know nothing."""
+        if self.asked == self.servers or (self.pending and moment < self.last_asked + STAGGER):
+            return ()
+        queries = tuple((self.asked, version) for version in VERSIONS if version not in self._found)
+        self.pending |= set(queries)
+        self.asked += 1
+        self.last_asked = moment
+        return queries
+
+    def take(self, query: Query, reply: Reply, moment: float) -> None:
+        """A nameserver has replied, or was given up."""
+        self.pending.discard(query)
+        self.replies[query] = reply
+        if self.found_at is None and reply.addresses:
+            self.found_at = moment
+        denied = {version for (_, version), other in self.replies.items() if other.denies}
+        if self.denied_at is None and (reply.reason is Reason.NO_NAME or len(denied) == len(VERSIONS)):
+            self.denied_at = moment
+
+    def is_over(self, moment: float) -> bool:
+        """Whether nothing is to be learned any more that is worth the wait."""
+        found = self._found
+        if len(found) == len(VERSIONS) or (self.asked == self.servers and not self.pending):
+            return True
+        if self.found_at is not None:
+            return moment >= self.found_at + PATIENCE or any(
+                (server, version) in self.replies and self.replies[server, version].denies
+                for server, _ in found.values()
+                for version in VERSIONS
+            )
+        return self.denied_at is not None and moment >= self.denied_at + DOUBT
+
+    def wait(self, moment: float) -> float:
+        """Seconds after which `due` or `is_over` may change without a reply."""
+        moments = [self.last_asked + STAGGER] if self.asked < self.servers else []
+        moments += [self.found_at + PATIENCE] if self.found_at is not None else []
+        moments += [self.denied_at + DOUBT] if self.denied_at is not None else []
+        return max(0.0, min((one for one in moments if one > moment), default=float("inf")) - moment)
+
+    def answer(self, host: str) -> Answer:
+        """What all replies come to."""
+        found = [self.replies[query] for _, query in sorted(self._found.items())]
+        denied = {version for (_, version), reply in self.replies.items() if reply.denies}
+        unanswered = frozenset(VERSIONS) - self._found.keys() - denied
+        if found:
+            addresses = tuple(address for reply in found for address in reply.addresses)
+            return Answer(host, addresses, max(1.0, min(reply.ttl for reply in found)), unanswered=unanswered)
+        if any(reply.reason is Reason.NO_NAME for reply in self.replies.values()):
+            return Answer(host, reason=Reason.NO_NAME)
+        if not unanswered:
+            return Answer(host, reason=Reason.NO_ADDRESS)
+        failures = (reply for reply in self.replies.values() if reply.reason is Reason.FAILURE)
+        worst = next(failures, Reply(reason=Reason.SILENCE))
+        return Answer(host, reason=worst.reason, detail=worst.detail, unanswered=unanswered)
+
+    @property
+    def _found(self) -> Mapping[int, Query]:
+        """For each IP version that has addresses, the reply that counts: the first."""
+        queries = dict[int, Query]()
+        for (server, version), reply in self.replies.items():
+            if reply.addresses:
+                queries.setdefault(version, (server, version))
+        return queries
