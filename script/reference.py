@@ -45,8 +45,10 @@ def _command(command: click.Command, name: str, parent: click.Context | None) ->
         yield "\n| option | |\n|---|---|\n"
         yield from (f"| `{_cell(names)}` | {_cell(words)} |\n" for names, words in records)
     if isinstance(command, click.Group):
-        for part in sorted(command.commands):
-            yield from _command(command.commands[part], part, context)
+        for part in sorted(command.list_commands(context)):
+            found = command.get_command(context, part)
+            assert found
+            yield from _command(found, part, context)
 
 
 def _paragraph(text: str) -> str:

@@ -78,7 +78,7 @@ def test_an_undone_commit_is_tried_again_when_told_to_and_a_newer_one_always(mes
     said = now(a, exit_code=5)
     assert "wg0 is back at commit" in said.stdout
     assert "push a newer commit, or try this one again: mesh-sync now --retry" in said.stderr
-    assert f"undone commit: {bad}: commit {bad[:10]} is undone: no remote" in a.run(["mesh-sync", "status"]).stdout
+    assert f"rolled back commit: {bad}: commit {bad[:10]} is undone: no remote" in a.run(["mesh-sync", "status"]).stdout
 
     assert now_json(a, "--retry", exit_code=5)["changes"] != []
     assert whole(a) == before

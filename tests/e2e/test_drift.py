@@ -108,7 +108,10 @@ def test_a_deleted_interface_comes_back_whole(a: Node, b: Node) -> None:
 def test_people_read_what_differs_and_what_was_done(a: Node) -> None:
     a.run(["ip", "route", "del", "192.168.20.0/24", "dev", "wg0"])
     shown = a.run(["mesh-sync", "status"]).stdout
-    assert "the interface differs from it; `mesh-sync now` would do this:\n  + route 192.168.20.0/24 added" in shown
+    assert (
+        "the interface has drifted from it; `mesh-sync now` would make these changes:\n  + route 192.168.20.0/24 added"
+        in shown
+    )
     said = now(a).stdout
     assert "+ route 192.168.20.0/24 added" in said
     assert "1 change" in said

@@ -13,13 +13,17 @@ import click
 import pytest
 
 from command import mesh_sync
+from mesh_sync.cli.lazy_group import LazyGroup
 from mesh_sync.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 
 
 def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command
         yield (*path, name), command
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
@@ -44,6 +48,23 @@ def test_every_command_and_option_says_what_it_does(path: tuple[str, ...]) -> No
     assert command.help.strip().partition("\n")[0].endswith((".", ":"))
     silent = [one.name for one in command.params if isinstance(one, click.Option) and not one.help]
     assert silent == []
+
+
+@pytest.mark.parametrize("group", [cli, COMMANDS["peer",]], ids=["mesh-sync", "peer"])
+def test_a_groups_help_says_of_a_command_what_the_command_says(group: click.Command) -> None:
+    assert isinstance(group, LazyGroup)
+    for name, (_, words) in ((name, line) for section in group.sections.values() for name, line in section.items()):
+        command = group.get_command(click.Context(group), name)
+        assert command
+        assert (command.help or "").startswith(words)
+
+
+def test_help_imports_no_command() -> None:
+    code = "import sys; from mesh_sync.cli.main import cli; cli(['-h'], standalone_mode=False); print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(result.stdout.splitlines()[-1].split())
+    assert modules & {"mesh_sync.cli.main"}
+    assert not modules & {"cattrs", "git", "nacl", "rich", "segno", "tomlkit", "mesh_sync.mesh.model"}
 
 
 @pytest.mark.parametrize("path", [(), *COMMANDS], ids=" ".join)

@@ -92,7 +92,7 @@ def test_importing_again_changes_nothing_but_can_still_fetch_the_keys(source: st
     assert "left out; --keys" in mesh_sync("import", source, path, mesh).fine()
     before = peers(mesh)
     again = mesh_sync("import", source, path, mesh, "--keys", mesh.parent / "keys")
-    assert "0 peers taken over" in again.fine()
+    assert "imported 0 peers" in again.fine()
     assert peers(mesh) == before
     assert len(list((mesh.parent / "keys").iterdir())) >= 3
 
@@ -126,13 +126,13 @@ def test_wg_meshconf_database(mesh: Path) -> None:
     assert set(found["laptop"]) == {"public_key", "addresses"}
     assert notes(ended) == [
         "home-nas: was called 'Home NAS'; names are DNS labels, each once",
-        "home-nas: DNS is not taken over: mesh-sync sets no resolver",
-        "home-nas: PostDown is not taken over: commands are not kept in the list",
-        "home-nas: PostUp is not taken over: commands are not kept in the list",
+        "home-nas: DNS is not imported: mesh-sync sets no resolver",
+        "home-nas: PostDown is not imported: commands are not kept in the list",
+        "home-nas: PostUp is not imported: commands are not kept in the list",
         "home-nas: the others sent it keepalives every 25 s; now it sends them itself",
-        "laptop: FwMark is not taken over: mesh-sync chooses the mark itself",
-        "laptop: SaveConfig is not taken over: the list is what is kept",
-        "laptop: Table is not taken over: mesh-sync keeps the routes itself",
+        "laptop: FwMark is not imported: mesh-sync chooses the mark itself",
+        "laptop: SaveConfig is not imported: the list is what is kept",
+        "laptop: Table is not imported: mesh-sync keeps the routes itself",
         "networks: 10.1.0.0/24 instead of 10.1.0.0/16, because 10.1.9.0/24 lies behind a peer",
     ]
 
@@ -162,7 +162,7 @@ def test_a_hub_and_its_spokes(mesh: Path) -> None:
         "bob": ("hub-berlin", False),
     }
     assert any("only laptop sent everything through it" in note for note in notes(ended))
-    assert any("PresharedKey of alice-phone is not taken over" in note for note in notes(ended))
+    assert any("PresharedKey of alice-phone is not imported" in note for note in notes(ended))
 
 
 def test_a_single_file_of_a_server(mesh: Path) -> None:
@@ -213,7 +213,7 @@ def test_wg_gen_web(mesh: Path) -> None:
     assert found["bob"]["persistent_keepalive"] == 0
     assert found["old-tablet"]["enabled"] is False
     said = "\n".join(notes(ended))
-    assert "server: PostUp is not taken over" in said
+    assert "server: PostUp is not imported" in said
     assert "PreUp" not in said, "an echo is nothing to lose"
     assert "only 1 of 3 clients sent everything (::/0) through it" in said
 
@@ -290,7 +290,7 @@ def test_a_mesh_that_is_there_grows(mesh: Path, tmp_path: Path) -> None:
     assert "committed" in ended.fine()
     assert set(peers(mesh)) == {"mine", "server", "alice-s-phone", "bob", "old-tablet"}
     subject = subprocess.run(["git", "-C", mesh, "log", "-1", "--format=%s"], capture_output=True, text=True).stdout
-    assert subject == "mesh: takes over 4 peers from wg-gen-web\n"
+    assert subject == "mesh: imports 4 peers from wg-gen-web\n"
 
 
 def test_a_name_that_another_peer_has_stops_it(mesh: Path) -> None:

@@ -22,7 +22,7 @@ PURE = (
     "preshared/sealed", "reconcile/health_goal", "trust/authorization", "trust/guard", "trust/node_rights",
     "trust/sign*", "trust/trust_anchor", "trust/validity", "typed_toml/*", "wireguard/answer", "wireguard/conf",
     "wireguard/desired", "wireguard/endpoint", "wireguard/key_rollover", "wireguard/live", "wireguard/nameservers",
-    "wireguard/plan", "wireguard/protocol", "wireguard/psk_rollover", "wireguard/syncconf", "workspace/secret_view",
+    "wireguard/plan", "wireguard/protocol", "wireguard/psk_rollover", "wireguard/syncconf", "workspace/sealed_files",
 )  # fmt: skip
 WATCHDOG = ROOT / "watchdog/mesh_watchdog"
 IMPURE = frozenset({"asyncio", "dns", "git", "requests", "select", "selectors", "socket", "subprocess", "time"})

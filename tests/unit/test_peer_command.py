@@ -175,7 +175,7 @@ def test_a_name_never_leaves_the_peers_directory(operator: Operator, name: str) 
 
 
 def test_what_is_there_is_not_added_and_what_is_not_there_is_not_changed(operator: Operator) -> None:
-    assert "is there already" in operator.add("aws").err
+    assert "exists already" in operator.add("aws").err
     ended = operator.peer("set", "azure", "--mtu", 1400)
     assert ended.code == 2
     assert "the mesh has: aws" in ended.err
@@ -190,7 +190,7 @@ def test_commit_takes_that_file_only_and_leaves_the_rest_staged(operator: Operat
     assert list(head.stats.files) == ["peers/azure.toml"]
     assert operator.git.git.diff("--cached", "--name-only") == "peers/other.toml"
     operator.peer("set", "azure", "--mtu", 1400, "--unset", "endpoint", "--unset", "via", "--commit").fine()
-    assert operator.git.head.commit.message == "azure: sets mtu, takes out endpoint and via\n"
+    assert operator.git.head.commit.message == "azure: sets mtu, removes endpoint and via\n"
     operator.peer("remove", "azure", "--commit").fine()
     assert operator.git.head.commit.message.startswith("azure: leaves the mesh\n\nMesh-Allow: remove azure\n")
     assert not operator.has("azure")
@@ -202,7 +202,7 @@ def test_a_commit_is_made_by_git_with_the_persons_settings(operator: Operator) -
         settings.set_value("commit", "gpgSign", "true").set_value("gpg", "program", "/nonexistent/gpg")
     ended = operator.add("azure", "--commit")
     assert ended.code == 1
-    assert "git did not take the commit" in ended.err
+    assert "git refused the commit" in ended.err
     assert operator.has("azure")
     assert operator.git.head.commit.message == "begin\n"
 

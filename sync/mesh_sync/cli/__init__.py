@@ -1,1 +1,1 @@
-"""The command line: one file per group of commands, each command importing what it needs when it runs."""
+"""The command line: one file per command or group of commands. It reads options and prints; it decides nothing."""

@@ -6,37 +6,36 @@ from pathlib import Path
 
 import click
 
-from mesh_sync.terminal.options import directory_argument
+from mesh_sync.cli import present
+from mesh_sync.cli.options import directory_argument, file
+from mesh_sync.mesh.peer_view import PeerView
+from mesh_sync.system.files import write_atomically
 from mesh_sync.terminal.table import count
+from mesh_sync.workspace.graph.graph import dot
+from mesh_sync.workspace.graph.graph import graph as graph_of
+from mesh_sync.workspace.graph.html import html
+from mesh_sync.workspace.graph.svg import svg
+from mesh_sync.workspace.working_copy import PUBLIC, WorkingCopy
 
 SUFFIXES = (".dot", ".gv", ".svg", ".html")
 
 
 @click.command()
 @directory_argument
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="Write to FILE in the form that its name says: .dot or .gv, .svg, .html.")  # fmt: skip
+@click.option("-o", "--output", type=file, metavar="FILE",
+              help="Write to FILE, in the format of its suffix: .dot or .gv, .svg, .html.")  # fmt: skip
 def graph(directory: Path, output: Path | None) -> None:
-    """Draw the mesh: who has a tunnel with whom. Without -o in Graphviz's language, to stdout.
+    """Draw the mesh: peers, and the tunnels between them. Without -o in Graphviz's language, to stdout.
 
     \b
     Example: a page with the picture and a table of the peers
       mesh-sync graph -o mesh.html
     """
-    from mesh_sync.cli import present
-    from mesh_sync.mesh.peer_view import PeerView
-    from mesh_sync.system.files import write_atomically
-    from mesh_sync.workspace.graph.graph import dot
-    from mesh_sync.workspace.graph.graph import graph as graph_of
-    from mesh_sync.workspace.graph.html import html
-    from mesh_sync.workspace.graph.svg import svg
-    from mesh_sync.workspace.working_copy import PUBLIC, opened
-
     kind = output.suffix.lower() if output else ".dot"
     if kind not in SUFFIXES:
         raise click.UsageError(f"-o {output}: the name must end in one of {', '.join(SUFFIXES)}")
-    repository = opened(directory)
-    view = PeerView(repository.mesh, repository.moment)
+    copy = WorkingCopy.open(directory)
+    view = PeerView(copy.mesh, copy.moment)
     mesh = graph_of(view)
     text = svg(mesh) if kind == ".svg" else html(mesh, tuple(view.rows())) if kind == ".html" else dot(mesh)
     if output:
@@ -44,4 +43,4 @@ def graph(directory: Path, output: Path | None) -> None:
         click.echo(f"wrote {output}: {count(len(mesh.nodes), 'peer')}, {count(len(mesh.edges), 'tunnel')}")
     else:
         click.echo(text, nl=False)
-    present.still_wrong(repository.findings)
+    present.list_errors(copy.findings)

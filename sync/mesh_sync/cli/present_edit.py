@@ -1,40 +1,40 @@
-"""What a person is told after an edit to a working copy."""
+"""What an edit of a working copy did, in plain sentences."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import click
 
 from mesh_sync.terminal.table import count
+from mesh_sync.workspace.edit import Edit, Edited
 
-if TYPE_CHECKING:
-    from mesh_sync.workspace.commits import Done
-
-PLAN = "`mesh-sync plan HEAD` to see what that does, then commit and push"
+COMMIT = "commit and push"
 
 
-def tell(done: Done, commit: bool, following: str) -> int:
-    """Say what was written and committed, and what comes next; return the exit code."""
-
-    if done.written is None:
-        click.echo(f"{done.message}; nothing was written")
+def present_edit(edit: Edit, edited: Edited, following: str = COMMIT) -> int:
+    """Print what was written and committed, and what comes next; return the exit code."""
+    if edited.written is None:
+        click.echo(f"{edited.message}; nothing was written")
         return 0
-    for finding in (*done.written.warnings, *done.written.errors):
-        click.secho(str(finding), fg="yellow", err=True)
-    path = done.written.paths[0]
-    if done.written.errors:
-        wrong = count(len(done.written.errors), "error")
-        rest = "was not committed" if commit else "is not ready to be committed"
-        click.echo(f"{path} {done.became}, but {rest}: the list still has {wrong} from before", err=True)
+    present_findings(edited)
+    path = edited.written.paths[0]
+    if edited.written.errors:
+        wrong = count(len(edited.written.errors), "error")
+        rest = "was not committed" if edit.commit else "is not ready to be committed"
+        click.echo(f"{path} {edited.became}, but {rest}: the list still has {wrong} from before", err=True)
         return 1
-    if done.doubt:
-        click.secho(done.doubt, fg="yellow", err=True)
-    if done.commit:
-        click.echo(f"{path} {done.became}")
-        click.echo(f"committed {done.commit}, {done.message.splitlines()[0]!r}; next: git push")
-    elif commit:
+    if edited.commit:
+        click.echo(f"{path} {edited.became}")
+        click.echo(f"committed {edited.commit}, {edited.message.splitlines()[0]!r}; next: git push")
+    elif edit.commit:
         click.echo(f"{path} is as it was committed already")
     else:
-        click.echo(f"{path} {done.became}; next: {following}")
+        click.echo(f"{path} {edited.became}; next: {following}")
     return 0
+
+
+def present_findings(edited: Edited) -> None:
+    """Print on stderr what is doubtful or wrong with the list now, and why nodes would reject the commit."""
+    for finding in (*edited.written.warnings, *edited.written.errors) if edited.written else ():
+        click.secho(str(finding), fg="yellow", err=True)
+    if edited.rejection:
+        click.secho(edited.rejection, fg="yellow", err=True)

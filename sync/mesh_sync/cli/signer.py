@@ -7,18 +7,22 @@ from pathlib import Path
 
 import click
 
-from mesh_sync.cli.present_edit import tell
-from mesh_sync.terminal.options import commit_option, json_option, print_json, repository_option
-
-NEXT = "commit and push"
+from mesh_sync.cli import present
+from mesh_sync.cli.options import commit_option, repository_option
+from mesh_sync.cli.present_edit import present_edit
+from mesh_sync.terminal.options import json_option, print_json
+from mesh_sync.terminal.table import table
+from mesh_sync.trust.signers import Signers
+from mesh_sync.workspace import edit_signers
+from mesh_sync.workspace.edit import Edit
 
 
 @click.group()
 def signer() -> None:
-    """List, add and remove the SSH keys that may sign the commits of a mesh: the file allowed_signers.
+    """List, add and remove the SSH keys that may sign commits: the file allowed_signers.
 
-    NAME@node.MESH is the key of a node, good for its own file; every other name is an admin's, good for everything.
-    Comments in the file stay, and nothing is written that `mesh-sync check` would refuse.
+    NAME@node.MESH is a node's key and counts for that node's own file; every other name is an admin's and counts for
+    everything. The file keeps its comments; nothing is written that `mesh-sync check` would refuse.
     """
 
 
@@ -26,17 +30,27 @@ def signer() -> None:
 @repository_option
 @json_option
 def list_(directory: Path, as_json: bool) -> None:
-    """List the keys, and the fingerprint of the mesh: what `mesh-sync join` shows on a node, to be compared."""
-    from mesh_sync.cli import present
-    from mesh_sync.workspace.edit_signers import roll
-
-    found, repository = roll(directory)
+    """List the keys, and the fingerprint of the mesh to compare with what `mesh-sync join` shows on a node."""
+    found, copy = edit_signers.listing(directory)
     if as_json:
         print_json(found.as_json())
     else:
-        present.signers(found.signers)
+        _present(found.signers)
         click.echo(f"fingerprint of the mesh {found.mesh}: {found.fingerprint or 'none before the first commit'}")
-    present.still_wrong(repository.findings)
+    present.list_errors(copy.findings)
+
+
+def _present(found: Signers) -> None:
+    rows = [("who", "rights", "type", "fingerprint", "valid")]
+    for one in found.entries:
+        limits = [
+            f"{word} {moment:%Y-%m-%d %H:%M}"
+            for word, moment in (("after", one.valid_after), ("before", one.valid_before))
+            if moment
+        ]
+        rights = "node" if one.is_node else "admin"
+        rows.append((one.principal, rights, one.kind, one.fingerprint, ", ".join(limits) or "-"))
+    table(rows)
 
 
 def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
@@ -53,21 +67,19 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetim
 @click.argument("principal", metavar="WHO")
 @click.argument("key", metavar="KEY")
 @click.option("--valid-before", callback=_moment, metavar="DATE",
-              help="From when on it counts no more: 2030-12-31 (from 0:00 UTC on), or a moment.")  # fmt: skip
+              help="When it expires: 2030-12-31 (at 0:00 UTC), or a moment.")  # fmt: skip
 @repository_option
 @commit_option
 def add(principal: str, key: str, directory: Path, valid_before: datetime | None, commit: bool) -> int:
-    """Let a key sign. KEY is a public key, 'ssh-ed25519 AAAA…', or its file; the first one begins allowed_signers.
+    """Let a key sign. KEY is a public key, 'ssh-ed25519 AAAA…', or its file. The first creates allowed_signers.
 
     \b
     Example: an admin; and the key that `mesh-sync join` has made on the node aws of the mesh `home`
       mesh-sync signer add alice@example.org ~/.ssh/id_ed25519.pub --commit
       mesh-sync signer add aws@node.home 'ssh-ed25519 AAAA…' --commit
     """
-    from mesh_sync.workspace import edit_signers
-
-    done = edit_signers.add(directory, principal, key, valid_before=valid_before, commit=commit)
-    return tell(done, commit, NEXT)
+    edit = Edit(directory, commit)
+    return present_edit(edit, edit_signers.add(edit, principal, key, valid_before))
 
 
 @signer.command()
@@ -75,10 +87,9 @@ def add(principal: str, key: str, directory: Path, valid_before: datetime | None
 @repository_option
 @commit_option
 def remove(who: str, directory: Path, commit: bool) -> int:
-    """Let keys sign no more: all of WHO, or the one whose fingerprint (SHA256:…) is given.
+    """Remove all keys of WHO, or the one with the fingerprint WHO (SHA256:…).
 
-    The last admin stays: nobody could change the mesh again.
+    The last admin cannot be removed: no key could change the mesh any more.
     """
-    from mesh_sync.workspace import edit_signers
-
-    return tell(edit_signers.remove(directory, who, commit=commit), commit, NEXT)
+    edit = Edit(directory, commit)
+    return present_edit(edit, edit_signers.remove(edit, who))

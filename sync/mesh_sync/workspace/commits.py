@@ -1,23 +1,21 @@
-"""Commits that people make in a working copy, and what their nodes will make of them; through GitPython."""
+"""Commits that people make in a working copy, and whether nodes would accept them; through GitPython."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import git
-from attrs import evolve, frozen
 
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.trust import signers
-from mesh_sync.workspace.working_copy import WorkingCopy, Written
 
 ROLES = ("AUTHOR", "COMMITTER")
-NOBODY = ("mesh-sync", "mesh-sync@localhost")
-_UNSIGNED = """\
-the commit is {}: every node that verifies signatures would refuse it. Undo it, have git sign, and commit again:
+FALLBACK = ("mesh-sync", "mesh-sync@localhost")
+_REJECTED = """\
+the commit is {}: nodes that verify signatures would refuse it. Undo it, have git sign, and commit again:
   git reset --soft HEAD~1
   git config gpg.format ssh
   git config user.signingKey ~/.ssh/id_ed25519
@@ -45,7 +43,7 @@ def begin(directory: Path, branch: str, message: str, settings: Sequence[tuple[s
 def commit_files(directory: Path, paths: Sequence[str], message: str) -> str | None:
     """Commit these files and nothing else; return the commit's short name, or None when nothing differs.
 
-    It is git that commits, so that a person's settings hold: name, signature, hooks. MeshSyncError if it will not.
+    git itself commits, so that a person's settings hold: name, signature, hooks. Raise MeshSyncError when it fails.
     """
     with _open(directory) as repository:
         program = repository.git
@@ -62,10 +60,10 @@ def commit_files(directory: Path, paths: Sequence[str], message: str) -> str | N
         return repository.head.commit.hexsha[:10]
 
 
-def doubt(directory: Path) -> str:
-    """What nodes that verify signatures would have against the newest commit's; empty when nothing, or nobody signs.
+def rejection(directory: Path) -> str:
+    """Why nodes would reject the newest commit's signature; empty if they accept it, or if the mesh has no signers.
 
-    What counts is who was allowed before it; only the commit that begins allowed_signers speaks for itself.
+    The signers before it count; only the commit that creates allowed_signers vouches for itself.
     """
     program = git.Git(str(directory))
     allowed = _show(program, "HEAD~1") or _show(program, "HEAD")
@@ -78,16 +76,16 @@ def doubt(directory: Path) -> str:
             program(c=[f"gpg.ssh.allowedSignersFile={file.name}"]).verify_commit("HEAD")
         except git.GitCommandError:
             signed = "gpgsig" in program.cat_file("commit", "HEAD").partition("\n\n")[0]
-            return _UNSIGNED.format(f"signed by no key that {SIGNERS_FILE} had" if signed else "not signed")
+            return _REJECTED.format(f"signed by no key that {SIGNERS_FILE} had" if signed else "not signed")
     return ""
 
 
 def fingerprint(directory: Path) -> str | None:
-    """The fingerprint of the mesh as it is committed, None before the first commit or where nobody signs."""
+    """The fingerprint of the mesh as committed; None before the first commit, or if the mesh has no signers."""
     program = git.Git(str(directory))
     try:
         if program.rev_parse("--is-shallow-repository") == "true":
-            raise ConfigError(f"{directory} has not the whole history", hint="git fetch --unshallow")
+            raise ConfigError(f"{directory} is a shallow clone", hint="git fetch --unshallow")
         first = program.rev_list("--first-parent", "--max-parents=0", "HEAD")
     except git.GitCommandError:
         return None
@@ -105,7 +103,7 @@ def _show(program: git.Git, revision: str) -> str:
 
 def _not_taken(error: git.GitCommandError) -> MeshSyncError:
     said = " ".join((error.stderr.partition("stderr: '")[2] or error.stderr).strip(" '\n").split())
-    return MeshSyncError(f"the files are written, but git did not take the commit: {said or f'exit {error.status}'}")
+    return MeshSyncError(f"the files are written, but git refused the commit: {said or f'exit {error.status}'}")
 
 
 def _open(directory: Path) -> git.Repo:
@@ -116,35 +114,10 @@ def _open(directory: Path) -> git.Repo:
 
 
 def _identity(program: git.Git) -> dict[str, str]:
-    """Who commits where git knows nobody: it would refuse."""
+    """A committer for where git has none configured, and would refuse."""
     try:
         program.var("GIT_AUTHOR_IDENT"), program.var("GIT_COMMITTER_IDENT")
     except git.GitCommandError:
-        name, mail = NOBODY
+        name, mail = FALLBACK
         return {f"GIT_{who}_NAME": name for who in ROLES} | {f"GIT_{who}_EMAIL": mail for who in ROLES}
     return {}
-
-
-@frozen
-class Done:
-    """What was written and committed. ``written`` is None when the files said all of it already."""
-
-    message: str
-    became: str = ""
-    """What happened to the first file, in words that follow its path."""
-    written: Written | None = None
-    commit: str | None = None
-    doubt: str = ""
-    """Why no node that verifies signatures would take the commit."""
-
-
-def finish(
-    repository: WorkingCopy, files: Mapping[str, str | None], message: str, became: str, *, commit: bool
-) -> Done:
-    """Write these files, None takes one away; commit them unless errors from before are left."""
-    written = repository.write(files)
-    done = Done(message, became, written)
-    if not commit or written.errors:
-        return done
-    made = commit_files(repository.directory, written.paths, message)
-    return evolve(done, commit=made, doubt=doubt(repository.directory) if made else "")

@@ -1,4 +1,4 @@
-"""`mesh-sync signer list|add|remove`: allowed_signers in a mesh repository's working copy."""
+"""`mesh-sync signer list|add|remove`: allowed_signers in a mesh repository."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from mesh_sync.trust.signer_file import added, line, without
 from mesh_sync.trust.signers import Signer, Signers
 from mesh_sync.trust.ssh_keys import named
 from mesh_sync.workspace import commits
-from mesh_sync.workspace.commits import Done, finish
-from mesh_sync.workspace.working_copy import WorkingCopy, opened
+from mesh_sync.workspace.edit import Edit, Edited
+from mesh_sync.workspace.working_copy import WorkingCopy
 
 
 @frozen
-class Roll:
-    """The signers of a working copy, and the fingerprint that its commits give the mesh; None before the first."""
+class Listing:
+    """The signers of a mesh, and its fingerprint as committed; None before the first commit."""
 
     mesh: str
     signers: Signers
@@ -47,57 +47,51 @@ class Roll:
         }
 
 
-def roll(directory: Path) -> tuple[Roll, WorkingCopy]:
-    """Who may sign, as the working copy says. Raise ConfigError when it does not say."""
-    repository = opened(directory)
-    return Roll(repository.mesh.name, _present(repository), commits.fingerprint(directory)), repository
+def listing(directory: Path) -> tuple[Listing, WorkingCopy]:
+    """Who may sign, and the working copy that says so. Raise ConfigError when the mesh has no signers."""
+    copy = WorkingCopy.open(directory)
+    return Listing(copy.mesh.name, _signers(copy), commits.fingerprint(directory)), copy
 
 
-def add(directory: Path, principal: str, key: str, *, valid_before: datetime | None = None, commit: bool) -> Done:
-    """Let one more key sign. The first one begins the file."""
-    repository = _open(directory, commit)
-    files = {SIGNERS_FILE: with_key(repository, principal, key, valid_before)}
-    return finish(repository, files, f"{principal}: may sign", "is written", commit=commit)
+def add(edit: Edit, principal: str, key: str, valid_before: datetime | None = None) -> Edited:
+    """Let one more key sign. The first one creates the file."""
+    copy = edit.open()
+    files = {SIGNERS_FILE: with_key(copy, principal, key, valid_before)}
+    return edit.finish(copy, files, f"{principal}: may sign", "is written")
 
 
-def remove(directory: Path, who: str, *, commit: bool) -> Done:
-    """Take out all keys of a principal, or the one with this fingerprint (SHA256:…). ConfigError if there is none."""
-    repository = _open(directory, commit)
-    present = _present(repository)
+def remove(edit: Edit, who: str) -> Edited:
+    """Remove all keys of a principal, or the one with this fingerprint (SHA256:…). ConfigError if there is none."""
+    copy = edit.open()
+    present = _signers(copy)
     gone = tuple(signer for signer in present.entries if who in (signer.principal, signer.fingerprint))
     if not gone:
         names = ", ".join(sorted({signer.principal for signer in present.entries})[:20])
         raise ConfigError(f"{SIGNERS_FILE} has no {shown(who)}", hint=f"it has: {names}")
     message = f"{', '.join(sorted({signer.principal for signer in gone}))}: may no longer sign"
-    return finish(repository, {SIGNERS_FILE: without_keys(repository, gone)}, message, "is written", commit=commit)
+    return edit.finish(copy, {SIGNERS_FILE: without_keys(copy, gone)}, message, "is written")
 
 
-def with_key(repository: WorkingCopy, principal: str, key: str, valid_before: datetime | None = None) -> str:
-    """The file with one key more; ``key`` is a public key or the name of its file. ConfigError if it is neither."""
+def with_key(copy: WorkingCopy, principal: str, key: str, valid_before: datetime | None = None) -> str:
+    """The file with one more key; ``key`` is a public key or the name of its file. ConfigError if it is neither."""
     public = named(key)
     new = line(principal, str(public), comment=public.comment, valid_before=valid_before)
-    return added(repository.text(SIGNERS_FILE) or "", new)
+    return added(copy.text(SIGNERS_FILE) or "", new)
 
 
-def without_keys(repository: WorkingCopy, gone: tuple[Signer, ...]) -> str:
+def without_keys(copy: WorkingCopy, gone: tuple[Signer, ...]) -> str:
     """The file without these keys."""
-    return without(repository.text(SIGNERS_FILE) or "", gone)
+    return without(copy.text(SIGNERS_FILE) or "", gone)
 
 
-def keys_of(repository: WorkingCopy, node: str) -> tuple[Signer, ...]:
-    """The signing keys of a node; none where nobody signs."""
-    return signers.parse((repository.text(SIGNERS_FILE) or "").encode())[0].of(node, repository.mesh.name)
+def keys_of(copy: WorkingCopy, node: str) -> tuple[Signer, ...]:
+    """The signing keys of a node; none if the mesh has no signers."""
+    return signers.parse((copy.text(SIGNERS_FILE) or "").encode())[0].of(node, copy.mesh.name)
 
 
-def _open(directory: Path, commit: bool) -> WorkingCopy:
-    if commit:
-        commits.require(directory)
-    return opened(directory)
-
-
-def _present(repository: WorkingCopy) -> Signers:
-    text = repository.text(SIGNERS_FILE)
+def _signers(copy: WorkingCopy) -> Signers:
+    text = copy.text(SIGNERS_FILE)
     if text is None:
-        hint = "`mesh-sync signer add YOU@DOMAIN KEY` begins it"
+        hint = "`mesh-sync signer add YOU@DOMAIN KEY` creates it"
         raise ConfigError(f"this mesh has no {SIGNERS_FILE}: its commits are not signed", hint=hint)
     return signers.parse(text.encode())[0]

@@ -23,7 +23,7 @@ PUBLIC = 0o644
 
 @frozen
 class Written:
-    """What became of a change: the files, the warnings it brought, and the errors that were there before it."""
+    """What was written: the files, the warnings they brought, and the errors from before."""
 
     paths: tuple[str, ...]
     warnings: tuple[Finding, ...] = ()
@@ -40,18 +40,40 @@ class WorkingCopy:
     findings: tuple[Finding, ...]
     moment: datetime
 
-    def verify(self, files: Mapping[str, str | None]) -> tuple[Finding, ...]:
-        """Every finding there would be with these files, by path; None takes one away.
+    @classmethod
+    def open(cls, directory: Path) -> WorkingCopy:
+        """Read a working copy. Raise ConfigError when there is none, MeshSyncError when its mesh.toml is broken."""
+        if not os.path.lexists(directory / MESH_FILE):
+            text = f"{directory.absolute()} is not a mesh repository: it has no {MESH_FILE}"
+            raise ConfigError(text, hint="-C DIR names another directory; `mesh-sync init DIR` creates one")
+        return cls.of(directory, read(directory), datetime.now(UTC))
 
-        Raise MeshSyncError when the list would have errors that it does not have now.
+    @classmethod
+    def of(cls, directory: Path, tree: Tree, moment: datetime) -> WorkingCopy:
+        """A working copy with these files. Raise MeshSyncError when its mesh.toml is broken."""
+        mesh, findings = review(tree, moment)
+        if mesh is None:
+            lines = "\n".join(str(error) for error in errors(findings) if error.file == MESH_FILE)
+            raise MeshSyncError(f"{directory.absolute()} cannot be used:\n{lines}")
+        return cls(directory, tree, mesh, findings, moment)
+
+    @property
+    def some_names(self) -> str:
+        """The first peers' names, for a hint."""
+        return ", ".join(sorted(self.mesh.peers)[:20]) or "no peers yet"
+
+    def verify(self, files: Mapping[str, str | None]) -> tuple[Finding, ...]:
+        """The findings with these files, by path; None removes one.
+
+        Raise MeshSyncError when the list would have errors that it does not have yet.
         """
-        findings = reviewed(self._with(files), self.moment)[1]
+        findings = review(self._with(files), self.moment)[1]
         if new := [error for error in errors(findings) if error not in self.findings]:
             raise MeshSyncError("nothing was written, the list would have errors:\n" + "\n".join(map(str, new)))
         return findings
 
     def write(self, files: Mapping[str, str | None]) -> Written:
-        """Replace, add and remove (None) files, once `verify` has nothing against them."""
+        """Replace, add and remove (None) files that pass `verify`."""
         findings = self.verify(files)
         for path, text in files.items():
             self._put(self.directory / path, text)
@@ -59,15 +81,15 @@ class WorkingCopy:
         return Written(tuple(files), warnings, errors(findings))
 
     def text(self, path: str) -> str | None:
-        """One file's text, None if it is not there. MeshSyncError if it is no text that can be edited."""
+        """One file's text, None if there is none. Raise MeshSyncError when it cannot be edited as text."""
         if path in self.tree.texts:
             try:
                 return self.tree.texts[path].decode()
             except UnicodeDecodeError:
-                raise MeshSyncError(f"{path} is not UTF-8 text", hint="mend it in an editor first") from None
+                raise MeshSyncError(f"{path} is not UTF-8 text", hint="correct it in an editor first") from None
         if os.path.lexists(self.directory / path):
             raise MeshSyncError(
-                "\n".join(str(f) for f in self.findings if f.file == path) or f"{path} is no plain file"
+                "\n".join(str(f) for f in self.findings if f.file == path) or f"{path} is not a plain file"
             )
         return None
 
@@ -88,29 +110,21 @@ class WorkingCopy:
         write_atomically(path, text, PUBLIC)
 
 
-def reviewed(tree: Tree, moment: datetime) -> tuple[Mesh | None, tuple[Finding, ...]]:
-    """What `examine` finds, and what only the people who keep the list have to know."""
+def read(directory: Path) -> Tree:
+    """The files of a working copy. Raise ConfigError when it cannot be read at all."""
+    try:
+        return from_directory(directory)
+    except OSError as error:
+        raise ConfigError(f"{directory} cannot be read: {error}") from None
+
+
+def examine_directory(directory: Path) -> tuple[Mesh | None, tuple[Finding, ...]]:
+    """Read and check a working copy, as far as there is one. Raise ConfigError when it cannot be read at all."""
+    return review(read(directory), datetime.now(UTC))
+
+
+def review(tree: Tree, moment: datetime) -> tuple[Mesh | None, tuple[Finding, ...]]:
+    """What `examine` finds, and what only the people who keep the list need to know."""
     mesh, findings = examine(tree, moment)
     advice = signers.doubtful(tree.texts, mesh, moment) if mesh else ()
     return mesh, tuple(sorted({*findings, *advice}))
-
-
-def opened(directory: Path) -> WorkingCopy:
-    """Read a working copy. Raise ConfigError when there is none, MeshSyncError when its mesh.toml is broken."""
-    if not os.path.lexists(directory / MESH_FILE):
-        text = f"{directory.absolute()} is not a mesh repository: it has no {MESH_FILE}"
-        raise ConfigError(text, hint="-C DIR names another directory; `mesh-sync init DIR` makes one")
-    try:
-        tree = from_directory(directory)
-    except OSError as error:
-        raise ConfigError(f"{directory} cannot be read: {error}") from None
-    return examined(directory, tree, datetime.now(UTC))
-
-
-def examined(directory: Path, tree: Tree, moment: datetime) -> WorkingCopy:
-    """A working copy with these files. Raise MeshSyncError when its mesh.toml is broken."""
-    mesh, findings = reviewed(tree, moment)
-    if mesh is None:
-        lines = "\n".join(str(error) for error in errors(findings) if error.file == MESH_FILE)
-        raise MeshSyncError(f"{directory.absolute()} cannot be used:\n{lines}")
-    return WorkingCopy(directory, tree, mesh, findings, moment)

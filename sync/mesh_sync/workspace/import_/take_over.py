@@ -1,8 +1,7 @@
-"""`mesh-sync import`: another tool's set-up becomes a mesh repository, new or grown."""
+"""`mesh-sync import`: another tool's setup becomes a mesh repository, or part of one."""
 
 from __future__ import annotations
 
-import importlib
 import ipaddress
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import tomlkit
-from attrs import evolve, field, frozen
+from attrs import frozen
 
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.mesh.layout import MESH_FILE, PEERS
@@ -19,15 +18,16 @@ from mesh_sync.mesh.peer_file import made
 from mesh_sync.mesh.tree import Tree
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard.endpoint import Network
-from mesh_sync.workspace import commits
+from mesh_sync.workspace.edit import Edit, Edited
+from mesh_sync.workspace.import_ import wg_gen_web, wg_meshconf, wg_quick
 from mesh_sync.workspace.import_.machine import Machine, Takeover
 from mesh_sync.workspace.init import lay_down
-from mesh_sync.workspace.working_copy import WorkingCopy, Written, examined, opened
+from mesh_sync.workspace.working_copy import WorkingCopy
 
-SOURCES: Mapping[str, str] = {
-    "wg-meshconf": "mesh_sync.workspace.import_.wg_meshconf",
-    "wg-quick": "mesh_sync.workspace.import_.wg_quick",
-    "wg-gen-web": "mesh_sync.workspace.import_.wg_gen_web",
+SOURCES: Mapping[str, Callable[[Path, tuple[Network, ...]], Takeover]] = {
+    "wg-meshconf": wg_meshconf.read,
+    "wg-quick": wg_quick.read,
+    "wg-gen-web": wg_gen_web.read,
 }
 
 
@@ -45,18 +45,17 @@ class Request:
 
 @frozen
 class Imported:
-    """What was made: the machines, how many private keys were kept, and what the check had to say."""
+    """What was imported: the new machines, how many private keys were kept and left out, and the edit."""
 
     machines: tuple[Machine, ...]
     new: bool
     kept_keys: int
     left_keys: int
-    written: Written
-    commit: str | None = field(default=None)
+    edited: Edited
 
 
 def take_over(request: Request, note: Callable[[str], None]) -> Imported:
-    """Read the source, check what would come of it, then write; ``note`` gets a line for all that is left behind.
+    """Read the source, check what it would become, then write; ``note`` gets a line for everything left out.
 
     Raise ConfigError for a source or directory that cannot be used, MeshSyncError when the list would have errors.
     Nothing is written then.
@@ -65,29 +64,24 @@ def take_over(request: Request, note: Callable[[str], None]) -> Imported:
     if new and request.directory.is_dir() and any(request.directory.iterdir()):
         text = f"{request.directory.absolute()} is neither empty nor a mesh repository"
         raise ConfigError(text, hint="name a new directory")
-    if request.keys and request.keys.resolve().is_relative_to(request.directory.resolve()):
-        raise ConfigError(f"--keys: {request.keys} is inside the mesh repository", hint="keep private keys elsewhere")
-    if not new and request.commit:
-        commits.require(request.directory)
-    present = None if new else opened(request.directory)
+    edit = Edit(request.directory, request.commit)
+    if request.keys:
+        edit.outside(request.keys)
+    present = None if new else edit.open()
     takeover = _read(request, present.mesh if present else None)
     for line in dict.fromkeys(takeover.notes):
         note(line)
-    repository = present or _imagined(request, takeover.networks)
-    machines = tuple(_new(takeover.machines, repository.mesh, note))
-    files = {f"{PEERS}{one.name}.toml": made(one.values(repository.mesh.listen_port)) for one in machines}
-    _verify(repository, files, new)
-    kept = _keep_keys(_keys(takeover.machines, repository.mesh), request.keys)
+    copy = present or _imagined(request, takeover.networks)
+    machines = tuple(_new(takeover.machines, copy.mesh, note))
+    files = {f"{PEERS}{one.name}.toml": made(one.values(copy.mesh.listen_port)) for one in machines}
+    _verify(copy, files, new)
+    kept = _keep_keys(_keys(takeover.machines, copy.mesh), request.keys)
     if new:
-        lay_down(request.directory, repository.mesh.name, tuple(map(str, takeover.networks)))
-        repository = opened(request.directory)
-    written = repository.write(files)
+        lay_down(request.directory, copy.mesh.name, tuple(map(str, takeover.networks)))
+        copy = edit.open()
     left = 0 if request.keys else sum(bool(one.private_key) for one in machines)
-    imported = Imported(machines, new, kept, left, written)
-    if request.commit and files and not written.errors:
-        message = f"mesh: takes over {len(machines)} peers from {request.source}"
-        return evolve(imported, commit=commits.commit_files(request.directory, tuple(files), message))
-    return imported
+    message = f"mesh: imports {len(machines)} peers from {request.source}"
+    return Imported(machines, new, kept, left, edit.finish(copy, files, message, "is written"))
 
 
 def _read(request: Request, mesh: Mesh | None) -> Takeover:
@@ -98,11 +92,9 @@ def _read(request: Request, mesh: Mesh | None) -> Takeover:
     if mesh and asked:
         raise ConfigError("--network is for a new mesh; this one has its networks in mesh.toml")
     networks: tuple[Network, ...] = mesh.networks if mesh else asked
-    takeover: Takeover = importlib.import_module(SOURCES[request.source]).read(request.path, networks)
+    takeover = SOURCES[request.source](request.path, networks)
     if not takeover.machines:
-        raise MeshSyncError(
-            f"{request.path} has nothing that could be taken over:\n" + "\n".join(dict.fromkeys(takeover.notes))
-        )
+        raise MeshSyncError(f"{request.path} has nothing to import:\n" + "\n".join(dict.fromkeys(takeover.notes)))
     return takeover
 
 
@@ -110,7 +102,7 @@ def _imagined(request: Request, networks: tuple[Network, ...]) -> WorkingCopy:
     """The repository that `lay_down` would make, not on disk yet."""
     name = request.directory.resolve().name
     text = tomlkit.dumps({"format": 1, "name": name, "networks": list(map(str, networks))})
-    return examined(request.directory, Tree({MESH_FILE: text.encode()}), datetime.now(UTC))
+    return WorkingCopy.of(request.directory, Tree({MESH_FILE: text.encode()}), datetime.now(UTC))
 
 
 def _new(machines: Sequence[Machine], mesh: Mesh, note: Callable[[str], None]) -> list[Machine]:
@@ -125,9 +117,9 @@ def _new(machines: Sequence[Machine], mesh: Mesh, note: Callable[[str], None]) -
     return [machine for machine in machines if machine.public_key not in known]
 
 
-def _verify(repository: WorkingCopy, files: Mapping[str, str], new: bool) -> None:
+def _verify(copy: WorkingCopy, files: Mapping[str, str], new: bool) -> None:
     try:
-        repository.verify(files)
+        copy.verify(files)
     except MeshSyncError as error:
         where = "--network CIDR" if new else "`networks` in mesh.toml"
         hint = f"{where} says which addresses are the mesh's own; else change the source, and import again"

@@ -101,7 +101,7 @@ def _spoke(
         return None
     name = names.make(called)
     if client.get("presharedKey"):
-        notes.append(f"{name}: PresharedKey is not taken over: {SETTINGS_LEFT['PresharedKey']}")
+        notes.append(f"{name}: PresharedKey is not imported: {SETTINGS_LEFT['PresharedKey']}")
     quiet = bool(client.get("ignorePersistentKeepalive"))
     return Machine(
         name=name,
@@ -159,7 +159,7 @@ def _say_what_stays(server: Mapping[str, Any], notes: list[str]) -> None:
         value = server.get(key)
         if value and not str(value).startswith(UNTOUCHED):
             setting = "DNS" if key == "dns" else key[0].upper() + key[1:]
-            notes.append(f"server: {setting} is not taken over: {SETTINGS_LEFT[setting]}")
+            notes.append(f"server: {setting} is not imported: {SETTINGS_LEFT[setting]}")
 
 
 def _texts(data: Mapping[str, Any], key: str) -> list[str]:

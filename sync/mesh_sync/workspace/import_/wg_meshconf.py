@@ -80,7 +80,7 @@ def _rows(file: Path) -> list[dict[str, str]]:
 def _machine(row: Mapping[str, str], name: str, key: str, notes: list[str]) -> Machine:
     for setting, why in SETTINGS_LEFT.items():
         if row[setting]:
-            notes.append(f"{name}: {setting} is not taken over: {why}")
+            notes.append(f"{name}: {setting} is not imported: {why}")
     port = number(row["ListenPort"], f"{name}: ListenPort", notes)
     keepalive = number(row["PersistentKeepalive"], f"{name}: PersistentKeepalive", notes)
     if keepalive is not None:

@@ -109,7 +109,7 @@ def _files(path: Path, notes: list[str]) -> Iterator[_File]:
         key = conf.interface.one("PrivateKey")
         if not is_key(key):
             which = "no usable PrivateKey" if key else "no PrivateKey"
-            notes.append(f"{file.name}: it has {which}, so only what it says about other peers is taken over")
+            notes.append(f"{file.name}: it has {which}, so only what it says about other peers is imported")
         yield _File(name, conf, public_key(key) if is_key(key) else "")
 
 
@@ -127,7 +127,7 @@ def _known(files: Sequence[_File], notes: list[str]) -> dict[str, _Known]:
         peer.addresses = tuple(interfaces(addresses, f"{file.name}: Address", notes))
         for setting, why in SETTINGS_LEFT.items():
             if file.conf.interface.one(setting):
-                notes.append(f"{file.name}: {setting} is not taken over: {why}")
+                notes.append(f"{file.name}: {setting} is not imported: {why}")
     for file in files:
         for section in file.conf.peers:
             key = section.one("PublicKey")
@@ -136,7 +136,7 @@ def _known(files: Sequence[_File], notes: list[str]) -> dict[str, _Known]:
                 continue
             if section.one("PresharedKey"):
                 why = SETTINGS_LEFT["PresharedKey"]
-                notes.append(f"{file.name}: PresharedKey of {section.name or key} is not taken over: {why}")
+                notes.append(f"{file.name}: PresharedKey of {section.name or key} is not imported: {why}")
             what = f"{file.name}: AllowedIPs of {section.name or key}"
             networks = tuple(interfaces(section.many("AllowedIPs"), what, notes))
             known.setdefault(key, _Known(key)).claims.append(_Claim(file, section, networks))

@@ -1,0 +1,51 @@
+"""`mesh-sync join`: this machine becomes a node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mesh_sync.cli.options import confirm_on_terminal
+from mesh_sync.membership.join import join as run_join
+from mesh_sync.membership.join_request import Request
+from mesh_sync.terminal.options import config_option
+
+
+@click.command()
+@click.argument("url", metavar="URL")
+@click.option("--name", required=True, metavar="N", help="This machine's name in the mesh (a lower-case DNS label).")
+@click.option("--endpoint", "endpoints", multiple=True, metavar="HOST:PORT",
+              help="Where other peers reach it; may be repeated. Omit it behind a NAT you do not control.")  # fmt: skip
+@click.option("--subnet", "subnets", multiple=True, metavar="CIDR", help="A network behind it; may be repeated.")
+@click.option("--address", "addresses", multiple=True, metavar="IP",
+              help="Its mesh address; may be repeated. [default: a free one]")  # fmt: skip
+@click.option("--interface", default="wg0", show_default=True, metavar="IF", help="The WireGuard interface to manage.")
+@click.option("--masquerade", default="", metavar="IF",
+              help="Route for the subnets, and masquerade on this interface.")  # fmt: skip
+@click.option("--branch", default="main", show_default=True, help="The branch that holds the list.")
+@click.option("--review", is_flag=True, help="Push to the branch join/N for review instead.")
+@click.option("--trust", type=click.Choice(["signed", "none"]), required=True,
+              help="signed: accept only commits signed by the mesh's signers. none: accept whatever is pushed.",
+              )  # fmt: skip
+@click.option("--fingerprint", metavar="X",
+              help="The mesh's fingerprint, as an admin's `mesh-sync signer list` prints it.")  # fmt: skip
+@click.option("--signers", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="F",
+              help="An allowed_signers file received out of band: its admins must vouch for the list.")  # fmt: skip
+@click.option("--identity-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="F",
+              help="The ssh key for the git host.")  # fmt: skip
+@click.option("--known-hosts-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="F",
+              help="The ssh host keys to accept.")  # fmt: skip
+@config_option
+def join(config: Path, **options: Any) -> None:
+    """Make this machine a node of a mesh: its keys, a free address, node.toml, and its file in the list.
+
+    With --trust signed it shows what to compare with what an admin says: the git host's key, the signers, the first
+    and newest commit of the history, and one fingerprint of it all. What is accepted is kept beside node.toml.
+    """
+    if options["trust"] == "none" and (options["fingerprint"] or options["signers"]):
+        raise click.UsageError("--fingerprint and --signers go with --trust signed")
+    joined = run_join(Request(config=config, **options), note=click.echo, confirm=confirm_on_terminal())
+    later = ", once the branch is merged" if options["review"] else ""
+    click.echo(f"this machine is {joined.name}, {', '.join(joined.addresses)}; next: mesh-sync now{later}")

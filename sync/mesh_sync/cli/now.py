@@ -1,0 +1,71 @@
+"""`mesh-sync now`: the main job of a node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mesh_sync.cli import present
+from mesh_sync.cli.options import command_echo, verbose_option
+from mesh_sync.errors import MeshSyncError
+from mesh_sync.node import config as nodes
+from mesh_sync.node import state as states
+from mesh_sync.reconcile import now as reconcile
+from mesh_sync.reconcile.outcome import Outcome
+from mesh_sync.terminal.options import config_option, json_option, print_json
+
+
+@click.command()
+@config_option
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+@click.option("--retry", is_flag=True, help="Evaluate a commit that was refused or rolled back once more.")
+@click.option("--wait", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS",
+              help="How long to wait for another run to end.")  # fmt: skip
+@json_option
+@verbose_option
+def now(config: Path, dry_run: bool, retry: bool, wait: float, as_json: bool, verbose: bool) -> int:
+    """Pull the list, check it, and make this node match.
+
+    When no remote answers, or the new commit is refused, the last applied state stays in force.
+
+    A new commit is rolled back unless a previously live peer and a remote answer within `[confirm] deadline` of
+    node.toml. If neither answers under the previous state either, the next run retries the commit; else it stays
+    rolled back until a newer one comes, or --retry.
+    """
+    note = command_echo(verbose)
+    return report(
+        config,
+        as_json,
+        lambda: reconcile.now(nodes.load(config), dry_run=dry_run, retry=retry, wait=wait, note=note),
+        dry_run=dry_run,
+    )
+
+
+def report(config: Path, as_json: bool, run: Callable[[], Outcome], *, dry_run: bool = False) -> int:
+    """Run, print how it ended, and return the exit code."""
+    try:
+        outcome = run()
+    except MeshSyncError as error:
+        if as_json:
+            print_json(_failed(config, error))
+        raise
+    if as_json:
+        print_json(outcome.as_json())
+    else:
+        present.outcome(outcome, dry_run=dry_run)
+    return outcome.exit_code
+
+
+def _failed(config: Path, error: MeshSyncError) -> dict[str, Any]:
+    """The object of `now --json` for a run that could not do its job."""
+    try:
+        node = nodes.load(config)
+    except MeshSyncError:
+        name, state = None, states.State()
+    else:
+        name, state = node.name, states.load(node.state_file)
+    found = {"node": name, "result": "failed", "commit": state.commit, "remote_commit": state.remote_commit}
+    return {**found, "changes": [], "findings": [], "message": error.message}

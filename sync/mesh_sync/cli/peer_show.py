@@ -1,0 +1,81 @@
+"""`mesh-sync peer list` and `show`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mesh_sync.cli import present
+from mesh_sync.cli.options import repository_option
+from mesh_sync.errors import ConfigError
+from mesh_sync.findings import printable
+from mesh_sync.mesh.layout import peer_path
+from mesh_sync.mesh.peer_view import PeerView
+from mesh_sync.terminal.options import json_option, print_json
+from mesh_sync.terminal.table import count, table
+from mesh_sync.workspace.working_copy import WorkingCopy
+
+
+@click.command("list")
+@repository_option
+@json_option
+def list_(directory: Path, as_json: bool) -> None:
+    """List the peers: a table on a terminal, separated by tabs elsewhere."""
+    copy = WorkingCopy.open(directory)
+    view = PeerView(copy.mesh, copy.moment)
+    if as_json:
+        print_json({"peers": [view.declared(peer) for _, peer in sorted(copy.mesh.peers.items())]})
+    else:
+        table(tuple(view.rows()))
+    present.list_errors(copy.findings)
+
+
+@click.command()
+@click.argument("name", metavar="N")
+@repository_option
+@json_option
+def show(name: str, directory: Path, as_json: bool) -> None:
+    """Show one peer, every default filled in, and its tunnels."""
+    copy = WorkingCopy.open(directory)
+    found = copy.mesh.peers.get(name)
+    if found is None:
+        broken = [str(finding) for finding in copy.findings if finding.file == peer_path(name)]
+        raise ConfigError("\n".join(broken) or f"there is no peer {name!r}", hint=f"the mesh has: {copy.some_names}")
+    view = PeerView(copy.mesh, copy.moment)
+    facts = view.declared(found) | {"effective": view.effective(found), "talks_to": view.talks_to(found)}
+    if as_json:
+        print_json(facts)
+    else:
+        _present(facts)
+
+
+def _present(facts: Mapping[str, Any]) -> None:
+    effective = facts["effective"]
+    click.secho(f"{facts['name']}: {facts['state']}", bold=True)
+    _line("public key", facts["public_key"])
+    _line("next public key", facts["next_public_key"])
+    _line("addresses", facts["addresses"])
+    _line("name over the mesh", effective["dns_name"])
+    _line("endpoint", facts["endpoint"] or "none: it initiates every session")
+    _line("subnets", facts["subnets"])
+    _line("reached via", facts["via"])
+    _line("relay", "others are reached through it" if effective["relay"] else "")
+    for key, unit in (("listen_port", ""), ("mtu", " bytes"), ("persistent_keepalive", " s")):
+        origin = "" if facts[key] is not None else " (by default)"
+        value = f"{effective[key]}{unit}" if effective[key] else "off"
+        _line(key.replace("_", " "), f"{value}{origin}")
+    for key in ("expires", "owner", "description", "tags"):
+        _line(key, facts[key])
+    _line("talks to", f"{count(len(facts['talks_to']), 'peer')}" if facts["talks_to"] else "no peer")
+    for neighbour in facts["talks_to"]:
+        at = f" at {neighbour['endpoint'][0]}" if neighbour["endpoint"] else ""
+        click.echo(f"  {neighbour['name']}{at}: {', '.join(neighbour['allowed_ips'])}")
+
+
+def _line(name: str, value: object) -> None:
+    if value:
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        click.echo(f"{name + ':':<22}{printable(text)}")

@@ -1,0 +1,34 @@
+"""`mesh-sync render`: what nodes get."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mesh_sync.cli.options import directory_argument, private_key_option, secret_option
+from mesh_sync.terminal.table import count
+from mesh_sync.workspace.preview import render_all, render_one
+
+
+@click.command()
+@directory_argument
+@click.option("--node", "name", metavar="N", help="The node whose wg0.conf to print.")
+@click.option("--all", "every", is_flag=True, help="Write the files of all nodes.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), metavar="OUT",
+              help="The directory for --all: each file is OUT/N.conf.")  # fmt: skip
+@private_key_option
+@secret_option
+def render(
+    directory: Path, name: str | None, every: bool, output: Path | None,
+    private_key_file: Path | None, secret_file: Path | None,
+) -> None:  # fmt: skip
+    """Print the wg0.conf that a node gets, or write those of all nodes."""
+    if every:
+        if name or private_key_file or secret_file or not output:
+            raise click.UsageError("--all goes with -o OUT, and without --node and secrets")
+        click.echo(f"{count(render_all(directory, output), 'file')} written to {output}")
+    elif name:
+        click.echo(render_one(directory, name, private_key_file, secret_file), nl=False)
+    else:
+        raise click.UsageError("give --node N, or --all -o OUT")

@@ -1,0 +1,70 @@
+"""`mesh-sync status`: what is applied, what differs from it, and how the peers are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from mesh_sync.cli import present
+from mesh_sync.findings import printable
+from mesh_sync.node import config as nodes
+from mesh_sync.reconcile.status import PeerStatus, Status, look
+from mesh_sync.terminal.options import config_option, json_option, print_json
+from mesh_sync.terminal.table import table
+
+
+@click.command()
+@config_option
+@json_option
+def status(config: Path, as_json: bool) -> None:
+    """Show the applied commit, the drift from it, and every peer. Changes nothing."""
+    found = look(nodes.load(config))
+    if as_json:
+        print_json(found.as_json())
+    else:
+        _present(found)
+
+
+def _present(found: Status) -> None:
+    node, state = found.node, found.state
+    click.echo(f"{node.name} on {node.interface}: {'up' if found.up else 'down'}")
+    click.echo(f"applied commit: {state.commit or 'none yet'}")
+    if state.remote_commit and state.remote_commit != state.commit:
+        click.echo(f"remote commit:  {state.remote_commit}")
+    if state.silent_since:
+        click.secho(f"no remote has answered since {_time(state.silent_since)}; `mesh-sync now` says why", fg="red")
+    if state.refusal:
+        click.secho(f"refused commit: {state.refusal.commit}: {state.refusal.message}", fg="red")
+    if state.bad:
+        click.secho(f"rolled back commit: {state.bad.commit}: {state.bad.message}", fg="red")
+    if state.trial:
+        click.secho(f"on trial, not confirmed yet: {state.trial.commit}", fg="yellow")
+    if state.desired and state.desired.other_key:
+        click.secho("this node is changing its key; `mesh-sync rotate-key` continues", fg="yellow")
+    if state.paused:
+        why = f": {printable(state.paused.reason)}" if state.paused.reason else ""
+        click.secho(f"paused since {_time(state.paused.since)}{why}; `mesh-sync resume` ends it", fg="yellow")
+    for past in reversed(state.history):
+        click.echo(f"applied {_time(past.applied_at)}: {past.commit[:10]} {past.ended}")
+    if state.lost:
+        click.secho("the state file could not be read; the next `mesh-sync now` writes a new one", fg="red")
+    if found.drift:
+        click.secho("the interface has drifted from it; `mesh-sync now` would make these changes:", fg="yellow")
+        present.changes(found.drift)
+    _peers(found.peers)
+
+
+def _time(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _peers(peers: Iterable[PeerStatus]) -> None:
+    rows = [("peer", "state", "endpoint", "from", "handshake", "received", "sent")]
+    for peer in peers:
+        age = "never" if peer.handshake_age is None else f"{peer.handshake_age} s ago"
+        numbers = (f"{peer.rx_bytes:,} B", f"{peer.tx_bytes:,} B")
+        rows.append((peer.name, peer.state, peer.endpoint or "-", peer.endpoint_source, age, *numbers))
+    table(rows)

@@ -1,0 +1,55 @@
+"""The one way of every edit: open the working copy, write files that pass the checks, commit them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from mesh_sync.errors import ConfigError
+from mesh_sync.workspace import commits
+from mesh_sync.workspace.working_copy import WorkingCopy, Written
+
+
+@frozen
+class Edited:
+    """What an edit did."""
+
+    message: str
+    """The commit's message; why nothing was written, if so."""
+    became: str = ""
+    """What happened to the first file, in words that follow its path."""
+    written: Written | None = None
+    """None when the files did not have to change."""
+    commit: str | None = None
+    rejection: str = ""
+    """Why nodes would reject the commit's signature."""
+
+
+@frozen
+class Edit:
+    """An edit of the working copy in ``directory``, whose files are committed too if ``commit``."""
+
+    directory: Path
+    commit: bool = False
+
+    def open(self) -> WorkingCopy:
+        """Read the working copy. Raise ConfigError when there is none, or no git repository to commit to."""
+        if self.commit:
+            commits.require(self.directory)
+        return WorkingCopy.open(self.directory)
+
+    def outside(self, file: Path) -> Path:
+        """``file``, which holds or will hold a secret. Raise ConfigError when it is inside the repository."""
+        if file.resolve().is_relative_to(self.directory.resolve()):
+            raise ConfigError(f"{file} is inside the mesh repository", hint="keep private keys and secrets elsewhere")
+        return file
+
+    def finish(self, copy: WorkingCopy, files: Mapping[str, str | None], message: str, became: str) -> Edited:
+        """Write these files (None removes one), and commit them unless the list has errors from before."""
+        edited = Edited(message, became, copy.write(files))
+        if not self.commit or (edited.written and edited.written.errors):
+            return edited
+        made = commits.commit_files(self.directory, tuple(files), message)
+        return evolve(edited, commit=made, rejection=commits.rejection(self.directory) if made else "")

@@ -1,0 +1,80 @@
+"""The files in secrets/ of a working copy: which peers hold which mesh secret, and what is to be sealed to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mesh_sync.mesh.layout import is_secret_file, peer_name, sealed_path
+from mesh_sync.mesh.model import Peer, Preshared
+from mesh_sync.preshared.derive import Secrets
+from mesh_sync.preshared.sealed import Sealed, opened, read, seal, written
+from mesh_sync.typed_toml.table import Wrong
+from mesh_sync.wireguard.keys import public_key
+from mesh_sync.workspace.working_copy import WorkingCopy
+
+
+def changed(
+    copy: WorkingCopy, use: Preshared | None, secrets: Secrets, *, everyone: bool = True
+) -> dict[str, str | None]:
+    """The files that have to change: only secrets in use stay, sealed only to members of the mesh.
+
+    Without ``everyone`` nothing new is sealed.
+    """
+    numbers = [number for number in (use.secret, use.former) if number] if use else []
+    members = {peer.name: peer for peer in _members(copy)} if numbers else {}
+    files: dict[str, str | None] = {
+        path: None for path in copy.tree.texts if is_secret_file(path) and peer_name(path) not in members
+    }
+    for name, peer in members.items() if everyone else ():
+        present = _sealed(copy.tree.texts.get(sealed_path(name), b""))
+        boxes = dict(_boxes(peer, present, numbers, secrets))
+        if boxes and (present is None or (present.public_key, present.boxes) != (peer.public_key, boxes)):
+            files[sealed_path(name)] = written(name, Sealed(peer.public_key, boxes))
+    return files
+
+
+def open_with(copy: WorkingCopy, private_key: str) -> Secrets:
+    """The secrets that are sealed to a private key; empty when none is."""
+    public = public_key(private_key)
+    for path, text in copy.tree.texts.items():
+        sealed = _sealed(text) if is_secret_file(path) else None
+        if sealed and sealed.public_key == public and (found := opened(sealed, private_key)).by_id:
+            return found
+    return Secrets()
+
+
+def holders(copy: WorkingCopy) -> Iterator[tuple[str, str]]:
+    """Each managed peer by name, and in words which secrets are sealed to it."""
+    for peer in sorted(_members(copy), key=lambda peer: peer.name):
+        text = copy.tree.texts.get(sealed_path(peer.name))
+        sealed = _sealed(text) if text is not None else None
+        if text is None:
+            words = "nothing is sealed to it"
+        elif sealed is None:
+            words = "its file cannot be read"
+        elif sealed.public_key != peer.public_key:
+            words = "sealed to a key that it no longer has"
+        else:
+            words = f"has {', '.join(map(str, sorted(sealed.boxes))) or 'none'}"
+        yield peer.name, words
+
+
+def _boxes(peer: Peer, present: Sealed | None, numbers: list[int], secrets: Secrets) -> Iterator[tuple[int, bytes]]:
+    """A good box stays as it is: sealing again would give other bytes."""
+    good = present.boxes if present and present.public_key == peer.public_key else {}
+    for number in numbers:
+        if number in good:
+            yield number, good[number]
+        elif number in secrets:
+            yield number, seal(secrets.by_id[number], peer.public_key)
+
+
+def _members(copy: WorkingCopy) -> Iterator[Peer]:
+    return (peer for peer in copy.mesh.peers.values() if peer.managed and peer.active(copy.moment))
+
+
+def _sealed(text: bytes) -> Sealed | None:
+    try:
+        return read(text)
+    except Wrong:
+        return None
