@@ -9,7 +9,7 @@ from typing import Any
 
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.mesh.addresses import free_addresses
-from mesh_sync.mesh.layout import PEERS, SIGNERS_FILE
+from mesh_sync.mesh.layout import SIGNERS_FILE, peer_path
 from mesh_sync.mesh.peer_file import Value, edited, made
 from mesh_sync.system.files import write_atomically
 from mesh_sync.trust.guard import TRAILER
@@ -74,7 +74,7 @@ def remove(edit: Edit, name: str) -> Edited:
 def _path(name: str) -> str:
     if not LABEL.fullmatch(name):
         raise ConfigError(f"{name!r} is not a peer name: a lower-case DNS label (a-z, 0-9, -, at most 63)")
-    return f"{PEERS}{name}.toml"
+    return peer_path(name)
 
 
 def _trailers(copy: WorkingCopy, name: str) -> str:

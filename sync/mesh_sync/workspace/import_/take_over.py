@@ -12,7 +12,7 @@ import tomlkit
 from attrs import frozen
 
 from mesh_sync.errors import ConfigError, MeshSyncError
-from mesh_sync.mesh.layout import MESH_FILE, PEERS
+from mesh_sync.mesh.layout import MESH_FILE, peer_path
 from mesh_sync.mesh.model import Mesh
 from mesh_sync.mesh.peer_file import made
 from mesh_sync.mesh.tree import Tree
@@ -73,7 +73,7 @@ def take_over(request: Request, note: Callable[[str], None]) -> Imported:
         note(line)
     copy = present or _imagined(request, takeover.networks)
     machines = tuple(_new(takeover.machines, copy.mesh, note))
-    files = {f"{PEERS}{one.name}.toml": made(one.values(copy.mesh.listen_port)) for one in machines}
+    files = {peer_path(one.name): made(one.values(copy.mesh.listen_port)) for one in machines}
     _verify(copy, files, new)
     kept = _keep_keys(_keys(takeover.machines, copy.mesh), request.keys)
     if new:
