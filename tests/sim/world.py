@@ -11,7 +11,7 @@ from attrs import define, evolve, field, frozen
 
 from mesh_sync.wireguard.answer import Answer
 from mesh_sync.wireguard.endpoint import Endpoint, Network
-from mesh_watchdog.policy.decide import State, decide
+from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.events import (
     Action,
@@ -27,14 +27,14 @@ from mesh_watchdog.policy.events import (
     Surroundings,
 )
 from mesh_watchdog.policy.peer import PeerState
-from mesh_watchdog.policy.polling import WINDOW, is_flowing, next_reading
+from mesh_watchdog.policy.polling import next_reading
+from mesh_watchdog.policy.state import State
 from sim.history import Clock
 from sim.tunnel import Tunnel
 from sim.underlay import PORT, Packet, Site, Underlay
 from sim.zone import Resolver, Zone
 
 IDLE = 4.0
-FLOWING = 15.0
 NOTICED = 0.3
 """Seconds after which the kernel's message about an own address is believed."""
 DEED = 0.005
@@ -74,8 +74,6 @@ class Node:
     broken: list[str] = field(factory=list)
     _run: int = 0
     _next: int = 0
-    _baseline: tuple[float, Mapping[str, Seen]] = (0.0, {})
-    _flowed: float = float("-inf")
 
     # -- the machine
 
@@ -161,7 +159,6 @@ class Node:
 
     def _start(self) -> None:
         self._run += 1
-        self._baseline, self._flowed = (self.world.clock.now, {}), float("-inf")
         self._observe(self.applied)
 
     def _observe(self, observation: Observation) -> None:
@@ -174,8 +171,7 @@ class Node:
             self.world.clock.after(DEED, lambda action=action: self._do(action))  # type: ignore[misc]
         wait = 0.02
         if isinstance(observation, Snapshot):
-            flowing = now - self._flowed < FLOWING
-            wait = next_reading(self.state, now, flowing=flowing, idle=IDLE)
+            wait = next_reading(self.state, now, idle=IDLE)
         self._next += 1
         turn, run = self._next, self._run
         self.world.clock.after(wait, lambda: self._read(turn, run))
@@ -183,13 +179,7 @@ class Node:
     def _read(self, turn: int, run: int) -> None:
         if turn != self._next or run != self._run:
             return
-        now, seen = self.world.clock.now, self.seen()
-        since, before = self._baseline
-        if seen is not None and now - since >= WINDOW:
-            if is_flowing(before, seen):
-                self._flowed = now
-            self._baseline = now, seen
-        self._observe(Snapshot(seen))
+        self._observe(Snapshot(self.seen()))
 
     def _check(self, action: Action) -> None:
         """What must hold of every action, whatever happened before it."""

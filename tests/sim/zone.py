@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from attrs import define, field
 
-from mesh_sync.wireguard.answer import Answer, Reason
+from mesh_sync.wireguard.answer import Answer, Unresolved
 from sim.history import Clock
 
 TIMEOUT = 3.0
@@ -35,9 +35,9 @@ class Resolver:
 
     def ask(self, host: str, reachable: bool, then: Callable[[Answer], None]) -> None:
         if not reachable or self.trouble == "timeout":
-            self.clock.after(TIMEOUT, lambda: then(Answer(host, reason=Reason.SILENCE)))
+            self.clock.after(TIMEOUT, lambda: then(Answer(host, reason=Unresolved.SILENCE)))
         elif self.trouble:
-            self.clock.after(self.delay, lambda: then(Answer(host, reason=Reason.FAILURE, detail=self.trouble)))
+            self.clock.after(self.delay, lambda: then(Answer(host, reason=Unresolved.FAILURE, detail=self.trouble)))
         else:
             self.clock.after(self.delay, lambda: then(self.lookup(host)))
 
@@ -45,7 +45,7 @@ class Resolver:
         addresses, until = self.cache.get(host, ((), -1.0))
         if until <= self.clock.now:
             if host not in self.zone.names:
-                return Answer(host, reason=Reason.NO_NAME)
+                return Answer(host, reason=Unresolved.NO_NAME)
             addresses, ttl = self.zone.names[host]
             until = self.clock.now + ttl
             self.cache[host] = addresses, until

@@ -8,7 +8,7 @@ import pytest
 
 from mesh_sync.reconcile.endpoint_choice import names
 from mesh_sync.wireguard import resolve
-from mesh_sync.wireguard.answer import Answer, Reason
+from mesh_sync.wireguard.answer import Answer, Unresolved
 from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_sync.wireguard.resolve import AT_ONCE
 
@@ -31,4 +31,4 @@ def test_what_comes_first_is_asked_first(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(resolve, "look_up", answer)
     found = resolve.resolve(["z.example", *(f"{number:03}.evil.example" for number in range(AT_ONCE + 36))], 0.5)
     assert found["z.example"] == Answer("z.example")
-    assert found["000.evil.example"].reason is Reason.SILENCE
+    assert found["000.evil.example"].reason is Unresolved.SILENCE

@@ -14,7 +14,7 @@ import dns.rcode
 import pytest
 
 from mesh_sync.wireguard import nameservers, resolve
-from mesh_sync.wireguard.answer import Answer, Reason
+from mesh_sync.wireguard.answer import Answer, Unresolved
 from mesh_sync.wireguard.nameservers import DOUBT, Nameserver, parse_resolv_conf
 from unit.hostile_resolver import FOUR, NAME, SIX, Mood, Resolver, good, is_four, knows, resolvers, says
 
@@ -118,27 +118,29 @@ def test_a_name_without_ipv6_asks_no_second_resolver(resolvers: Start, monkeypat
 def test_a_name_that_no_resolver_knows_does_not_exist(resolvers: Start) -> None:
     unknown = says(dns.rcode.NXDOMAIN)
     answer, took = look_up(resolvers(unknown), resolvers(unknown))
-    assert answer == Answer(NAME, reason=Reason.NO_NAME)
+    assert answer == Answer(NAME, reason=Unresolved.NO_NAME)
     assert took < SOON
 
 
 def test_a_denial_stands_when_the_others_are_silent_for_long_enough(resolvers: Start) -> None:
     answer, took = look_up(resolvers(says(dns.rcode.NXDOMAIN)), resolvers(silent))
-    assert answer.reason is Reason.NO_NAME
+    assert answer.reason is Unresolved.NO_NAME
     assert DOUBT - 0.1 < took < SOON
 
 
 @pytest.mark.parametrize(
     ("moods", "reason", "detail"),
     [
-        ([], Reason.NO_NAMESERVER, ""),
-        ([silent], Reason.SILENCE, ""),
-        ([silent, says(dns.rcode.SERVFAIL)], Reason.FAILURE, "SERVFAIL"),
-        ([says(dns.rcode.NOERROR)], Reason.NO_ADDRESS, ""),
+        ([], Unresolved.NO_NAMESERVER, ""),
+        ([silent], Unresolved.SILENCE, ""),
+        ([silent, says(dns.rcode.SERVFAIL)], Unresolved.FAILURE, "SERVFAIL"),
+        ([says(dns.rcode.NOERROR)], Unresolved.NO_ADDRESS, ""),
     ],
     ids=["none", "silence", "SERVFAIL", "no address"],
 )
-def test_the_reason_is_the_one_that_says_most(resolvers: Start, moods: list[Mood], reason: Reason, detail: str) -> None:
+def test_the_reason_is_the_one_that_says_most(
+    resolvers: Start, moods: list[Mood], reason: Unresolved, detail: str
+) -> None:
     answer, took = look_up(*map(resolvers, moods), deadline=0.6)
     assert (answer.addresses, answer.reason, answer.detail) == ((), reason, detail)
     assert took < SOON
@@ -215,5 +217,5 @@ def test_names_that_dns_does_not_serve_are_the_systems(tmp_path: Path, monkeypat
     answers = resolve.resolve(["anna", "b.local", "slow"], 1.0, servers=[])
     assert time.monotonic() - began < 1.5
     assert answers["anna"] == Answer("anna", (ip_address("192.0.2.7"),))
-    assert answers["b.local"].reason is Reason.NO_NAME
-    assert answers["slow"].reason is Reason.FAILURE
+    assert answers["b.local"].reason is Unresolved.NO_NAME
+    assert answers["slow"].reason is Unresolved.FAILURE

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 from attrs import evolve
 
-from mesh_sync.wireguard.answer import Answer, Reason
+from mesh_sync.wireguard.answer import Answer, Unresolved
 from mesh_sync.wireguard.endpoint import Address
 from mesh_watchdog.policy import dns_names
 from mesh_watchdog.policy.candidates import Places, candidates, news
@@ -115,7 +115,7 @@ def test_the_ttl_says_when_to_ask_again(ttl: float, wait: float) -> None:
 def test_failures_keep_the_answer_and_double_the_wait() -> None:
     name, now, waits = NameState(addresses=addresses(D)), 100.0, []
     for _ in range(9):
-        name = heard_back(asking(name, now), Answer(HOST, reason=Reason.FAILURE), now, 10)
+        name = heard_back(asking(name, now), Answer(HOST, reason=Unresolved.FAILURE), now, 10)
         waits.append(name.next - now)
         now = name.next
     assert name.addresses == addresses(D)
@@ -124,7 +124,7 @@ def test_failures_keep_the_answer_and_double_the_wait() -> None:
 
 
 def test_an_empty_answer_takes_nothing_away() -> None:
-    name = heard_back(NameState(addresses=addresses(D)), Answer(HOST, reason=Reason.NO_ADDRESS), 100, 10)
+    name = heard_back(NameState(addresses=addresses(D)), Answer(HOST, reason=Unresolved.NO_ADDRESS), 100, 10)
     assert name.addresses == addresses(D)
     assert name.problem == "it has no address"
 

@@ -16,7 +16,7 @@ from mesh_sync.node.config import Node
 from mesh_sync.system.lock import locked
 from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_watchdog.act import set_endpoint
-from mesh_watchdog.policy.events import Declared, Point, Seen
+from mesh_watchdog.policy.events import Applied, Declared, Point, Seen
 from mesh_watchdog.report.sd_notify import notify, ping_interval
 from mesh_watchdog.sense import applied_state, wg_counters
 from mesh_watchdog.settings import Settings, settings_of
@@ -53,18 +53,19 @@ def wg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, S
 
 
 def test_the_applied_state_becomes_peers_with_a_mesh_address_to_probe(node: Node) -> None:
-    taken = applied_state.take(node.state_file)
-    declared = taken.applied.peers[KEY]
+    applied = applied_state.take(node.state_file)
+    assert applied
+    declared = applied.peers[KEY]
     assert declared == Declared("b", (Endpoint("b.example", 51820),), "10.0.0.12", "203.0.113.12:51820")
-    assert taken.applied.tunnelled == (ipaddress.ip_network("10.0.0.0/24"),)
+    assert applied.tunnelled == (ipaddress.ip_network("10.0.0.0/24"),)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 1}', b"\xff"])
 def test_a_broken_state_file_is_lost_and_a_missing_one_is_not(node: Node, content: bytes) -> None:
     node.state_file.write_bytes(content)
-    assert applied_state.take(node.state_file).lost
+    assert applied_state.take(node.state_file) is None
     node.state_file.unlink()
-    assert applied_state.take(node.state_file) == applied_state.Taken()
+    assert applied_state.take(node.state_file) == Applied({})
 
 
 # -- setting endpoints

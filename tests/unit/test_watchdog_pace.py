@@ -9,9 +9,9 @@ import pytest
 
 from mesh_watchdog import jobs
 from mesh_watchdog.policy import polling
-from mesh_watchdog.policy.decide import State
 from mesh_watchdog.policy.events import Seen
 from mesh_watchdog.policy.peer import HUNTED
+from mesh_watchdog.policy.state import State
 from unit.believed import ALIVE, KEY, peer
 
 # -- schedule on a steady clock
@@ -103,8 +103,8 @@ def test_a_job_that_raises_is_logged_and_goes_on(caplog: pytest.LogCaptureFixtur
 def test_the_interface_is_read_often_only_while_something_happens(
     changes: dict[str, Any], flowing: bool, seconds: float
 ) -> None:
-    state = State(peers={KEY: peer(**changes)}, interface=True)
-    assert polling.next_reading(state, 1000.0, flowing=flowing, idle=5.0) == pytest.approx(seconds)
+    state = State(peers={KEY: peer(**changes)}, interface=True, flowed=999.0 if flowing else 0.0)
+    assert polling.next_reading(state, 1000.0, idle=5.0) == pytest.approx(seconds)
 
 
 def test_keepalives_and_probes_are_no_traffic() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import statistics
+import time
 from collections.abc import Mapping
 
 import pytest
 
-from mesh_watchdog.policy.events import Declared
+from mesh_watchdog.policy.decide import decide
+from mesh_watchdog.policy.events import Applied, Declared, Seen, Snapshot, Surroundings
+from mesh_watchdog.policy.state import State
 from sim import at, declared
 from sim.scenes import B2, HOST, A, B, C, pair, roamed
 
@@ -183,11 +186,6 @@ def test_recoveries_are_told_once_each() -> None:
 
 
 def test_a_thousand_idle_peers_take_less_than_ten_milliseconds() -> None:
-    import time
-
-    from mesh_watchdog.policy.decide import State, decide
-    from mesh_watchdog.policy.events import Applied, Seen, Snapshot, Surroundings
-
     keys = [f"{number:044}" for number in range(1000)]
     peers: Mapping[str, Declared] = {key: declared(key, [f"{key}.example"]) for key in keys}
     state, _ = decide(State(), Surroundings(frozenset(), frozenset({4})), 0.0)

@@ -12,14 +12,15 @@ import pytest
 from mesh_sync.node.config import Node
 from mesh_sync.system.lock import locked
 from mesh_watchdog import memory
-from mesh_watchdog.policy.decide import State, decide
+from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.events import Applied, Point, Snapshot
 from mesh_watchdog.policy.peer import HUNTED
+from mesh_watchdog.policy.state import State
 from mesh_watchdog.report import metrics, status_file
 from mesh_watchdog.report import view as views
-from mesh_watchdog.report.counters import Counters
 from mesh_watchdog.report.metrics_http import response
+from mesh_watchdog.tally import Tally
 from unit.believed import ALIVE, KEY, applied_node, peer
 
 
@@ -78,10 +79,10 @@ def test_a_broken_memory_is_an_empty_one(tmp_path: Path, content: str) -> None:
 def shown() -> dict[str, Any]:
     name = NameState(addresses=frozenset({ipaddress.ip_address("203.0.113.12")}), ttl=5.0, answered=998.0)
     state = State(peers={KEY: peer(recovery=4.5)}, names={"b.example": name}, interface=True)
-    counters = Counters()
-    counters.writes[KEY] += 2
+    tally = Tally()
+    tally.writes[KEY] += 2
     about = views.About(node="a", interface="wg0", boot="b", started=0.0)
-    return views.view(state, counters, about, ["a problem"], 1000.0)
+    return views.view(state, tally, about, ["a problem"], 1000.0)
 
 
 def test_the_status_has_the_keys_of_the_contract_and_no_key_of_a_peer() -> None:

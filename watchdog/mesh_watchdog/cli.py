@@ -8,8 +8,11 @@ from pathlib import Path
 import click
 
 from mesh_sync import __version__
+from mesh_sync.node import config as nodes
 from mesh_sync.terminal.exit import ending
 from mesh_sync.terminal.options import config_option, json_option, print_json
+from mesh_watchdog import journal
+from mesh_watchdog.report import show, status_file
 
 PROGRAM = "mesh-watchdog"
 
@@ -29,8 +32,7 @@ def cli() -> None:
 @config_option
 def run(config: Path) -> int:
     """Watch until told to stop (SIGTERM). SIGHUP reads node.toml again."""
-    from mesh_watchdog import service
-    from mesh_watchdog.report import journal
+    from mesh_watchdog import service  # asyncio, schedule and watchdog, which `status` does not need
 
     journal.set_up()
     return service.run(config)
@@ -43,8 +45,7 @@ def once(config: Path) -> int:
 
     It takes a second when all peers answer, and half a minute when one does not.
     """
-    from mesh_watchdog import once as one_pass
-    from mesh_watchdog.report import journal
+    from mesh_watchdog import once as one_pass  # see `run`
 
     journal.set_up()
     return one_pass.once(config)
@@ -55,9 +56,6 @@ def once(config: Path) -> int:
 @json_option
 def status(config: Path, as_json: bool) -> None:
     """Show what the watchdog knows of every peer, and what it did. Changes nothing."""
-    from mesh_sync.node import config as nodes
-    from mesh_watchdog.report import show, status_file
-
     found = status_file.read(nodes.load(config))
     if as_json:
         print_json(found)

@@ -1,42 +1,33 @@
-"""The loop: one task takes in what was observed, lets the policy decide, and carries the actions out."""
+"""The loop: one task takes in what was observed, lets the policy decide, and has the actions carried out."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from attrs import evolve
 
 from mesh_sync.node.config import Node
-from mesh_sync.system.files import Stamp, make_folder, stamp
-from mesh_sync.wireguard.probe import Prober
 from mesh_watchdog import clock, memory
-from mesh_watchdog.act.set_endpoint import point, promote
+from mesh_watchdog.act.carry_out import Actor
 from mesh_watchdog.act.source_address import forget_source
-from mesh_watchdog.policy.decide import State, decide
-from mesh_watchdog.policy.events import Action, Look, Note, Observation, Point, Probe, Seen, Snapshot
-from mesh_watchdog.policy.key_alias import misplaced, under_listed_keys
+from mesh_watchdog.journal import Problems
+from mesh_watchdog.policy.decide import decide
+from mesh_watchdog.policy.events import Observation, Snapshot
 from mesh_watchdog.policy.peer import HUNTED, UP
-from mesh_watchdog.policy.polling import BUSY, TRYING, WINDOW, is_flowing, next_reading
+from mesh_watchdog.policy.polling import BUSY, TRYING, next_reading
+from mesh_watchdog.policy.state import State
 from mesh_watchdog.report import status_file
-from mesh_watchdog.report.counters import Counters
-from mesh_watchdog.report.journal import Problems, log
 from mesh_watchdog.report.view import About, view
-from mesh_watchdog.sense import applied_state
-from mesh_watchdog.sense.dns_lookup import Lookups
-from mesh_watchdog.sense.own_addresses import Place
-from mesh_watchdog.sense.own_network import Network
-from mesh_watchdog.sense.wg_counters import read
+from mesh_watchdog.sense.applied_state import AppliedState
+from mesh_watchdog.sense.dns_lookup import DnsLookup
+from mesh_watchdog.sense.own_network import OwnNetwork
+from mesh_watchdog.sense.sense import Inbox, Sense
+from mesh_watchdog.sense.wg_counters import WgCounters
 from mesh_watchdog.settings import Settings
-
-FLOWING = 15.0
-"""Seconds for which traffic counts as flowing after it was seen."""
-SOURCE_ATTEMPTS = 10
-"""How often mesh-sync is waited for before it is left at that."""
-REPEAT = 60.0
-"""Seconds within which the same thing is not said twice of a peer."""
+from mesh_watchdog.tally import Tally
 
 
 class Daemon:
@@ -47,237 +38,92 @@ class Daemon:
         self.settings = settings
         self.state = state
         self.problems = Problems()
-        self.counters = Counters()
+        self.tally = Tally()
         self.about = About(node=node.name, interface=node.interface, boot=clock.boot_id(), started=clock.now())
         self.stopping = False
         self.changed = True
-        self._inbox: asyncio.Queue[Observation | None] = asyncio.Queue()
-        self._prober = Prober(node.interface)
-        self._lookups = Lookups()
-        self._asking: set[asyncio.Task[None]] = set()
-        self._network = Network(node.interface, self._moved, self.poke, self.problems)
-        self._taken = applied_state.Taken()
-        self._stamp: Stamp = (0, 0, 0)
-        self._watch: applied_state.Watch | None = None
-        self._sleep = clock.Sleep()
+        dns = DnsLookup(self.tally)
+        self.senses: list[Sense] = [
+            AppliedState(node.state_file, self.problems),
+            OwnNetwork(node.interface, self.problems, partial(forget_source, node)),
+            WgCounters(node.interface, self.problems, self.tally),
+            dns,
+        ]
+        self._actor = Actor(node, self.problems, self.tally, dns.ask)
+        self.inbox: Inbox = asyncio.Queue()
         self._next = self._last = clock.now()
-        self._baseline: tuple[float, Mapping[str, Seen]] = (clock.now(), {})
-        self._flowed = float("-inf")
-        self._paired: float | None = None
-        self._told: tuple[bool, bool, int, int] = (False, False, 0, 0)
-        self._said: dict[str, tuple[float, str]] = {}
-
-    # -- for those who run it
+        self._shown: tuple[bool, bool, int, int] = (False, False, 0, 0)
 
     async def start(self, *, kick: bool = False) -> None:
-        """Take in the applied state and the surroundings. ``kick``: everybody is asked at once for a sign of life."""
-        make_folder(self.node.state_file.parent)
-        loop = asyncio.get_running_loop()
-        try:
-            self._watch = applied_state.Watch(self.node.state_file, lambda: loop.call_soon_threadsafe(self.poke))
-            self._watch.start()
-        except OSError as error:
-            self.problems.set("inotify", f"new applied states are seen late: {error.strerror or error}")
-        await self._network.start()
-        await self._take()
+        """Take in what there is. ``kick``: all peers are asked at once for a sign of life."""
+        for sense in self.senses:
+            await sense.start(self.inbox)
+        while not self.inbox.empty():
+            if (observation := self.inbox.get_nowait()) is not None:
+                await self._feed(observation)
         if kick:
-            await self._feed(self._network.place.surroundings)
-        else:
-            self.state = evolve(self.state, surroundings=self._network.place.surroundings)
+            await self._feed(evolve(self.state.surroundings, moved=True))
 
     async def step(self, periodic: Callable[[], None] = lambda: None, within: float = float("inf")) -> None:
-        """Wait for the next thing to observe, and see to it; after ``within`` seconds only to what is ``periodic``."""
+        """Wait for the next observation, and see to it; after ``within`` seconds only to what is ``periodic``."""
         try:
             wait = min(within, self._next - clock.now())
-            observation = await asyncio.wait_for(self._inbox.get(), max(0.0, wait))
+            observation = await asyncio.wait_for(self.inbox.get(), max(0.0, wait))
+            if observation is None:
+                self._next = min(self._next, max(clock.now(), self._last + TRYING))
         except TimeoutError:
             observation = None
         if self.stopping:
             return
-        if self._sleep.is_over():
-            log.info("this machine was asleep")
-            self._spawn(self._tell(self._network.place))
-            self.look_around()
-        await self._take()
         if observation is not None:
             await self._feed(observation)
         elif clock.now() >= self._next:
-            await self._read()
+            await self._look()
         periodic()
 
     def stop(self) -> None:
         self.stopping = True
-        self._inbox.put_nowait(None)
-
-    def poke(self) -> None:
-        """Something happened: read the interface, and the applied state if it is another, now."""
-        self._next = min(self._next, max(clock.now(), self._last + TRYING))
-        self._inbox.put_nowait(None)
+        self.inbox.put_nowait(None)
 
     async def close(self) -> None:
-        for task in self._asking:
-            task.cancel()
-        self._network.close()
-        self._prober.close()
-        if self._watch:
-            await asyncio.to_thread(self._watch.stop)
-
-    def look_around(self) -> None:
-        """Look at the network again, in case a message about it was lost."""
-        self._spawn(self._network.look())
+        self._actor.close()
+        for sense in self.senses:
+            await sense.stop()
 
     def view(self) -> dict[str, Any]:
-        self.counters.probes = self._prober.sent
-        self.counters.dns_queries, self.counters.dns_failures = self._lookups.queries, self._lookups.failures
-        return view(self.state, self.counters, self.about, self.problems.present, clock.now())
+        return view(self.state, self.tally, self.about, self.problems.present, clock.now())
 
     def remember(self) -> None:
-        if not self.state.peers:  # there is no applied state (yet); the memory may be of use when there is
-            return
-        self.problems.set("memory", memory.save(status_file.memory_file(self.node), self.state))
+        if self.state.peers:  # else there is no applied state (yet); the memory may be of use when there is
+            self.problems.set("memory", memory.save(status_file.memory_file(self.node), self.state))
 
-    # -- observing
-
-    async def _read(self) -> None:
-        reading = await asyncio.to_thread(read, self.node.interface)
-        self._last = now = clock.now()
-        self.counters.readings += 1
-        self.problems.set("wg", reading.problem, over=f"{self.node.interface} can be read again")
-        if reading.problem:  # says nothing about the peers
-            self._next = now + self.settings.idle_interval
-            self._notice(self.state)
-            return
-        peers = reading.peers
-        if peers and (pairs := self._taken.pairs):
-            if misplaced(pairs, peers, time.time()):
-                await self._promote()
-            peers = under_listed_keys(pairs, peers, time.time())
-        if peers is not None:
-            self._measure(peers, now)
-        there = peers is not None
-        if there != self.state.interface and (self.counters.readings > 1 or not there):
-            log.info("%s is %s", self.node.interface, "there" if there else "not there; waiting for it")
-        await self._feed(Snapshot(peers))
-
-    async def _promote(self) -> None:
-        result = await asyncio.to_thread(promote, self.node)
-        self.problems.set("promote", result.problem, over="allowed IPs can be moved again")
-        for name in sorted(result.done):
-            log.info("%s has changed its key: its traffic follows", name)
-
-    def _measure(self, peers: Mapping[str, Seen], now: float) -> None:
-        since, before = self._baseline
-        if not before or now - since >= WINDOW:
-            if is_flowing(before, peers):
-                self._flowed = now
-            self._baseline = (now, peers)
-
-    async def _take(self) -> None:
-        """Take up the applied state if it is another one than before."""
-        path = self.node.state_file
-        found = stamp(path)
-        if found == self._stamp:
-            return
-        self._stamp = found
-        taken = await asyncio.to_thread(applied_state.take, path)
-        broken = f"{path} is broken; the next `mesh-sync now` writes it anew"
-        self.problems.set("state", broken if taken.lost else "", over="the applied state can be read again")
-        if taken.lost:  # who was in it is still watched; nothing is written to anybody, for `point` reads it again
-            self.changed = True
-            return
-        if taken.pairs != self._taken.pairs:
-            self._paired = clock.now() if taken.pairs else None
-        self._taken = taken
-        await self._feed(taken.applied)
-
-    def _moved(self, place: Place) -> None:
-        log.info("this machine's addresses or routes have changed: telling all peers")
-        self._spawn(self._tell(place))
-
-    async def _tell(self, place: Place) -> None:
-        """Let the policy know, once what it sends will leave from where we are now."""
-        for attempt in range(SOURCE_ATTEMPTS):
-            problem = await asyncio.to_thread(forget_source, self.node)
-            self.problems.set("source", problem)
-            if not (problem and attempt):
-                self._inbox.put_nowait(place.surroundings)
-            if not problem:
-                return
-
-    # -- deciding and acting
+    async def _look(self) -> None:
+        for sense in self.senses:
+            await sense.look()
+        self._last = clock.now()
+        self._next = self._last + self.settings.idle_interval  # a snapshot tells better
+        self._notice(self.state)
 
     async def _feed(self, observation: Observation) -> None:
-        before, now = self.state, clock.now()
-        self.state, actions = decide(before, observation, now)
-        await self._carry_out(before, actions)
+        before, moment = self.state, clock.now()
+        after, actions = decide(before, observation, moment)
+        self.state = await self._actor.carry_out(actions, before, after)
         self._notice(before)
-        self._pace(observation)
-
-    async def _carry_out(self, before: State, actions: tuple[Action, ...]) -> None:
-        for action in actions:
-            if isinstance(action, Note):
-                self._say(action)
-            elif isinstance(action, Look):
-                self._spawn(self._ask(action.host))
-        if points := [action for action in actions if isinstance(action, Point)]:
-            await self._point(before, points)
-        for action in actions:
-            if isinstance(action, Probe) and action.key in self.state.peers:
-                self._prober.send(self.state.peers[action.key].declared.probe)
-
-    async def _point(self, before: State, points: list[Point]) -> None:
-        """A decision that could not be carried out is taken back: what is believed is what was done."""
-        decided = {key: peer.seen for key, peer in self.state.peers.items() if peer.seen}
-        result = await asyncio.to_thread(point, self.node, points, decided)
-        self.problems.set("point", result.problem, over="endpoints can be set again")
-        self.counters.writes.update(result.done)
-        self.counters.avoided.update(result.alive)
-        undone = {one.key: before.peers[one.key] for one in points if one.key not in result.done}
-        self.state = evolve(self.state, peers={**self.state.peers, **undone})
-        for one in points:
-            if one.key in result.done:
-                name = self.state.peers[one.key].declared.name
-                log.debug("%s: trying %s (%s)", name, one.endpoint, one.source)
-
-    async def _ask(self, host: str) -> None:
-        answer = await self._lookups.ask(host, self.state.tunnelled, self._taken.mark)
-        self._inbox.put_nowait(answer)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
-
-    def _say(self, note: Note) -> None:
-        now = clock.now()
-        moment, text = self._said.get(note.key, (float("-inf"), ""))
-        if text == note.text and now - moment < REPEAT:
-            return
-        self._said[note.key] = now, note.text
-        name = self.state.peers[note.key].declared.name if note.key in self.state.peers else self.node.name
-        (log.warning if note.urgent else log.info)("%s %s", name, note.text)
+        self._next = moment = clock.now()
+        if isinstance(observation, Snapshot):
+            wait = next_reading(self.state, moment, idle=float(self.settings.idle_interval))
+            self._next += min(wait, BUSY) if self.changed else wait
 
     def _notice(self, before: State) -> None:
         """Find out whether there is something new to show."""
-        told = (self.state.interface, self.state.ours, len(self.state.peers), self.problems.changes)
-        self.changed = self.changed or told != self._told
-        self._told = told
+        shown = (self.state.interface, self.state.ours, len(self.state.peers), self.problems.changes)
+        self.changed = self.changed or shown != self._shown
+        self._shown = shown
         for key, peer in self.state.peers.items():
             known = before.peers.get(key)
             if known is peer or (known and known.phase == peer.phase):
                 continue
             self.changed = True
-            self.counters.hunts[key] += peer.phase == HUNTED
+            self.tally.hunts[key] += peer.phase == HUNTED
             if known is None or peer.phase == UP:
-                self._said.pop(key, None)
-
-    def _pace(self, observation: Observation) -> None:
-        now = clock.now()
-        if not isinstance(observation, Snapshot):
-            self._next = now
-            return
-        flowing = now - self._flowed < FLOWING
-        idle = float(self.settings.idle_interval)
-        rotating = None if self._paired is None else now - self._paired
-        wait = next_reading(self.state, now, flowing=flowing, idle=idle, rotating=rotating)
-        self._next = now + (min(wait, BUSY) if self.changed else wait)
+                self._actor.notes.forget(key)

@@ -8,7 +8,7 @@ from typing import Any
 
 import schedule
 
-from mesh_watchdog.report.journal import log
+from mesh_watchdog.journal import log
 
 # Without a time zone, as `schedule` compares them.
 _ORIGIN = datetime.datetime(2000, 1, 1)

@@ -16,10 +16,10 @@ from attrs import evolve
 from mesh_sync.errors import MeshSyncError
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard.endpoint import Address
-from mesh_watchdog.policy.decide import State
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.events import Declared
 from mesh_watchdog.policy.peer import PeerState
+from mesh_watchdog.policy.state import State
 
 if TYPE_CHECKING:
     from cattrs import Converter

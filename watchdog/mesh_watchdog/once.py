@@ -12,7 +12,6 @@ from mesh_watchdog import clock, memory
 from mesh_watchdog.daemon import Daemon
 from mesh_watchdog.policy.polling import is_settled
 from mesh_watchdog.report import status_file
-from mesh_watchdog.service import alone
 from mesh_watchdog.settings import Settings, settings_of
 
 DEADLINE = 30.0
@@ -23,7 +22,7 @@ def once(config: Path) -> int:
     """Do one pass: everybody is asked, whoever stays silent is looked for. Return the exit code."""
     node = nodes.load(config)
     settings = settings_of(node, config)
-    with alone(node):
+    with status_file.alone(node):
         return asyncio.run(_pass(node, settings))
 
 

@@ -5,40 +5,24 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from mesh_sync.errors import Locked, MeshSyncError
+from mesh_sync.errors import MeshSyncError
 from mesh_sync.node import config as nodes
 from mesh_sync.node.config import Node
 from mesh_sync.system.files import write_atomically
-from mesh_sync.system.lock import locked
 from mesh_watchdog import clock, memory
 from mesh_watchdog.daemon import Daemon
 from mesh_watchdog.jobs import SteadyScheduler
-from mesh_watchdog.policy.decide import State
+from mesh_watchdog.journal import log
+from mesh_watchdog.policy.state import State
 from mesh_watchdog.report import metrics, status_file
-from mesh_watchdog.report.journal import log
 from mesh_watchdog.report.metrics_http import serve
 from mesh_watchdog.report.sd_notify import notify, ping_interval
 from mesh_watchdog.settings import Settings, settings_of
 
 STATUS_INTERVAL = 15
 """Seconds between two writes of the status file when nothing changes."""
-NETWORK_INTERVAL = 60
-"""Seconds between looks at the network that nothing asked for."""
-
-
-@contextmanager
-def alone(node: Node) -> Iterator[None]:
-    """Be the only watchdog of the interface. Raise Locked when there is one."""
-    try:
-        with locked(status_file.alone_file(node), 0):
-            yield
-    except Locked:
-        hint = "`mesh-watchdog status` shows what it does"
-        raise Locked(f"another mesh-watchdog watches {node.interface}", hint=hint) from None
 
 
 def run(config: Path) -> int:
@@ -52,7 +36,7 @@ def run(config: Path) -> int:
 async def _run(config: Path, node: Node, settings: Settings) -> None:
     state: State | None = None
     while True:
-        with alone(node):
+        with status_file.alone(node):
             service = Service(config, node, settings, state)
             again = await service.run()
         if again is None:
@@ -108,7 +92,6 @@ class Service:
         every(self.settings.memory_interval).seconds.do(self.daemon.remember)
         every(self.settings.summary_interval).seconds.do(self._summarise)
         every(STATUS_INTERVAL).seconds.do(self._write_status)
-        every(NETWORK_INTERVAL).seconds.do(self.daemon.look_around)
         if self.settings.metrics_file:
             every(self.settings.metrics_interval).seconds.do(self._write_metrics, self.settings.metrics_file)
         if interval := int(ping_interval()):
@@ -153,7 +136,7 @@ class Service:
             return f"waiting for {self.node.interface}"
         phases = Counter(peer.phase for peer in self.daemon.state.peers.values())
         counted = ", ".join(f"{number} {phase}" for phase, number in phases.most_common()) or "no peers"
-        writes = self.daemon.counters.writes.total()
+        writes = self.daemon.tally.writes.total()
         return f"{self.node.interface}: {counted}; endpoints set so far: {writes}"
 
     def _reload(self) -> None:

@@ -9,7 +9,7 @@ from attrs import frozen
 from mesh_sync.wireguard.endpoint import Address
 
 
-class Reason(Enum):
+class Unresolved(Enum):
     """Why a name has no address."""
 
     NO_NAMESERVER = "no resolver is configured"
@@ -30,7 +30,7 @@ class Answer:
     host: str
     addresses: tuple[Address, ...] = ()
     ttl: float = 0.0
-    reason: Reason | None = None
+    reason: Unresolved | None = None
     detail: str = ""
     unanswered: frozenset[int] = frozenset()
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from attrs import Factory, define, frozen
 
-from mesh_sync.wireguard.answer import Answer, Reason
+from mesh_sync.wireguard.answer import Answer, Unresolved
 from mesh_sync.wireguard.endpoint import Address
 
 VERSIONS = (4, 6)
@@ -55,13 +55,13 @@ class Reply:
 
     addresses: tuple[Address, ...] = ()
     ttl: float = 0.0
-    reason: Reason | None = None
+    reason: Unresolved | None = None
     detail: str = ""
 
     @property
     def denies(self) -> bool:
         """Whether it says that there are no addresses, rather than nothing usable."""
-        return self.reason in (Reason.NO_NAME, Reason.NO_ADDRESS)
+        return self.reason in (Unresolved.NO_NAME, Unresolved.NO_ADDRESS)
 
 
 Query = tuple[int, int]
@@ -97,7 +97,7 @@ class Race:
         if self.found_at is None and reply.addresses:
             self.found_at = moment
         denied = {version for (_, version), other in self.replies.items() if other.denies}
-        if self.denied_at is None and (reply.reason is Reason.NO_NAME or len(denied) == len(VERSIONS)):
+        if self.denied_at is None and (reply.reason is Unresolved.NO_NAME or len(denied) == len(VERSIONS)):
             self.denied_at = moment
 
     def is_over(self, moment: float) -> bool:
@@ -128,12 +128,12 @@ class Race:
         if found:
             addresses = tuple(address for reply in found for address in reply.addresses)
             return Answer(host, addresses, max(1.0, min(reply.ttl for reply in found)), unanswered=unanswered)
-        if any(reply.reason is Reason.NO_NAME for reply in self.replies.values()):
-            return Answer(host, reason=Reason.NO_NAME)
+        if any(reply.reason is Unresolved.NO_NAME for reply in self.replies.values()):
+            return Answer(host, reason=Unresolved.NO_NAME)
         if not unanswered:
-            return Answer(host, reason=Reason.NO_ADDRESS)
-        failures = (reply for reply in self.replies.values() if reply.reason is Reason.FAILURE)
-        worst = next(failures, Reply(reason=Reason.SILENCE))
+            return Answer(host, reason=Unresolved.NO_ADDRESS)
+        failures = (reply for reply in self.replies.values() if reply.reason is Unresolved.FAILURE)
+        worst = next(failures, Reply(reason=Unresolved.SILENCE))
         return Answer(host, reason=worst.reason, detail=worst.detail, unanswered=unanswered)
 
     @property

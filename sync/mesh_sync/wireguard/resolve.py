@@ -18,9 +18,9 @@ import dns.asyncquery
 import dns.message
 import dns.rcode
 
-from mesh_sync.errors import CommandError
+from mesh_sync.errors import CommandError, Reason
 from mesh_sync.system.run import run
-from mesh_sync.wireguard.answer import Answer, Reason
+from mesh_sync.wireguard.answer import Answer, Unresolved
 from mesh_sync.wireguard.endpoint import Address, Endpoint
 from mesh_sync.wireguard.nameservers import Nameserver, Query, Race, Reply, parse_resolv_conf
 
@@ -55,7 +55,7 @@ def resolve(
 
 
 async def _all(hosts: Sequence[str], servers: Sequence[Nameserver], deadline: float) -> dict[str, Answer]:
-    answers = {host: Answer(host, reason=Reason.SILENCE, detail=f"{deadline:g} s were not enough") for host in hosts}
+    answers = {host: Answer(host, reason=Unresolved.SILENCE) for host in hosts}
     slots = asyncio.Semaphore(AT_ONCE)
     end = time.monotonic() + deadline
 
@@ -81,10 +81,10 @@ async def look_up(host: str, servers: Sequence[Nameserver], *, mark: int = 0, de
         if "." not in host or host.endswith(".local") or host[-1].isdigit():
             return await _by_system(host, deadline)
         if not servers:
-            return Answer(host, reason=Reason.NO_NAMESERVER)
+            return Answer(host, reason=Unresolved.NO_NAMESERVER)
         return await _by_dns(host, servers, mark, deadline)
     except Exception as error:  # whatever a resolver sends: the caller has to hear back
-        return Answer(host, reason=Reason.FAILURE, detail=f"{type(error).__name__}: {error}")
+        return Answer(host, reason=Unresolved.FAILURE, detail=f"{type(error).__name__}: {error}")
 
 
 async def _by_dns(host: str, servers: Sequence[Nameserver], mark: int, deadline: float) -> Answer:
@@ -112,24 +112,24 @@ async def _query(question: dns.message.Message, server: Nameserver, mark: int, e
         try:
             return _reply(await _exchange(question, server, mark))
         except TimeoutError:
-            reply = Reply(reason=Reason.SILENCE)
+            reply = Reply(reason=Unresolved.SILENCE)
         except OSError as error:
-            reply = Reply(reason=Reason.FAILURE, detail=error.strerror or type(error).__name__)
+            reply = Reply(reason=Unresolved.FAILURE, detail=error.strerror or type(error).__name__)
             await asyncio.sleep(REFUSED)
         except Exception as error:  # noise over TCP, a name that is its own alias
-            return Reply(reason=Reason.FAILURE, detail=" ".join(str(error).split())[:200] or type(error).__name__)
+            return Reply(reason=Unresolved.FAILURE, detail=" ".join(str(error).split())[:200] or type(error).__name__)
         if time.monotonic() > end - REFUSED:
             return reply
 
 
 def _reply(response: dns.message.Message) -> Reply:
     if (code := response.rcode()) == dns.rcode.NXDOMAIN:
-        return Reply(reason=Reason.NO_NAME)
+        return Reply(reason=Unresolved.NO_NAME)
     if code != dns.rcode.NOERROR or not isinstance(response, dns.message.QueryMessage):
-        return Reply(reason=Reason.FAILURE, detail=dns.rcode.to_text(code))
+        return Reply(reason=Unresolved.FAILURE, detail=dns.rcode.to_text(code))
     chain = response.resolve_chaining()
     if not chain.answer:
-        return Reply(reason=Reason.NO_ADDRESS)
+        return Reply(reason=Unresolved.NO_ADDRESS)
     return Reply(tuple(ipaddress.ip_address(record.to_text()) for record in chain.answer), float(chain.minimum_ttl))
 
 
@@ -196,12 +196,12 @@ async def _by_system(host: str, deadline: float) -> Answer:
     try:
         text = await asyncio.to_thread(getent)
     except CommandError as error:
-        if error.status == 2:
-            return Answer(host, reason=Reason.NO_NAME)
-        return Answer(host, reason=Reason.FAILURE, detail=error.message)
+        if error.reason is Reason.EXIT_STATUS and error.status == 2:
+            return Answer(host, reason=Unresolved.NO_NAME)
+        return Answer(host, reason=Unresolved.FAILURE, detail=error.message)
     found = {ipaddress.ip_address(line.split()[0]) for line in text.splitlines() if "%" not in line}
     addresses = tuple(sorted(found, key=lambda address: (address.version, int(address))))
-    return Answer(host, addresses, reason=None if addresses else Reason.NO_ADDRESS)
+    return Answer(host, addresses, reason=None if addresses else Unresolved.NO_ADDRESS)
 
 
 def choose(endpoints: Sequence[Endpoint], answers: Mapping[str, Answer], tunnelled: Sequence[str]) -> tuple[str, str]:

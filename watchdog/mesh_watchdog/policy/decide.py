@@ -1,21 +1,20 @@
 """observe -> decide -> act: the middle one. Pure: no I/O, no clock, no chance; the same history, the same actions.
 
-The rules are explained in docs/watchdog.md; what one peer gets is in `vigil`, what it is tried with in `hunt`.
+The rules are explained in docs/watchdog.md; what one peer gets is in `peer_step`, what it is tried with in
+`endpoint_search`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from mesh_sync.wireguard.answer import Answer
-from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
 from mesh_watchdog.policy import dns_names
 from mesh_watchdog.policy.candidates import Places
 from mesh_watchdog.policy.constants import BLIND, CALM, DNS_AT_ONCE, JURY_PAUSE, KICK_PAUSE, KICKS
-from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.events import (
     Action,
     Applied,
@@ -24,35 +23,17 @@ from mesh_watchdog.policy.events import (
     Note,
     Observation,
     Probe,
+    Promote,
     Seen,
     Snapshot,
     Surroundings,
 )
+from mesh_watchdog.policy.key_alias import misplaced, under_listed_keys
 from mesh_watchdog.policy.local_outage import is_it_us, jury
 from mesh_watchdog.policy.peer import MISSING, UP, PeerState, begin, listen, probed
 from mesh_watchdog.policy.peer_step import is_at_ease, step
-
-
-@frozen(kw_only=True)
-class State:
-    """Everything the watchdog believes. Moments are seconds on the monotonic clock.
-
-    ``kicks``: when all peers are to be sent a packet (R5), ``kicked``: when they last were; ``looked``: the last
-    reading; ``ours``: we are cut off ourselves (R4); ``calm``: until then nobody is suspected, for we were.
-    """
-
-    peers: Mapping[str, PeerState] = field(factory=dict)
-    names: Mapping[str, NameState] = field(factory=dict)
-    tunnelled: tuple[Network, ...] = ()
-    surroundings: Surroundings = Surroundings(frozenset(), frozenset())
-    kicks: tuple[float, ...] = ()
-    kicked: float | None = None
-    looked: float | None = None
-    interface: bool = False
-    ours: bool = False
-    calm: float = 0.0
-    juries: float = 0.0
-
+from mesh_watchdog.policy.polling import measured
+from mesh_watchdog.policy.state import State
 
 Decision = tuple[State, tuple[Action, ...]]
 
@@ -78,7 +59,11 @@ def _apply(state: State, applied: Applied, now: float) -> State:
     for host in hosts:
         known = state.names.get(host)
         names[host] = known if known and known.addresses else dns_names.seeded(host, applied.peers.values(), known)
-    return evolve(state, peers=peers, names=names, tunnelled=applied.tunnelled)
+    paired = state.paired if applied.pairs == state.pairs else now if applied.pairs else None
+    return evolve(
+        state, peers=peers, names=names, tunnelled=applied.tunnelled, mark=applied.mark, pairs=applied.pairs,
+        paired=paired,
+    )  # fmt: skip
 
 
 def _declare(known: PeerState | None, declared: Declared, now: float) -> PeerState:
@@ -91,6 +76,8 @@ def _declare(known: PeerState | None, declared: Declared, now: float) -> PeerSta
 
 def _move(state: State, surroundings: Surroundings, now: float) -> Decision:
     """Our own network changed: kick everybody, ask DNS afresh, try the silent ones from here (R5)."""
+    if not surroundings.moved:
+        return evolve(state, surroundings=surroundings), ()
     names = {host: dns_names.afresh(name, now) for host, name in state.names.items()}
     first = now if state.kicked is None else max(now, state.kicked + KICK_PAUSE)
     peers = {key: _again(peer, now) if peer.silent else peer for key, peer in state.peers.items()}
@@ -127,7 +114,11 @@ def _look_around(state: State, snapshot: Snapshot, now: float) -> Decision:
     if snapshot.peers is None:
         return _blinded(state, now), ()
     blind = state.looked is not None and now - state.looked > BLIND
-    peers, done = _listen_to_all(state, snapshot.peers, blind, now)
+    seen = under_listed_keys(state.pairs, snapshot.peers, snapshot.wall)
+    state = measured(state, seen, now)
+    peers, done = _listen_to_all(state, seen, blind, now)
+    if misplaced(state.pairs, snapshot.peers, snapshot.wall):
+        done.append(Promote())
     kicks = tuple(now + delay for delay in KICKS) if blind else state.kicks
     state, kicked = _kick(evolve(state, peers=peers, kicks=kicks, looked=now, interface=True), now)
     done += kicked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
 from mesh_sync.wireguard.answer import Answer
 from mesh_sync.wireguard.endpoint import Address, Endpoint, Network
@@ -28,6 +28,10 @@ class Declared:
         return tuple(dict.fromkeys(endpoint.host for endpoint in self.endpoint if endpoint.address is None))
 
 
+Pairs = Mapping[str, str]
+"""Of the peers that have two keys: the listed one, and the one they are moving to."""
+
+
 @frozen
 class Seen:
     """A peer as `wg show dump` has it.
@@ -45,28 +49,39 @@ class Seen:
 
 @frozen
 class Applied:
-    """There is a (new) applied state: its peers by public key, the mesh's own networks."""
+    """There is a (new) applied state: its peers by public key, the mesh's own networks.
+
+    ``mark``: the firewall mark of the tunnel's own packets, 0 for none.
+    """
 
     peers: Mapping[str, Declared]
     tunnelled: tuple[Network, ...] = ()
+    mark: int = 0
+    pairs: Pairs = field(factory=dict)
 
 
 @frozen
 class Snapshot:
-    """The interface was read; ``peers`` by public key, None when there is no interface."""
+    """The interface was read; ``peers`` by public key, None when there is no interface.
+
+    ``wall``: when, by the wall clock (Unix seconds), which is the clock of handshakes.
+    """
 
     peers: Mapping[str, Seen] | None
+    wall: float = 0.0
 
 
 @frozen
 class Surroundings:
     """This machine's own addresses, and the IP versions by which it can reach others.
 
-    Observing them means that something about them changed, or that the machine slept (R5).
+    Observing them means that something about them changed, or that the machine slept (R5), unless they are those of
+    the beginning (``moved`` is False).
     """
 
     own: frozenset[Address]
     versions: frozenset[int]
+    moved: bool = True
 
 
 Observation = Applied | Snapshot | Answer | Surroundings
@@ -96,6 +111,11 @@ class Look:
 
 
 @frozen
+class Promote:
+    """Give each peer that has two keys its allowed IPs under the one it speaks under."""
+
+
+@frozen
 class Note:
     """A change of state that an operator can act on; an empty ``key`` means this node itself."""
 
@@ -104,4 +124,4 @@ class Note:
     urgent: bool = False
 
 
-Action = Probe | Point | Look | Note
+Action = Probe | Point | Look | Promote | Note

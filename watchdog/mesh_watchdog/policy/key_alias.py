@@ -1,7 +1,7 @@
 """Peers that change their key: watched under the listed one, while they speak under either. Pure.
 
 The policy knows a peer by the key that the list names. While the list names two, what is read is translated here;
-which of the two counts is decided by `mesh_sync.rekey.placement`, for mesh-sync and for us.
+which of the two counts is decided by `mesh_sync.wireguard.key_rollover`, for mesh-sync and for us.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ from collections.abc import Mapping
 
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.key_rollover import carrier
-from mesh_watchdog.policy.events import Seen
-
-Pairs = Mapping[str, str]
-"""Of the peers that have two keys: the listed one, and the one they are moving to."""
+from mesh_watchdog.policy.events import Pairs, Seen
 
 
 def pairs_of(desired: Desired | None) -> Pairs:
@@ -28,8 +25,10 @@ def in_use(pairs: Pairs, seen: Mapping[str, Seen], now: float) -> dict[str, str]
     return {old: carrier(old, new, shaken, now) for old, new in pairs.items()}
 
 
-def under_listed_keys(pairs: Pairs, seen: Mapping[str, Seen], now: float) -> dict[str, Seen]:
+def under_listed_keys(pairs: Pairs, seen: Mapping[str, Seen], now: float) -> Mapping[str, Seen]:
     """A reading of the interface as the policy knows its peers."""
+    if not pairs:
+        return seen
     spoken = {old: seen[key] for old, key in in_use(pairs, seen, now).items() if key in seen}
     return {**seen, **spoken}
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mesh_watchdog.policy.decide import State
+from attrs import evolve
+
 from mesh_watchdog.policy.events import Seen
 from mesh_watchdog.policy.peer import HUNTED, MISSING, NEW, UP, PeerState
+from mesh_watchdog.policy.state import State
 
 TRYING = 0.1
 """Seconds between readings while endpoints are tried."""
@@ -24,16 +26,15 @@ ROTATING_LONG = 900.0
 """Seconds after which BUSY is often enough: some node is away, and that may take days."""
 WINDOW = 5.0
 """Seconds over which traffic is measured."""
+FLOWING = 15.0
+"""Seconds for which traffic counts as flowing after it was seen."""
 
 
-def next_reading(state: State, now: float, *, flowing: bool, idle: float, rotating: float | None = None) -> float:
-    """Return in how many seconds to read.
-
-    ``flowing``: traffic was seen lately; ``idle``: the longest wait; ``rotating``: for so long a peer has two keys.
-    """
-    wait = min(idle, BUSY) if flowing else idle
-    if rotating is not None:
-        wait = min(wait, ROTATING if rotating < ROTATING_LONG else BUSY)
+def next_reading(state: State, now: float, *, idle: float) -> float:
+    """Return in how many seconds to read; ``idle``: the longest wait."""
+    wait = min(idle, BUSY) if now - state.flowed < FLOWING else idle
+    if state.paired is not None:
+        wait = min(wait, ROTATING if now - state.paired < ROTATING_LONG else BUSY)
     for peer in state.peers.values():
         if peer.phase != MISSING:
             wait = min(wait, _patience(peer, now, idle))
@@ -55,6 +56,14 @@ def _patience(peer: PeerState, now: float, idle: float) -> float:
         return max(peer.next_round - now, BUSY)
     just_asked = peer.probed is not None and now - peer.probed < BUSY
     return 2 * TRYING if just_asked else BUSY
+
+
+def measured(state: State, seen: Mapping[str, Seen], now: float) -> State:
+    """Take in how much traffic there was, with the reading that ends a `WINDOW`."""
+    since, before = state.measured
+    if before and now - since < WINDOW:
+        return state
+    return evolve(state, measured=(now, seen), flowed=now if is_flowing(before, seen) else state.flowed)
 
 
 def is_flowing(before: Mapping[str, Seen], after: Mapping[str, Seen]) -> bool:

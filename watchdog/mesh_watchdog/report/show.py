@@ -28,7 +28,7 @@ def show(view: Mapping[str, Any]) -> None:
     rows += [_row(peer, view) for peer in view["peers"]]
     table(rows)
     done = (count(view[key], noun) for key, noun in _DONE)
-    click.echo(f"so far: {', '.join(done)}; kind of NAT: {view['nat']}")
+    click.echo(f"so far: {', '.join(done)}")
 
 
 def _row(peer: Mapping[str, Any], view: Mapping[str, Any]) -> tuple[str, ...]:

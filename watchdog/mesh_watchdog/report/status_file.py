@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,17 @@ def read(node: Node) -> dict[str, Any]:
     view["running"] = is_running(node)
     view["stale"] = view["age"] is None or view["age"] > STALE
     return view
+
+
+@contextmanager
+def alone(node: Node) -> Iterator[None]:
+    """Be the only watchdog of the interface. Raise Locked when there is one."""
+    try:
+        with locked(alone_file(node), 0):
+            yield
+    except Locked:
+        hint = "`mesh-watchdog status` shows what it does"
+        raise Locked(f"another mesh-watchdog watches {node.interface}", hint=hint) from None
 
 
 def is_running(node: Node) -> bool:

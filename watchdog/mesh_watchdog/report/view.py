@@ -10,10 +10,10 @@ from typing import Any
 
 from attrs import frozen
 
-from mesh_watchdog.policy.decide import State
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.peer import PeerState
-from mesh_watchdog.report.counters import Counters
+from mesh_watchdog.policy.state import State
+from mesh_watchdog.tally import Tally
 
 
 @frozen(kw_only=True)
@@ -26,7 +26,7 @@ class About:
     started: float
 
 
-def view(state: State, counters: Counters, about: About, problems: Iterable[str], now: float) -> dict[str, Any]:
+def view(state: State, tally: Tally, about: About, problems: Iterable[str], now: float) -> dict[str, Any]:
     """Everything worth showing, as one JSON object."""
     peers = sorted(state.peers.items(), key=lambda item: item[1].declared.name)
     return {
@@ -39,19 +39,18 @@ def view(state: State, counters: Counters, about: About, problems: Iterable[str]
         "ours": state.ours,
         "own_addresses": sorted(map(str, state.surroundings.own)),
         "ip_versions": sorted(state.surroundings.versions),
-        "nat": "unknown",
         "problems": list(problems),
-        "peers": [_peer(key, peer, state, counters, now) for key, peer in peers],
-        "dns_queries": counters.dns_queries,
-        "dns_failures": counters.dns_failures,
-        "writes": counters.writes.total(),
-        "writes_avoided": counters.avoided.total(),
-        "probes": counters.probes,
-        "readings": counters.readings,
+        "peers": [_peer(key, peer, state, tally, now) for key, peer in peers],
+        "dns_queries": tally.dns_queries,
+        "dns_failures": tally.dns_failures,
+        "writes": tally.writes.total(),
+        "writes_avoided": tally.avoided.total(),
+        "probes": tally.probes,
+        "readings": tally.readings,
     }
 
 
-def _peer(key: str, peer: PeerState, state: State, counters: Counters, now: float) -> dict[str, Any]:
+def _peer(key: str, peer: PeerState, state: State, tally: Tally, now: float) -> dict[str, Any]:
     endpoint = peer.seen.endpoint if peer.seen else ""
     names = {host: state.names[host] for host in peer.declared.hosts if host in state.names}
     return {
@@ -65,9 +64,9 @@ def _peer(key: str, peer: PeerState, state: State, counters: Counters, now: floa
         "probed": peer.probed,
         "misses": peer.misses,
         "switches": peer.switches,
-        "writes": counters.writes[key],
-        "writes_avoided": counters.avoided[key],
-        "hunts": counters.hunts[key],
+        "writes": tally.writes[key],
+        "writes_avoided": tally.avoided[key],
+        "hunts": tally.hunts[key],
         "last_recovery": peer.recovery,
         "last_good": peer.good or None,
         "rx_bytes": peer.seen.rx if peer.seen else 0,

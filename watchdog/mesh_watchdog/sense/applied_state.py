@@ -1,13 +1,13 @@
-"""The applied state as the watchdog needs it, taken up again whenever mesh-sync writes it."""
+"""The applied state as the watchdog needs it, taken in whenever mesh-sync writes it."""
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from attrs import field, frozen
 from watchdog.events import (
     FileClosedEvent,
     FileCreatedEvent,
@@ -20,33 +20,63 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 from mesh_sync.node import state as states
+from mesh_sync.system.files import Stamp, make_folder, stamp
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.endpoint import Endpoint, Network
 from mesh_sync.wireguard.probe import target
+from mesh_watchdog.journal import Problems
 from mesh_watchdog.policy.events import Applied, Declared
-from mesh_watchdog.policy.key_alias import Pairs, pairs_of
+from mesh_watchdog.policy.key_alias import pairs_of
+from mesh_watchdog.sense.sense import Inbox, Sense
 
 
-@frozen
-class Taken:
-    """An applied state. ``mark``: the firewall mark of the tunnel's own packets; ``pairs``: who has two keys;
-    ``lost``: it could not be read."""
+class AppliedState(Sense):
+    """Observes every new applied state: at once, or at the next look where the kernel grants no inotify watch."""
 
-    applied: Applied = Applied({})
-    mark: int = 0
-    pairs: Pairs = field(factory=dict)
-    lost: bool = False
+    def __init__(self, path: Path, problems: Problems) -> None:
+        super().__init__()
+        self._path = path
+        self._problems = problems
+        self._watch: Watch | None = None
+        self._stamp: Stamp = (0, 0, 0)
+
+    async def start(self, inbox: Inbox) -> None:
+        await super().start(inbox)
+        make_folder(self._path.parent)
+        loop = asyncio.get_running_loop()
+        try:
+            self._watch = Watch(self._path, lambda: loop.call_soon_threadsafe(inbox.put_nowait, None))
+            self._watch.start()
+        except OSError as error:
+            self._problems.set("inotify", f"new applied states are seen late: {error.strerror or error}")
+        await self.look()
+
+    async def look(self) -> None:
+        found = stamp(self._path)
+        if found == self._stamp:
+            return
+        self._stamp = found
+        applied = await asyncio.to_thread(take, self._path)
+        broken = "" if applied else f"{self._path} is broken; the next `mesh-sync now` writes it again"
+        self._problems.set("state", broken, over="the applied state can be read again")
+        if applied:  # else the peers that were in it stay watched; nothing is written, for `act` reads it again
+            self.inbox.put_nowait(applied)
+
+    async def stop(self) -> None:
+        await super().stop()
+        if self._watch:
+            await asyncio.to_thread(self._watch.stop)
 
 
-def take(path: Path) -> Taken:
-    """Read the state file. One that is missing or broken has no peers."""
+def take(path: Path) -> Applied | None:
+    """Read the state file: without peers when there is none, None when it is broken."""
     state = states.load(path)
     if state.desired is None:
-        return Taken(lost=state.lost)
+        return None if state.lost else Applied({})
     try:
-        return Taken(_applied(state.desired, state.resolved), state.desired.fwmark, pairs_of(state.desired))
+        return _applied(state.desired, state.resolved)
     except (ValueError, TypeError, AttributeError):  # JSON of the right shape with something else in it
-        return Taken(lost=True)
+        return None
 
 
 def _applied(desired: Desired, resolved: Mapping[str, str]) -> Applied:
@@ -62,7 +92,8 @@ def _applied(desired: Desired, resolved: Mapping[str, str]) -> Applied:
     }
     routes = {ipaddress.ip_network(route) for route in desired.routes}
     allowed = {ipaddress.ip_network(network) for peer in desired.peers for network in peer.allowed_ips}
-    return Applied(peers, tuple(sorted(routes | _uncovered(allowed, routes), key=str)))
+    tunnelled = sorted(routes | _uncovered(allowed, routes), key=str)
+    return Applied(peers, tuple(tunnelled), desired.fwmark, pairs_of(desired))
 
 
 def _uncovered(allowed: Iterable[Network], routes: Iterable[Network]) -> set[Network]:

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from attrs import evolve
 
-from mesh_sync.wireguard.answer import Answer, Reason
-from mesh_sync.wireguard.endpoint import Network
+from mesh_sync.wireguard.answer import Unresolved
+from mesh_watchdog.policy.state import State
+from mesh_watchdog.sense.sense import Sense
+from mesh_watchdog.tally import Tally
 
 
-class Lookups:
-    """Answers questions about names, and counts them."""
+class DnsLookup(Sense):
+    """Observes nothing by itself; it is told what to ask, and puts the answer."""
 
-    def __init__(self) -> None:
-        self.queries = 0
-        self.failures = 0
+    def __init__(self, tally: Tally) -> None:
+        super().__init__()
+        self._tally = tally
 
-    async def ask(self, host: str, tunnelled: Iterable[Network], mark: int) -> Answer:
-        """Look ``host`` up, asking no resolver inside ``tunnelled``; ``mark`` keeps the question out of the tunnel.
+    def ask(self, host: str, state: State) -> None:
+        """Look ``host`` up, asking no nameserver inside the tunnel, and keeping the questions out of it."""
+        self.spawn(self._ask(host, state))
 
-        Never raises; done in time whatever happens.
-        """
-        from mesh_sync.wireguard import resolve  # dnspython, 3 MiB: only where a peer with a name is silent
+    async def _ask(self, host: str, state: State) -> None:
+        from mesh_sync.wireguard import resolve  # dnspython, 3 MiB: only where a peer with a name falls silent
 
-        self.queries += 1
-        inside = [network for network in tunnelled if network.prefixlen]
+        self._tally.dns_queries += 1
+        inside = [network for network in state.tunnelled if network.prefixlen]
         servers = resolve.nameservers()
         usable = [server for server in servers if not any(server.ip in network for network in inside)]
-        answer = await resolve.look_up(host, usable, mark=mark)
-        if servers and answer.reason is Reason.NO_NAMESERVER:
-            answer = evolve(answer, reason=Reason.NONE_OUTSIDE)
-        self.failures += bool(answer.problem)
-        return answer
+        answer = await resolve.look_up(host, usable, mark=state.mark)
+        if servers and answer.reason is Unresolved.NO_NAMESERVER:
+            answer = evolve(answer, reason=Unresolved.NONE_OUTSIDE)
+        self._tally.dns_failures += bool(answer.problem)
+        self.inbox.put_nowait(answer)

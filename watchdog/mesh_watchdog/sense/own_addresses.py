@@ -1,4 +1,4 @@
-"""This machine's place in the network: its own addresses, and the IP versions by which it reaches others."""
+"""Where this machine is in the network: its own addresses, and the IP versions by which it reaches others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mesh_watchdog.policy.events import Surroundings
 
 
 @frozen
-class Place:
+class OwnAddresses:
     """The surroundings, and the ways out: a new gateway is a change even when no address is."""
 
     surroundings: Surroundings
@@ -24,7 +24,7 @@ class Place:
     default: bool = False
 
 
-def read(interface: str, *, had_default: bool = False) -> Place:
+def read(interface: str, *, had_default: bool = False) -> OwnAddresses:
     """Ask `ip`. ``interface``, the WireGuard one, does not count. Raise CommandError or ValueError."""
     links = _json(["ip", "-json", "address", "show"])
     routes = {version: _json(["ip", f"-{version}", "-json", "route", "show", "table", "all"]) for version in (4, 6)}
@@ -37,8 +37,8 @@ def parse(
     interface: str,
     *,
     had_default: bool = False,
-) -> Place:
-    """Given what `ip -json address` and `ip -json route show table all` print, return the place.
+) -> OwnAddresses:
+    """Given what `ip -json address` and `ip -json route show table all` print, return where this machine is.
 
     An IP version counts when it has a default route over a link that carries. On a machine that never had one
     (``had_default``), a lab or a closed network, any route beyond the machine counts.
@@ -57,7 +57,7 @@ def parse(
     versions = {version for version, _, _ in ways}
     if not versions and not had_default:
         versions = {version for version, shown in usable.items() if any(map(_leads_out, shown))}
-    return Place(Surroundings(own, frozenset(versions)), frozenset(ways), bool(ways) or had_default)
+    return OwnAddresses(Surroundings(own, frozenset(versions)), frozenset(ways), bool(ways) or had_default)
 
 
 def _addresses(link: Mapping[str, Any]) -> Iterator[str]:

@@ -1,7 +1,8 @@
-"""One reading of the interface: what `wg show IF dump` says of every peer that the watchdog cares for."""
+"""The counters and endpoints of all peers, read by one `wg show IF dump`."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Mapping
 
@@ -11,7 +12,34 @@ from mesh_sync.errors import CommandError, Reason
 from mesh_sync.system.run import run
 from mesh_sync.wireguard.live import LivePeer, parse_dump
 from mesh_sync.wireguard.wg import NOT_PERMITTED
-from mesh_watchdog.policy.events import Seen
+from mesh_watchdog import clock
+from mesh_watchdog.journal import Problems, log
+from mesh_watchdog.policy.events import Seen, Snapshot
+from mesh_watchdog.sense.sense import Sense
+from mesh_watchdog.tally import Tally
+
+
+class WgCounters(Sense):
+    """Observes the interface at each look."""
+
+    def __init__(self, interface: str, problems: Problems, tally: Tally) -> None:
+        super().__init__()
+        self._interface = interface
+        self._problems = problems
+        self._tally = tally
+        self._there: bool | None = None
+
+    async def look(self) -> None:
+        found = await asyncio.to_thread(read, self._interface)
+        self._tally.readings += 1
+        self._problems.set("wg", found.problem, over=f"{self._interface} can be read again")
+        if found.problem:  # says nothing about the peers
+            return
+        there = found.peers is not None
+        if there != self._there and not (there and self._there is None):
+            log.info("%s is %s", self._interface, "there" if there else "not there; waiting for it")
+        self._there = there
+        self.inbox.put_nowait(Snapshot(found.peers, clock.wall()))
 
 
 @frozen

@@ -8,7 +8,7 @@ from attrs import Factory, define
 
 
 @define
-class Counters:
+class Tally:
     """By public key: ``writes`` of endpoints, ``avoided`` (it was heard in between), ``hunts``; the rest in all."""
 
     writes: Counter[str] = Factory(Counter)

@@ -6,7 +6,13 @@ import logging
 import os
 import sys
 
+from mesh_watchdog import clock
+from mesh_watchdog.policy.events import Note
+
 log = logging.getLogger("mesh_watchdog")
+
+REPEAT = 60.0
+"""Seconds within which the same thing is not said twice of a peer."""
 
 _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
@@ -56,3 +62,23 @@ class Problems:
     @property
     def present(self) -> tuple[str, ...]:
         return tuple(self._present.values())
+
+
+class Notes:
+    """What happens to peers, said once."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, tuple[float, str]] = {}
+
+    def say(self, note: Note, name: str) -> None:
+        """``name``: whom it is about."""
+        now = clock.now()
+        moment, text = self._said.get(note.key, (float("-inf"), ""))
+        if text == note.text and now - moment < REPEAT:
+            return
+        self._said[note.key] = now, note.text
+        (log.warning if note.urgent else log.info)("%s %s", name, note.text)
+
+    def forget(self, key: str) -> None:
+        """Whatever is said next of this peer is new."""
+        self._said.pop(key, None)

@@ -1,0 +1,71 @@
+"""Carries out what the policy decided, each kind of action by its module."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from attrs import evolve
+
+from mesh_sync.node.config import Node
+from mesh_sync.wireguard.probe import Prober
+from mesh_watchdog.act import promote_key, set_endpoint
+from mesh_watchdog.journal import Notes, Problems, log
+from mesh_watchdog.policy.events import Action, Look, Note, Point, Probe, Promote
+from mesh_watchdog.policy.state import State
+from mesh_watchdog.tally import Tally
+
+
+class Actor:
+    """``ask``: begins the look-up of a name; its answer is an observation."""
+
+    def __init__(self, node: Node, problems: Problems, tally: Tally, ask: Callable[[str, State], None]) -> None:
+        self._node = node
+        self._problems = problems
+        self._tally = tally
+        self._ask = ask
+        self._prober = Prober(node.interface)
+        self.notes = Notes()
+
+    async def carry_out(self, actions: Sequence[Action], before: State, after: State) -> State:
+        """Do what was decided on the way from ``before`` to ``after``. Return what to believe now: what was done.
+
+        Endpoints are set by one command for all, and before the probes that are to go there.
+        """
+        for action in actions:
+            match action:
+                case Note():
+                    peer = after.peers.get(action.key)
+                    self.notes.say(action, peer.declared.name if peer else self._node.name)
+                case Look():
+                    self._ask(action.host, after)
+                case Promote():
+                    await self._promote()
+        if points := [action for action in actions if isinstance(action, Point)]:
+            after = await self._point(points, before, after)
+        for action in actions:
+            if isinstance(action, Probe) and action.key in after.peers:
+                self._prober.send(after.peers[action.key].declared.probe)
+        self._tally.probes = self._prober.sent
+        return after
+
+    def close(self) -> None:
+        self._prober.close()
+
+    async def _point(self, points: Sequence[Point], before: State, after: State) -> State:
+        decided = {key: peer.seen for key, peer in after.peers.items() if peer.seen}
+        result = await asyncio.to_thread(set_endpoint.point, self._node, points, decided)
+        self._problems.set("point", result.problem, over="endpoints can be set again")
+        self._tally.writes.update(result.done)
+        self._tally.avoided.update(result.alive)
+        for one in points:
+            if one.key in result.done:
+                log.debug("%s: trying %s (%s)", after.peers[one.key].declared.name, one.endpoint, one.source)
+        undone = {one.key: before.peers[one.key] for one in points if one.key not in result.done}
+        return evolve(after, peers={**after.peers, **undone})
+
+    async def _promote(self) -> None:
+        result = await asyncio.to_thread(promote_key.promote, self._node)
+        self._problems.set("promote", result.problem, over="allowed IPs can be moved again")
+        for name in sorted(result.done):
+            log.info("%s has changed its key: its traffic follows", name)
