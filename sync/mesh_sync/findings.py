@@ -1,8 +1,8 @@
-"""What a check has to say about one place in the mesh repository."""
+"""What is wrong, or doubtful, at one place of a mesh repository."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import field, frozen
 
@@ -10,20 +10,28 @@ ERROR = "error"
 WARNING = "warning"
 MAX_SHOWN = 60
 """Characters of an offending value that a message quotes."""
+MAX_NAMED = 5
+"""How many things a message lists before it says "and N more"."""
 MAX_PLACE = 200
 """Characters of a file's or key's name that a message shows."""
 MAX_MESSAGE = 1000
 MAX_ERRORS = 1000
-"""After so many it is said that there are more, and nothing more is looked for."""
+"""Errors that are listed; after these the search ends."""
 
 
 def shown(value: object) -> str:
-    """A value as a message quotes it: on one line, cut when long."""
+    """A value as a message quotes it: on one line, cut if it is long."""
     try:
         quoted = repr(value)
     except (ValueError, RecursionError):  # a number of thousands of digits, a table in a table in a table …
-        return "something too long to read"
+        return "a value too long to show"
     return quoted if len(quoted) <= MAX_SHOWN else quoted[: MAX_SHOWN - 4] + "...'"
+
+
+def some(things: Sequence[object], separator: str = ", ", more: int = 0) -> str:
+    """The first of some things by name, and how many there are besides; ``more``: not counting those given."""
+    more = max(more, len(things) - MAX_NAMED)
+    return separator.join(map(str, things[:MAX_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def printable(text: str) -> str:
@@ -45,9 +53,9 @@ def _cut(text: str, length: int) -> str:
 
 @frozen(order=True)
 class Finding:
-    """One thing wrong (or doubtful) at one key of one file; ``key`` is empty for the file as a whole.
+    """One thing that is wrong at one key of one file; ``key`` is empty for the file as a whole.
 
-    File and key are names that a stranger may have chosen: they are made fit to print here, once for all.
+    File and key are names that a stranger may have chosen: here they are made fit to print.
     """
 
     file: str = field(converter=_place)
@@ -64,12 +72,12 @@ class Finding:
 
 
 def until_enough(found: Iterable[Finding]) -> Iterator[Finding]:
-    """What is found, up to so many errors; then one more, which says that there are more."""
+    """The findings up to MAX_ERRORS errors, and then one that says that there are more."""
     count = 0
     for finding in found:
         count += finding.severity == ERROR
         if count > MAX_ERRORS:
-            yield Finding(".", "", f"has more errors than these {MAX_ERRORS:,}")
+            yield Finding(".", "", f"has more errors than the {MAX_ERRORS:,} that are listed")
             return
         yield finding
 

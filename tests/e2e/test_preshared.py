@@ -98,7 +98,7 @@ def test_a_node_that_changes_its_wireguard_key_keeps_its_preshared_keys(mesh: Me
     assert psks(mesh, mesh.nodes) == before
     assert connects(n25, "10.0.0.21")
     assert (
-        "secrets/n25.toml:public_key: warning: is not n25's key any more"
+        "secrets/n25.toml:public_key: warning: is no longer the key of n25"
         in mesh.operator.run(["mesh-sync", "check", WORK], check=False).stdout
     )
     secret(mesh, "seal", "--secret-file", SECRET)

@@ -92,7 +92,7 @@ BAD: dict[str, tuple[Callable[[Mesh], None], list[str]]] = {
     ),
     "no mesh.toml": (
         lambda mesh: (mesh.operator.path(WORK) / "mesh.toml").unlink(),
-        ["mesh.toml:: is missing; `mesh-sync init` lays one down"],
+        ["mesh.toml:: is missing; `mesh-sync init` creates one"],
     ),
     "several at once": (
         several,
@@ -108,11 +108,11 @@ BAD: dict[str, tuple[Callable[[Mesh], None], list[str]]] = {
     ),
     "a file of 10 MB": (
         lambda mesh: mesh.edit("peers/c.toml", b"#" * 10 * 1024 * 1024),
-        ["peers/c.toml:: is 10,485,760 bytes long; no more than 65,536 are read"],
+        ["peers/c.toml:: is 10,485,760 bytes long; the limit is 65,536"],
     ),
     "a private key in the README": (
         lambda mesh: mesh.edit("README.md", f"PrivateKey = {PRIVATE}\n"),
-        ["README.md:: holds a private key; remove it and make a new one, this one is burnt"],
+        ["README.md:: contains a private key; remove it and make a new one, this one is compromised"],
     ),
     "a terminal's escape": (
         lambda mesh: mesh.edit("peers/c.toml", '"\\u001b]0;gotcha\\u0007" = 1\n'),
@@ -186,7 +186,7 @@ def peer_c() -> str:
 @pytest.mark.parametrize(
     ("mode", "kind", "name", "line"),
     [
-        ("120000", "blob", "c.toml", "peers/c.toml:: is a symbolic link; write a plain file"),
+        ("120000", "blob", "c.toml", "peers/c.toml:: is a symbolic link; replace it with a plain file"),
         ("160000", "commit", "c.toml", "peers/c.toml:: is a submodule; a mesh repository holds plain files"),
         ("160000", "commit", "lib", "peers/lib:: is a submodule; a mesh repository holds plain files"),
         ("100644", "blob", "\x1b[2J.toml", f"peers/\\x1b[2J.toml:: the peer name '\\x1b[2J' {LABEL}"),
@@ -197,7 +197,7 @@ def peer_c() -> str:
 )
 def test_what_is_no_plain_file_with_a_plain_name(mesh: Mesh, mode: str, kind: str, name: str, line: str) -> None:
     thing = git(mesh, "rev-parse HEAD") if kind == "commit" else blob(mesh, peer_c())
-    lines = [line] + (["peers/a.toml:: the same name as peers/A.toml but for case"] if name == "A.toml" else [])
+    lines = [line] + (["peers/a.toml:: differs from peers/A.toml only in case"] if name == "A.toml" else [])
     commit = crafted(mesh, mode, kind, thing, name)
     assert refused(mesh, commit, *lines) == f"commit {commit[:10]} has {len(lines)} error{'s' * (len(lines) > 1)}"
 
@@ -206,7 +206,7 @@ def test_a_link_to_the_nodes_own_secrets_is_not_followed(mesh: Mesh) -> None:
     target = blob(mesh, "/etc/mesh-sync/private.key")
     git(mesh, f"update-index --add --cacheinfo 120000,{target},peers/c.toml")
     git(mesh, f"commit -q -m link && git push -q {mesh.url} HEAD:main")
-    refused(mesh, git(mesh, "rev-parse HEAD"), "peers/c.toml:: is a symbolic link; write a plain file")
+    refused(mesh, git(mesh, "rev-parse HEAD"), "peers/c.toml:: is a symbolic link; replace it with a plain file")
 
 
 OUTSIDE = {"..": "contains '..'", ".git": "contains '.git'", ".": "contains '.'"}

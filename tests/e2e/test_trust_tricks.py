@@ -133,9 +133,9 @@ def test_replacements_on_the_remote(mesh: Mesh) -> None:
     accepts(back(mesh))
 
 
-DRIVER = "would have git start a program; leave it out"
+DRIVER = "makes git run a program; remove it"
 MODULE = '[submodule "x"]\n\tpath = x\n\turl = https://git.example.org/x.git\n'
-SETTINGS = "sets how git behaves; a mesh repository has no place for it"
+SETTINGS = "configures git; a mesh repository must not contain it"
 REFUSED = {
     "submodules": (".gitmodules", MODULE, SETTINGS),
     "submodules below": ("docs/.GitModules", f"[submodule]\n\tupdate = !{RUN}\n", SETTINGS),

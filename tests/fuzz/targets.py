@@ -18,7 +18,7 @@ from mesh_sync.findings import Finding
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
 from mesh_sync.node import config, state
-from mesh_sync.preshared import sealed
+from mesh_sync.preshared import sealed, sealed_box
 from mesh_sync.repository import git_objects
 from mesh_sync.trust import node_rights, signature, signers
 from mesh_sync.typed_toml.table import Wrong
@@ -175,7 +175,7 @@ SIGNER = b'anna@example.org namespaces="git" ssh-ed25519 ' + base64.b64encode(b"
 COMMIT = b"tree 1\ngpgsig -----BEGIN SSH SIGNATURE-----\n " + base64.b64encode(
     b"SSHSIG\0\0\0\x01" + b"\0\0\0\x08abcdabcd"
 )
-SEALED = sealed.written("a", sealed.Sealed(KEYS[0], {1: sealed.seal(bytes(32), KEYS[0])})).encode()
+SEALED = sealed.written("a", sealed.Sealed(KEYS[0], {1: sealed_box.seal(bytes(32), KEYS[0])})).encode()
 TARGETS = {
     "mesh": Target(mesh, (
         peer(0, 'endpoint = "a.example:51820"') + b"\0" + peer(1, 'via = "a"\nsubnets = ["192.168.1.0/24"]'),

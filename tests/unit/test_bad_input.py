@@ -71,7 +71,7 @@ PEER: dict[str, tuple[str, list[str]]] = {
     "a key twice": (peer(1, "mtu = 1400", "mtu = 1400"), [":: is not valid TOML: Cannot overwrite a value (at end of document)"]),
     "nested without end": ("mtu = " + "[" * 5000, [":: is not valid TOML: nested too deep"]),
     "a number without end": ("mtu = " + "9" * 5000, [":: holds a number of too many digits"]),
-    "a long number in another base": (peer(1, mtu="0x" + "f" * 5000), [":mtu: something too long to read is not an MTU (576 to 65535)"]),
+    "a long number in another base": (peer(1, mtu="0x" + "f" * 5000), [":mtu: a value too long to show is not an MTU (576 to 65535)"]),
     "dotted without end": (peer(1, "mtu" + ".a" * 5000 + " = 1"), [":: is not valid TOML: a line has more than 32 dots outside quotes"]),
     # keys
     "an unknown key": (peer(1, "colour = 1"), [":colour: unknown key"]),
@@ -96,14 +96,14 @@ PEER: dict[str, tuple[str, list[str]]] = {
     "a public key that is no base64": (peer(1, public_key=f'"{"!" * 44}"'), [f":public_key: '{'!' * 44}' is not a WireGuard key (44 characters of base64)"]),
     "a public key with spare bits": (peer(1, public_key=f'"{key(1)[:-2]}F="'), [f":public_key: '{key(1)[:-2]}F=' is not a WireGuard key (44 characters of base64)"]),
     "a public key in Cyrillic": (peer(1, public_key='"ключ"'), [":public_key: 'ключ' is not a WireGuard key (44 characters of base64)"]),
-    "the all-zero key": (peer(1, public_key=f'"{key(0)}"'), [":public_key: is the all-zero key, which nobody holds"]),
-    "a key twice in one file": (peer(1, next_public_key=f'"{key(1)}"'), [":next_public_key: is also public_key of a"]),
+    "the all-zero key": (peer(1, public_key=f'"{key(0)}"'), [":public_key: is the all-zero key, which no peer can have"]),
+    "a key twice in one file": (peer(1, next_public_key=f'"{key(1)}"'), [":next_public_key: is also the public_key of a"]),
     # addresses
     "an address outside": (peer(1, addresses='["10.9.0.1"]'), [":addresses[0]: 10.9.0.1 lies in none of the mesh's networks (10.0.0.0/24)"]),
     "a network for an address": (peer(1, addresses='["10.0.0.0/24"]'), [":addresses[0]: '10.0.0.0/24' is a network; write the peer's own address, such as 10.0.0.0"]),
     "an address with the network's length": (peer(1, addresses='["10.0.0.1/24"]'), [":addresses[0]: '10.0.0.1/24' is a network; write the peer's own address, such as 10.0.0.1"]),
-    "the network's own address": (peer(1, addresses='["10.0.0.0"]'), [":addresses[0]: 10.0.0.0 is the network's own address in 10.0.0.0/24, no host's"]),
-    "the address of all": (peer(1, addresses='["10.0.0.255"]'), [":addresses[0]: 10.0.0.255 is the network's own address in 10.0.0.0/24, no host's"]),
+    "the network's own address": (peer(1, addresses='["10.0.0.0"]'), [":addresses[0]: 10.0.0.0 is the network or broadcast address of 10.0.0.0/24"]),
+    "the address of all": (peer(1, addresses='["10.0.0.255"]'), [":addresses[0]: 10.0.0.255 is the network or broadcast address of 10.0.0.0/24"]),
     "a name for an address": (peer(1, addresses='["a.example"]'), [":addresses[0]: 'a.example' is not an IP address"]),
     "no address": (peer(1, addresses="[]"), [":addresses: is empty; a peer needs at least one"]),
     "an address twice": (peer(1, addresses='["10.0.0.1", "10.0.0.1/32"]'), [":addresses[1]: 10.0.0.1 is listed twice"]),
@@ -170,9 +170,9 @@ def test_an_endpoint_that_is_wrong(tmp_path: Path, endpoint: str, message: str) 
 
 BETWEEN: dict[str, tuple[Files, list[str]]] = {
     "two peers with one key": ({"peers/b.toml": peer(2, public_key=f'"{key(1)}"')}, [
-        "peers/b.toml:public_key: is also public_key of a"]),
+        "peers/b.toml:public_key: is also the public_key of a"]),
     "a key that another is moving to": ({"peers/b.toml": peer(2, next_public_key=f'"{key(1)}"')}, [
-        "peers/b.toml:next_public_key: is also public_key of a"]),
+        "peers/b.toml:next_public_key: is also the public_key of a"]),
     "two peers with one address": ({"peers/b.toml": peer(2, addresses='["10.0.0.1"]')}, [
         "peers/b.toml:addresses[0]: 10.0.0.1 is also an address of a"]),
     "subnets that overlap": ({"peers/a.toml": peer(1, subnets='["192.168.0.0/16"]'),
@@ -185,14 +185,14 @@ BETWEEN: dict[str, tuple[Files, list[str]]] = {
     "an endpoint in the mesh's own network": ({"peers/b.toml": peer(2, endpoint='["b.example:1", "10.0.0.9:1"]')}, [
         "peers/b.toml:endpoint[1]: 10.0.0.9:1 lies in the mesh's own network 10.0.0.0/24: packets to it would enter the tunnel"]),
     "relays in a circle": ({"peers/a.toml": peer(1, via='"b"'), "peers/b.toml": peer(2, via='"a"')}, [
-        "peers/a.toml:via: goes in a circle: a -> b -> a",
-        "peers/b.toml:via: goes in a circle: b -> a -> b"]),
+        "peers/a.toml:via: forms a loop: a -> b -> a",
+        "peers/b.toml:via: forms a loop: b -> a -> b"]),
     "a circle further up": ({"peers/b.toml": peer(2, via='"c"'), "peers/c.toml": peer(3, via='"b"'), "peers/a.toml": peer(1, via='"b"')}, [
-        "peers/b.toml:via: goes in a circle: b -> c -> b",
-        "peers/c.toml:via: goes in a circle: c -> b -> c"]),
+        "peers/b.toml:via: forms a loop: b -> c -> b",
+        "peers/c.toml:via: forms a loop: c -> b -> c"]),
     "names that differ in case": ({"peers/A.toml": peer(3)}, [
         "peers/A.toml:: the peer name 'A' is not a lower-case DNS label (a-z, 0-9, -, at most 63)",
-        "peers/a.toml:: the same name as peers/A.toml but for case"]),
+        "peers/a.toml:: differs from peers/A.toml only in case"]),
     "a name with a dot": ({"peers/a.b.toml": peer(3)}, [
         "peers/a.b.toml:: the peer name 'a.b' is not a lower-case DNS label (a-z, 0-9, -, at most 63)"]),
     "a name that is an option": ({"peers/-rf.toml": peer(3)}, [
@@ -204,7 +204,7 @@ BETWEEN: dict[str, tuple[Files, list[str]]] = {
     "a name of 64 characters": ({f"peers/{'n' * 64}.toml": peer(3)}, [
         f"peers/{'n' * 64}.toml:: the peer name '{'n' * 64}' is not a lower-case DNS label (a-z, 0-9, -, at most 63)"]),
     "a file of 10 MB": ({"peers/a.toml": b"#" * 10 * 1024 * 1024}, [
-        "peers/a.toml:: is 10,485,760 bytes long; no more than 65,536 are read"]),
+        "peers/a.toml:: is 10,485,760 bytes long; the limit is 65,536"]),
     "Latin-1": ({"peers/a.toml": 'owner = "Jürgen"'.encode("latin-1")}, ["peers/a.toml:: is not UTF-8 text (byte 10)"]),
     "UTF-16": ({"mesh.toml": MESH.encode("utf-16")}, ["mesh.toml:: is not UTF-8 text (byte 0)"]),
     "a mesh with an unknown key": ({"mesh.toml": MESH + "hub = 1\n"}, ["mesh.toml:hub: unknown key"]),
@@ -214,12 +214,12 @@ BETWEEN: dict[str, tuple[Files, list[str]]] = {
     "a mesh without networks": ({"mesh.toml": MESH.replace('"10.0.0.0/24"', "")}, [
         "mesh.toml:networks: is empty; every peer address lies in one of these"]),
     "a mesh over everything": ({"mesh.toml": MESH.replace("10.0.0.0/24", "0.0.0.0/0")}, [
-        "mesh.toml:networks[0]: 0.0.0.0/0 is everything; name the mesh's own range",
+        "mesh.toml:networks[0]: 0.0.0.0/0 covers every address; name the mesh's own range",
         "peers/a.toml:endpoint: 203.0.113.1:51820 lies in the mesh's own network 0.0.0.0/0: packets to it would enter the tunnel",
         "peers/b.toml:endpoint: 203.0.113.2:51820 lies in the mesh's own network 0.0.0.0/0: packets to it would enter the tunnel"]),
     "an expectation of nobody": ({"mesh.toml": MESH + '[[expect]]\nfrom = "zed"\nto = "no one"\n'}, [
         "mesh.toml:expect[0].from: there is no peer 'zed'",
-        "mesh.toml:expect[0].to: 'no one' is no peer, address or network"]),
+        "mesh.toml:expect[0].to: 'no one' is not a peer, address or network"]),
     "an expectation that is not met": ({"mesh.toml": MESH + '[[expect]]\nfrom = "a"\nto = "192.168.1.1"\n'}, [
         "mesh.toml:expect[0]: a does not reach 192.168.1.1: no peer has 192.168.1.1"]),
 }  # fmt: skip
@@ -231,7 +231,7 @@ def test_files_that_do_not_go_together(tmp_path: Path, files: Files, lines: list
 
 
 def test_a_repository_without_a_mesh(tmp_path: Path) -> None:
-    assert check(tmp_path, {"README.md": "soon"}) == ["mesh.toml:: is missing; `mesh-sync init` lays one down"]
+    assert check(tmp_path, {"README.md": "soon"}) == ["mesh.toml:: is missing; `mesh-sync init` creates one"]
 
 
 LABEL = "is not a lower-case DNS label (a-z, 0-9, -, at most 63)"
@@ -267,7 +267,7 @@ def test_a_symbolic_link_in_place_of_a_file(tmp_path: Path) -> None:
     folder = tmp_path / "mesh"
     (folder / "peers").mkdir(parents=True)
     (folder / "peers/c.toml").symlink_to(outside)
-    assert check(folder, GOOD) == ["peers/c.toml:: is a symbolic link; write a plain file"]
+    assert check(folder, GOOD) == ["peers/c.toml:: is a symbolic link; replace it with a plain file"]
 
 
 def test_a_directory_that_is_a_link(tmp_path: Path) -> None:
@@ -275,12 +275,12 @@ def test_a_directory_that_is_a_link(tmp_path: Path) -> None:
     folder = tmp_path / "mesh"
     folder.mkdir()
     (folder / "peers").symlink_to(tmp_path / "elsewhere")
-    assert check(folder, {"mesh.toml": MESH}) == ["peers:: is a symbolic link; write a plain file"]
+    assert check(folder, {"mesh.toml": MESH}) == ["peers:: is a symbolic link; replace it with a plain file"]
 
 
 def test_a_submodule_in_place_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "peers/c.toml").mkdir(parents=True)
-    assert check(tmp_path, GOOD) == ["peers/c.toml:: is a directory; write a plain file"]
+    assert check(tmp_path, GOOD) == ["peers/c.toml:: is a directory; replace it with a plain file"]
     (tmp_path / "peers/c.toml/.git").write_text("gitdir: ../../.git/modules/c")
     assert check(tmp_path, GOOD) == ["peers/c.toml:: is a submodule; a mesh repository holds plain files"]
 
@@ -296,7 +296,7 @@ def test_links_and_submodules_of_a_commit_are_told_by_their_modes() -> None:
     wanted, found = choose(entries)
     assert [entry.path for entry in wanted] == ["peers/d.toml"], "an executable file is a file"
     assert list(map(str, found)) == [
-        "peers/c.toml:: is a symbolic link; write a plain file",
+        "peers/c.toml:: is a symbolic link; replace it with a plain file",
         "docs:: is a submodule; a mesh repository holds plain files",
     ]
 
@@ -311,8 +311,8 @@ def test_a_name_that_is_no_text(tmp_path: Path) -> None:
 
 PRIVATE = keys.generate()
 PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\nxxxx\n-----END OPENSSH PRIVATE KEY-----\n"
-BURNT = "holds a private key; remove it and make a new one, this one is burnt"
-HALF = "holds the private key of a public key in this mesh; it is burnt, make a new one"
+LEAKED = "contains a private key; remove it and make a new one, this one is compromised"
+HALF = "contains the private key of a public key in this mesh; it is compromised, make a new one"
 
 
 @pytest.mark.parametrize(
@@ -328,12 +328,12 @@ HALF = "holds the private key of a public key in this mesh; it is burnt, make a 
 )
 def test_a_private_key_anywhere(tmp_path: Path, path: str, text: str | bytes) -> None:
     lines = check(tmp_path, {**GOOD, path: text})
-    assert lines == [f"{path}:: {BURNT}"]
+    assert lines == [f"{path}:: {LEAKED}"]
 
 
 def test_a_private_key_in_a_peers_file(tmp_path: Path) -> None:
     lines = check(tmp_path, {**GOOD, "peers/a.toml": peer(1, private_key=f'"{PRIVATE}"')})
-    assert lines == [f"peers/a.toml:: {BURNT}", "peers/a.toml:private_key: unknown key"]
+    assert lines == [f"peers/a.toml:: {LEAKED}", "peers/a.toml:private_key: unknown key"]
     assert PRIVATE not in "".join(lines)
 
 
@@ -373,7 +373,7 @@ def test_all_findings_come_at_once_in_order_of_file_and_key(tmp_path: Path) -> N
     )
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        f"README.md:: {BURNT}",
+        f"README.md:: {LEAKED}",
         "mesh.toml:hub: unknown key",
         "mesh.toml:name: is missing",
         "mesh.toml:networks: is missing",
@@ -382,7 +382,7 @@ def test_all_findings_come_at_once_in_order_of_file_and_key(tmp_path: Path) -> N
         "peers/a.toml:endpoint: 'a.example' has no port; write host:port",
         "peers/a.toml:mtu: 0 is not an MTU (576 to 65535)",
         "peers/c.toml:addresses[0]: 10.0.0.2 is also an address of b",
-        "peers/c.toml:public_key: is also public_key of b",
+        "peers/c.toml:public_key: is also the public_key of b",
         "peers/c.toml:via: there is no peer 'zed'",
         "peers/d.toml:: is not valid TOML: Invalid statement (at line 1, column 1)",
     ]
@@ -395,7 +395,7 @@ def test_what_leaves_doubts_is_a_warning_and_no_error(tmp_path: Path) -> None:
         (tmp_path / path).write_text(str(text))
     done = CliRunner().invoke(cli, ["check", str(tmp_path)], standalone_mode=False)
     assert done.return_value == 0
-    assert done.stdout.startswith("peers/a.toml:endpoint: warning: neither a nor b has one")
+    assert done.stdout.startswith("peers/a.toml:endpoint: warning: neither a nor b has an endpoint")
 
 
 def test_json_says_the_same(tmp_path: Path) -> None:

@@ -53,13 +53,13 @@ def test_after_a_thousand_errors_nothing_more_is_looked_for() -> None:
     broken = "".join(f"key{number} = 1\n" for number in range(5000)).encode()
     _, findings = examine(Tree({f"peers/p{number}.toml": broken for number in range(300)}), MOMENT)
     assert len(findings) == MAX_ERRORS + 1
-    assert ".:: has more errors than these 1,000" in map(str, findings)
+    assert ".:: has more errors than the 1,000 that are listed" in map(str, findings)
 
 
 def test_more_manifests_than_any_mesh_has_are_not_read() -> None:
     entries = [Entry(f"peers/p{number}.toml", 0o100644, 60_000) for number in range(MAX_MANIFESTS // 60_000 + 2)]
     wanted, findings = choose(entries)
-    assert (wanted, str(findings[-1])) == ([], "peers/:: more than 4,194,304 bytes of peers are not read")
+    assert (wanted, str(findings[-1])) == ([], "peers/:: more than 4,194,304 bytes of peer files are not read")
 
 
 def endless() -> None:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sync/mesh_sync"
 PURE = (
     "check/*", "findings", "membership/handshake", "mesh/[!t]*", "mesh/topology", "preshared/derive",
-    "preshared/sealed", "reconcile/health_goal", "trust/authorization", "trust/guard", "trust/node_rights",
+    "preshared/sealed*", "reconcile/health_goal", "trust/authorization", "trust/guard", "trust/node_rights",
     "trust/sign*", "trust/trust_anchor", "trust/validity", "typed_toml/*", "wireguard/answer", "wireguard/conf",
     "wireguard/desired", "wireguard/endpoint", "wireguard/key_rollover", "wireguard/live", "wireguard/nameservers",
     "wireguard/plan", "wireguard/protocol", "wireguard/psk_rollover", "wireguard/syncconf", "workspace/sealed_files",

@@ -197,7 +197,7 @@ def is_a_mesh_or_says_why(texts: dict[str, bytes]) -> None:
     ids=["endpoint", "address"],
 )
 def test_a_peer_has_few_endpoints_and_addresses(key: str, most: int, one: str) -> None:
-    for count, message in ((most, []), (most + 1, [f"has {most + 1} entries; at most {most} are taken"])):
+    for count, message in ((most, []), (most + 1, [f"has {most + 1} entries; at most {most} are allowed"])):
         table = {"public_key": KEY, "addresses": ["10.0.0.1"], key: [one.format(n) for n in range(1, count + 1)]}
         found = read({"mesh.toml": MESH, "peers/a.toml": tomlkit.dumps(table).encode()})[1]
         assert [finding.message for finding in errors(found)] == message

@@ -20,7 +20,7 @@ from mesh_sync.mesh.model import Mesh, Peer, PublicKey
 from mesh_sync.mesh.model import Preshared as Use
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.node.config import Node, Paths, Repository, Trust
-from mesh_sync.preshared import derive, sealed
+from mesh_sync.preshared import derive, sealed, sealed_box
 from mesh_sync.preshared.derive import Secrets, pair_key, with_keys
 from mesh_sync.preshared.sealed import Sealed
 from mesh_sync.preshared.secret_file import Source, load, remembered, save
@@ -183,19 +183,19 @@ def test_any_text_is_secrets_or_an_error(text: str) -> None:
 @given(RAW)
 def test_only_the_nodes_own_key_opens_what_is_sealed_to_it(secret: bytes) -> None:
     private, other = keys.generate(), keys.generate()
-    box = sealed.seal(secret, keys.public_key(private))
+    box = sealed_box.seal(secret, keys.public_key(private))
     assert len(box) == sealed.BOX
     file = Sealed(keys.public_key(private), {3: box})
-    assert sealed.opened(file, private) == Secrets({3: secret})
-    assert sealed.opened(file, other) == Secrets()
+    assert sealed_box.opened(file, private) == Secrets({3: secret})
+    assert sealed_box.opened(file, other) == Secrets()
     assert sealed.read(sealed.written("a", file).encode()) == file
 
 
 def test_a_box_that_was_touched_does_not_open() -> None:
     private = keys.generate()
-    box = sealed.seal(SECRET, keys.public_key(private))
+    box = sealed_box.seal(SECRET, keys.public_key(private))
     bent = box[:-1] + bytes([box[-1] ^ 1])
-    assert sealed.opened(Sealed(keys.public_key(private), {1: bent}), private) == Secrets()
+    assert sealed_box.opened(Sealed(keys.public_key(private), {1: bent}), private) == Secrets()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 from command import Ended, mesh_sync
 from mesh_sync.preshared import derive, sealed
 from mesh_sync.preshared.derive import Secrets, pair_key
+from mesh_sync.preshared.sealed_box import opened
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard import keys
 
@@ -46,7 +47,7 @@ class Operator:
 
     def opened(self, name: str) -> Secrets:
         """What a node can open."""
-        return sealed.opened(sealed.read((self.mesh / f"secrets/{name}.toml").read_bytes()), self.private[name])
+        return opened(sealed.read((self.mesh / f"secrets/{name}.toml").read_bytes()), self.private[name])
 
     @property
     def held(self) -> Secrets:
@@ -129,7 +130,7 @@ def ago(*, minutes: float) -> str:
 
 def test_who_leaves_before_a_rotation_gets_nothing_of_it(derived: Operator) -> None:
     mesh_sync("peer", "remove", "azure", "-C", derived.mesh).fine()
-    assert derived.check() == ["warning secrets/azure.toml:: there is no peer azure: remove it"]
+    assert derived.check() == ["warning secrets/azure.toml:: there is no peer azure; remove this file"]
     derived.with_file("rotate").fine()
     assert derived.sealed_to() == {"aws"}
     assert derived.check() == []
@@ -141,9 +142,9 @@ def test_a_new_peer_or_key_is_named_by_the_check_and_sealed_to_by_seal(derived: 
     moved = keys.public_key(derived.private["azure"])
     mesh_sync("peer", "set", "azure", "--public-key", moved, "-C", derived.mesh).fine()
     before = (derived.mesh / "secrets/aws.toml").read_bytes()
-    way = "`mesh-sync secret seal`, or give {0} a mesh_secret_file"
+    way = "run `mesh-sync secret seal`, or give {0} a mesh_secret_file"
     assert derived.check() == [
-        "warning secrets/azure.toml:public_key: is not azure's key any more: " + way.format("azure"),
+        "warning secrets/azure.toml:public_key: is no longer the key of azure: " + way.format("azure"),
         "warning secrets/gcp.toml:: the mesh secret 1 is not sealed to gcp: " + way.format("gcp"),
     ]
     key_file = derived.file.with_name("aws.key")
@@ -215,7 +216,7 @@ def test_a_secret_that_was_committed_by_mistake_is_an_error(derived: Operator) -
     config = mesh_sync("export", "phone", "-C", derived.mesh, "--secret-file", derived.file).fine()
     (derived.mesh / "phone.conf").write_text(config)
     (derived.mesh / "mesh.secret").write_text(derived.file.read_text())
-    says = "holds a preshared key or mesh secret; remove it, and rotate the secret"
+    says = "contains a preshared key or mesh secret; remove it and rotate the secret"
     assert derived.check() == [f"error {file}:: {says}" for file in ("mesh.secret", "phone.conf")]
 
 
@@ -269,9 +270,9 @@ def test_a_secret_file_inside_the_repository_is_refused(operator: Operator) -> N
     ("table", "finding"),
     [
         ("", 'preshared_keys: "derived" needs a [preshared] table, which `mesh-sync secret new` writes'),
-        ("secret=0", 'preshared.secret: 0 is none: say so with preshared_keys = "none"'),
+        ("secret=0", 'preshared.secret: 0 means no secret; set preshared_keys = "none" instead'),
         ("secret=1\nformer=1", "preshared.former: is the secret in use"),
-        ("secret=2\nformer=1", "preshared.since: is missing: the moment when pairs leave the former secret"),
+        ("secret=2\nformer=1", "preshared.since: is missing; it says when pairs leave the former secret"),
     ],
 )
 def test_what_mesh_toml_says_has_to_make_sense(operator: Operator, table: str, finding: str) -> None:

@@ -178,7 +178,7 @@ def test_the_last_admin_is_not_removed(mesh: Signed) -> None:
     ("who", "key", "complaint"),
     [
         ("*@example.org", "bob.pub", "is not one principal"),
-        ("x@node.other", "bob.pub", "is no node of this mesh; it would be x@node.home"),
+        ("x@node.other", "bob.pub", "is not a node of this mesh; its name would be x@node.home"),
         ("carol@example.org", "alice.pub", f"has the same key as {ALICE}"),
         ("carol@example.org", "ssh-ed25519 AAAA", "is neither an SSH public key nor a file"),
         ("carol@example.org", "missing", "is neither an SSH public key nor a file"),
@@ -262,11 +262,11 @@ def test_check_warns_of_the_only_admin_of_keys_that_end_and_of_nodes_that_left(m
     soon = datetime.now(UTC) + timedelta(days=20)
     mesh.add_bob("--valid-before", f"{soon:%Y-%m-%d}").fine()
     assert "only admin" not in said()
-    assert f"ends on {soon:%Y-%m-%d} 00:00 UTC" in said()
+    assert f"expires on {soon:%Y-%m-%d} 00:00 UTC" in said()
     mesh.run("signer", "remove", BOB).fine()
     mesh.add_bob("--valid-before", "2020-01-01").fine()
-    assert "ended on 2020-01-01" in said()
-    assert "is the only admin" in said(), "an admin whose key has ended is none"
+    assert "expired on 2020-01-01" in said()
+    assert "is the only admin" in said(), "an admin whose key has expired is none"
     mesh.run("signer", "add", "aws@node.home", mesh.key("node")).fine()
     assert "there is no peer aws" in said()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from mesh_sync.check import leaked_keys
+from mesh_sync.check.leaked_keys import leaked_keys
 from mesh_sync.mesh import manifest, tree
 from mesh_sync.mesh.model import Mesh, Peer
 from mesh_sync.trust import node_rights, signers
@@ -32,7 +32,7 @@ def settings(text: str) -> Iterator[str]:
 def test_it_is_a_mesh_that_checks_clean() -> None:
     files = tree.from_directory(TEMPLATE)
     mesh, findings = manifest.read(files.manifests)
-    assert (*files.findings, *findings, *leaked_keys.leaked_keys(files.texts)) == ()
+    assert (*files.findings, *findings, *leaked_keys(files.texts)) == ()
     assert mesh is not None
     assert mesh.peers == {}, "the sample is no peer"
 

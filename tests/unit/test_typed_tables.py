@@ -93,7 +93,7 @@ def test_every_problem_comes_at_once_with_its_place() -> None:
         TREE(read_json(text.encode()))
     assert caught.value.lines("f:").splitlines() == [
         "f:leaf.port: 0 is not a port (1 to 65535)",
-        "f:leaf.how: 'side' is none of 'up', 'down'",
+        "f:leaf.how: 'side' is not one of 'up', 'down'",
         "f:leaves[1].port: is missing",
         "f:leaves[1].porto: unknown key",
         "f:leaves[2]: must be a table, not 3",
@@ -126,7 +126,7 @@ def test_a_key_may_be_called_otherwise_than_its_attribute_or_not_be_there() -> N
 def test_a_list_has_as_many_as_it_may() -> None:
     read = list_of(peer_name, most=2, empty="name one")
     assert read(["a", "b"]) == ("a", "b")
-    for value, message in (([], "is empty; name one"), (["a", "b", "c"], "has 3 entries; at most 2 are taken")):
+    for value, message in (([], "is empty; name one"), (["a", "b", "c"], "has 3 entries; at most 2 are allowed")):
         with pytest.raises(ValueError, match=message):
             read(value)
 

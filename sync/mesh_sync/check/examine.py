@@ -2,33 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
-from itertools import chain
 
-from mesh_sync.check import repository_rules
+from mesh_sync.check.addresses import addresses
+from mesh_sync.check.endpoints import endpoints, without_endpoints
+from mesh_sync.check.expectations import expectations, unmet
 from mesh_sync.check.leaked_keys import leaked_keys
-from mesh_sync.check.preshared import preshared_keys
-from mesh_sync.check.whole_mesh import whole_mesh
+from mesh_sync.check.preshared_keys import preshared_keys
+from mesh_sync.check.relays import cut_off, relays
+from mesh_sync.check.repository_rules import attributes, policy
+from mesh_sync.check.signers import advice_on_signers, signers
 from mesh_sync.findings import Finding, until_enough
 from mesh_sync.mesh import manifest
 from mesh_sync.mesh.layout import is_peer_file, peer_name
 from mesh_sync.mesh.model import Mesh
+from mesh_sync.mesh.topology import Topology
 from mesh_sync.mesh.tree import Tree
 
 
-def examine(tree: Tree, moment: datetime) -> tuple[Mesh | None, tuple[Finding, ...]]:
-    """Given the content of a mesh repository, return the mesh and every finding, in order of file and key."""
-    files = tree.manifests
-    mesh, findings = manifest.read(files)
-    declared = mesh or Mesh(format=1, name="", networks=(), peers=manifest.read_peers(files, []))
-    broken = {peer_name(path) for path in files if is_peer_file(path)} - declared.peers.keys()
-    broken |= {peer_name(finding.file) for finding in tree.findings if is_peer_file(finding.file)}
-    found = chain(
-        tree.findings,
-        findings,
-        leaked_keys(tree.texts),
-        repository_rules.wrong(tree.texts, declared),
-        preshared_keys(tree.texts, declared, moment, declared.peers.keys() | broken),
-        whole_mesh(declared, moment, frozenset(broken)),
-    )
-    return mesh, tuple(sorted(set(until_enough(found))))
+def examine(tree: Tree, moment: datetime, *, advice: bool = False) -> tuple[Mesh | None, tuple[Finding, ...]]:
+    """Given the content of a mesh repository, return the mesh and every finding, in order of file and key.
+
+    ``advice``: with what only the people who keep the list can act on, such as a key that expires soon.
+    """
+    mesh, findings = manifest.read(tree.manifests)
+    declared = mesh or Mesh(format=1, name="", networks=(), peers=manifest.read_peers(tree.manifests, []))
+    found = list(until_enough(_findings(tree, findings, declared, moment)))
+    if advice and mesh:
+        found += advice_on_signers(tree.texts, mesh, moment)
+    return mesh, tuple(sorted(set(found)))
+
+
+def _findings(tree: Tree, read: tuple[Finding, ...], mesh: Mesh, moment: datetime) -> Iterator[Finding]:
+    texts = tree.texts
+    files = {*texts, *(finding.file for finding in tree.findings)}
+    broken = {peer_name(path) for path in files if is_peer_file(path)} - mesh.peers.keys()
+    yield from tree.findings
+    yield from read
+    yield from leaked_keys(texts)
+    yield from signers(texts, mesh)
+    yield from policy(texts)
+    yield from attributes(texts)
+    yield from preshared_keys(texts, mesh, moment, broken)
+    yield from addresses(mesh)
+    yield from endpoints(mesh)
+    yield from relays(mesh, broken)
+    yield from expectations(mesh, broken)
+    if not broken:
+        yield from _reach(mesh, moment)
+
+
+def _reach(mesh: Mesh, moment: datetime) -> Iterator[Finding]:
+    """Who reaches whom; with some peers unreadable that cannot be told."""
+    topology = Topology(mesh, moment)
+    yield from cut_off(topology, moment)
+    yield from without_endpoints(topology)
+    yield from unmet(topology)

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from itertools import pairwise
 
-from mesh_sync.findings import Finding
+from mesh_sync.findings import Finding, shown
 from mesh_sync.mesh.layout import MESH_FILE
 from mesh_sync.mesh.model import Expect, Mesh, Peer
 from mesh_sync.mesh.topology import Topology, own
 from mesh_sync.wireguard.endpoint import Network
 
 
-def unmet(mesh: Mesh, topology: Topology) -> Iterator[Finding]:
-    """A finding for every expectation that the declared mesh does not meet."""
+def expectations(mesh: Mesh, broken: Set[str]) -> Iterator[Finding]:
+    """Expectations of what is no peer, not even a ``broken`` one, nor a network."""
+    known = mesh.peers.keys() | broken
     for index, expect in enumerate(mesh.expect):
-        if expect.source not in mesh.peers:
+        if expect.source not in known:
+            yield Finding(MESH_FILE, f"expect[{index}].from", f"there is no peer {expect.source!r}")
+        if expect.to not in known and _network(expect.to) is None:
+            text = f"{shown(expect.to)} is not a peer, address or network"
+            yield Finding(MESH_FILE, f"expect[{index}].to", text)
+
+
+def unmet(topology: Topology) -> Iterator[Finding]:
+    """A finding for every expectation that the declared mesh does not meet."""
+    for index, expect in enumerate(topology.mesh.expect):
+        if expect.source not in topology.mesh.peers:
             continue
         why_not = _obstacle(expect, topology)
         if expect.reachable and why_not:
             yield Finding(MESH_FILE, f"expect[{index}]", f"{expect.source} does not reach {expect.to}: {why_not}")
         elif not expect.reachable and not why_not:
-            yield Finding(MESH_FILE, f"expect[{index}]", f"{expect.source} reaches {expect.to}, and must not")
+            yield Finding(MESH_FILE, f"expect[{index}]", f"{expect.source} reaches {expect.to} but must not")
 
 
 def _obstacle(expect: Expect, topology: Topology) -> str:
@@ -43,16 +54,20 @@ def _owner(text: str, topology: Topology) -> Peer | None:
     """The member that is called ``text`` or, by longest prefix, has that address or network."""
     if text in topology.members:
         return topology.members[text]
-    try:
-        wanted = ipaddress.ip_network(text)
-    except ValueError:
-        return None
+    target = _network(text)
     best: tuple[int, Peer] | None = None
     for peer in topology.members.values():
         for network in own(peer):
-            if _covers(network, wanted) and (best is None or network.prefixlen > best[0]):
+            if target and _covers(network, target) and (best is None or network.prefixlen > best[0]):
                 best = (network.prefixlen, peer)
     return best[1] if best else None
+
+
+def _network(text: str) -> Network | None:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        return None
 
 
 def _covers(outer: Network, inner: Network) -> bool:

@@ -30,7 +30,7 @@ def read(files: Mapping[str, bytes]) -> tuple[Mesh | None, tuple[Finding, ...]]:
     findings: list[Finding] = []
     peers = read_peers(files, findings)
     if MESH_FILE not in files:
-        findings.append(Finding(MESH_FILE, "", "is missing; `mesh-sync init` lays one down"))
+        findings.append(Finding(MESH_FILE, "", "is missing; `mesh-sync init` creates one"))
         return None, tuple(findings)
     mesh = _read(MESH_FILE, files[MESH_FILE], mesh_of, findings)
     return (attrs.evolve(mesh, peers=peers) if mesh else None), tuple(findings)
@@ -57,7 +57,7 @@ def _name_findings(path: str, name: str, seen: dict[str, str]) -> Iterator[Findi
         yield Finding(path, "", f"the peer name {shown!r} is not a lower-case DNS label (a-z, 0-9, -, at most 63)")
     other = seen.setdefault(name.casefold(), path)
     if other != path:
-        yield Finding(path, "", f"the same name as {other} but for case")
+        yield Finding(path, "", f"differs from {other} only in case")
 
 
 def _read(path: str, content: bytes, hook: Callable[[object], T], findings: list[Finding]) -> T | None:

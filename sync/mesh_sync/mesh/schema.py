@@ -41,7 +41,7 @@ def public_key(value: object) -> PublicKey:
     if len(key) != 32 or base64.b64encode(key).decode() != words:
         raise ValueError(f"{shown(words)} is not a WireGuard key (44 characters of base64)")
     if not any(key):
-        raise ValueError("is the all-zero key, which nobody holds")
+        raise ValueError("is the all-zero key, which no peer can have")
     return PublicKey(words)
 
 

@@ -18,7 +18,7 @@ from mesh_sync.mesh.layout import MESH_FILE, PEERS, POLICY_FILE, SECRETS, SIGNER
 MAX_FILE = 64 * 1024
 """Bytes; a peer file is some hundred."""
 MAX_OTHER = 1024 * 1024
-"""Bytes of a file that declares nothing, and is only searched for private keys."""
+"""Bytes of a file that declares nothing; it is only searched for private keys."""
 MAX_FILES = 20_000
 MAX_MANIFESTS = 4 * 1024 * 1024
 """Bytes of all files that declare something; 3,000 peers have one."""
@@ -64,7 +64,10 @@ def choose(entries: Iterable[Entry]) -> tuple[list[Entry], list[Finding]]:
         if count >= MAX_FILES or total > MAX_TOTAL:
             return [], [*findings, Finding(".", "", TOO_MUCH)]
         if manifests > MAX_MANIFESTS:
-            return [], [*findings, Finding(PEERS, "", f"more than {MAX_MANIFESTS:,} bytes of peers are not read")]
+            return [], [
+                *findings,
+                Finding(PEERS, "", f"more than {MAX_MANIFESTS:,} bytes of peer files are not read"),
+            ]
         problem = _problem(entry)
         if problem:
             findings.append(Finding(entry.path, "", problem))
@@ -79,17 +82,17 @@ def _problem(entry: Entry) -> str:
     kind = stat.S_IFMT(entry.mode)
     ours = _is_manifest(entry.path) or entry.path in RULES or entry.path + "/" in (PEERS, SECRETS)
     if entry.path.rpartition("/")[2].casefold() in GIT_SETTINGS:
-        return "sets how git behaves; a mesh repository has no place for it"
+        return "configures git; a mesh repository must not contain it"
     if kind == SUBMODULE:
         return "is a submodule; a mesh repository holds plain files"
     if kind == SYMLINK and (ours or entry.path.startswith((PEERS, SECRETS))):
-        return "is a symbolic link; write a plain file"
+        return "is a symbolic link; replace it with a plain file"
     if kind == stat.S_IFDIR:
-        return "is a directory; write a plain file"
+        return "is a directory; replace it with a plain file"
     if kind not in (REGULAR, SYMLINK):
         return "is not a plain file"
     if ours and entry.size > MAX_FILE:
-        return f"is {entry.size:,} bytes long; no more than {MAX_FILE:,} are read"
+        return f"is {entry.size:,} bytes long; the limit is {MAX_FILE:,}"
     return ""
 
 

@@ -1,7 +1,6 @@
 """`secrets/<node>.toml`: the mesh secrets as one node can open them, sealed to its WireGuard key.
 
-A sealed box is libsodium's: an ephemeral Curve25519 key, then the secret under a key that only the node can compute.
-One file per node, so that two changes never conflict. Pure but for the randomness of a box.
+One file per node, so that two changes never conflict. `sealed_box` makes and opens the boxes. Pure.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from mesh_sync.mesh.schema import public_key
-from mesh_sync.preshared.derive import SIZE, Secrets, is_id
+from mesh_sync.preshared.derive import SIZE, is_id
 from mesh_sync.typed_toml.fields import text
 from mesh_sync.typed_toml.reader import read_toml
 from mesh_sync.typed_toml.table import mapping_of, table
@@ -27,28 +26,6 @@ class Sealed:
 
     public_key: str
     boxes: Mapping[int, bytes]
-
-
-def seal(secret: bytes, public_key: str) -> bytes:
-    """A box that only the holder of the private key can open."""
-    from nacl.public import PublicKey, SealedBox
-
-    return bytes(SealedBox(PublicKey(base64.b64decode(public_key))).encrypt(secret))
-
-
-def opened(sealed: Sealed, private_key: str) -> Secrets:
-    """The secrets that this private key opens; the others are left out."""
-    from nacl.exceptions import CryptoError
-    from nacl.public import PrivateKey, SealedBox
-
-    holder = SealedBox(PrivateKey(base64.b64decode(private_key)))
-    found: dict[int, bytes] = {}
-    for number, box in sealed.boxes.items():
-        try:
-            found[number] = holder.decrypt(box)
-        except (CryptoError, ValueError):
-            continue
-    return Secrets(found)
 
 
 def written(name: str, sealed: Sealed) -> str:

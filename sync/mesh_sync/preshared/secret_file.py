@@ -16,6 +16,7 @@ from mesh_sync.mesh.model import Mesh, Preshared
 from mesh_sync.node.config import Node
 from mesh_sync.preshared import derive, sealed
 from mesh_sync.preshared.derive import Secrets
+from mesh_sync.preshared.sealed_box import opened
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard.desired import Desired
 
@@ -81,7 +82,7 @@ class Source:
                 raise Refused(error.message, hint=error.hint) from None
         kept = self._kept()
         boxes = self._sealed
-        found = {**kept.by_id, **(sealed.opened(boxes, self.private_key).by_id if boxes else {})}
+        found = {**kept.by_id, **(opened(boxes, self.private_key).by_id if boxes else {})}
         in_use = {number: found[number] for number in (use.secret, use.former) if number in found}
         if (known := remembered(kept, in_use)) != kept:
             save(self.node.kept_secret_file, known)

@@ -74,7 +74,7 @@ def one_of(*words: str) -> Hook:
 
     def hook(value: object) -> str:
         if text(value) not in words:
-            raise ValueError(f"{shown(value)} is none of {', '.join(map(repr, words))}")
+            raise ValueError(f"{shown(value)} is not one of {', '.join(map(repr, words))}")
         return text(value)
 
     return hook

@@ -119,7 +119,7 @@ def list_of(hook: Hook, collect: Callable[[list[Any]], Any] = tuple, most: int |
         if not isinstance(value, list):
             raise ValueError(f"must be a list, not {shown(value)}")
         if most is not None and len(value) > most:
-            raise ValueError(f"has {len(value):,} entries; at most {most} are taken")
+            raise ValueError(f"has {len(value):,} entries; at most {most} are allowed")
         if empty and not value:
             raise ValueError(f"is empty; {empty}")
         problems: Problems = []

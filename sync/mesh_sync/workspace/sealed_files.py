@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from mesh_sync.mesh.layout import is_secret_file, peer_name, sealed_path
 from mesh_sync.mesh.model import Peer, Preshared
 from mesh_sync.preshared.derive import Secrets
-from mesh_sync.preshared.sealed import Sealed, opened, read, seal, written
+from mesh_sync.preshared.sealed import Sealed, read, written
+from mesh_sync.preshared.sealed_box import opened, seal
 from mesh_sync.typed_toml.table import Wrong
 from mesh_sync.wireguard.keys import public_key
 from mesh_sync.workspace.working_copy import WorkingCopy

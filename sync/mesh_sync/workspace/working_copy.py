@@ -9,7 +9,6 @@ from pathlib import Path
 
 from attrs import frozen
 
-from mesh_sync.check import signers
 from mesh_sync.check.examine import examine
 from mesh_sync.errors import ConfigError, DeviceError, MeshSyncError
 from mesh_sync.findings import WARNING, Finding, errors
@@ -51,7 +50,7 @@ class WorkingCopy:
     @classmethod
     def of(cls, directory: Path, tree: Tree, moment: datetime) -> WorkingCopy:
         """A working copy with these files. Raise MeshSyncError when its mesh.toml is broken."""
-        mesh, findings = review(tree, moment)
+        mesh, findings = examine(tree, moment, advice=True)
         if mesh is None:
             lines = "\n".join(str(error) for error in errors(findings) if error.file == MESH_FILE)
             raise MeshSyncError(f"{directory.absolute()} cannot be used:\n{lines}")
@@ -67,7 +66,7 @@ class WorkingCopy:
 
         Raise MeshSyncError when the list would have errors that it does not have yet.
         """
-        findings = review(self._with(files), self.moment)[1]
+        findings = examine(self._with(files), self.moment, advice=True)[1]
         if new := [error for error in errors(findings) if error not in self.findings]:
             raise MeshSyncError("nothing was written, the list would have errors:\n" + "\n".join(map(str, new)))
         return findings
@@ -120,11 +119,4 @@ def read(directory: Path) -> Tree:
 
 def examine_directory(directory: Path) -> tuple[Mesh | None, tuple[Finding, ...]]:
     """Read and check a working copy, as far as there is one. Raise ConfigError when it cannot be read at all."""
-    return review(read(directory), datetime.now(UTC))
-
-
-def review(tree: Tree, moment: datetime) -> tuple[Mesh | None, tuple[Finding, ...]]:
-    """What `examine` finds, and what only the people who keep the list need to know."""
-    mesh, findings = examine(tree, moment)
-    advice = signers.doubtful(tree.texts, mesh, moment) if mesh else ()
-    return mesh, tuple(sorted({*findings, *advice}))
+    return examine(read(directory), datetime.now(UTC), advice=True)

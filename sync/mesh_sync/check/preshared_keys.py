@@ -12,20 +12,20 @@ from mesh_sync.preshared.sealed import Sealed, read
 from mesh_sync.typed_toml.table import Wrong
 
 
-def preshared_keys(texts: Mapping[str, bytes], mesh: Mesh, moment: datetime, known: Set[str]) -> Iterator[Finding]:
+def preshared_keys(texts: Mapping[str, bytes], mesh: Mesh, moment: datetime, broken: Set[str]) -> Iterator[Finding]:
     """Given every file of the repository, yield what is wrong with the preshared keys.
 
-    ``known``: the peers that have a file, readable or not. Where nothing at all is sealed, the secrets are handed
-    out in files.
+    ``broken``: peers whose file cannot be read. Where nothing at all is sealed, the secrets are handed out
+    in files.
     """
     yield from _in_use(mesh)
     found: dict[str, Sealed] = {}
     paths = [path for path in sorted(texts) if is_secret_file(path)]
     for path in paths:
-        if peer_name(path) not in known:
-            yield Finding(path, "", f"there is no peer {peer_name(path)}: remove it", WARNING)
+        if (name := peer_name(path)) not in mesh.peers and name not in broken:
+            yield Finding(path, "", f"there is no peer {name}; remove this file", WARNING)
         try:
-            found[peer_name(path)] = read(texts[path])
+            found[name] = read(texts[path])
         except Wrong as wrong:
             yield from wrong.findings(path)
     if mesh.preshared and mesh.preshared.secret != NO_SECRET and paths:
@@ -36,13 +36,11 @@ def preshared_keys(texts: Mapping[str, bytes], mesh: Mesh, moment: datetime, kno
 
 def _missing(peer: Peer, sealed: Sealed | None, number: int) -> Iterator[Finding]:
     path = sealed_path(peer.name)
-    way = f"`mesh-sync secret seal`, or give {peer.name} a mesh_secret_file"
+    way = f"run `mesh-sync secret seal`, or give {peer.name} a mesh_secret_file"
     if sealed is None or number not in sealed.boxes:
-        yield Finding(
-            sealed_path(peer.name), "", f"the mesh secret {number} is not sealed to {peer.name}: {way}", WARNING
-        )
+        yield Finding(path, "", f"the mesh secret {number} is not sealed to {peer.name}: {way}", WARNING)
     elif sealed.public_key not in (peer.public_key, peer.next_public_key):
-        yield Finding(path, "public_key", f"is not {peer.name}'s key any more: {way}", WARNING)
+        yield Finding(path, "public_key", f"is no longer the key of {peer.name}: {way}", WARNING)
 
 
 def _in_use(mesh: Mesh) -> Iterator[Finding]:
@@ -50,14 +48,14 @@ def _in_use(mesh: Mesh) -> Iterator[Finding]:
     use = mesh.preshared
     if mesh.preshared_keys != "derived":
         if use is not None:
-            yield Finding(MESH_FILE, "preshared", f'is there, but preshared_keys is "{mesh.preshared_keys}"')
+            yield Finding(MESH_FILE, "preshared", f'is set, but preshared_keys is "{mesh.preshared_keys}"')
     elif use is None:
         text = '"derived" needs a [preshared] table, which `mesh-sync secret new` writes'
         yield Finding(MESH_FILE, "preshared_keys", text)
     elif use.former is None:
         if use.secret == NO_SECRET:
-            yield Finding(MESH_FILE, "preshared.secret", '0 is none: say so with preshared_keys = "none"')
+            yield Finding(MESH_FILE, "preshared.secret", '0 means no secret; set preshared_keys = "none" instead')
     elif use.former == use.secret:
         yield Finding(MESH_FILE, "preshared.former", "is the secret in use")
     elif use.since is None:
-        yield Finding(MESH_FILE, "preshared.since", "is missing: the moment when pairs leave the former secret")
+        yield Finding(MESH_FILE, "preshared.since", "is missing; it says when pairs leave the former secret")

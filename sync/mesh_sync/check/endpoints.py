@@ -1,0 +1,60 @@
+"""Endpoints that lie inside the tunnel, and pairs of peers of which neither has one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from mesh_sync.findings import MAX_NAMED, WARNING, Finding, some
+from mesh_sync.mesh.model import Mesh
+from mesh_sync.mesh.topology import Topology
+from mesh_sync.wireguard.endpoint import Address, Network
+
+
+def endpoints(mesh: Mesh) -> Iterator[Finding]:
+    """Endpoints to which a packet would leave through the tunnel that it is meant to carry."""
+    tunnelled = [(network, "the mesh's own network") for network in mesh.networks]
+    tunnelled += [
+        (network, f"{peer.name}'s subnet")
+        for peer in mesh.peers.values()
+        for network in peer.subnets
+        if network.prefixlen
+    ]
+    inside = _containing(tunnelled)
+    for peer in mesh.peers.values():
+        for index, endpoint in enumerate(peer.endpoint):
+            if endpoint.address and (hit := inside(endpoint.address)):
+                key = f"endpoint[{index}]" if len(peer.endpoint) > 1 else "endpoint"
+                text = f"{endpoint} lies in {hit[1]} {hit[0]}: packets to it would enter the tunnel"
+                yield Finding(peer.file, key, text)
+
+
+def _containing(networks: list[tuple[Network, str]]) -> Callable[[Address], tuple[Network, str] | None]:
+    """A look-up by prefix length, so that thousands of endpoints against thousands of subnets stay fast."""
+    table = {(n.version, n.prefixlen, int(n.network_address)): (n, what) for n, what in networks}
+    lengths = sorted({(n.version, n.prefixlen) for n, _ in networks})
+
+    def find(address: Address) -> tuple[Network, str] | None:
+        for version, length in lengths:
+            if version == address.version:
+                shift = address.max_prefixlen - length
+                if hit := table.get((version, length, int(address) >> shift << shift)):
+                    return hit
+        return None
+
+    return find
+
+
+def without_endpoints(topology: Topology) -> Iterator[Finding]:
+    """Pairs that cannot begin to talk: neither has an endpoint."""
+    hidden = [peer for peer in topology.roots if not peer.endpoint]
+    for peer in hidden:
+        others = [other.name for other in hidden[: MAX_NAMED + 1] if other is not peer]
+        if others:
+            named = some(others[:MAX_NAMED], more=len(hidden) - 1 - MAX_NAMED)
+            text = f"neither {peer.name} nor {named} has an endpoint: they cannot connect without a relay (via)"
+            yield Finding(peer.file, "endpoint", text, WARNING)
+    for peer in topology.members.values():
+        relay = topology.members.get(peer.via or "")
+        if relay and not topology.can_talk(peer, relay):
+            text = f"neither {peer.name} nor its relay {relay.name} has an endpoint: they cannot connect"
+            yield Finding(peer.file, "endpoint", text, WARNING)
