@@ -21,7 +21,7 @@ MESH = f"{HOME}/mesh"
 KEY = f"{HOME}/.ssh/id_ed25519"
 STOLEN = f"{HOME}/stolen"
 DEADLINE = 6
-"""Seconds that aws gives a new commit to prove itself; 30 if nothing is said."""
+"""[confirm] deadline of aws in seconds; 30 by default."""
 NEW_SUBNET, NEW_HOST = "192.168.21.0/24", "192.168.21.10"
 NEW_WAN = "203.0.113.112"
 ONLY_ANSWERS = """
@@ -32,16 +32,16 @@ ONLY_ANSWERS = """
         }
     }"""
 SETTLE, PATIENCE = 12, 30
-"""Seconds of traffic before azure is moved, and for how long its way back is waited for."""
+"""Seconds of traffic before azure moves, and the deadline for reaching it again."""
 
 
 def main() -> int:
-    """Run the whole show; exit 0 if everybody reached everybody, before and after the change."""
+    """Run the demo; exit 0 if every step ended as it should."""
     parser = argparse.ArgumentParser(prog="script/demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave the mesh up, and say how to enter a node")
     keep = parser.parse_args().keep
     if reason := available():
-        print(f"no demo here: {reason}", file=sys.stderr)
+        print(f"the demo cannot run here: {reason}", file=sys.stderr)
         return 1
     began = time.monotonic()
     with Lab() as lab:
@@ -57,9 +57,9 @@ def main() -> int:
         complete = matrix(sites)
         arrived = change(lab, sites)
         refused = attack(lab, sites)
-        undone = slip(lab, sites)
+        restored = slip(lab, sites)
         recovered = move(lab, sites, watchdogs)
-        fine = complete and arrived and refused and undone and recovered
+        fine = complete and arrived and refused and restored and recovered
         say(f"{'Done' if fine else 'FAILED'} after {time.monotonic() - began:.0f} s")
         if keep:
             stay(sites)
@@ -67,7 +67,7 @@ def main() -> int:
 
 
 def found_mesh(lab: Lab) -> None:
-    say("An operator lays down the mesh repository, signs it with her SSH key, and pushes it")
+    say("An operator creates the mesh repository, signs it with her SSH key, and pushes it")
     who = ["--signer", "alice@example.org", "--signing-key", KEY]
     typed(lab.operator, ["mesh-sync", "init", MESH, "--name", "demo", "--network", "10.0.0.0/24", *who])
     push(lab)
@@ -75,7 +75,7 @@ def found_mesh(lab: Lab) -> None:
 
 
 def join(lab: Lab, sites: Mapping[str, Site]) -> None:
-    say("Every gateway joins: it pins the mesh whose fingerprint alice has told, and makes its keys, which stay there")
+    say("Every gateway joins: it pins the mesh by the fingerprint from alice, and generates its keys, which stay there")
     listing = lab.operator.run(["mesh-sync", "signer", "list", "-C", MESH, "--json"]).stdout
     fingerprint = json.loads(listing)["fingerprint"]
     for place in PLACES:
@@ -101,7 +101,7 @@ def apply(sites: Mapping[str, Site]) -> None:
 
 
 def watch(sites: Mapping[str, Site]) -> Mapping[str, Path]:
-    """Start a watchdog on every gateway; return where each of them writes what it has to say."""
+    """Start a watchdog on every gateway; return the log of each."""
     say("Every gateway has a watchdog; on a real node mesh-watchdog.service runs it")
     said = {}
     for name, site in sites.items():
@@ -129,7 +129,7 @@ def matrix(sites: Mapping[str, Site]) -> bool:
 
 
 def change(lab: Lab, sites: Mapping[str, Site]) -> bool:
-    """Give azure a second network by a commit; return whether it arrived and nobody else noticed."""
+    """Give azure a second network by a commit; return whether it arrived without disturbing other sites."""
     say(f"A change: azure gets a second network, {NEW_SUBNET}. One line in one file, and a push")
     sites["azure"].host.ip(f"address add {NEW_HOST}/24 dev eth0")
     sites["azure"].gateway.ip(f"address add {NEW_HOST.rpartition('.')[0]}.2/24 dev eth0")
@@ -152,8 +152,8 @@ def change(lab: Lab, sites: Mapping[str, Site]) -> bool:
 
 
 def attack(lab: Lab, sites: Mapping[str, Site]) -> bool:
-    """Somebody who may push, and has no key that counts, claims all traffic; return whether nothing came of it."""
-    say("An attack: somebody has stolen a password for the git host, and would like to see all traffic pass by gcp")
+    """A thief who can push, without a signing key, claims all traffic; return whether nothing changed."""
+    say("An attack: a thief with a password for the git host wants all traffic to pass through gcp")
     thief, aws = lab.operator, sites["aws"].gateway
     before = interface(aws)
     typed(thief, ["git", "clone", "-q", lab.git.url, STOLEN])
@@ -163,15 +163,15 @@ def attack(lab: Lab, sites: Mapping[str, Site]) -> bool:
     typed(thief, ["git", "-C", STOLEN, "push", "-q", "origin", "main"])
     typed(aws, ["mesh-sync", "now"], status=4)
     untouched = interface(aws) == before
-    say(f"aws's interface is {'as it was' if untouched else 'NOT as it was'}; alice puts the branch right")
+    say(f"aws's interface is {'as it was' if untouched else 'NOT as it was'}; alice restores the branch")
     typed(lab.operator, ["git", "-C", MESH, "push", "-q", "--force", lab.git.url, "HEAD:main"])
     typed(aws, ["mesh-sync", "now"])
     return untouched
 
 
 def slip(lab: Lab, sites: Mapping[str, Site]) -> bool:
-    """A signed commit that cuts aws off from the git host; return whether aws has undone it by itself."""
-    say("A slip: alice lists a new exit for all traffic, hq, which nobody has set up yet")
+    """A signed commit that cuts aws off from the git host; return whether aws rolled it back by itself."""
+    say("A slip: alice lists a new exit for all traffic, hq, which is not set up yet")
     operator, aws = lab.operator, sites["aws"].gateway
     before = interface(aws)
     settings = aws.path("/etc/mesh-sync/node.toml")
@@ -182,7 +182,7 @@ def slip(lab: Lab, sites: Mapping[str, Site]) -> bool:
     push(lab)
     typed(aws, ["mesh-sync", "now"], status=5)
     restored = interface(aws) == before
-    say(f"aws's interface is {'as it was before' if restored else 'NOT as it was before'}; alice takes hq out again")
+    say(f"aws's interface is {'as it was before' if restored else 'NOT as it was before'}; alice removes hq")
     typed(operator, ["mesh-sync", "peer", "remove", "hq", "--commit"], cwd=MESH)
     push(lab)
     apply(sites)
@@ -196,13 +196,13 @@ def interface(node: Host) -> tuple[str, ...]:
 
 
 def move(lab: Lab, sites: Mapping[str, Site], watchdogs: Mapping[str, Path]) -> bool:
-    """Give azure's router another address; return whether all others came back to it, and to each other all along.
+    """Give azure's router another address; return whether all others reach it again, and each other throughout.
 
-    The router lets nothing begin from inside, so azure cannot say itself where it is: only its name in DNS does.
+    The router lets azure only answer, so azure cannot announce its new address: only its name in DNS does.
     """
     azure, others = sites["azure"], [site for name, site in sites.items() if name != "azure"]
     target = str(azure.lan.v4[10])
-    say(f"azure's provider gives it another address, {NEW_WAN}, and its DDNS service tells the name azure.com")
+    say(f"azure's provider gives it another address, {NEW_WAN}, and its DDNS service updates azure.com")
     print("  azure does not notice, and its firewall lets it only answer: the others have to find it themselves")
     azure.router.nft(ONLY_ANSWERS)
     azure.router.forget_translations()  # of what azure began
@@ -218,7 +218,7 @@ def move(lab: Lab, sites: Mapping[str, Site], watchdogs: Mapping[str, Path]) -> 
         back = {site.host.name: False for site in others}
         while not all(back.values()) and time.monotonic() < moved + PATIENCE:
             back = {name: answered for (name, _), answered in reachability([(s.host, target) for s in others]).items()}
-    time.sleep(2)  # until they have said so
+    time.sleep(2)  # until they have logged it
     print(f"  {'from':12}{'to':12}{'lost':>8}{'silence':>10}")
     for name, loss in losses.items():
         outcome = f"{loss.longest_silence:.1f} s" if back[name] else "NOT BACK"
@@ -232,7 +232,7 @@ def move(lab: Lab, sites: Mapping[str, Site], watchdogs: Mapping[str, Path]) -> 
 
 
 def stay(sites: Mapping[str, Site]) -> None:
-    say("It stays up until you press Ctrl-C. To enter a node, as the user who runs this:")
+    say("The mesh stays up until you press Ctrl-C. To enter a node, as the user who runs this:")
     for site in sites.values():
         enter = shlex.join([*site.gateway.tree.enter, "env", f"HOME={HOME}", "bash"])
         print(f"  {site.gateway.name:10} {enter}")
@@ -241,7 +241,7 @@ def stay(sites: Mapping[str, Site]) -> None:
 
 
 def typed(host: Host, argv: list[str], *, status: int = 0, cwd: str | None = None) -> str:
-    """Show a command as it is typed on a host, and what it prints; return that. It has to end with ``status``."""
+    """Show a command as it is typed on a host, and what it prints; return that. It must end with ``status``."""
     name = host.name.removesuffix("-gw")
     print(paint(f"{name}# {shlex.join(argv)}", "1"), flush=True)
     done = host.run(argv, check=False, timeout=60, cwd=cwd)

@@ -1,4 +1,4 @@
-"""docs/reference.md out of the help of every command, so that the two never differ."""
+"""Writes docs/reference.md from the help of every command, so that the two never differ."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE = Path(__file__).parents[1] / "docs/reference.md"
 HEAD = """\
 # Reference: commands
 
-Written by `script/reference` from what the commands say of themselves with `-h`: change it there.
+Written by `script/reference` from the commands' own help: change it there.
 """
 
 
@@ -52,7 +52,7 @@ def _command(command: click.Command, name: str, parent: click.Context | None) ->
 
 
 def _paragraph(text: str) -> str:
-    """What follows a \\b keeps its lines, as it does on a terminal."""
+    """A paragraph that starts with \\b keeps its lines, as on a terminal."""
     kept = text.removeprefix("\b\n")
     return f"\n```\n{kept}\n```\n" if kept != text else f"\n{' '.join(text.split())}\n"
 

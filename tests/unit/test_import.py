@@ -125,14 +125,14 @@ def test_wg_meshconf_database(mesh: Path) -> None:
     assert found["tokyo"]["endpoint"] == "[2001:db8::4]:51820"
     assert set(found["laptop"]) == {"public_key", "addresses"}
     assert notes(ended) == [
-        "home-nas: was called 'Home NAS'; names are DNS labels, each once",
+        "home-nas: was called 'Home NAS'; names are unique DNS labels",
         "home-nas: DNS is not imported: mesh-sync sets no resolver",
-        "home-nas: PostDown is not imported: commands are not kept in the list",
-        "home-nas: PostUp is not imported: commands are not kept in the list",
+        "home-nas: PostDown is not imported: the list holds no commands",
+        "home-nas: PostUp is not imported: the list holds no commands",
         "home-nas: the others sent it keepalives every 25 s; now it sends them itself",
         "laptop: FwMark is not imported: mesh-sync chooses the mark itself",
-        "laptop: SaveConfig is not imported: the list is what is kept",
-        "laptop: Table is not imported: mesh-sync keeps the routes itself",
+        "laptop: SaveConfig is not imported: mesh-sync writes the file itself",
+        "laptop: Table is not imported: mesh-sync manages the routes itself",
         "networks: 10.1.0.0/24 instead of 10.1.0.0/16, because 10.1.9.0/24 lies behind a peer",
     ]
 

@@ -98,7 +98,7 @@ def test_init_signs_where_the_person_has_told_git_to(
     [
         (["--signer", ALICE], "--signer goes with --signing-key"),
         (["--signer", "*", "--signing-key", "alice"], "is not one principal"),
-        (["--signer", "a@node.x", "--signing-key", "alice"], "would be a node's"),
+        (["--signer", "a@node.x", "--signing-key", "alice"], "is the name of a node key"),
         (["--signer", ALICE, "--signing-key", "nothing"], "does not exist"),
         (["--signer", ALICE, "--signing-key", "text"], "does not hold one SSH public key"),
     ],

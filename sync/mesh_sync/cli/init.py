@@ -6,19 +6,20 @@ from pathlib import Path
 
 import click
 
+from mesh_sync.cli.options import existing_file, folder
 from mesh_sync.workspace import commits
 from mesh_sync.workspace.init import Admin, lay_down
 
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@click.argument("directory", type=folder, metavar="DIR")
 @click.option("--name", metavar="NAME", help="The mesh's name. [default: the name of DIR]")
 @click.option("--network", "networks", multiple=True, metavar="CIDR", default=("10.0.0.0/24",), show_default=True,
               help="A range for the peers' addresses; may be repeated.")  # fmt: skip
 @click.option(
     "--signer", metavar="YOU@DOMAIN", help="Your name in allowed_signers; nodes then accept signed commits only."
 )
-@click.option("--signing-key", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="F",
+@click.option("--signing-key", type=existing_file, metavar="F",
               help="Your SSH key, or its public half if an agent holds it; goes with --signer.")  # fmt: skip
 def init(
     directory: Path, name: str | None, networks: tuple[str, ...], signer: str | None, signing_key: Path | None

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mesh_sync.cli.options import confirm_on_terminal
+from mesh_sync.cli.options import confirm_on_terminal, existing_file
 from mesh_sync.membership.join import join as run_join
 from mesh_sync.membership.join_request import Request
 from mesh_sync.terminal.options import config_option
@@ -22,8 +22,7 @@ from mesh_sync.terminal.options import config_option
 @click.option("--address", "addresses", multiple=True, metavar="IP",
               help="Its mesh address; may be repeated. [default: a free one]")  # fmt: skip
 @click.option("--interface", default="wg0", show_default=True, metavar="IF", help="The WireGuard interface to manage.")
-@click.option("--masquerade", default="", metavar="IF",
-              help="Route for the subnets, and masquerade on this interface.")  # fmt: skip
+@click.option("--masquerade", default="", metavar="IF", help="Route for the subnets, and masquerade on this interface.")
 @click.option("--branch", default="main", show_default=True, help="The branch that holds the list.")
 @click.option("--review", is_flag=True, help="Push to the branch join/N for review instead.")
 @click.option("--trust", type=click.Choice(["signed", "none"]), required=True,
@@ -31,12 +30,10 @@ from mesh_sync.terminal.options import config_option
               )  # fmt: skip
 @click.option("--fingerprint", metavar="X",
               help="The mesh's fingerprint, as an admin's `mesh-sync signer list` prints it.")  # fmt: skip
-@click.option("--signers", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="F",
+@click.option("--signers", type=existing_file, metavar="F",
               help="An allowed_signers file received out of band: its admins must vouch for the list.")  # fmt: skip
-@click.option("--identity-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="F",
-              help="The ssh key for the git host.")  # fmt: skip
-@click.option("--known-hosts-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="F",
-              help="The ssh host keys to accept.")  # fmt: skip
+@click.option("--identity-file", type=existing_file, metavar="F", help="The ssh key for the git host.")
+@click.option("--known-hosts-file", type=existing_file, metavar="F", help="The ssh host keys to accept.")
 @config_option
 def join(config: Path, **options: Any) -> None:
     """Make this machine a node of a mesh: its keys, a free address, node.toml, and its file in the list.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from mesh_sync.cli.options import commit_option, file, repository_option
-from mesh_sync.cli.present_edit import present_edit
+from mesh_sync.cli.options import date_or_moment, file
+from mesh_sync.cli.present_edit import edit_options, present_edit
 from mesh_sync.mesh.peer_file import KEYS
 from mesh_sync.workspace import edit_peer, edit_secrets
 from mesh_sync.workspace.edit import Edit
@@ -21,45 +21,34 @@ PLAN = "see what that does with `mesh-sync plan HEAD`, then commit and push"
 name_argument = click.argument("name", metavar="N")
 
 
-def _date(_: click.Context, __: click.Parameter, value: str | None) -> date | None:
-    """A date, or a moment, as TOML writes them."""
-    if value is None:
-        return None
-    try:
-        return date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not a date such as 2030-12-31 or 2030-12-31T18:00:00Z") from None
+KEY_OPTIONS = (
+    click.option("--public-key", metavar="KEY", help="Its WireGuard public key: what `wg pubkey` prints."),
+    click.option("--next-public-key", metavar="KEY", help="The key it is moving to (key rotation)."),
+    click.option("--address", "addresses", multiple=True, metavar="IP",
+                 help="Its address in the mesh; may be repeated."),
+    click.option("--endpoint", multiple=True, metavar="HOST:PORT",
+                 help="Where other peers reach it; may be repeated. Omit it behind a NAT you do not control."),
+    click.option("--subnet", "subnets", multiple=True, metavar="CIDR",
+                 help="A network behind it that the mesh can reach; may be repeated."),
+    click.option("--via", metavar="PEER", help="The relay through which others reach it."),
+    click.option("--listen-port", type=int, metavar="PORT", help="The UDP port its WireGuard listens on."),
+    click.option("--mtu", type=int, metavar="BYTES", help="The MTU of its interface."),
+    click.option("--persistent-keepalive", "--keepalive", type=int, metavar="SECONDS",
+                 help="How often it sends keepalives; 0 for never."),
+    click.option("--enabled/--disabled", default=None, help="Whether it takes part; its file stays."),
+    click.option("--managed/--unmanaged", default=None,
+                 help="Whether it runs mesh-sync; a phone does not: `mesh-sync export` prints its config."),
+    click.option("--tag", "tags", multiple=True, metavar="TEXT", help="A tag, for people; may be repeated."),
+    click.option("--description", metavar="TEXT", help="What it is, for people."),
+    click.option("--owner", metavar="TEXT", help="Whose it is, for people."),
+    click.option("--expires", callback=date_or_moment, metavar="DATE",
+                 help="When it leaves the mesh: after 2030-12-31, or at a moment."),
+)  # fmt: skip
 
 
 def key_options(function: F) -> F:
     """The options that are named like the keys of a peer's file."""
-    for option in reversed(
-        (
-            click.option("--public-key", metavar="KEY", help="Its WireGuard public key: what `wg pubkey` prints."),
-            click.option("--next-public-key", metavar="KEY", help="The key it is moving to (key rotation)."),
-            click.option("--address", "addresses", multiple=True, metavar="IP",
-                         help="Its address in the mesh; may be repeated."),
-            click.option("--endpoint", multiple=True, metavar="HOST:PORT",
-                         help="Where other peers reach it; may be repeated. Omit it behind a NAT you do not control."),
-            click.option("--subnet", "subnets", multiple=True, metavar="CIDR",
-                         help="A network behind it that the mesh can reach; may be repeated."),
-            click.option("--via", metavar="PEER", help="The relay through which others reach it."),
-            click.option("--listen-port", type=int, metavar="PORT", help="The UDP port its WireGuard listens on."),
-            click.option("--mtu", type=int, metavar="BYTES", help="The MTU of its interface."),
-            click.option("--persistent-keepalive", "--keepalive", type=int, metavar="SECONDS",
-                         help="How often it sends keepalives; 0 for never."),
-            click.option("--enabled/--disabled", default=None, help="Whether it takes part; its file stays."),
-            click.option("--managed/--unmanaged", default=None,
-                         help="Whether it runs mesh-sync; a phone does not: `mesh-sync export` prints its config."),
-            click.option("--tag", "tags", multiple=True, metavar="TEXT", help="A tag, for people; may be repeated."),
-            click.option("--description", metavar="TEXT", help="What it is, for people."),
-            click.option("--owner", metavar="TEXT", help="Whose it is, for people."),
-            click.option("--expires", callback=_date, metavar="DATE",
-                         help="When it leaves the mesh: after 2030-12-31, or at a moment."),
-        )
-    ):  # fmt: skip
-        function = option(function)
-    return function
+    return reduce(lambda decorated, option: option(decorated), reversed(KEY_OPTIONS), function)
 
 
 @click.command()
@@ -73,12 +62,8 @@ def key_options(function: F) -> F:
               )  # fmt: skip
 @click.option("--secret-file", type=file, metavar="F",
               help="The mesh secret, for preshared keys: it is sealed to the peer.")  # fmt: skip
-@repository_option
-@commit_option
-def add(
-    name: str, directory: Path, commit: bool, new_key: Path | None, signing_key: str, secret_file: Path | None,
-    **keys: Any,
-) -> int:  # fmt: skip
+@edit_options
+def add(edit: Edit, name: str, new_key: Path | None, signing_key: str, secret_file: Path | None, **keys: Any) -> int:
     """Add a peer. Without --address it gets a free address of each of the mesh's networks.
 
     \b
@@ -89,7 +74,6 @@ def add(
     values = _given(keys)
     if ("public_key" in values) == bool(new_key):
         raise click.UsageError("give either --public-key KEY or --new-key FILE")
-    edit = Edit(directory, commit)
     code = present_edit(edit, edit_peer.add(edit, name, values, new_key, signing_key), PLAN)
     if code or not edit_secrets.shares_secret(edit, name):
         return code
@@ -104,9 +88,8 @@ def add(
 @key_options
 @click.option("--unset", multiple=True, metavar="KEY",
               help="Remove a key from the file, by its name there; may be repeated.")  # fmt: skip
-@repository_option
-@commit_option
-def set_(name: str, directory: Path, commit: bool, unset: tuple[str, ...], **keys: Any) -> int:
+@edit_options
+def set_(edit: Edit, name: str, unset: tuple[str, ...], **keys: Any) -> int:
     """Change keys of a peer's file. A repeated option replaces the whole list."""
     values = _given(keys)
     unset = tuple(key.replace("-", "_") for key in unset)
@@ -116,7 +99,6 @@ def set_(name: str, directory: Path, commit: bool, unset: tuple[str, ...], **key
         raise click.UsageError(f"--unset: there is no key {unknown[0]!r}; the keys are {', '.join(KEYS)}")
     if both := [key for key in unset if key in values]:
         raise click.UsageError(f"{both[0]} cannot be set and unset at once")
-    edit = Edit(directory, commit)
     return present_edit(edit, edit_peer.change(edit, name, values, unset), PLAN)
 
 
@@ -124,11 +106,9 @@ def set_(name: str, directory: Path, commit: bool, unset: tuple[str, ...], **key
 @name_argument
 @click.option("--secret-file", type=file, metavar="F",
               help="The mesh secret, for preshared keys: the peer knows it, so it is rotated.")  # fmt: skip
-@repository_option
-@commit_option
-def remove(name: str, directory: Path, commit: bool, secret_file: Path | None) -> int:
+@edit_options
+def remove(edit: Edit, name: str, secret_file: Path | None) -> int:
     """Remove a peer: its file, and its keys in allowed_signers. `peer set N --disabled` keeps both."""
-    edit = Edit(directory, commit)
     knows_secret = edit_secrets.shares_secret(edit, name)
     code = present_edit(edit, edit_peer.remove(edit, name), PLAN)
     if code or not knows_secret:

@@ -1,13 +1,31 @@
-"""What an edit of a working copy did, in plain sentences."""
+"""Commands that edit a working copy: their options, and what the edit did in plain sentences."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
 import click
 
+from mesh_sync.cli.options import commit_option, repository_option
 from mesh_sync.terminal.table import count
 from mesh_sync.workspace.edit import Edit, Edited
 
 COMMIT = "commit and push"
+
+
+def edit_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options -C and --commit, which ``command`` gets as its argument ``edit``."""
+
+    @repository_option
+    @commit_option
+    @wraps(command)
+    def run(directory: Path, commit: bool, **options: Any) -> int:
+        return command(edit=Edit(directory, commit), **options)
+
+    return run
 
 
 def present_edit(edit: Edit, edited: Edited, following: str = COMMIT) -> int:

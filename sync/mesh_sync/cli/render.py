@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mesh_sync.cli.options import directory_argument, private_key_option, secret_option
+from mesh_sync.cli.options import directory_argument, folder, private_key_option, secret_option
 from mesh_sync.terminal.table import count
 from mesh_sync.workspace.preview import render_all, render_one
 
@@ -15,8 +15,7 @@ from mesh_sync.workspace.preview import render_all, render_one
 @directory_argument
 @click.option("--node", "name", metavar="N", help="The node whose wg0.conf to print.")
 @click.option("--all", "every", is_flag=True, help="Write the files of all nodes.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), metavar="OUT",
-              help="The directory for --all: each file is OUT/N.conf.")  # fmt: skip
+@click.option("-o", "--output", type=folder, metavar="OUT", help="The directory for --all: each file is OUT/N.conf.")
 @private_key_option
 @secret_option
 def render(

@@ -7,25 +7,20 @@ from pathlib import Path
 
 import click
 
-from mesh_sync.cli.options import commit_option, file, repository_option
-from mesh_sync.cli.present_edit import present_edit
+from mesh_sync.cli.options import date_or_moment, file, repository_option
+from mesh_sync.cli.present_edit import edit_options, present_edit
 from mesh_sync.terminal.table import count
 from mesh_sync.workspace import edit_secrets
 from mesh_sync.workspace.edit import Edit
 from mesh_sync.workspace.sealed_files import holders
 
 
-def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
-    """A moment as TOML writes it, with its time zone."""
-    if value is None:
-        return None
-    try:
-        found = datetime.fromisoformat(value)
-    except ValueError:
-        found = datetime.min
-    if found.tzinfo is None:
-        raise click.BadParameter(f"{value!r} is not a moment such as 2030-12-31T18:00:00Z")
-    return found
+def _moment(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    """A moment with its time zone."""
+    found = date_or_moment(context, parameter, value)
+    if found is None or (isinstance(found, datetime) and found.tzinfo):
+        return found
+    raise click.BadParameter(f"{value!r} is not a moment such as 2030-12-31T18:00:00Z")
 
 
 _OWN_FILE = "Your copy of the mesh secret (0600), outside the repository."
@@ -51,57 +46,47 @@ def secret() -> None:
 @own_file_option
 @click.option("--out-of-band", is_flag=True, help="Seal it to no peer: it reaches the nodes in files.")
 @at_option
-@repository_option
-@commit_option
-def new(directory: Path, secret_file: Path, since: datetime | None, out_of_band: bool, commit: bool) -> int:
+@edit_options
+def new(edit: Edit, secret_file: Path, since: datetime | None, out_of_band: bool) -> int:
     """Start using preshared keys: make a first secret, and seal it to every managed peer."""
-    edit = Edit(directory, commit)
     return present_edit(edit, edit_secrets.new(edit, secret_file, since, sealing=not out_of_band))
 
 
 @secret.command()
 @own_file_option
 @at_option
-@repository_option
-@commit_option
-def rotate(directory: Path, secret_file: Path, since: datetime | None, commit: bool) -> int:
+@edit_options
+def rotate(edit: Edit, secret_file: Path, since: datetime | None) -> int:
     """Make a new secret and move the mesh to it, such as when a person who knew it leaves."""
-    edit = Edit(directory, commit)
     return present_edit(edit, edit_secrets.rotate(edit, secret_file, since))
 
 
 @secret.command()
 @at_option
-@repository_option
-@commit_option
-def off(directory: Path, since: datetime | None, commit: bool) -> int:
+@edit_options
+def off(edit: Edit, since: datetime | None) -> int:
     """Stop using preshared keys."""
-    edit = Edit(directory, commit)
     return present_edit(edit, edit_secrets.off(edit, since))
 
 
 @secret.command()
 @click.option("--force", is_flag=True, help="Even while pairs are still moving; those that have not moved lose their "
                                             "tunnels.")  # fmt: skip
-@repository_option
-@commit_option
-def retire(directory: Path, force: bool, commit: bool) -> int:
+@edit_options
+def retire(edit: Edit, force: bool) -> int:
     """Retire the former secret. A node that does not have the one in use loses its tunnels.
 
     Refused until 6 minutes after nodes start to move.
     """
-    edit = Edit(directory, commit)
     return present_edit(edit, edit_secrets.retire(edit, force=force))
 
 
 @secret.command()
 @secret_file_option
 @key_option
-@repository_option
-@commit_option
-def seal(directory: Path, secret_file: Path | None, private_key_file: Path | None, commit: bool) -> int:
+@edit_options
+def seal(edit: Edit, secret_file: Path | None, private_key_file: Path | None) -> int:
     """Seal the secret to every managed peer that lacks it, such as a new one."""
-    edit = Edit(directory, commit)
     return present_edit(edit, edit_secrets.seal_missing(edit, secret_file, private_key_file))
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import date
 from pathlib import Path
 
 import click
 
 from mesh_sync.cli import present
-from mesh_sync.cli.options import commit_option, repository_option
-from mesh_sync.cli.present_edit import present_edit
+from mesh_sync.cli.options import date_or_moment, repository_option
+from mesh_sync.cli.present_edit import edit_options, present_edit
 from mesh_sync.terminal.options import json_option, print_json
 from mesh_sync.terminal.table import table
 from mesh_sync.trust.signers import Signers
@@ -53,24 +53,13 @@ def _present(found: Signers) -> None:
     table(rows)
 
 
-def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not a date such as 2030-12-31 or 2030-12-31T18:00:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 @signer.command()
 @click.argument("principal", metavar="WHO")
 @click.argument("key", metavar="KEY")
-@click.option("--valid-before", callback=_moment, metavar="DATE",
+@click.option("--valid-before", callback=date_or_moment, metavar="DATE",
               help="When it expires: 2030-12-31 (at 0:00 UTC), or a moment.")  # fmt: skip
-@repository_option
-@commit_option
-def add(principal: str, key: str, directory: Path, valid_before: datetime | None, commit: bool) -> int:
+@edit_options
+def add(principal: str, key: str, edit: Edit, valid_before: date | None) -> int:
     """Let a key sign. KEY is a public key, 'ssh-ed25519 AAAA…', or its file. The first creates allowed_signers.
 
     \b
@@ -78,18 +67,15 @@ def add(principal: str, key: str, directory: Path, valid_before: datetime | None
       mesh-sync signer add alice@example.org ~/.ssh/id_ed25519.pub --commit
       mesh-sync signer add aws@node.home 'ssh-ed25519 AAAA…' --commit
     """
-    edit = Edit(directory, commit)
     return present_edit(edit, edit_signers.add(edit, principal, key, valid_before))
 
 
 @signer.command()
 @click.argument("who", metavar="WHO")
-@repository_option
-@commit_option
-def remove(who: str, directory: Path, commit: bool) -> int:
+@edit_options
+def remove(who: str, edit: Edit) -> int:
     """Remove all keys of WHO, or the one with the fingerprint WHO (SHA256:…).
 
     The last admin cannot be removed: no key could change the mesh any more.
     """
-    edit = Edit(directory, commit)
     return present_edit(edit, edit_signers.remove(edit, who))

@@ -126,7 +126,8 @@ def _finish(
     """Write mesh.toml, which then ``says`` so, and the sealed secrets."""
     files: dict[str, str | None] = {MESH_FILE: with_preshared(copy.text(MESH_FILE) or "", use)}
     files |= sealed_files.changed(copy, use, secrets, everyone=sealing)
-    files = {path: text for path, text in files.items() if text != _present(copy, path)}
+    present = copy.tree.texts
+    files = {path: text for path, text in files.items() if present.get(path) != (text and text.encode())}
     if not files:
         return Edited(message)
     number = sum(map(is_secret_file, files))
@@ -162,8 +163,3 @@ def _in_use(copy: WorkingCopy) -> Preshared:
 
 def _soon(copy: WorkingCopy) -> datetime:
     return (copy.moment + AHEAD).replace(microsecond=0)
-
-
-def _present(copy: WorkingCopy, path: str) -> str | None:
-    text = copy.tree.texts.get(path)
-    return text.decode(errors="replace") if text is not None else None

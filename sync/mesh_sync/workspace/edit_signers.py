@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -29,22 +29,18 @@ class Listing:
     fingerprint: str | None
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "mesh": self.mesh,
-            "fingerprint": self.fingerprint,
-            "signers": list(map(self._signer, self.signers.entries)),
-        }
-
-    def _signer(self, signer: Signer) -> dict[str, Any]:
-        after, before = signer.valid_after, signer.valid_before
-        return {
-            "principal": signer.principal,
-            "node": signer.principal.partition("@")[0] if signer.is_node else None,
-            "type": signer.kind,
-            "fingerprint": signer.fingerprint,
-            "valid_after": after and after.isoformat(),
-            "valid_before": before and before.isoformat(),
-        }
+        entries = [
+            {
+                "principal": one.principal,
+                "node": one.principal.partition("@")[0] if one.is_node else None,
+                "type": one.kind,
+                "fingerprint": one.fingerprint,
+                "valid_after": one.valid_after and one.valid_after.isoformat(),
+                "valid_before": one.valid_before and one.valid_before.isoformat(),
+            }
+            for one in self.signers.entries
+        ]
+        return {"mesh": self.mesh, "fingerprint": self.fingerprint, "signers": entries}
 
 
 def listing(directory: Path) -> tuple[Listing, WorkingCopy]:
@@ -53,10 +49,10 @@ def listing(directory: Path) -> tuple[Listing, WorkingCopy]:
     return Listing(copy.mesh.name, _signers(copy), commits.fingerprint(directory)), copy
 
 
-def add(edit: Edit, principal: str, key: str, valid_before: datetime | None = None) -> Edited:
-    """Let one more key sign. The first one creates the file."""
+def add(edit: Edit, principal: str, key: str, valid_before: date | None = None) -> Edited:
+    """Let one more key sign, until a moment or the start of a day (UTC). The first one creates the file."""
     copy = edit.open()
-    files = {SIGNERS_FILE: with_key(copy, principal, key, valid_before)}
+    files = {SIGNERS_FILE: with_key(copy, principal, key, _in_utc(valid_before) if valid_before else None)}
     return edit.finish(copy, files, f"{principal}: may sign", "is written")
 
 
@@ -87,6 +83,11 @@ def without_keys(copy: WorkingCopy, gone: tuple[Signer, ...]) -> str:
 def keys_of(copy: WorkingCopy, node: str) -> tuple[Signer, ...]:
     """The signing keys of a node; none if the mesh has no signers."""
     return signers.parse((copy.text(SIGNERS_FILE) or "").encode())[0].of(node, copy.mesh.name)
+
+
+def _in_utc(day: date) -> datetime:
+    moment = day if isinstance(day, datetime) else datetime.combine(day, time())
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _signers(copy: WorkingCopy) -> Signers:

@@ -22,8 +22,8 @@ def text(directory: Path, name: str, private_key_file: Path | None, secret_file:
     """The wg-quick text of one peer. Raise MeshSyncError when the list has errors or does not have the peer."""
     config = render_one(directory, name, private_key_file, secret_file)
     if PLACEHOLDER in config:
-        text = "the mesh derives its preshared keys from a secret, and without it this config would not connect"
-        raise ConfigError(text, hint="say --secret-file F; `mesh-sync secret show -o F` gets one from a node")
+        text = "the mesh uses preshared keys, and without its secret this config would not connect"
+        raise ConfigError(text, hint="give --secret-file F; `mesh-sync secret show -o F` gets one from a node")
     return config
 
 
@@ -39,17 +39,17 @@ def code(config: str) -> segno.QRCode:
 
 
 def drawn(qr: segno.QRCode) -> str:
-    """The code out of half blocks, light on dark, one line for two rows."""
+    """The code drawn in half blocks, light on dark, two rows a line."""
     out = io.StringIO()
     qr.terminal(out, compact=True)
     return out.getvalue()
 
 
 def check_output(file: Path, directory: Path, with_key: bool) -> None:
-    """Raise ConfigError for a name that does not say what to write, or a place where a secret must not be."""
+    """Raise ConfigError for an unknown suffix, or a place where a secret must not be."""
     if with_key and file.resolve().is_relative_to(directory.resolve()):
-        text = f"-o {file} is inside the mesh repository, and would hold secrets"
-        raise ConfigError(text, hint="write it somewhere else")
+        text = f"-o {file} is inside the mesh repository and would hold secrets"
+        raise ConfigError(text, hint="write it elsewhere")
     if file.suffix.lower() not in TEXT_SUFFIXES + IMAGE_SUFFIXES:
         known = ", ".join(TEXT_SUFFIXES + IMAGE_SUFFIXES)
         raise ConfigError(f"-o {file}: the name must end in one of {known}")

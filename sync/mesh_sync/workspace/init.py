@@ -35,7 +35,7 @@ class Admin:
 
     @property
     def settings(self) -> tuple[tuple[str, str], ...]:
-        """git's own, for the new repository: it signs from now on, and `git log --show-signature` knows whom."""
+        """git's settings for the new repository: it signs, and `git log --show-signature` knows the signers."""
         key_file = self.key_file.expanduser().absolute()
         return (
             ("gpg.format", "ssh"),
@@ -48,7 +48,7 @@ class Admin:
 def lay_down(directory: Path, name: str, networks: tuple[str, ...], admin: Admin | None = None) -> Path:
     """Make ``directory`` a git repository with the template's files in one commit. ConfigError if it is in use.
 
-    It is git that commits, with the person's own settings; ``admin`` signs, and is the first of allowed_signers.
+    git itself commits, with the person's own settings; ``admin`` signs, and is the first of allowed_signers.
     """
     for network in networks:
         try:
@@ -59,7 +59,9 @@ def lay_down(directory: Path, name: str, networks: tuple[str, ...], admin: Admin
     if wrong := errors(parse(signers.encode())[1]):
         raise ConfigError(f"--signer: {wrong[0].message}")
     if admin and not parse(signers.encode())[0].admins:
-        raise ConfigError(f"--signer: {admin.principal} would be a node's", hint="name a person, you@example.org")
+        raise ConfigError(
+            f"--signer: {admin.principal} is the name of a node key", hint="name a person, such as you@example.org"
+        )
     if directory.exists() and any(directory.iterdir()):
         raise ConfigError(f"{directory} is not empty", hint="name a new directory")
     try:
@@ -78,7 +80,7 @@ def lay_down(directory: Path, name: str, networks: tuple[str, ...], admin: Admin
 
 
 def template() -> Path:
-    """The template's files: beside the sources, or where the package was installed."""
+    """The template's files: beside the sources, or where the package is installed."""
     for place in (
         Path(__file__).parents[2] / "mesh-repo-template",
         Path(sys.prefix) / "share/mesh-sync/mesh-repo-template",

@@ -1,7 +1,7 @@
-"""`mesh-sync check --since BASE`: what nodes would have against the commits after BASE, before they are pushed.
+"""`mesh-sync check --since BASE`: why nodes would refuse the commits after BASE, before they are pushed.
 
-Signatures and rights as a node in signed mode would judge them that trusts BASE; the guard as every node would that has
-applied BASE. Where BASE has no allowed_signers, nobody verifies, and only the guard speaks.
+Signatures and rights are verified as by a node in signed mode that trusts BASE, the guard as by every node that has
+applied BASE. If BASE has no allowed_signers, only the guard counts.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from mesh_sync.trust.verify_history import git_dir, untrusted
 from mesh_sync.workspace.revision import tree_at
 
 PLACE = "."
-"""Where a finding is that no file has: the history."""
+"""The file of a finding about the history."""
 
 
 def refusals(directory: Path, base: str) -> tuple[Finding, ...]:
     """Given a clone, return why nodes would refuse to go from BASE to its HEAD. Raise ConfigError for a bad BASE.
 
-    A BASE of zeros is what git calls the time before a branch's first push: nobody has anything to compare.
+    git gives a BASE of zeros for the first push of a branch: there is nothing to compare with.
     """
     if not base.strip("0"):
         return ()
@@ -44,7 +44,7 @@ def _signatures(directory: Path, base: str, before: Tree, after: Tree) -> Iterat
         for _, problem in untrusted(directory, base).problems:
             yield Finding(PLACE, "", problem)
     elif SIGNERS_FILE in after.texts:
-        yield Finding(SIGNERS_FILE, "", f"is not in {base[:10]} yet: signatures are checked after this", WARNING)
+        yield Finding(SIGNERS_FILE, "", f"is not in {base[:10]} yet: signatures count from the next push on", WARNING)
 
 
 def _guard(directory: Path, base: str, before: Tree, after: Tree) -> Iterator[Finding]:
@@ -77,7 +77,7 @@ def _mesh(tree: Tree) -> Mesh | None:
 
 
 def _concerned(old: Mesh, new: Mesh) -> Iterator[str]:
-    """The nodes that each have to be asked: those that change, and two of the others, who all see the same."""
+    """The nodes to ask: all that change, and two of the others, which all see the same."""
     changed = [name for name, peer in old.peers.items() if new.peers.get(name) != peer]
     yield from changed
     yield from [name for name in old.peers if name not in set(changed)][:2]

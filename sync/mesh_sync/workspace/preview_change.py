@@ -45,14 +45,11 @@ def _as_live(desired: Desired) -> Live:
     """The interface of a node that has applied ``desired``."""
     peers = {
         peer.public_key: LivePeer(
-            public_key=peer.public_key,
-            allowed_ips=peer.allowed_ips,
-            endpoint=peer.endpoint[0] if peer.endpoint else "",
-            keepalive=peer.keepalive,
-            preshared_key=peer.preshared_key,
+            public_key=peer.public_key, allowed_ips=peer.allowed_ips, keepalive=peer.keepalive,
+            endpoint=peer.endpoint[0] if peer.endpoint else "", preshared_key=peer.preshared_key,
         )
         for peer in desired.peers
-    }
+    }  # fmt: skip
     return Live(
         public_key=desired.public_key, listen_port=desired.listen_port, fwmark=desired.fwmark, mtu=desired.mtu, up=True,
         addresses=desired.addresses, routes=desired.routes, peers=peers,

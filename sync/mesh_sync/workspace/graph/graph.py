@@ -1,4 +1,4 @@
-"""The mesh as a graph: peers, and the tunnels between them. Pure; `picture` draws it."""
+"""The mesh as a graph: peers, and the tunnels between them. Pure; `svg` draws it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mesh_sync.mesh.model import Peer
 from mesh_sync.mesh.peer_view import PeerView
 
 FIXED, NAMED, HIDDEN = "fixed", "named", "hidden"
-"""How a peer is reached: at a literal address, at a name, or not at all (it begins every session)."""
+"""How a peer is reached: at a literal address, at a name, or not at all (it initiates every session)."""
 
 
 @frozen
@@ -43,7 +43,7 @@ class Edge:
 
 @frozen
 class Graph:
-    """A mesh at one moment. The roots have a tunnel each with each; the others one with the relay they hang from."""
+    """A mesh at one moment. The roots have tunnels with each other; every other peer has one, with its relay."""
 
     name: str
     nodes: tuple[Node, ...]
@@ -59,7 +59,7 @@ class Graph:
 
     @property
     def others(self) -> list[Node]:
-        """The peers that take no part: disabled, expired, cut off."""
+        """The peers outside the mesh: disabled, expired, cut off."""
         return [node for node in self.nodes if not node.active]
 
 

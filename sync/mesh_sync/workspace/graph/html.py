@@ -1,4 +1,4 @@
-"""A graph as one page of HTML that needs nothing else: the picture, and a table of the peers. Pure."""
+"""A graph as one self-contained page of HTML: the picture, and a table of the peers. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px soli
 
 
 def html(mesh: Graph, rows: Sequence[tuple[str, ...]]) -> str:
-    """The page. ``rows`` begin with the headings."""
+    """The page. ``rows`` start with the headings."""
     head, *body = rows
     lines = [
         "<!DOCTYPE html>",

@@ -17,7 +17,7 @@ MARGIN, HEADROOM = 170.0, 50.0
 LINE = 22
 RADIUS = 8
 MANY = 1500
-"""More lines than this are a blot: the roots' circle itself stands for "each with each" then."""
+"""More lines than this are unreadable; then the roots' circle itself stands for "each with each"."""
 STYLE = """
 svg { font: 13px system-ui, sans-serif; background: #fff; }
 text { fill: #1f2933; } .more { fill: #6b7785; font-size: 11px; }
@@ -34,9 +34,9 @@ circle.node { stroke: #33475b; stroke-width: 1.5; } .fixed { fill: #7db7e8; } .n
 LEGEND = (
     (FIXED, "reached at a fixed address"),
     (NAMED, "reached at a name"),
-    (HIDDEN, "begins every session itself"),
+    (HIDDEN, "initiates every session"),
     ("hidden unmanaged", "unmanaged"),
-    ("off", "takes no part"),
+    ("off", "not in the mesh"),
 )
 
 
@@ -50,7 +50,7 @@ class Spot:
 
 
 def layout(mesh: Graph) -> dict[str, Spot]:
-    """A place for each peer that takes part. Sectors are as wide as what hangs in them."""
+    """A place for each peer in the mesh. Sectors are as wide as what hangs in them."""
     weights: dict[str, int] = {}
     for root in mesh.roots:
         _weigh(mesh, root, weights)

@@ -31,18 +31,6 @@ SOURCES: Mapping[str, Callable[[Path, tuple[Network, ...]], Takeover]] = {
 }
 
 
-@frozen(kw_only=True)
-class Request:
-    """What was asked for on the command line; named as its options are."""
-
-    source: str
-    path: Path
-    directory: Path
-    networks: tuple[str, ...] = ()
-    keys: Path | None = None
-    commit: bool = False
-
-
 @frozen
 class Imported:
     """What was imported: the new machines, how many private keys were kept and left out, and the edit."""
@@ -54,66 +42,65 @@ class Imported:
     edited: Edited
 
 
-def take_over(request: Request, note: Callable[[str], None]) -> Imported:
+def take_over(
+    edit: Edit, source: str, path: Path, networks: Sequence[str], keys: Path | None, note: Callable[[str], None]
+) -> Imported:
     """Read the source, check what it would become, then write; ``note`` gets a line for everything left out.
 
-    Raise ConfigError for a source or directory that cannot be used, MeshSyncError when the list would have errors.
-    Nothing is written then.
+    ``networks``: the mesh's, for a new one; ``keys``: the folder for private keys. Raise ConfigError for a source or
+    directory that cannot be used, MeshSyncError when the list would have errors. Nothing is written then.
     """
-    new = not os.path.lexists(request.directory / MESH_FILE)
-    if new and request.directory.is_dir() and any(request.directory.iterdir()):
-        text = f"{request.directory.absolute()} is neither empty nor a mesh repository"
-        raise ConfigError(text, hint="name a new directory")
-    edit = Edit(request.directory, request.commit)
-    if request.keys:
-        edit.outside(request.keys)
+    directory = edit.directory
+    new = not os.path.lexists(directory / MESH_FILE)
+    if new and directory.is_dir() and any(directory.iterdir()):
+        raise ConfigError(f"{directory.absolute()} is neither empty nor a mesh repository", hint="name a new directory")
+    if keys:
+        edit.outside(keys)
     present = None if new else edit.open()
-    takeover = _read(request, present.mesh if present else None)
+    takeover = _read(source, path, networks, present.mesh if present else None)
     for line in dict.fromkeys(takeover.notes):
         note(line)
-    copy = present or _imagined(request, takeover.networks)
+    copy = present or _imagined(directory, takeover.networks)
     machines = tuple(_new(takeover.machines, copy.mesh, note))
     files = {peer_path(one.name): made(one.values(copy.mesh.listen_port)) for one in machines}
     _verify(copy, files, new)
-    kept = _keep_keys(_keys(takeover.machines, copy.mesh), request.keys)
+    kept = _keep_keys(_keys(takeover.machines, copy.mesh), keys)
     if new:
-        lay_down(request.directory, copy.mesh.name, tuple(map(str, takeover.networks)))
+        lay_down(directory, copy.mesh.name, tuple(map(str, takeover.networks)))
         copy = edit.open()
-    left = 0 if request.keys else sum(bool(one.private_key) for one in machines)
-    message = f"mesh: imports {len(machines)} peers from {request.source}"
+    left = 0 if keys else sum(bool(one.private_key) for one in machines)
+    message = f"mesh: imports {len(machines)} peers from {source}"
     return Imported(machines, new, kept, left, edit.finish(copy, files, message, "is written"))
 
 
-def _read(request: Request, mesh: Mesh | None) -> Takeover:
+def _read(source: str, path: Path, networks: Sequence[str], mesh: Mesh | None) -> Takeover:
     try:
-        asked = tuple(ipaddress.ip_network(text) for text in request.networks)
+        asked = tuple(ipaddress.ip_network(text) for text in networks)
     except ValueError as error:
         raise ConfigError(f"--network: {error}") from None
     if mesh and asked:
         raise ConfigError("--network is for a new mesh; this one has its networks in mesh.toml")
-    networks: tuple[Network, ...] = mesh.networks if mesh else asked
-    takeover = SOURCES[request.source](request.path, networks)
+    takeover = SOURCES[source](path, mesh.networks if mesh else asked)
     if not takeover.machines:
-        raise MeshSyncError(f"{request.path} has nothing to import:\n" + "\n".join(dict.fromkeys(takeover.notes)))
+        raise MeshSyncError(f"{path} has nothing to import:\n" + "\n".join(dict.fromkeys(takeover.notes)))
     return takeover
 
 
-def _imagined(request: Request, networks: tuple[Network, ...]) -> WorkingCopy:
-    """The repository that `lay_down` would make, not on disk yet."""
-    name = request.directory.resolve().name
-    text = tomlkit.dumps({"format": 1, "name": name, "networks": list(map(str, networks))})
-    return WorkingCopy.of(request.directory, Tree({MESH_FILE: text.encode()}), datetime.now(UTC))
+def _imagined(directory: Path, networks: tuple[Network, ...]) -> WorkingCopy:
+    """The repository that `lay_down` will create."""
+    text = tomlkit.dumps({"format": 1, "name": directory.resolve().name, "networks": list(map(str, networks))})
+    return WorkingCopy.of(directory, Tree({MESH_FILE: text.encode()}), datetime.now(UTC))
 
 
 def _new(machines: Sequence[Machine], mesh: Mesh, note: Callable[[str], None]) -> list[Machine]:
-    """Those that the mesh does not have yet. Raise MeshSyncError when one's name is another's there."""
+    """The machines that the mesh does not have yet. Raise MeshSyncError when a name is taken."""
     known: dict[str, str] = {peer.public_key: name for name, peer in mesh.peers.items()}
     for machine in machines:
         if machine.public_key in known:
-            note(f"{machine.name}: is in the mesh already, as {known[machine.public_key]}: left as it is there")
+            note(f"{machine.name}: already in the mesh as {known[machine.public_key]}: left unchanged")
         elif machine.name in mesh.peers:
-            text = f"the mesh has another peer that is called {machine.name}"
-            raise MeshSyncError(text, hint="rename one of them first; nothing was written")
+            text = f"the mesh has another peer named {machine.name}"
+            raise MeshSyncError(text, hint="nothing was written; rename one of them and import again")
     return [machine for machine in machines if machine.public_key not in known]
 
 
@@ -122,7 +109,7 @@ def _verify(copy: WorkingCopy, files: Mapping[str, str], new: bool) -> None:
         copy.verify(files)
     except MeshSyncError as error:
         where = "--network CIDR" if new else "`networks` in mesh.toml"
-        hint = f"{where} says which addresses are the mesh's own; else change the source, and import again"
+        hint = f"{where} says which addresses are the mesh's own; or change the source, then import again"
         raise MeshSyncError(error.message, hint=hint) from None
 
 
@@ -139,7 +126,7 @@ def _keep_keys(keys: Mapping[str, str], folder: Path | None) -> int:
     files = {folder / f"{name}.key": key for name, key in keys.items()}
     for file, key in files.items():
         if os.path.lexists(file) and (not file.is_file() or file.read_bytes().strip() != key.encode()):
-            raise ConfigError(f"{file} is there already, with another content", hint="name another --keys KEYDIR")
+            raise ConfigError(f"{file} exists already and holds something else", hint="name another --keys KEYDIR")
     for file, key in files.items():
         write_atomically(file, key + "\n")
     return len(files)

@@ -46,7 +46,7 @@ class Section:
 
 @frozen
 class Conf:
-    """A whole file, and the numbers of the lines that are none of wg-quick's."""
+    """A whole file, and the numbers of the lines that are not wg-quick syntax."""
 
     interface: Section
     peers: tuple[Section, ...]

@@ -15,26 +15,18 @@ from typing import Any
 from mesh_sync.errors import ConfigError
 from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.wireguard.keys import is_key, public_key
-from mesh_sync.workspace.import_.machine import (
-    SETTINGS_LEFT,
-    Interface,
-    Machine,
-    Names,
-    Takeover,
-    endpoint,
-    interfaces,
-    mesh_networks,
-    overlap,
-)
+from mesh_sync.workspace.import_.fields import endpoint, interfaces
+from mesh_sync.workspace.import_.machine import SETTINGS_LEFT, Machine, Names, Takeover
+from mesh_sync.workspace.import_.networks import Interface, mesh_networks, overlap
 
 SERVER = "server.json"
 SERVER_SETTINGS = ("dns", "preUp", "postUp", "preDown", "postDown")
 UNTOUCHED = "echo WireGuard"
-"""How the commands begin that wg-gen-web writes into a new set-up; they do nothing."""
+"""How the commands of a new wg-gen-web start; they do nothing."""
 
 
 def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
-    """Given the directory, return the set-up. ``networks``: the mesh's, the server's own when empty.
+    """Given the directory, return the setup. ``networks``: the mesh's, the server's own if empty.
 
     Raise ConfigError when there is no usable server.json.
     """
@@ -45,8 +37,8 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
     addresses = list(interfaces(_texts(server, "address"), "server: address", notes))
     key = str(server.get("privateKey", ""))
     if not is_key(key) or not addresses:
-        raise ConfigError(f"{file} has no usable privateKey or address", hint="it takes wg-gen-web's data directory")
-    _say_what_stays(server, notes)
+        raise ConfigError(f"{file} has no usable privateKey or address", hint="PATH is wg-gen-web's data directory")
+    _note_settings(server, notes)
     clients = _clients(file.parent, notes)
     name = names.make("server")
     networks = networks or mesh_networks(addresses, [], notes)
@@ -119,7 +111,7 @@ def _spoke(
 
 
 def _behind(clients: Sequence[Mapping[str, Any]], networks: tuple[Network, ...], notes: list[str]) -> list[Network]:
-    """What the clients reach through the server beside the mesh: networks behind it."""
+    """The networks behind the server: what clients reach through it besides the mesh."""
     found: dict[Network, int] = {}
     for client in clients:
         what = f"{client.get('name')}: allowedIPs"
@@ -154,7 +146,7 @@ def _endpoint(server: Mapping[str, Any], notes: list[str]) -> str:
     return endpoint(text, str(_number(server, "listenPort") or 51820), "server: endpoint", notes)
 
 
-def _say_what_stays(server: Mapping[str, Any], notes: list[str]) -> None:
+def _note_settings(server: Mapping[str, Any], notes: list[str]) -> None:
     for key in SERVER_SETTINGS:
         value = server.get(key)
         if value and not str(value).startswith(UNTOUCHED):

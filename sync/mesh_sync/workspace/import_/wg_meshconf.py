@@ -14,28 +14,18 @@ from attrs import evolve
 from mesh_sync.errors import ConfigError
 from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.wireguard.keys import public_key
-from mesh_sync.workspace.import_.machine import (
-    SETTINGS_LEFT,
-    Interface,
-    Machine,
-    Names,
-    Takeover,
-    endpoint,
-    in_mesh,
-    interfaces,
-    is_host,
-    mesh_networks,
-    number,
-)
+from mesh_sync.workspace.import_.fields import endpoint, interfaces, number
+from mesh_sync.workspace.import_.machine import SETTINGS_LEFT, Machine, Names, Takeover
+from mesh_sync.workspace.import_.networks import Interface, in_mesh, is_host, mesh_networks
 
 DATABASE = "database.csv"
 NEEDED = ("Name", "Address", "PrivateKey")
 
 
 def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
-    """Given the database or its directory, return the set-up. ``networks``: the mesh's, found out when empty.
+    """Given the database or its directory, return the setup. ``networks``: the mesh's, guessed if empty.
 
-    Raise ConfigError when it is no such database.
+    Raise ConfigError when it is not such a database.
     """
     notes: list[str] = []
     names = Names(notes)
@@ -48,7 +38,7 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
         try:
             key = public_key(row["PrivateKey"])
         except ValueError:
-            notes.append(f"{called}: left out, it has no usable PrivateKey to know its public key from")
+            notes.append(f"{called}: left out, it has no usable PrivateKey to derive its public key from")
             continue
         if not addresses:
             notes.append(f"{called}: left out, it has no usable Address")

@@ -1,6 +1,6 @@
 """A set of wg-quick files: each with a private key is a node, and its [Peer] sections describe others.
 
-What several files say about one public key is put together. AllowedIPs also hold what is relayed; a network belongs
+What several files say about one public key is merged. AllowedIPs also hold what is relayed; a network belongs
 to the peer whose section is the shortest of those that carry it.
 """
 
@@ -16,20 +16,9 @@ from mesh_sync.errors import ConfigError
 from mesh_sync.wireguard.endpoint import Address, Network
 from mesh_sync.wireguard.keys import is_key, public_key
 from mesh_sync.workspace.import_ import wg_conf
-from mesh_sync.workspace.import_.machine import (
-    SETTINGS_LEFT,
-    Interface,
-    Machine,
-    Names,
-    Takeover,
-    endpoint,
-    in_mesh,
-    interfaces,
-    is_host,
-    mesh_networks,
-    number,
-    overlap,
-)
+from mesh_sync.workspace.import_.fields import endpoint, interfaces, number
+from mesh_sync.workspace.import_.machine import SETTINGS_LEFT, Machine, Names, Takeover
+from mesh_sync.workspace.import_.networks import Interface, in_mesh, is_host, mesh_networks, overlap
 from mesh_sync.workspace.import_.wg_conf import Conf, Section
 
 MAX_FILE = 1024 * 1024
@@ -63,7 +52,7 @@ class _Known:
 
 
 def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
-    """Given a wg-quick file or a directory of them, return the set-up. ``networks``: found out when empty.
+    """Given a wg-quick file or a directory of them, return the setup. ``networks``: guessed if empty.
 
     Raise ConfigError when there is nothing to read.
     """
@@ -71,7 +60,10 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
     files = list(_files(path, notes))
     known = _known(files, notes)
     if not known:
-        raise ConfigError(f"{path} describes no peer", hint="it takes wg-quick files: [Interface], [Peer]")
+        raise ConfigError(
+            f"{path} describes no peer",
+            hint="PATH is a file with [Interface] and [Peer], or a directory",
+        )
     everything = [network for peer in known.values() for claim in peer.claims for network in claim.networks]
     own = [address for peer in known.values() for address in peer.addresses]
     own += [one for one in everything if is_host(one) and one.network.prefixlen < one.max_prefixlen]
@@ -105,7 +97,7 @@ def _files(path: Path, notes: list[str]) -> Iterator[_File]:
             raise ConfigError(f"{file} is not a text file") from None
         conf = wg_conf.parse(text)
         name = file.parent.name if nested else file.stem
-        notes += (f"{file.name}: line {line} is none of wg-quick's" for line in conf.odd)
+        notes += (f"{file.name}: line {line} is not a setting of wg-quick" for line in conf.odd)
         key = conf.interface.one("PrivateKey")
         if not is_key(key):
             which = "no usable PrivateKey" if key else "no PrivateKey"
@@ -210,7 +202,7 @@ class _Merger:
         return [network for network in named if self._holders[network] == peer.key]
 
     def _addresses(self, peer: _Known) -> tuple[Address, ...]:
-        """Its own file's; else the hosts of the mesh that are carried to it and are nobody else's."""
+        """Its own file's; else the hosts of the mesh that are carried to it and belong to no other."""
         if peer.addresses:
             return tuple(dict.fromkeys(one.ip for one in peer.addresses))
         owned = {one.ip for other in self._known.values() for one in other.addresses}
@@ -252,7 +244,7 @@ class _Merger:
         ordered = sorted(dict.fromkeys(found), key=lambda where: -found.count(where))
         if len(ordered) > 1:
             name = self._names[peer.key]
-            self._notes.append(f"{name}: the files know several endpoints, all are taken over: {', '.join(ordered)}")
+            self._notes.append(f"{name}: the files name several endpoints; all are imported: {', '.join(ordered)}")
         return tuple(ordered)
 
     def _keepalive(self, peer: _Known) -> int | None:
