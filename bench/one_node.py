@@ -6,10 +6,11 @@ Usage: python one_node.py BARE COMMIT DIRECTORY NAME; DIRECTORY holds the privat
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mesh_sync.node.config import Node, Repository, Trust
-from mesh_sync.reconcile.evaluate import accept
+from mesh_sync.reconcile.derive import desired_at
 from mesh_sync.repository.bare_copy import BareCopy
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard import conf
@@ -21,8 +22,8 @@ def main() -> None:
     bare, commit, place, name = sys.argv[1:]
     key = Path(place) / "private.key"
     node = Node(name=name, private_key_file=key, repository=Repository(urls=(bare,)), trust=Trust(mode="none"))
-    wanted, _ = accept(BareCopy(Path(bare), node.repository.max_size).tree(commit), node, commit)
-    write_atomically(Path(place) / "wg0.conf", conf.text(wanted, read_private_key(key)))
+    desired = desired_at(node, commit, BareCopy(Path(bare), node.repository.max_size), datetime.now(UTC))
+    write_atomically(Path(place) / "wg0.conf", conf.text(desired, read_private_key(key)))
 
 
 if __name__ == "__main__":

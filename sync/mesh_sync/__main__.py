@@ -9,6 +9,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from mesh_sync.node.config import DEFAULT_CONFIG, load
+from mesh_sync.reconcile.run import run_now
 from mesh_sync.terminal.exit import ending
 
 
@@ -20,20 +22,17 @@ def main() -> None:
         case ["now", "--config", file]:
             ending(partial(_now, Path(file)))
         case _:
-            from mesh_sync.cli.main import main as command_line
+            from mesh_sync.cli.main import main as command_line  # the timer's run does without click
 
             command_line()
 
 
 def _now(config: Path | None = None) -> int:
-    from mesh_sync.node.config import DEFAULT_CONFIG, load
-    from mesh_sync.reconcile.now import now
-
-    outcome = now(load(config or DEFAULT_CONFIG))
+    outcome = run_now(load(config or DEFAULT_CONFIG))
     if outcome.uneventful:
         print(outcome.in_sync, flush=True)
         return 0
-    from mesh_sync.cli import present
+    from mesh_sync.cli import present  # the timer's run mostly has nothing to present
 
     present.outcome(outcome, dry_run=False)
     return outcome.exit_code

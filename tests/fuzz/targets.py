@@ -160,7 +160,8 @@ def remembered() -> bytes:
         routes=frozenset({"10.0.0.0/24"}), peers=(one,),
     )  # fmt: skip
     refusal = state.Refusal("1" * 40, "no", (Finding("peers/b.toml", "mtu", "is wrong"),))
-    state.save(PLACE / "real.json", state.State(commit="1" * 40, desired=desired, owned=desired.owned, refusal=refusal))
+    applied = state.Applied("1" * 40, desired=desired, owned=desired.owned)
+    state.save(PLACE / "real.json", state.State(applied, state.Remote(refusal=refusal)))
     return (PLACE / "real.json").read_bytes()
 
 

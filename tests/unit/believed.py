@@ -7,6 +7,7 @@ from typing import Any
 
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node, Paths, Repository, Trust
+from mesh_sync.node.state import Applied, State
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
 from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_watchdog.policy.events import Declared, Seen
@@ -22,7 +23,7 @@ def applied_node(folder: Path) -> Node:
     made = Node(name="a", repository=Repository(urls=("x",)), trust=Trust(mode="none"), paths=paths)
     peer = DesiredPeer("b", KEY, ("10.0.0.12",), frozenset({"10.0.0.12/32"}), ("b.example:51820",))
     desired = Desired("lab", "a", "me", 51820, 1420, frozenset({"10.0.0.11/32"}), frozenset({"10.0.0.0/24"}), (peer,))
-    states.save(made.state_file, states.State(desired=desired, resolved={KEY: "203.0.113.12:51820"}))
+    states.save(made.state_file, State(Applied(desired=desired, resolved={KEY: "203.0.113.12:51820"})))
     return made
 
 

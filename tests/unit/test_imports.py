@@ -117,11 +117,8 @@ def remember(place: Path, commit: str, own: str, other: str) -> None:
     node.conf_file.parent.mkdir()
     node.conf_file.touch(mode=0o600)
     node.conf_file.write_text(text)
-    applied = state.State(
-        commit=commit, remote_commit=commit, settings=fingerprint(node), desired=desired, owned=desired.owned,
-        conf=state.digest(text), applied_at=1.0,
-    )  # fmt: skip
-    state.save(node.state_file, applied)
+    applied = state.Applied(commit, fingerprint(node), desired, desired.owned, conf=state.digest(text), at=1.0)
+    state.save(node.state_file, state.State(applied, state.Remote(commit)))
 
 
 def test_an_idle_run_imports_no_library_that_it_does_not_need(tmp_path: Path, node: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from attrs import evolve
 from mesh_sync.errors import Refused
 from mesh_sync.node.config import Node, Repository, Trust
 from mesh_sync.node.fingerprint import trust_root
-from mesh_sync.node.state import State
+from mesh_sync.node.state import Applied, Remote, State
 from mesh_sync.repository.git_dir import GitDir
 from mesh_sync.trust import git_history
 from mesh_sync.trust.authorization import Rules
@@ -29,13 +29,13 @@ class Observer:
         trust = Trust(mode="signed", allowed_signers=own, first_commit=base)
         self.history, self.git = history, GitDir(history.place / ".git")
         self.node = Node(name="b", repository=Repository(urls=("x",)), trust=trust)
-        self.state = State(trusted=base, commit=base, trust_root=trust_root(self.node))
+        self.state = State(Applied(base), Remote(trusted=base, trust_root=trust_root(self.node)))
 
     def look(self, head: str, *, apply: bool = True) -> Refused | None:
         commit = self.history.git("rev-parse", head)
         self.state, problem = judge(self.node, self.state, commit, self.git, lambda text: None)
         if apply and not problem:
-            self.state = evolve(self.state, commit=commit)
+            self.state = evolve(self.state, applied=Applied(commit))
         return problem
 
     def refuses(self, head: str) -> Refused:
@@ -114,7 +114,7 @@ def test_no_side_branch_forgets_a_removal_of_the_same_push(observer: Observer, h
     history.commit(None)
     history.merge(ANNA, "side")
     observer.refuses("main")
-    assert observer.state.trusted == removing
+    assert observer.state.remote.trusted == removing
     history.on("evil", side)
     assert observer.look(history.commit(OTTO))
 
@@ -126,10 +126,10 @@ def test_what_goes_on_beside_brings_no_removed_key_back(observer: Observer, hist
     removing = history.commit(ANNA, ANNA, A, B)
     observer.look(removing, apply=False)
     text = f"commit {beside[:10]} has a key in allowed_signers that was seen removed"
-    assert (observer.refuses(beside).message, observer.state.trusted) == (text, removing)
+    assert (observer.refuses(beside).message, observer.state.remote.trusted) == (text, removing)
     history.on("evil", beside)
     assert observer.look(history.commit(None))
-    assert observer.state.trusted == removing
+    assert observer.state.remote.trusted == removing
 
 
 def test_a_remote_that_goes_back_behind_what_is_verified(observer: Observer, history: History) -> None:
@@ -138,7 +138,7 @@ def test_a_remote_that_goes_back_behind_what_is_verified(observer: Observer, his
     observer.look(new, apply=False)
     assert "the remote went back" in observer.refuses(old).message
     assert observer.look("base") is None
-    assert observer.state.trusted == new
+    assert observer.state.remote.trusted == new
 
 
 def test_forged_dates_make_no_old_commit_new(

@@ -45,7 +45,7 @@ def standing_by(key: str, handshake: int = 0) -> LivePeer:
 
 def changes(live: Live, desired: Desired = WANTED, given: str = WHERE) -> list[tuple[str, str]]:
     context = Context(
-        owned=Owned(frozenset({OLD, NEW, OTHER})), given={OLD: "b.example:51820", NEW: given}, now=NOW
+        owned=Owned(frozenset({OLD, NEW, OTHER})), given={OLD: "b.example:51820", NEW: given}, moment=NOW
     )  # fmt: skip
     return [(change.kind, change.value) for change in plan(placed(desired, live, NOW), live, context)]
 

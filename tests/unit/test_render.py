@@ -11,7 +11,6 @@ import pytest
 from mesh_sync.check.examine import examine
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
-from mesh_sync.node.state import State, load, save
 from mesh_sync.wireguard import conf, keys
 from mesh_sync.wireguard.desired import Desired
 
@@ -133,24 +132,7 @@ def test_the_next_expiry_is_remembered() -> None:
     assert desired.is_due(desired.valid_until)
 
 
-def test_a_wanted_interface_survives_the_state_file(tmp_path: Path) -> None:
+def test_a_desired_interface_survives_as_json() -> None:
     found, _ = renderer(aws='subnets = ["0.0.0.0/0"]\n', gcp="expires = 2026-07-01\n")
     desired = found.desired("azure")
     assert Desired.from_json(desired.to_json()) == desired
-    state = State(commit="c", desired=desired, owned=desired.owned, given={"k": "e:1"})
-    save(tmp_path / "state.json", state)
-    assert load(tmp_path / "state.json") == state
-    assert (tmp_path / "state.json").stat().st_mode & 0o777 == 0o600
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", '{"version": 2}', '{"version": 1}', '{"version": 1, "wanted": 3}']
-)
-def test_a_broken_state_file_is_a_lost_state(tmp_path: Path, text: str) -> None:
-    (tmp_path / "state.json").write_text(text)
-    assert load(tmp_path / "state.json").lost
-
-
-def test_a_missing_state_file_is_an_empty_state(tmp_path: Path) -> None:
-    assert load(tmp_path / "state.json") == State()
-    assert not load(tmp_path / "state.json").lost

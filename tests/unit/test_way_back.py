@@ -11,7 +11,7 @@ from mesh_sync.node import state as states
 from mesh_sync.node.config import Node, Paths, Repository, Trust
 from mesh_sync.node.own_keys import with_held_key
 from mesh_sync.node.run_lock import locked_run
-from mesh_sync.node.state import State, Trial
+from mesh_sync.node.state import Applied, State, Trial
 from mesh_sync.wireguard import keys
 from mesh_sync.wireguard.desired import Desired
 
@@ -48,11 +48,11 @@ def test_without_any_key_the_rest_may_still_come_back(node: Node) -> None:
 
 
 def test_who_waits_in_vain_hears_which_commit_is_on_trial(node: Node) -> None:
-    states.save(node.state_file, State("c2" * 20, trial=Trial("c2" * 20, "", 1.0, 1, State("c1"))))
+    states.save(node.state_file, State(Applied("c2" * 20), trial=Trial("c2" * 20, "", 1.0, 1, Applied("c1"))))
     said = f"for 0 s: commit {'c2' * 5} is on trial, for 30 s or a little more$"
     with locked_run(node), pytest.raises(Locked, match=said) as caught, locked_run(node, 0):
         pass
     assert caught.value.exit_code == 7
-    states.save(node.state_file, State("c2" * 20))
+    states.save(node.state_file, State(Applied("c2" * 20)))
     with locked_run(node), pytest.raises(Locked, match=r"for 0 s$"), locked_run(node, 0):
         pass

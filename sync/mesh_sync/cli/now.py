@@ -13,8 +13,8 @@ from mesh_sync.cli.options import command_echo, verbose_option
 from mesh_sync.errors import MeshSyncError
 from mesh_sync.node import config as nodes
 from mesh_sync.node import state as states
-from mesh_sync.reconcile import now as reconcile
 from mesh_sync.reconcile.outcome import Outcome
+from mesh_sync.reconcile.run import run_now
 from mesh_sync.terminal.options import config_option, json_option, print_json
 
 
@@ -39,7 +39,7 @@ def now(config: Path, dry_run: bool, retry: bool, wait: float, as_json: bool, ve
     return report(
         config,
         as_json,
-        lambda: reconcile.now(nodes.load(config), dry_run=dry_run, retry=retry, wait=wait, note=note),
+        lambda: run_now(nodes.load(config), dry_run=dry_run, retry=retry, wait=wait, note=note),
         dry_run=dry_run,
     )
 
@@ -67,5 +67,5 @@ def _failed(config: Path, error: MeshSyncError) -> dict[str, Any]:
         name, state = None, states.State()
     else:
         name, state = node.name, states.load(node.state_file)
-    found = {"node": name, "result": "failed", "commit": state.commit, "remote_commit": state.remote_commit}
+    found = {"node": name, "result": "failed", "commit": state.applied.commit, "remote_commit": state.remote.commit}
     return {**found, "changes": [], "findings": [], "message": error.message}

@@ -30,23 +30,24 @@ def status(config: Path, as_json: bool) -> None:
 
 def _present(found: Status) -> None:
     node, state = found.node, found.state
+    applied, remote, pause = state.applied, state.remote, state.intent.pause
     click.echo(f"{node.name} on {node.interface}: {'up' if found.up else 'down'}")
-    click.echo(f"applied commit: {state.commit or 'none yet'}")
-    if state.remote_commit and state.remote_commit != state.commit:
-        click.echo(f"remote commit:  {state.remote_commit}")
-    if state.silent_since:
-        click.secho(f"no remote has answered since {_time(state.silent_since)}; `mesh-sync now` says why", fg="red")
-    if state.refusal:
-        click.secho(f"refused commit: {state.refusal.commit}: {state.refusal.message}", fg="red")
-    if state.bad:
-        click.secho(f"rolled back commit: {state.bad.commit}: {state.bad.message}", fg="red")
+    click.echo(f"applied commit: {applied.commit or 'none yet'}")
+    if remote.commit and remote.commit != applied.commit:
+        click.echo(f"remote commit:  {remote.commit}")
+    if remote.silent_since:
+        click.secho(f"no remote has answered since {_time(remote.silent_since)}; `mesh-sync now` says why", fg="red")
+    if remote.refusal:
+        click.secho(f"refused commit: {remote.refusal.commit}: {remote.refusal.message}", fg="red")
+    if remote.bad:
+        click.secho(f"rolled back commit: {remote.bad.commit}: {remote.bad.message}", fg="red")
     if state.trial:
         click.secho(f"on trial, not confirmed yet: {state.trial.commit}", fg="yellow")
-    if state.desired and state.desired.other_key:
+    if applied.desired and applied.desired.other_key:
         click.secho("this node is changing its key; `mesh-sync rotate-key` continues", fg="yellow")
-    if state.paused:
-        why = f": {printable(state.paused.reason)}" if state.paused.reason else ""
-        click.secho(f"paused since {_time(state.paused.since)}{why}; `mesh-sync resume` ends it", fg="yellow")
+    if pause:
+        why = f": {printable(pause.reason)}" if pause.reason else ""
+        click.secho(f"paused since {_time(pause.since)}{why}; `mesh-sync resume` ends it", fg="yellow")
     for past in reversed(state.history):
         click.echo(f"applied {_time(past.applied_at)}: {past.commit[:10]} {past.ended}")
     if state.lost:

@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from attrs import evolve
+
 from mesh_sync.errors import DeviceError, MeshSyncError, RolledBack
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
-from mesh_sync.node.desired import with_gateway
-from mesh_sync.node.own_keys import KeyFiles, with_own_key
-from mesh_sync.reconcile.apply import enforce
+from mesh_sync.node.desired import on_this_machine
+from mesh_sync.node.own_keys import KeyFiles
+from mesh_sync.reconcile.apply import apply_locked
 from mesh_sync.system.files import write_atomically
 from mesh_sync.system.lock import locked
 from mesh_sync.wireguard import wg
@@ -69,17 +71,17 @@ def forget(node: Node, files: KeyFiles) -> None:
 
 
 def _wanted(node: Node) -> Desired:
-    desired = states.load(node.state_file).desired
+    desired = states.load(node.state_file).applied.desired
     if desired is None:
         raise DeviceError("nothing was applied here yet", hint="`mesh-sync now` fetches the list")
-    return with_own_key(with_gateway(desired, node), node)
+    return on_this_machine(desired, node)
 
 
 def _enforce(node: Node) -> None:
     """Make the interface run the key that is in the file."""
     state, desired = states.load(node.state_file), _wanted(node)
-    device = Device(node.interface, node.sysctl_file)
-    enforce(node, device, desired, state, state, device.read(desired))
+    after = evolve(state, applied=evolve(state.applied, desired=desired))
+    apply_locked(node, Device(node.interface, node.sysctl_file), state, after)
 
 
 def _at_rest(node: Node) -> Mapping[str, LivePeer]:

@@ -30,7 +30,7 @@ from mesh_sync.mesh.peer_file import edited
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.own_keys import KeyFiles
-from mesh_sync.reconcile.now import now
+from mesh_sync.reconcile.run import run_now
 from mesh_sync.repository.bare_copy import BareCopy
 from mesh_sync.system.lock import locked
 from mesh_sync.wireguard.desired import Desired
@@ -72,7 +72,7 @@ def rotate_key(node: Node, request: Request, note: Say) -> str:
                 note(f"answers under the new key: {', '.join(names)}")
             _publish(node, {"public_key": files.public}, ["next_public_key"], "runs its new key", note)
         forget(node, files)
-        outcome = now(node)
+        outcome = run_now(node)
         if outcome.problem:
             raise outcome.problem
         return files.public
@@ -98,8 +98,8 @@ def _change_over(node: Node, files: KeyFiles, peer: Peer, request: Request, note
 
 def _follow(node: Node, held: str, other: str = "") -> Desired:
     """Have this node accept the list that names both its keys: what it refuses others would refuse too."""
-    outcome = now(node)
-    desired = states.load(node.state_file).desired
+    outcome = run_now(node)
+    desired = states.load(node.state_file).applied.desired
     if desired and desired.public_key == held and other in ("", desired.other_key):
         return desired
     text = "this node has not applied the list that names its next key"
@@ -109,8 +109,8 @@ def _follow(node: Node, held: str, other: str = "") -> Desired:
 def _others(node: Node) -> Others:
     """Who has a tunnel with this node, by the newest list that it accepts and can get."""
     with suppress(Locked):  # then another run does it
-        now(node)
-    commit = states.load(node.state_file).commit
+        run_now(node)
+    commit = states.load(node.state_file).applied.commit
     bare = BareCopy(node.bare_repository, node.repository.max_size)
     mesh, _ = examine(bare.tree(commit or "HEAD"), datetime.now(UTC))
     if mesh is None:
@@ -136,10 +136,10 @@ def _read(node: Node, url: str) -> Mesh:
 
 def _caught_up(node: Node) -> None:
     """Raise when this node does not follow the newest list: nothing is pushed on top of what it does not take."""
-    outcome = now(node)
+    outcome = run_now(node)
     if outcome.problem:
         raise outcome.problem
-    if states.load(node.state_file).paused:
+    if states.load(node.state_file).intent.pause:
         text = f"{node.name} is paused; nothing was pushed"
         raise MeshSyncError(text, hint="`mesh-sync resume`, then run it again")
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from attrs import evolve
 
 from mesh_sync.node.config import Node
+from mesh_sync.node.own_keys import with_own_key
 from mesh_sync.wireguard.desired import Desired
+
+
+def on_this_machine(desired: Desired, node: Node) -> Desired:
+    """What the list says of this node, with what node.toml adds to it and the key that the machine runs."""
+    return with_own_key(with_gateway(desired, node), node)
 
 
 def with_gateway(desired: Desired, node: Node) -> Desired:

@@ -1,10 +1,17 @@
-"""What this node remembers between runs: the applied state, what it owns on the interface, what it refused."""
+"""What this node remembers between runs, in state.json: this module alone reads and writes that file.
+
+State ─┬─ Applied   what is on the interface, and what of it is ours
+       ├─ Remote    what the remote has taught: its head, what is trusted, what was refused
+       ├─ Trial     a commit that is applied and not confirmed, and the way back from it
+       ├─ Intent    what a person asked for: a pause
+       └─ history   the commits that were applied
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,41 +22,72 @@ from mesh_sync.system.files import write_atomically
 from mesh_sync.typed_toml.plain_types import checked
 from mesh_sync.wireguard.desired import Desired, Owned
 
-VERSION = 1
+VERSION = 2
 HISTORY = 10
-"""Applied states that are remembered."""
-LEARNT = ("remote_commit", "refusal", "silent_since", "trusted", "trust_root", "bad", "history")
-"""Of a state: what does not go back with it when it is undone."""
+"""Applied commits that are remembered."""
 
-RETRY = "push a newer commit, or try this one again: mesh-sync now --retry"
-"""What to do about a commit that was undone."""
+
+@frozen
+class Applied:
+    """The state that was applied last.
+
+    ``fingerprint``: of what shapes the interface besides the commit. ``given``: the declared endpoint last fed to the
+    kernel, ``resolved``: what it stood for, by public key. ``conf``: digest of wg0.conf. ``at``: Unix seconds.
+    ``hooks_due``: the interface was made, and the hooks that follow have not all been run.
+    """
+
+    commit: str | None = None
+    fingerprint: str = ""
+    desired: Desired | None = None
+    owned: Owned = Owned()
+    given: Mapping[str, str] = field(factory=dict)
+    resolved: Mapping[str, str] = field(factory=dict)
+    conf: str = ""
+    at: float | None = None
+    hooks_due: bool = False
 
 
 @frozen
 class Refusal:
-    """A commit that was not accepted, and why; not looked at again while ``settings`` and ``trusted`` stay as they are.
+    """A commit that was not accepted, and why.
 
-    ``trusted`` is what was trusted when it was looked at.
+    It is not evaluated again while the node's ``fingerprint`` and what was ``trusted`` then stay as they are.
     """
 
     commit: str
     message: str
     findings: tuple[Finding, ...] = ()
-    settings: str = ""
+    fingerprint: str = ""
     trusted: str | None = None
 
 
 @frozen
-class Bad:
-    """A commit that was undone, and why; not tried again while ``settings`` stay as they are."""
+class BadCommit:
+    """A commit that was rolled back, and why. It is not tried again while the node's ``fingerprint`` stays as it is."""
 
     commit: str
     message: str
-    settings: str = ""
+    fingerprint: str = ""
 
 
 @frozen
-class Paused:
+class Remote:
+    """What the remote has taught; none of it goes back when a commit is rolled back.
+
+    ``silent_since``: when the remotes first did not answer since one did, Unix seconds.
+    ``trusted``: the newest commit of which all history is verified, ``trust_root``: what that began from.
+    """
+
+    commit: str | None = None
+    silent_since: float | None = None
+    refusal: Refusal | None = None
+    bad: BadCommit | None = None
+    trusted: str | None = None
+    trust_root: str = ""
+
+
+@frozen
+class Pause:
     """Told to stay at the applied commit; ``since`` in Unix seconds."""
 
     since: float
@@ -57,8 +95,15 @@ class Paused:
 
 
 @frozen
+class Intent:
+    """What a person asked this node for."""
+
+    pause: Pause | None = None
+
+
+@frozen
 class Past:
-    """An applied state of the past; ``ended``: `confirmed`, `unconfirmed` (nobody asked) or `rolled-back`."""
+    """An applied commit of the past; ``ended``: `confirmed`, `unconfirmed` (it did not have to be) or `rolled-back`."""
 
     commit: str
     applied_at: float
@@ -67,18 +112,20 @@ class Past:
 
 @frozen
 class Trial:
-    """A commit that is applied and not confirmed: what it takes to go back, written before the first change.
+    """A commit that is applied and not confirmed: what the way back needs, written before the first change.
 
-    ``previous``: the confirmed state. ``found``: the interface as it was where nothing was known of it. ``alive``: who
-    answered before, names by public key; ``endpoints``: of everybody, numeric, by public key. ``remote``: whether a
-    remote answered before. ``attempt`` counts from 1; ``began`` in Unix seconds.
+    ``previous``, ``intent``: the last confirmed state, and what was asked for then. ``found``: the interface as it was
+    where nothing had been applied. ``alive``: who answered before, names by public key; ``endpoints``: of every peer,
+    numeric, by public key. ``remote``: whether a remote answered before. ``attempt`` counts from 1; ``began`` in Unix
+    seconds.
     """
 
     commit: str | None
-    settings: str
+    fingerprint: str
     began: float
     attempt: int
-    previous: State
+    previous: Applied
+    intent: Intent = Intent()
     found: Desired | None = None
     alive: Mapping[str, str] = field(factory=dict)
     endpoints: Mapping[str, str] = field(factory=dict)
@@ -87,49 +134,29 @@ class Trial:
 
 @frozen
 class State:
-    """``given``: the declared endpoint last fed to the kernel, ``resolved``: what it stood for, by public key.
-    ``conf``: digest of wg0.conf.
+    """All of it. ``lost`` marks a state that could not be read."""
 
-    ``hooks_due``: the interface was made, and the hooks that follow have not all been run.
-    ``silent_since``: when the remotes were asked in vain for the first time since one answered, Unix seconds.
-    ``settings``: digest of what in node.toml shapes the interface. ``lost`` marks a state that could not be read.
-    ``trusted``: the newest commit of which all history is verified, ``trust_root``: what that began from.
-    """
-
-    commit: str | None = None
-    remote_commit: str | None = None
-    settings: str = ""
-    desired: Desired | None = None
-    owned: Owned = Owned()
-    given: Mapping[str, str] = field(factory=dict)
-    resolved: Mapping[str, str] = field(factory=dict)
-    conf: str = ""
-    applied_at: float | None = None
-    refusal: Refusal | None = None
-    hooks_due: bool = False
-    silent_since: float | None = None
-    trusted: str | None = None
-    trust_root: str = ""
+    applied: Applied = Applied()
+    remote: Remote = Remote()
     trial: Trial | None = None
-    bad: Bad | None = None
-    paused: Paused | None = None
+    intent: Intent = Intent()
     history: tuple[Past, ...] = ()
     lost: bool = field(default=False, eq=False)
 
     @property
-    def home(self) -> State:
+    def last_confirmed(self) -> Applied:
         """What was confirmed last: with a trial under way, what it would go back to."""
-        if not self.trial:
-            return self
-        return evolve(self.trial.previous, **{name: getattr(self, name) for name in LEARNT})
+        return self.trial.previous if self.trial else self.applied
 
-    def ending(self, how: str, now: float, commit: str | None = None) -> State:
-        """This state with one entry more in its history: ``commit`` (its own, if none is given) ended so.
+    @property
+    def confirmed_intent(self) -> Intent:
+        """What was asked for then."""
+        return self.trial.intent if self.trial else self.intent
 
-        ``now``: Unix seconds.
-        """
-        commit = commit or self.commit
-        return evolve(self, history=(*self.history, Past(commit, now, how))[-HISTORY:]) if commit else self
+    def ending(self, how: str, moment: float, commit: str | None = None) -> State:
+        """This state with one more entry in its history: ``commit`` (else the applied one) ended so at ``moment``."""
+        commit = commit or self.applied.commit
+        return evolve(self, history=(*self.history, Past(commit, moment, how))[-HISTORY:]) if commit else self
 
 
 def load(path: Path) -> State:
@@ -141,14 +168,15 @@ def load(path: Path) -> State:
     except OSError:
         return State(lost=True)
     try:
-        return _from_json(json.loads(text))
+        data = json.loads(text)
+        return _from_json(_READERS[data["version"]](data))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return State(lost=True)
 
 
 def save(path: Path, state: State) -> None:
     """Write the state, whole or not at all, 0600."""
-    write_atomically(path, json.dumps(_to_json(state), separators=(",", ":")))
+    write_atomically(path, json.dumps({"version": VERSION, **_to_json(state)}, separators=(",", ":")))
 
 
 def digest(text: str) -> str:
@@ -157,71 +185,110 @@ def digest(text: str) -> str:
 
 
 def _to_json(state: State) -> dict[str, Any]:
-    refusal = state.refusal and {
-        "commit": state.refusal.commit,
-        "message": state.refusal.message,
-        "findings": [finding.as_json() for finding in state.refusal.findings],
-        "settings": state.refusal.settings,
-        "trusted": state.refusal.trusted,
-    }
+    refusal = state.remote.refusal
+    trial = state.trial
     return {
-        "version": VERSION,
-        "commit": state.commit,
-        "remote_commit": state.remote_commit,
-        "settings": state.settings,
-        "wanted": state.desired.to_json() if state.desired else None,
-        "owned": state.owned.to_json(),
-        "given": dict(state.given),
-        "resolved": dict(state.resolved),
-        "conf": state.conf,
-        "applied_at": state.applied_at,
-        "refusal": refusal,
-        "hooks_due": state.hooks_due,
-        "silent_since": state.silent_since,
-        "trusted": state.trusted,
-        "trust_root": state.trust_root,
-        "trial": state.trial and _trial_to_json(state.trial),
-        "bad": state.bad and asdict(state.bad),
-        "paused": state.paused and asdict(state.paused),
+        "applied": _applied_to_json(state.applied),
+        "remote": {
+            **asdict(state.remote),
+            "refusal": refusal and {**asdict(refusal), "findings": [one.as_json() for one in refusal.findings]},
+        },
+        "trial": trial
+        and {
+            **{name: getattr(trial, name) for name in ("commit", "fingerprint", "began", "attempt", "remote")},
+            "previous": _applied_to_json(trial.previous),
+            "intent": asdict(trial.intent),
+            "found": trial.found and trial.found.to_json(),
+            "alive": dict(trial.alive),
+            "endpoints": dict(trial.endpoints),
+        },
+        "intent": asdict(state.intent),
         "history": [asdict(past) for past in state.history],
     }
 
 
-def _trial_to_json(trial: Trial) -> dict[str, Any]:
-    plain = {name: getattr(trial, name) for name in ("commit", "settings", "began", "attempt", "remote")}
+def _applied_to_json(applied: Applied) -> dict[str, Any]:
+    plain = {name: getattr(applied, name) for name in ("commit", "fingerprint", "conf", "at", "hooks_due")}
     return {
         **plain,
-        "previous": _to_json(trial.previous),
-        "found": trial.found.to_json() if trial.found else None,
-        "alive": dict(trial.alive),
-        "endpoints": dict(trial.endpoints),
+        "desired": applied.desired and applied.desired.to_json(),
+        "owned": applied.owned.to_json(),
+        "given": dict(applied.given),
+        "resolved": dict(applied.resolved),
     }
 
 
 def _from_json(data: dict[str, Any]) -> State:
-    if data.pop("version") != VERSION:
-        raise ValueError("another version wrote this state")
-    data["desired"] = data.pop("wanted")
-    state = checked(State(**data))
-    refusal = state.refusal and Refusal(
-        data["refusal"]["commit"],
-        data["refusal"]["message"],
-        tuple(checked(Finding(**finding)) for finding in data["refusal"]["findings"]),
-        data["refusal"]["settings"],
-        data["refusal"].get("trusted"),
-    )
-    return evolve(
-        state,
-        desired=data["desired"] and Desired.from_json(data["desired"]),
-        owned=Owned.from_json(data["owned"]),
-        refusal=refusal and checked(refusal),
-        trial=state.trial and _trial_from_json(data["trial"]),
-        bad=state.bad and checked(Bad(**data["bad"])),
-        paused=state.paused and checked(Paused(**data["paused"])),
-        history=tuple(checked(Past(**past)) for past in data.get("history", ())),
+    remote, trial = data["remote"], data["trial"]
+    return State(
+        applied=_applied_from_json(data["applied"]),
+        remote=checked(
+            Remote(
+                **{
+                    **remote,
+                    "refusal": remote["refusal"] and _refusal_from_json(remote["refusal"]),
+                    "bad": remote["bad"] and checked(BadCommit(**remote["bad"])),
+                }
+            )
+        ),
+        trial=trial
+        and checked(
+            Trial(
+                **{
+                    **trial,
+                    "previous": _applied_from_json(trial["previous"]),
+                    "intent": _intent_from_json(trial["intent"]),
+                    "found": trial["found"] and Desired.from_json(trial["found"]),
+                }
+            )
+        ),
+        intent=_intent_from_json(data["intent"]),
+        history=tuple(checked(Past(**past)) for past in data["history"]),
     )
 
 
-def _trial_from_json(data: dict[str, Any]) -> Trial:
-    found = data["found"] and Desired.from_json(data["found"])
-    return checked(Trial(**{**data, "previous": _from_json(data["previous"]), "found": found}))
+def _applied_from_json(data: dict[str, Any]) -> Applied:
+    desired = data["desired"] and Desired.from_json(data["desired"])
+    return checked(Applied(**{**data, "desired": desired, "owned": Owned.from_json(data["owned"])}))
+
+
+def _refusal_from_json(data: dict[str, Any]) -> Refusal:
+    findings = tuple(checked(Finding(**finding)) for finding in data["findings"])
+    return checked(Refusal(**{**data, "findings": findings}))
+
+
+def _intent_from_json(data: dict[str, Any]) -> Intent:
+    return Intent(data["pause"] and checked(Pause(**data["pause"])))
+
+
+def _from_version_1(data: dict[str, Any]) -> dict[str, Any]:
+    """What version 0.1 wrote: one flat table; its trial holds another one."""
+
+    def applied(flat: dict[str, Any]) -> dict[str, Any]:
+        same = {name: flat[name] for name in ("commit", "owned", "given", "resolved", "conf", "hooks_due")}
+        return {**same, "fingerprint": flat["settings"], "desired": flat["wanted"], "at": flat["applied_at"]}
+
+    def judged(flat: dict[str, Any] | None) -> dict[str, Any] | None:
+        return flat and {**{k: v for k, v in flat.items() if k != "settings"}, "fingerprint": flat["settings"]}
+
+    def intent(flat: dict[str, Any]) -> dict[str, Any]:
+        return {"pause": flat.get("paused")}
+
+    refusal, trial = judged(data["refusal"]), judged(data.get("trial"))
+    return {
+        "applied": applied(data),
+        "remote": {
+            "commit": data["remote_commit"],
+            "silent_since": data["silent_since"],
+            "refusal": refusal and {"trusted": None, **refusal},
+            "bad": judged(data.get("bad")),
+            "trusted": data["trusted"],
+            "trust_root": data["trust_root"],
+        },
+        "trial": trial and {**trial, "previous": applied(trial["previous"]), "intent": intent(trial["previous"])},
+        "intent": intent(data),
+        "history": data.get("history", ()),
+    }
+
+
+_READERS: Mapping[object, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_version_1, VERSION: lambda data: data}

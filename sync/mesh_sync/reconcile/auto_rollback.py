@@ -1,7 +1,7 @@
-"""A new state on trial: applied, watched, and then kept or undone.
+"""A commit on trial: applied, watched, and then kept or rolled back.
 
 The record in `State.trial` is there from before the first change until it is decided: whatever ends the run in between,
-the next one finds what was tried and where to go back to.
+the next one finds what was tried and the way back.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ import time
 
 from attrs import evolve, frozen
 
-from mesh_sync.errors import MeshSyncError, RolledBack
+from mesh_sync.errors import MeshSyncError, RolledBack, Unreachable
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.own_keys import private_key, with_held_key
-from mesh_sync.node.state import LEARNT, RETRY, Bad, State, Trial
+from mesh_sync.node.state import BadCommit, State, Trial
 from mesh_sync.reconcile import conf_file, health
-from mesh_sync.reconcile.apply import Done, enforce, owned
+from mesh_sync.reconcile.apply import Done, apply, difference, owned, touches
 from mesh_sync.reconcile.endpoint_choice import undone
 from mesh_sync.reconcile.health_goal import Goal, by_key, goal, missing, proof
 from mesh_sync.reconcile.hooks import HookFailed, run_hooks
+from mesh_sync.reconcile.promise import confirmed, given_up, gone_home, home, rolled_back
+from mesh_sync.reconcile.verdict import RETRY, Verdict
 from mesh_sync.system.lock import locked
 from mesh_sync.wireguard.desired import Desired, Owned
 from mesh_sync.wireguard.device import Device
@@ -32,48 +34,54 @@ ATTEMPTS = 2
 
 @frozen
 class Tried:
-    """How a trial ended: what was changed, the state from now on, and the reason if it was undone."""
+    """How a trial ended: what was changed, the state from now on, and the reason if it was rolled back.
+
+    ``ask_again``: it may have been what cut this node off from the remotes, and is rolled back.
+    """
 
     done: Done
     state: State
-    problem: RolledBack | None = None
+    problem: MeshSyncError | None = None
+    ask_again: bool = False
 
 
 def attempt(
     node: Node,
     device: Device,
     target: State,
-    desired: Desired,
     live: Live | None,
     *,
     wait: float,
     remote: bool = True,
     blame: bool = True,
 ) -> Tried:
-    """Apply ``target``, whose interface is ``desired``, and keep it if it lives within node.toml's time.
+    """Apply ``target``, and keep it if it lives within node.toml's time.
 
-    ``remote``: whether one answered just now; ``blame``: whether a commit that fails is remembered as bad. Whatever
-    goes wrong while applying, and whoever ends the run, finds the previous state back in place.
+    ``live``: the interface before; ``remote``: whether a remote answered just now; ``blame``: whether a commit that
+    fails is remembered as bad. Whatever goes wrong while applying, and whatever ends the run, brings the previous
+    state back.
     """
     before = states.load(node.state_file)
-    record = _record(node, before, target, desired, live, remote=remote)
+    record = _record(node, before, target, live, remote=remote)
     if blame and record.attempt > ATTEMPTS:
         text = f"commit {_short(record)} is not tried again: {ATTEMPTS} runs ended before it was confirmed"
-        back = go_home(node, device, wait)
-        bad = Bad(record.commit or "", text, record.settings)
-        return Tried(Done((), _at_last(node, record)), _close(node, back, bad), RolledBack(text, hint=RETRY))
+        bad = BadCommit(record.commit or "", text, record.fingerprint)
+        closed = _closed(node, go_home(node, device, wait), bad)
+        return Tried(Done((), _at_last(node, record)), closed, RolledBack(text, hint=RETRY))
     failed = None
     try:
-        with locked(node.lock_file, wait):
-            live = device.read(desired)
-            try:
-                done = enforce(node, device, desired, before, evolve(target, trial=record), live)
-            except HookFailed as error:  # the interface stands all the same, and the next run has nothing to repair
-                done, failed = Done(()), error
+        try:
+            done = apply(node, device, before, evolve(target, trial=record), wait=wait)
+        except HookFailed as error:  # the interface stands all the same, and the next run has nothing to repair
+            done, failed = Done(), error
+        desired = target.applied.desired
+        assert desired is not None
         sought = goal(record, desired)
         missed, said = health.watch(node, sought, by_key(desired), node.confirm.deadline)
         if not missed:
-            state = _confirm(node, "confirmed" if sought else "unconfirmed")
+            tried = states.load(node.state_file)
+            state = confirmed(tried, "confirmed" if sought else "unconfirmed", time.time())
+            states.save(node.state_file, state)
     except BaseException:
         _undo_at_once(node, device, wait)
         raise
@@ -85,53 +93,57 @@ def attempt(
     return Tried(done, state)
 
 
+def go_back(node: Node, device: Device, before: State, live: Live | None, verdict: Verdict, wait: float) -> Tried:
+    """Go back from the trial that a run left open. While no remote answers it stays on record, to be tried again."""
+    cut_off, desired = isinstance(verdict.problem, Unreachable), before.last_confirmed.desired
+    changed = touches(difference(node, desired, before, live)) if desired else live is not None
+    after = given_up(go_home(node, device, wait), verdict.after.remote, later=cut_off)
+    if after != states.load(node.state_file):
+        states.save(node.state_file, after)
+    notes = ("rolled back what an interrupted run had tried",) if changed else ()
+    return Tried(Done((), notes), after, verdict.problem, ask_again=cut_off and changed)
+
+
 def go_home(node: Node, device: Device, wait: float) -> State:
-    """Bring back what the trial on record began with, without asking anybody. The record stays."""
+    """Bring back what the trial on record began with, without asking a peer or a remote. The record stays."""
     present = states.load(node.state_file)
     trial = present.trial
     if not trial:
         return present
-    home = present.home
+    previous = trial.previous
+    if previous.desired:
+        back = evolve(previous, desired=with_held_key(previous.desired, node))
+        apply(node, device, present, gone_home(present, trial, back), wait=wait, undo=trial)
+        return states.load(node.state_file)
     with locked(node.lock_file, wait):
-        if home.desired:
-            desired = with_held_key(home.desired, node)
-            live = device.read(desired)
-            enforce(node, device, desired, present, evolve(home, trial=trial), live, undo=trial)
-            return states.load(node.state_file)
         if trial.found:
-            _put_back(node, device, trial, with_held_key(trial.found, node), present.owned)
+            _put_back(node, device, trial, with_held_key(trial.found, node), present.applied.owned)
         else:
             _remove(node, device)
-        conf_file.put_back(node, home.conf)
-        return evolve(home, trial=trial)
+        conf_file.put_back(node, previous.conf)
+        return gone_home(present, trial, previous)
 
 
-def give_up(node: Node, device: Device, learnt: State, wait: float, *, later: bool) -> State:
-    """Go home from a trial that a run left open, and remember it for ``later`` or not at all."""
-    back = go_home(node, device, wait)
-    after = evolve(back, trial=back.trial if later else None, **{name: getattr(learnt, name) for name in LEARNT})
-    if after != states.load(node.state_file):
-        states.save(node.state_file, after)
-    return after
-
-
-def _record(node: Node, before: State, target: State, desired: Desired, live: Live | None, *, remote: bool) -> Trial:
-    """What it takes to go back. Of a trial that was interrupted, what it began with counts."""
-    earlier, home = before.trial, before.home
-    peers = {**by_key(desired), **by_key(home.desired)}
-    living = health.answering(node.interface, peers, live, frozenset(by_key(desired))) if live else {}
+def _record(node: Node, before: State, target: State, live: Live | None, *, remote: bool) -> Trial:
+    """The way back. Of a trial that was interrupted, what it began with counts."""
+    earlier, origin = before.trial, home(before)
+    peers = {**by_key(target.applied.desired), **by_key(origin.applied.desired)}
+    kept = frozenset(by_key(target.applied.desired))
+    living = health.answering(node.interface, peers, live, kept) if live else {}
     endpoints = {key: peer.endpoint for key, peer in live.peers.items() if peer.endpoint} if live else {}
+    commit, fingerprint = target.applied.commit, target.applied.fingerprint
     if not earlier:
-        if not home.desired:
+        previous, found = origin.applied, None
+        if not previous.desired:
             text = conf_file.read(node)
-            home = evolve(home, owned=owned(node, before, live), conf=states.digest(text) if text else "")
-        found = as_desired(live) if live and not home.desired else None
-        return Trial(target.commit, target.settings, time.time(), 1, home, found, living, endpoints, remote)
-    same = (earlier.commit, earlier.settings) == (target.commit, target.settings)
+            previous = evolve(previous, owned=owned(node, before, live), conf=states.digest(text) if text else "")
+            found = as_desired(live) if live else None
+        return Trial(commit, fingerprint, time.time(), 1, previous, origin.intent, found, living, endpoints, remote)
+    same = (earlier.commit, earlier.fingerprint) == (commit, fingerprint)
     return evolve(
         earlier,
-        commit=target.commit,
-        settings=target.settings,
+        commit=commit,
+        fingerprint=fingerprint,
         began=time.time(),
         attempt=earlier.attempt + 1 if same else 1,
         alive={**living, **earlier.alive},
@@ -145,48 +157,36 @@ def _judge(
 ) -> Tried:
     """Go back, and look whether that helps: only then is it the commit, and not this machine's network.
 
-    For as long as the commit had: whoever answers slowly, answers as slowly again.
+    For as long as the commit had: a peer that answers slowly answers as slowly again.
     """
-    text = f"commit {_short(trial)} is undone: {reason}"
+    text = f"rolled back commit {_short(trial)}: {reason}"
     back = go_home(node, device, wait)
     done = evolve(done, notes=(*done.notes, *_at_last(node, trial)))
     if not blame:
-        return Tried(done, _close(node, back, back.bad), RolledBack(text))
+        return Tried(done, _closed(node, back, back.remote.bad), RolledBack(text))
     sought = proof(missed, trial)
     peers = by_key(trial.previous.desired or trial.found)
     try:
         left, _ = health.watch(node, sought, peers, node.confirm.deadline, any_part=True)
     except BaseException:
-        _close(node, back, back.bad)
+        _closed(node, back, back.remote.bad)
         raise
     if left == sought:
-        text += ", nor with the previous state again; it is tried anew by the next run"
-        return Tried(done, _close(node, back, back.bad), RolledBack(text))
-    return Tried(done, _close(node, back, Bad(trial.commit or "", text, trial.settings)), RolledBack(text, hint=RETRY))
+        text += ", nor with the previous state again; the next run retries it"
+        return Tried(done, _closed(node, back, back.remote.bad), RolledBack(text))
+    bad = BadCommit(trial.commit or "", text, trial.fingerprint)
+    return Tried(done, _closed(node, back, bad), RolledBack(text, hint=RETRY))
 
 
-def _confirm(node: Node, how: str) -> State:
-    """Decided: it stays."""
-    tried = states.load(node.state_file)
-    home = tried.home
-    if not tried.history and home.commit:  # applied before there was a history
-        tried = tried.ending("unconfirmed", home.applied_at or 0.0, home.commit)
-    confirmed = evolve(tried, trial=None).ending(how, time.time())
-    states.save(node.state_file, confirmed)
-    return confirmed
-
-
-def _close(node: Node, back: State, bad: Bad | None) -> State:
-    """Decided: it is undone."""
-    closed = evolve(back, trial=None, bad=bad)
-    if back.trial and back.trial.commit:
-        closed = closed.ending("rolled-back", time.time(), back.trial.commit)
+def _closed(node: Node, back: State, bad: BadCommit | None) -> State:
+    """Decided: it is rolled back."""
+    closed = rolled_back(back, bad, time.time())
     states.save(node.state_file, closed)
     return closed
 
 
 def _undo_at_once(node: Node, device: Device, wait: float) -> None:
-    """Somebody ends the run, or the machine did not take a change. If this fails too, the next run finds the record."""
+    """The run is being ended, or the machine did not take a change. If this fails too, the next run has the record."""
     try:
         back = go_home(node, device, wait)
         if back.trial:

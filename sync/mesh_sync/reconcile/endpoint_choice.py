@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from mesh_sync.node.state import State
+from mesh_sync.node.state import Applied
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.live import Live
 from mesh_sync.wireguard.plan import Change
@@ -19,9 +19,6 @@ from mesh_sync.wireguard.protocol import is_alive
 
 if TYPE_CHECKING:
     from mesh_sync.wireguard.endpoint import Endpoint
-
-UNSURE = "?"
-"""In `State.given`: an endpoint was about to be given, or a lost memory knew of it. Equal to no declared one."""
 
 
 @frozen
@@ -81,18 +78,18 @@ def names(declared: Iterable[Sequence[Endpoint]]) -> list[str]:
 
 
 def undone(
-    desired: Desired, live: Live, changes: Iterable[Change], earlier: Mapping[str, str], now: float
+    desired: Desired, live: Live, changes: Iterable[Change], earlier: Mapping[str, str], moment: float
 ) -> tuple[tuple[Change, ...], Endpoints]:
     """The way back from a trial: peers get the ``earlier`` endpoints again, roamed or not, and nobody is asked.
 
-    A peer that is alive keeps the one it has. ``now``: Unix seconds.
+    A peer that is alive keeps the one it has. ``moment``: Unix seconds.
     """
     back = [change for change in changes if not change.kind.startswith("endpoint")]
     fed = {}
     for peer in desired.peers:
         key, name, was = peer.public_key, peer.name, earlier.get(peer.public_key, "")
         known = live.peers.get(key)
-        if known and (known.endpoint == was or is_alive(known.handshake, now)):
+        if known and (known.endpoint == was or is_alive(known.handshake, moment)):
             continue
         if known:
             text = f"peer {name}: endpoint {known.endpoint or 'none'} -> {was or 'none'}"
@@ -102,7 +99,7 @@ def undone(
     return tuple(back), Endpoints(stopgaps=fed)
 
 
-def last_known(desired: Desired, before: State, live: Live) -> dict[str, str]:
+def last_known(desired: Desired, before: Applied, live: Live) -> dict[str, str]:
     """What the declared endpoints stood for when they were last resolved, by public key; none if declared anew.
 
     Without a memory, what the kernel has.
@@ -115,9 +112,11 @@ def last_known(desired: Desired, before: State, live: Live) -> dict[str, str]:
     return {key: endpoint for key, endpoint in before.resolved.items() if key in same}
 
 
-def given(desired: Desired, promised: State, changes: Sequence[Change], endpoints: Mapping[str, str]) -> dict[str, str]:
-    """The declared endpoints that the kernel was fed, up to now."""
-    given = {key: promised.given[key] for key in (peer.public_key for peer in desired.peers) if key in promised.given}
+def given(
+    desired: Desired, known: Mapping[str, str], changes: Sequence[Change], endpoints: Mapping[str, str]
+) -> dict[str, str]:
+    """The declared endpoints that the kernel was fed so far; ``known``: before these changes."""
+    given = {key: known[key] for key in (peer.public_key for peer in desired.peers) if key in known}
     declared = {peer.public_key: ", ".join(peer.endpoint) for peer in desired.peers}
     for change in changes:
         if change.kind in ("peer-added", "endpoint-removed"):

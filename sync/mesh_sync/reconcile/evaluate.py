@@ -1,95 +1,131 @@
-"""One commit that a remote offers: is it trusted, is it right, was it meant, and what does it make of this node."""
+"""From a commit that a remote offers to the state that it asks of this node, or to a refusal that says why not.
+
+The commit is fetched, its history verified, its files checked, the guard asked, and this node's interface rendered.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from mesh_sync.check.examine import examine
-from mesh_sync.errors import CommandError, ConfigError, Reason, Refused
-from mesh_sync.findings import Finding, errors
+from mesh_sync.errors import CommandError, Reason, Refused, Unreachable
+from mesh_sync.findings import Finding
 from mesh_sync.mesh import manifest
-from mesh_sync.mesh.layout import peer_path
 from mesh_sync.mesh.model import Guard, Mesh
-from mesh_sync.mesh.render import Renderer
-from mesh_sync.mesh.tree import Tree
 from mesh_sync.node.config import Node
-from mesh_sync.node.own_keys import with_own_key
-from mesh_sync.node.state import State
-from mesh_sync.preshared.secret_file import Source
+from mesh_sync.node.fingerprint import fingerprint
+from mesh_sync.node.state import Refusal, State
+from mesh_sync.reconcile.derive import interface, left, mesh_at
+from mesh_sync.reconcile.promise import accepted, heard, refused
+from mesh_sync.reconcile.verdict import Verdict, stay
 from mesh_sync.repository.git_dir import GitDir
-from mesh_sync.repository.remote import Remote
-from mesh_sync.system.cpu_limit import CHECKING, spending
+from mesh_sync.repository.git_words import public, raise_if_local
+from mesh_sync.repository.remote import Head, Remote
 from mesh_sync.trust import guard_history
-from mesh_sync.trust.guard import Standing, remembered, standing
-from mesh_sync.trust.signers import Signers
+from mesh_sync.trust.guard import remembered, standing
+from mesh_sync.trust.verify_history import judge, own_signers
 from mesh_sync.wireguard.desired import Desired
-from mesh_sync.wireguard.keys import public_key, read_private_key
 
 Note = Callable[[str], None]
 
 
-@frozen
-class Candidate:
-    """What became of a commit: this node's interface, or a refusal; ``known`` has what is trusted now."""
+def evaluate(node: Node, before: State, head: Head, remote: Remote, moment: datetime, note: Note) -> Verdict:
+    """Given the head that a remote offers, return what it asks of this node; else what is kept, and why. Fetches it."""
+    try:
+        found = _look(node, heard(before, head.commit, moment.timestamp()), head, remote, moment, note)
+    except Unreachable as error:
+        return stay(node, heard(before, None, moment.timestamp()), error, remote, moment)
+    if isinstance(found.result, Desired):
+        after = accepted(found.known, found.commit, fingerprint(node), found.result)
+        return Verdict(after, None, found.findings, _rewritten(found.known, found.commit, GitDir(remote.bare.place)))
+    problem = found.result
+    note(f"refused {found.commit[:10]}")
+    lasts = fingerprint(node) if problem.lasting else ""
+    refusal = Refusal(found.commit, problem.message, problem.findings, lasts, before.remote.trusted)
+    return stay(node, refused(found.known, refusal), problem, remote, moment)
 
+
+@frozen
+class _Looked:
+    """What the look at a commit came to; ``known`` has what is trusted now."""
+
+    commit: str
     known: State
     result: Desired | Refused
     findings: tuple[Finding, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
-def look(node: Node, known: State, commit: str, remote: Remote, note: Note, *, fresh: bool) -> Candidate:
-    """Judge a commit that the bare copy has. Raise CommandError when the copy is damaged.
+def _look(node: Node, known: State, head: Head, remote: Remote, moment: datetime, note: Note) -> _Looked:
+    """Fetch the head's commit and look at it, twice if the bare copy is damaged: it is only a copy."""
+    for fresh in (False, True):
+        try:
+            commit = _fetched(head, known, remote, note)
+            return _judged(node, known, commit, remote, moment, note, fresh=fresh)
+        except Refused as problem:
+            return _Looked(head.commit, known, problem)
+        except CommandError as error:
+            raise_if_local(error)
+            if fresh:
+                raise Unreachable(f"commit {head.commit[:10]} cannot be read: {error.message}") from None
+            remote.bare.discard()
+    raise AssertionError("the second look returns or raises")
+
+
+def _fetched(head: Head, known: State, remote: Remote, note: Note) -> str:
+    """Have the head's commit in the bare copy; if the branch moved on meanwhile, the commit it moved to.
+
+    What is returned is what is verified and what is read: no name is looked up a second time.
+    """
+    if remote.bare.has(head.commit) and remote.bare.is_whole():
+        return head.commit
+    note(f"git fetch {public(head.url)}")
+    remote.bare.keep(applied=known.applied.commit, trusted=known.remote.trusted)
+    return remote.fetch(head.url)
+
+
+def _judged(
+    node: Node, known: State, commit: str, remote: Remote, moment: datetime, note: Note, *, fresh: bool
+) -> _Looked:
+    """Judge a commit that the bare copy has: trusted, right, meant. Raise CommandError when the copy is damaged.
 
     ``fresh``: the copy has just been made, so what is missing in it is nowhere.
     """
     repository = GitDir(remote.bare.place)
-    if not fresh and (gone := [name for name in (known.trusted, known.commit) if name and not repository.has(name)]):
+    needed = (known.remote.trusted, known.applied.commit)
+    if not fresh and (gone := [name for name in needed if name and not repository.has(name)]):
         text = f"commit {gone[0]} is missing in {remote.bare.place}"
         raise CommandError(text, program="git", reason=Reason.BAD_OUTPUT)
     if node.trust.mode == "signed":
-        from mesh_sync.trust.verify_history import judge
-
         known, problem = judge(node, known, commit, repository, note)
         if problem:
-            return Candidate(known, problem)
+            return _Looked(commit, known, problem)
     try:
-        desired, findings = _interface(node, known, commit, remote, repository)
+        return _Looked(commit, known, *_asked(node, known, commit, remote, repository, moment))
     except Refused as problem:
-        return Candidate(known, problem)
-    return Candidate(known, desired, findings, _rewritten(known, commit, repository))
+        return _Looked(commit, known, problem)
 
 
-def _interface(
-    node: Node, known: State, commit: str, remote: Remote, repository: GitDir
+def _asked(
+    node: Node, known: State, commit: str, remote: Remote, repository: GitDir, moment: datetime
 ) -> tuple[Desired, tuple[Finding, ...]]:
-    moment = datetime.now(UTC)
+    """This node's interface at ``commit``, and the warnings. Raise Refused when its files are wrong or not meant."""
     tree = remote.bare.tree(commit)
-    mesh, findings = examined(tree, commit, moment)
-    if known.desired and known.commit:
-        applied = _mesh(remote, known.commit)
-        before = _before(known.desired, applied, node.name, moment)
+    mesh, findings = mesh_at(tree, commit, moment)
+    present = known.applied
+    if present.desired and present.commit:
+        applied = _mesh(remote, present.commit)
+        before = standing(applied, node.name, moment) if applied else remembered(present.desired)
         most = (applied.guard if applied else Guard()).max_removed_peers
-        base = known.commit if repository.has(known.commit) else None
-        own = _own_signers(node)
+        base = present.commit if repository.has(present.commit) else None
+        own = own_signers(node) if node.trust.mode == "signed" else None
         allowed = guard_history.check(
             before, base, most, (commit, mesh), node.name, moment, repository, remote.bare.tree, own
         )
         if f"remove {node.name}" in allowed or not (_has(applied, node.name) or _has(mesh, node.name)):
-            return left(known.desired), findings
+            return left(present.desired), findings
     return interface(tree, mesh, node, commit, moment, findings), findings
-
-
-def _own_signers(node: Node) -> Signers | None:
-    """Root's own list, None where commits are not signed."""
-    if node.trust.mode != "signed":
-        return None
-    from mesh_sync.trust.verify_history import own_signers
-
-    return own_signers(node)
 
 
 def _mesh(remote: Remote, commit: str) -> Mesh | None:
@@ -100,73 +136,13 @@ def _mesh(remote: Remote, commit: str) -> Mesh | None:
         return None
 
 
-def _before(desired: Desired, applied: Mesh | None, name: str, moment: datetime) -> Standing:
-    return standing(applied, name, moment) if applied else remembered(desired)
-
-
 def _has(mesh: Mesh | None, name: str) -> bool:
     """Whether the mesh has the node, be it expired or cut off."""
     return mesh is None or (name in mesh.peers and mesh.peers[name].enabled)
 
 
 def _rewritten(known: State, commit: str, repository: GitDir) -> tuple[str, ...]:
-    before = known.commit
+    before = known.applied.commit
     if before is None or not repository.has(before) or repository.descends(commit, before):
         return ()
     return (f"the branch was rewritten: {commit[:10]} does not descend from {before[:10]}",)
-
-
-def accept(tree: Tree, node: Node, commit: str) -> tuple[Desired, tuple[Finding, ...]]:
-    """Given the files of ``commit``, return this node's interface and the warnings. Raise Refused."""
-    moment = datetime.now(UTC)
-    mesh, findings = examined(tree, commit, moment)
-    return interface(tree, mesh, node, commit, moment, findings), findings
-
-
-@spending(CHECKING, "the commit")
-def examined(tree: Tree, commit: str, moment: datetime) -> tuple[Mesh, tuple[Finding, ...]]:
-    """Given the files of ``commit``, return the mesh and the warnings. Raise Refused when there are errors."""
-    mesh, findings = examine(tree, moment)
-    wrong = errors(findings)
-    if wrong or mesh is None:
-        count = f"{len(wrong)} error" + "s" * (len(wrong) != 1)
-        raise Refused(f"commit {commit[:10]} has {count}", findings=findings, hint="`mesh-sync check` shows the same")
-    return mesh, findings
-
-
-@spending(CHECKING, "the commit")
-def interface(
-    tree: Tree, mesh: Mesh, node: Node, commit: str, moment: datetime, findings: tuple[Finding, ...] = ()
-) -> Desired:
-    """This node's interface in ``mesh``. Refused when there is none, its key is another, or a secret is missing."""
-    renderer = Renderer(mesh, moment)
-    if node.name not in renderer.topology.members:
-        reason = "is disabled, expired or cut off" if node.name in mesh.peers else "is not in the list"
-        raise Refused(
-            f"{node.name} {reason} at commit {commit[:10]}; its last applied state is kept", findings=findings
-        )
-    desired, private_key = _with_held_key(renderer.desired(node.name), node)
-    return Source(node, tree.texts, private_key).keyed(desired, mesh)
-
-
-def left(before: Desired) -> Desired:
-    """The interface of a node that has left the mesh: it keeps its key, port and addresses, and reaches nobody."""
-    nothing: frozenset[str] = frozenset()
-    return evolve(before, peers=(), routes=nothing, relay=False, sysctls=nothing, firewall=nothing, valid_until=None)
-
-
-def _with_held_key(desired: Desired, node: Node) -> tuple[Desired, str]:
-    """The key of this machine must be one that the list names: anything else would cut it off. Return it, too."""
-    desired = with_own_key(desired, node)
-    try:
-        private_key = read_private_key(node.private_key_file)
-        held = public_key(private_key)
-    except ConfigError as error:
-        raise Refused(error.message, hint=error.hint) from None
-    if held != desired.public_key:
-        raise Refused(
-            f"{peer_path(node.name)} has another public key than {node.private_key_file} belongs to",
-            hint="correct the list, or put the private key that it names there: a commit from before a `rotate-key` "
-            "names one that is gone",
-        )
-    return desired, private_key

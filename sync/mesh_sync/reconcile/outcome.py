@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from attrs import frozen
 
-from mesh_sync.errors import MeshSyncError
-from mesh_sync.findings import Finding
+from mesh_sync.errors import MeshSyncError, RolledBack, Unreachable
+from mesh_sync.findings import Finding, printable
 from mesh_sync.node.config import Node
+from mesh_sync.node.state import State
+from mesh_sync.reconcile.apply import Done
+from mesh_sync.reconcile.verdict import Verdict
 from mesh_sync.wireguard.plan import Change
 
 
@@ -25,6 +29,8 @@ class Outcome:
     findings: tuple[Finding, ...] = ()
     problem: MeshSyncError | None = None
     peers: int = 0
+    ask_again: bool = False
+    """A trial that may have cut this node off from the remotes was rolled back: they may answer now."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -56,3 +62,38 @@ class Outcome:
     def message(self) -> str:
         """What there is to say beyond the changes, in sentences."""
         return "; ".join(([self.problem.message] if self.problem else []) + list(self.notes))
+
+
+def outcome(node: Node, verdict: Verdict, done: Done, *, ask_again: bool = False) -> Outcome:
+    """What to tell of a run that had this to bring about, and did that."""
+    problem, state = verdict.problem, verdict.after
+    if problem is None:
+        result = "applied" if done.acted else "in-sync"
+    elif isinstance(problem, Unreachable):
+        result = "unreachable"
+    else:
+        result = "rolled-back" if isinstance(problem, RolledBack) else "refused"
+    desired = state.applied.desired
+    return Outcome(
+        node=node,
+        result=result,
+        commit=state.applied.commit,
+        remote_commit=state.remote.commit,
+        changes=done.changes,
+        notes=(*verdict.notes, *_pause(state), *done.notes),
+        findings=verdict.findings,
+        problem=problem,
+        peers=len(desired.peers) if desired else 0,
+        ask_again=ask_again,
+    )
+
+
+def _pause(state: State) -> tuple[str, ...]:
+    pause = state.intent.pause
+    if not pause:
+        return ()
+    since = f"paused since {datetime.fromtimestamp(pause.since, UTC):%Y-%m-%d %H:%M} UTC"
+    why = f" ({printable(pause.reason)})" if pause.reason else ""
+    same = state.remote.commit == state.applied.commit
+    where = "at the same commit" if same else f"at {(state.remote.commit or 'no commit yet')[:10]}"
+    return (f"{since}{why}: the remote is {where}; continue with `mesh-sync resume`",)

@@ -5,25 +5,24 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-
-from attrs import evolve
+from datetime import UTC, datetime
 
 from mesh_sync.errors import CommandError, ConfigError, DeviceError, Unreachable
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
-from mesh_sync.node.desired import with_gateway
+from mesh_sync.node.desired import on_this_machine
 from mesh_sync.node.fingerprint import fingerprint
-from mesh_sync.node.own_keys import with_own_key
 from mesh_sync.node.run_lock import locked_run
-from mesh_sync.node.state import Past, Paused, State
-from mesh_sync.reconcile.apply import enforce
+from mesh_sync.node.state import Intent, Past, Pause, State
+from mesh_sync.reconcile.apply import apply
 from mesh_sync.reconcile.auto_rollback import attempt
-from mesh_sync.reconcile.evaluate import accept
-from mesh_sync.reconcile.outcome import Outcome
-from mesh_sync.reconcile.pipeline import is_new, outcome
-from mesh_sync.reconcile.target import Aim
+from mesh_sync.reconcile.decision import is_new
+from mesh_sync.reconcile.derive import desired_at
+from mesh_sync.reconcile.outcome import Outcome, outcome
+from mesh_sync.reconcile.promise import paused, went_back
+from mesh_sync.reconcile.verdict import Verdict
 from mesh_sync.repository.head_request import remotes
-from mesh_sync.system.lock import WAIT, locked
+from mesh_sync.system.lock import WAIT
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.device import Device
 
@@ -42,28 +41,26 @@ def rollback(node: Node, commit: str | None, *, wait: float = WAIT, note: Callab
     with locked_run(node, wait):
         before = states.load(node.state_file)
         device = Device(node.interface, node.sysctl_file, note)
-        home = before.home
+        moment = datetime.now(UTC)
         chosen = choose(before, commit)
-        desired = with_own_key(with_gateway(_derive(node, chosen), node), node)
-        why = f"rolled back from {(before.commit or 'nothing')[:10]}"
-        target = evolve(home, commit=chosen, settings=fingerprint(node), desired=desired, refusal=None)
-        target = evolve(target, paused=Paused(time.time(), why))
-        live = device.read(desired)
-        if node.confirm.deadline and is_new(home, target, desired):
-            tried = attempt(node, device, target, desired, live, wait=wait, remote=_answers(node), blame=False)
-            return outcome(node, Aim(tried.state, tried.problem), tried.done)
-        with locked(node.lock_file, wait):
-            done = enforce(node, device, desired, before, target, device.read(desired), undo=before.trial)
-        return outcome(node, Aim(target), done)
+        desired = on_this_machine(_derive(node, chosen, moment), node)
+        why = f"rolled back from {(before.applied.commit or 'nothing')[:10]}"
+        target = went_back(before, chosen, fingerprint(node), desired, Pause(moment.timestamp(), why))
+        if node.confirm.deadline and is_new(before.last_confirmed, target.applied):
+            live = device.read(desired)
+            tried = attempt(node, device, target, live, wait=wait, remote=_answers(node), blame=False)
+            return outcome(node, Verdict(tried.state, tried.problem), tried.done)
+        done = apply(node, device, before, target, wait=wait, undo=before.trial)
+        return outcome(node, Verdict(target), done)
 
 
 def choose(state: State, commit: str | None) -> str:
     """The commit that is meant. Raise ConfigError when there is none, or more than one."""
     kept = [past.commit for past in reversed(state.history) if past.ended != "rolled-back"]
     if commit is None:
-        if state.trial and state.home.commit:
-            return state.home.commit
-        earlier = [past for past in kept if past != state.commit]
+        if state.trial and state.last_confirmed.commit:
+            return state.last_confirmed.commit
+        earlier = [past for past in kept if past != state.applied.commit]
         if not earlier:
             raise ConfigError("there is no earlier applied state to go back to", hint="mesh-sync status lists them")
         return earlier[0]
@@ -78,40 +75,34 @@ def choose(state: State, commit: str | None) -> str:
     return found.pop()
 
 
-def pause(node: Node, reason: str) -> Paused:
+def pause(node: Node, reason: str) -> Pause:
     """Stay at the applied commit until told to go on. Told twice, the first moment counts."""
     with locked_run(node):
         state = states.load(node.state_file)
-        paused = Paused(state.paused.since if state.paused else time.time(), reason)
-        if paused != state.paused:
-            states.save(node.state_file, _with_pause(state, paused))
-        return paused
+        present = state.intent.pause
+        asked = Pause(present.since if present else time.time(), reason)
+        if asked != present:
+            states.save(node.state_file, paused(state, Intent(asked)))
+        return asked
 
 
 def resume(node: Node) -> bool:
-    """Let the next run go to the head again; whether it was paused."""
+    """Let the next run go to the head again; return whether it was paused."""
     with locked_run(node):
         state = states.load(node.state_file)
-        if state.paused:
-            states.save(node.state_file, _with_pause(state, None))
-        return state.paused is not None
+        if state.intent.pause:
+            states.save(node.state_file, paused(state, Intent()))
+        return state.intent.pause is not None
 
 
-def _with_pause(state: State, paused: Paused | None) -> State:
-    """A trial that is open is paused, too, at what it goes home to."""
-    trial = state.trial and evolve(state.trial, previous=evolve(state.trial.previous, paused=paused))
-    return evolve(state, paused=paused, trial=trial)
-
-
-def _derive(node: Node, commit: str) -> Desired:
+def _derive(node: Node, commit: str, moment: datetime) -> Desired:
     try:
-        desired, _ = accept(remotes(node).bare.tree(commit), node, commit)
+        return desired_at(node, commit, remotes(node).bare, moment)
     except CommandError:
         raise DeviceError(
             f"commit {commit[:10]} cannot be read from {node.bare_repository}",
-            hint="if the copy is damaged, `mesh-sync now` makes it anew once it needs it; move it away to hurry",
+            hint="if that copy is damaged, move it away; `mesh-sync now` makes a new one",
         ) from None
-    return desired
 
 
 def _answers(node: Node) -> bool:

@@ -9,9 +9,8 @@ from attrs import asdict, frozen
 
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
-from mesh_sync.node.desired import with_gateway
-from mesh_sync.node.own_keys import with_own_key
-from mesh_sync.node.state import State
+from mesh_sync.node.desired import on_this_machine
+from mesh_sync.node.state import BadCommit, State
 from mesh_sync.reconcile.apply import difference
 from mesh_sync.wireguard import psk_rollover
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
@@ -53,31 +52,34 @@ class Status:
     peers: tuple[PeerStatus, ...]
 
     def as_json(self) -> dict[str, Any]:
-        refused = (self.state.refusal, self.state.bad)
-        trial, paused = self.state.trial, self.state.paused
+        applied, remote, trial, pause = self.state.applied, self.state.remote, self.state.trial, self.state.intent.pause
         return {
             "node": self.node.name,
             "interface": self.node.interface,
-            "commit": self.state.commit,
-            "remote_commit": self.state.remote_commit,
-            "unreachable_since": self.state.silent_since,
-            "paused": bool(paused),
-            "paused_since": paused.since if paused else None,
-            "paused_reason": paused.reason if paused else "",
+            "commit": applied.commit,
+            "remote_commit": remote.commit,
+            "unreachable_since": remote.silent_since,
+            "paused": bool(pause),
+            "paused_since": pause.since if pause else None,
+            "paused_reason": pause.reason if pause else "",
             "drift": [change.as_json() for change in self.drift],
-            "refused_commits": [entry.commit for entry in refused if entry],
-            "bad_commit": asdict(self.state.bad) if self.state.bad else None,
-            "rotating": bool(self.state.desired and self.state.desired.other_key),
+            "refused_commits": [entry.commit for entry in (remote.refusal, remote.bad) if entry],
+            "bad_commit": _bad(remote.bad),
+            "rotating": bool(applied.desired and applied.desired.other_key),
             "trial": {"commit": trial.commit, "began": trial.began, "attempt": trial.attempt} if trial else None,
             "history": [asdict(past) for past in self.state.history],
             "peers": [peer.as_json() for peer in self.peers],
         }
 
 
+def _bad(bad: BadCommit | None) -> dict[str, str] | None:
+    return {"commit": bad.commit, "message": bad.message, "settings": bad.fingerprint} if bad else None
+
+
 def look(node: Node) -> Status:
     """Compare the interface with the last applied state. Raise DeviceError when it cannot be read."""
     state = states.load(node.state_file)
-    desired = with_own_key(with_gateway(state.desired, node), node) if state.desired else None
+    desired = on_this_machine(state.applied.desired, node) if state.applied.desired else None
     live = Device(node.interface, node.sysctl_file).read(desired)
     drift = _drift(node, desired, state, live) if desired else ()
     known = live or Live()
@@ -124,4 +126,4 @@ def _source(peer: DesiredPeer, live: LivePeer | None, state: State) -> str:
         return "none"
     if live.endpoint in peer.endpoint:
         return "list"
-    return "dns" if live.endpoint == state.resolved.get(peer.public_key) else "roamed"
+    return "dns" if live.endpoint == state.applied.resolved.get(peer.public_key) else "roamed"

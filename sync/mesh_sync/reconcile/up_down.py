@@ -12,8 +12,9 @@ from mesh_sync.node.config import Node
 from mesh_sync.node.desired import with_gateway
 from mesh_sync.node.own_keys import with_held_key
 from mesh_sync.node.run_lock import locked_run
-from mesh_sync.reconcile.apply import Done, enforce
+from mesh_sync.reconcile.apply import Done, apply
 from mesh_sync.reconcile.hooks import run_hooks
+from mesh_sync.reconcile.promise import home
 from mesh_sync.system.lock import locked
 from mesh_sync.wireguard.device import Device
 
@@ -23,15 +24,15 @@ def bring_up(node: Node, note: Callable[[str], None]) -> Done:
 
     A trial that was interrupted stays on record: there may be no network yet to judge it by.
     """
-    with locked_run(node), locked(node.lock_file):
+    with locked_run(node):
         state = states.load(node.state_file)
-        home = state.home
-        if home.desired is None:
+        applied = state.last_confirmed
+        if applied.desired is None:
             raise DeviceError("nothing was applied here yet", hint="`mesh-sync now` fetches the list")
         device = Device(node.interface, node.sysctl_file, note)
-        desired = with_held_key(with_gateway(home.desired, node), node)
-        after = evolve(home, trial=state.trial)
-        return enforce(node, device, desired, state, after, device.read(desired), undo=state.trial)
+        desired = with_held_key(with_gateway(applied.desired, node), node)
+        after = evolve(home(state), applied=evolve(applied, desired=desired), trial=state.trial)
+        return apply(node, device, state, after, undo=state.trial)
 
 
 def take_down(node: Node, note: Callable[[str], None]) -> None:

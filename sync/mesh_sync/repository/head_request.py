@@ -54,12 +54,12 @@ class Question(Thread):
         """What was said last; None before the first answer."""
         return self._answer if isinstance(self._answer, Head | Unreachable) else None
 
-    def answer(self) -> Head:
-        """Wait for it. Raise Unreachable when no remote can tell."""
+    def result(self) -> Head | Unreachable:
+        """Wait for the answer; Unreachable when no remote can tell. Raise what is wrong with this machine."""
         self.join()
-        if isinstance(self._answer, Head):
+        if isinstance(self._answer, Head | Unreachable):
             return self._answer
-        raise self._answer or RuntimeError("nobody was asked")
+        raise self._answer or RuntimeError("no remote was asked")
 
 
 @contextmanager

@@ -64,13 +64,13 @@ def judge(node: Node, before: State, head: str, repository: GitDir, note: Note) 
     Raise ConfigError when the node's own file is no good, CommandError when the bare copy is damaged.
     """
     own = own_signers(node)
-    if before.trust_root != trust_root(node):
-        before = evolve(before, trusted=None, trust_root=trust_root(node))
+    if before.remote.trust_root != trust_root(node):
+        before = evolve(before, remote=evolve(before.remote, trusted=None, trust_root=trust_root(node)))
     try:
         verdict = _verdict(node, before, own, head, repository, note)
     except Untrusted as problem:
         return before, Refused(str(problem), hint=_WAY_OUT)
-    after = evolve(before, trusted=verdict.trusted)
+    after = evolve(before, remote=evolve(before.remote, trusted=verdict.trusted))
     if verdict.problems:
         return after, Refused(verdict.problems[0][1], hint=verdict.hint, lasting=verdict.lasting)
     return after, None
@@ -97,14 +97,14 @@ def own_signers(node: Node) -> Signers:
 
 
 def _verdict(node: Node, before: State, own: Signers, head: str, repository: GitDir, note: Note) -> Verdict:
-    if before.trusted is None:
+    if before.remote.trusted is None:
         return _begin(node, own, head, repository, note)
-    bases = [before.trusted]
-    if not repository.descends(head, before.trusted):
+    bases = [before.remote.trusted]
+    if not repository.descends(head, before.remote.trusted):
         if not _beside(before, head, repository):
             raise Untrusted(_elsewhere(head, before, repository))
-        bases.append(before.commit or "")
-        if head != before.commit and repository.descends(before.trusted, head):
+        bases.append(before.applied.commit or "")
+        if head != before.applied.commit and repository.descends(before.remote.trusted, head):
             raise Untrusted(_elsewhere(head, before, repository))
     known = [_with(rules, own) for rules in git_history.rules(repository, bases).values()]
     return _history(repository, head, bases, known, note)
@@ -134,12 +134,12 @@ def _beside(before: State, head: str, repository: GitDir) -> bool:
 
     So it is when a push was verified in part and refused, and another took its place.
     """
-    applied, trusted = before.commit, before.trusted
+    applied, trusted = before.applied.commit, before.remote.trusted
     return bool(applied and trusted and repository.descends(trusted, applied) and repository.descends(head, applied))
 
 
 def _elsewhere(head: str, before: State, repository: GitDir) -> str:
-    trusted = before.trusted or ""
+    trusted = before.remote.trusted or ""
     if repository.has(trusted) and repository.descends(trusted, head):
         return f"commit {head[:10]} is older than {trusted[:10]}, which this node has seen: the remote went back"
     return f"commit {head[:10]} does not descend from {trusted[:10]}: the branch was rewritten"

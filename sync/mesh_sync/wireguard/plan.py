@@ -36,13 +36,13 @@ class Context:
     """What a plan needs to know besides the two states.
 
     ``given``: the declared endpoint last fed to the kernel, ``names``: what peers were called that may be no more; by
-    public key. ``now``: wall clock, Unix seconds.
+    public key. ``moment``: wall clock, Unix seconds.
     """
 
     owned: Owned = Owned()
     given: Mapping[str, str] = {}
     names: Mapping[str, str] = {}
-    now: float = 0.0
+    moment: float = 0.0
     remove_foreign: bool = False
 
 
@@ -123,7 +123,7 @@ def _endpoint(peer: DesiredPeer, live: LivePeer, context: Context) -> Iterator[C
     declared, given = ", ".join(peer.endpoint), context.given.get(key, "")
     if declared and not live.endpoint:
         yield Change("endpoint", f"peer {name}: endpoint set to {declared}", name, key)
-    elif is_alive(live.handshake, context.now):
+    elif is_alive(live.handshake, context.moment):
         return
     elif declared and (declared != given or _strayed(peer, live)):
         yield Change("endpoint", f"peer {name}: endpoint {live.endpoint} -> {declared}", name, key)

@@ -36,9 +36,9 @@ def _changes(name: str, before: Renderer, after: Renderer) -> tuple[Change, ...]
         owned=old.owned,
         given={peer.public_key: ", ".join(peer.endpoint) for peer in old.peers},
         names={peer.public_key: peer.name for peer in old.peers},
-        now=time.time(),
+        moment=time.time(),
     )
-    return plan(placed(desired, live, context.now), live, context)
+    return plan(placed(desired, live, context.moment), live, context)
 
 
 def _as_live(desired: Desired) -> Live:

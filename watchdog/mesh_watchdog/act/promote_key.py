@@ -41,7 +41,7 @@ def promote(node: Node) -> Promoted:
 
 
 def _promote(node: Node) -> Promoted:
-    desired = states.load(node.state_file).desired
+    desired = states.load(node.state_file).applied.desired
     pairs = pairs_of(desired)
     if desired is None or not pairs:
         return Promoted()

@@ -45,7 +45,7 @@ def point(node: Node, points: Iterable[Point], decided: Mapping[str, Seen]) -> P
 
 
 def _point(node: Node, points: Mapping[str, Point], decided: Mapping[str, Seen]) -> Pointed:
-    desired = states.load(node.state_file).desired
+    desired = states.load(node.state_file).applied.desired
     listed = {peer.public_key for peer in desired.peers} if desired else set[str]()
     reading = read(node.interface)
     pairs = pairs_of(desired)

@@ -71,10 +71,11 @@ class AppliedState(Sense):
 def take(path: Path) -> Applied | None:
     """Read the state file: without peers when there is none, None when it is broken."""
     state = states.load(path)
-    if state.desired is None:
+    desired = state.applied.desired
+    if desired is None:
         return None if state.lost else Applied({})
     try:
-        return _applied(state.desired, state.resolved)
+        return _applied(desired, state.applied.resolved)
     except (ValueError, TypeError, AttributeError):  # JSON of the right shape with something else in it
         return None
 

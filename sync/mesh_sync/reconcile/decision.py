@@ -1,0 +1,119 @@
+"""What a run of `mesh-sync now` does next, from what this node remembers and what the remote answered. Pure.
+
+`decide` comes before the head is looked at, `settle` after it:
+
+    decide ─┬─ InSync        the head is what was confirmed last: enforce that
+            ├─ Keep(reason)  the head does not count now: enforce what was confirmed last
+            ├─ Undo(trial)   the same, after the way back from a trial that a run left open
+            └─ Evaluate(commit) ── settle ─┬─ Apply     nothing new for this node, or nothing that needs to be confirmed
+                                           ├─ Try       apply it on trial
+                                           └─ Undo(trial)
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from attrs import frozen
+
+from mesh_sync.node.state import Applied, State, Trial
+
+
+class Reason(Enum):
+    """Why the head of the remote does not count now."""
+
+    UNREACHABLE = "no remote answered"
+    PAUSED = "this node is paused"
+    ROLLED_BACK = "the head was rolled back before"
+    REFUSED = "the head was refused before"
+
+
+@frozen
+class InSync:
+    """The head is the commit that was confirmed last."""
+
+
+@frozen
+class Keep:
+    """Stay at the commit that was confirmed last."""
+
+    reason: Reason
+
+
+@frozen
+class Evaluate:
+    """Look at this commit: fetch, verify, check, render."""
+
+    commit: str
+
+
+@frozen
+class Undo:
+    """Go back from a trial that a run left open; then it is as ``kept`` says."""
+
+    trial: Trial
+    kept: InSync | Keep = InSync()
+
+
+Decision = InSync | Keep | Undo | Evaluate
+
+
+@frozen
+class Try:
+    """Apply the evaluated commit, and roll it back unless it is confirmed."""
+
+
+@frozen
+class Apply:
+    """Bring the interface to what was evaluated, or kept. ``new``: for the history, which it enters as unconfirmed."""
+
+    new: bool = False
+
+
+def decide(state: State, head: str | None, fingerprint: str, moment: float, *, retry: bool = False) -> Decision:
+    """Given the head that a remote answered with (None: none answered), return what to do about it.
+
+    ``fingerprint``: the node's, now; ``moment`` in Unix seconds; ``retry``: try a commit again that was refused or
+    rolled back.
+    """
+    found = _about(state, head, fingerprint, moment, retry=retry)
+    if state.trial and not isinstance(found, Evaluate):
+        return Undo(state.trial, found)
+    return found
+
+
+def _about(state: State, head: str | None, fingerprint: str, moment: float, *, retry: bool) -> InSync | Keep | Evaluate:
+    home, bad, refusal = state.last_confirmed, state.remote.bad, state.remote.refusal
+    if head is None:
+        return Keep(Reason.UNREACHABLE)
+    if state.confirmed_intent.pause:
+        return Keep(Reason.PAUSED)
+    same = (head, fingerprint) == (home.commit, home.fingerprint)
+    if same and home.desired and not home.desired.is_due(moment):
+        return InSync()
+    if retry:
+        return Evaluate(head)
+    if bad and (bad.commit, bad.fingerprint) == (head, fingerprint):
+        return Keep(Reason.ROLLED_BACK)
+    if refusal and (refusal.commit, refusal.fingerprint, refusal.trusted) == (head, fingerprint, state.remote.trusted):
+        return Keep(Reason.REFUSED)
+    return Evaluate(head)
+
+
+def settle(state: State, target: Applied, *, differs: bool, confirm: bool) -> Apply | Try | Undo:
+    """Given what is to be brought about, return how.
+
+    ``differs``: whether anything on the interface would change; ``confirm``: whether new commits have to be confirmed.
+    """
+    new = is_new(state.last_confirmed, target)
+    if state.trial and not new:
+        return Undo(state.trial)
+    if new and confirm and (state.trial or differs):
+        return Try()
+    return Apply(new)
+
+
+def is_new(before: Applied, target: Applied) -> bool:
+    """Whether this is another state of the list, and not the confirmed one enforced, or a peer that expired."""
+    other = (before.commit, before.fingerprint) != (target.commit, target.fingerprint)
+    return other and before.desired != target.desired

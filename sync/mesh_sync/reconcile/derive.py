@@ -1,0 +1,78 @@
+"""From the files of a commit to the interface that it asks of this node, or to a refusal that says why not."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import evolve
+
+from mesh_sync.check.examine import examine
+from mesh_sync.errors import ConfigError, Refused
+from mesh_sync.findings import Finding, errors
+from mesh_sync.mesh.layout import peer_path
+from mesh_sync.mesh.model import Mesh
+from mesh_sync.mesh.render import Renderer
+from mesh_sync.mesh.tree import Tree
+from mesh_sync.node.config import Node
+from mesh_sync.node.own_keys import with_own_key
+from mesh_sync.preshared.secret_file import Source
+from mesh_sync.repository.bare_copy import BareCopy
+from mesh_sync.system.cpu_limit import CHECKING, spending
+from mesh_sync.wireguard.desired import Desired
+from mesh_sync.wireguard.keys import public_key, read_private_key
+
+
+def desired_at(node: Node, commit: str, bare: BareCopy, moment: datetime) -> Desired:
+    """This node's interface at a commit that was accepted before. Raise Refused, or CommandError for a damaged copy."""
+    tree = bare.tree(commit)
+    mesh, findings = mesh_at(tree, commit, moment)
+    return interface(tree, mesh, node, commit, moment, findings)
+
+
+@spending(CHECKING, "the commit")
+def mesh_at(tree: Tree, commit: str, moment: datetime) -> tuple[Mesh, tuple[Finding, ...]]:
+    """Given the files of ``commit``, return the mesh and the warnings. Raise Refused when there are errors."""
+    mesh, findings = examine(tree, moment)
+    wrong = errors(findings)
+    if wrong or mesh is None:
+        count = f"{len(wrong)} error" + "s" * (len(wrong) != 1)
+        raise Refused(f"commit {commit[:10]} has {count}", findings=findings, hint="`mesh-sync check` shows the same")
+    return mesh, findings
+
+
+@spending(CHECKING, "the commit")
+def interface(
+    tree: Tree, mesh: Mesh, node: Node, commit: str, moment: datetime, findings: tuple[Finding, ...] = ()
+) -> Desired:
+    """This node's interface in ``mesh``. Refused when there is none, its key is another, or a secret is missing."""
+    renderer = Renderer(mesh, moment)
+    if node.name not in renderer.topology.members:
+        reason = "is disabled, expired or cut off" if node.name in mesh.peers else "is not in the list"
+        raise Refused(
+            f"{node.name} {reason} at commit {commit[:10]}; its last applied state is kept", findings=findings
+        )
+    desired, private_key = _with_held_key(renderer.desired(node.name), node)
+    return Source(node, tree.texts, private_key).keyed(desired, mesh)
+
+
+def left(before: Desired) -> Desired:
+    """The interface of a node that has left the mesh: it keeps its key, port and addresses, and has no peer."""
+    nothing: frozenset[str] = frozenset()
+    return evolve(before, peers=(), routes=nothing, relay=False, sysctls=nothing, firewall=nothing, valid_until=None)
+
+
+def _with_held_key(desired: Desired, node: Node) -> tuple[Desired, str]:
+    """The key of this machine must be one that the list names: any other would cut it off. Return it, too."""
+    desired = with_own_key(desired, node)
+    try:
+        private_key = read_private_key(node.private_key_file)
+        held = public_key(private_key)
+    except ConfigError as error:
+        raise Refused(error.message, hint=error.hint) from None
+    if held != desired.public_key:
+        raise Refused(
+            f"{peer_path(node.name)} has another public key than {node.private_key_file} belongs to",
+            hint="correct the list, or put the private key that it names there: a commit from before a `rotate-key` "
+            "names one that is gone",
+        )
+    return desired, private_key

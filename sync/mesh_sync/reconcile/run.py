@@ -1,0 +1,39 @@
+"""One run of `mesh-sync now`: locked, and the remote is asked before anything else is even imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mesh_sync.node.config import Node
+from mesh_sync.node.run_lock import locked_run
+from mesh_sync.repository.head_request import asked, remotes
+from mesh_sync.system.lock import WAIT
+
+if TYPE_CHECKING:
+    from mesh_sync.reconcile.outcome import Outcome
+
+
+def run_now(
+    node: Node,
+    *,
+    dry_run: bool = False,
+    retry: bool = False,
+    wait: float = WAIT,
+    note: Callable[[str], None] = lambda text: None,
+) -> Outcome:
+    """Make this node match the head of its mesh repository, or else what was confirmed last.
+
+    ``retry``: even if that head was refused or rolled back before. Raise DeviceError, ConfigError or Locked when not
+    even that could be done.
+    """
+
+    def once() -> Outcome:
+        with asked(remotes(node)) as request:
+            from mesh_sync.reconcile.now import now  # while the remote thinks: it takes as long as that
+
+            return now(node, request, dry_run=dry_run, retry=retry, wait=wait, note=note)
+
+    with locked_run(node, wait):
+        found = once()
+        return once() if found.ask_again else found

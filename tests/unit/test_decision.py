@@ -1,0 +1,311 @@
+"""What a run of `mesh-sync now` does next: every branch, and what holds whatever a node lives through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from attrs import evolve, frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mesh_sync.node.state import Applied, BadCommit, Intent, Pause, Refusal, Remote, State, Trial
+from mesh_sync.reconcile.decision import (
+    Apply,
+    Decision,
+    Evaluate,
+    InSync,
+    Keep,
+    Reason,
+    Try,
+    Undo,
+    decide,
+    is_new,
+    settle,
+)
+from mesh_sync.reconcile.promise import (
+    accepted,
+    confirmed,
+    given_up,
+    gone_home,
+    heard,
+    home,
+    in_sync,
+    refused,
+    rolled_back,
+)
+from mesh_sync.wireguard.desired import Desired
+
+NOW, NODE = 1000.0, "fingerprint"
+
+
+def interface(port: int = 51820, until: float | None = None) -> Desired:
+    addresses = frozenset({"10.0.0.1/32"})
+    return Desired("lab", "a", "own", port, 1420, addresses, frozenset({"10.0.0.0/24"}), (), valid_until=until)
+
+
+HOME = Applied("c1", NODE, interface())
+TRIAL = Trial("c2", NODE, 900.0, 1, HOME)
+AT_HOME = State(HOME, Remote("c1", trusted="c1"))
+TRYING = State(Applied("c2", NODE, interface(2)), Remote("c2", trusted="c2"), TRIAL)
+BAD = evolve(AT_HOME.remote, bad=BadCommit("c2", "silent", NODE))
+REFUSED = evolve(AT_HOME.remote, refusal=Refusal("c2", "wrong", (), NODE, "c1"))
+PAUSED = Intent(Pause(1.0))
+
+CASES: dict[str, tuple[State, str | None, Decision]] = {
+    "the head is applied": (AT_HOME, "c1", InSync()),
+    "no remote answered": (AT_HOME, None, Keep(Reason.UNREACHABLE)),
+    "a new head": (AT_HOME, "c2", Evaluate("c2")),
+    "the first head": (State(), "c1", Evaluate("c1")),
+    "no remote at first": (State(), None, Keep(Reason.UNREACHABLE)),
+    "another fingerprint": (evolve(AT_HOME, applied=evolve(HOME, fingerprint="old")), "c1", Evaluate("c1")),
+    "a peer has expired": (evolve(AT_HOME, applied=evolve(HOME, desired=interface(until=NOW))), "c1", Evaluate("c1")),
+    "one will expire": (evolve(AT_HOME, applied=evolve(HOME, desired=interface(until=NOW + 1))), "c1", InSync()),
+    "paused": (evolve(AT_HOME, intent=PAUSED), "c2", Keep(Reason.PAUSED)),
+    "paused, and no remote answered": (evolve(AT_HOME, intent=PAUSED), None, Keep(Reason.UNREACHABLE)),
+    "rolled back before": (evolve(AT_HOME, remote=BAD), "c2", Keep(Reason.ROLLED_BACK)),
+    "another commit was": (evolve(AT_HOME, remote=BAD), "c3", Evaluate("c3")),
+    "rolled back with another node.toml": (
+        evolve(AT_HOME, remote=evolve(BAD, bad=BadCommit("c2", "silent", "old"))), "c2", Evaluate("c2"),
+    ),
+    "refused before": (evolve(AT_HOME, remote=REFUSED), "c2", Keep(Reason.REFUSED)),
+    "refused while less was trusted": (evolve(AT_HOME, remote=evolve(REFUSED, trusted="c2")), "c2", Evaluate("c2")),
+    "refused by the clock": (
+        evolve(AT_HOME, remote=evolve(REFUSED, refusal=Refusal("c2", "expired", (), "", "c1"))), "c2", Evaluate("c2"),
+    ),
+    "refused, and back": (evolve(AT_HOME, remote=REFUSED), "c1", InSync()),
+    "a trial is open, and its commit is the head": (TRYING, "c2", Evaluate("c2")),
+    "a trial is open, and the list moved on": (TRYING, "c3", Evaluate("c3")),
+    "a trial is open, and the list went back": (TRYING, "c1", Undo(TRIAL, InSync())),
+    "a trial is open, and no remote answered": (TRYING, None, Undo(TRIAL, Keep(Reason.UNREACHABLE))),
+    "a trial is open on a node that was paused": (
+        evolve(TRYING, trial=evolve(TRIAL, intent=PAUSED)), "c3",
+        Undo(evolve(TRIAL, intent=PAUSED), Keep(Reason.PAUSED)),
+    ),
+    "a trial is open, and its commit was refused since": (
+        evolve(TRYING, remote=evolve(TRYING.remote, refusal=Refusal("c2", "no", (), NODE, "c2"))), "c2",
+        Undo(TRIAL, Keep(Reason.REFUSED)),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("state", "head", "expected"), CASES.values(), ids=CASES)
+def test_what_an_answer_leads_to(state: State, head: str | None, expected: Decision) -> None:
+    assert decide(state, head, NODE, NOW) == expected
+
+
+@pytest.mark.parametrize("remote", [BAD, REFUSED], ids=["rolled back", "refused"])
+def test_retry_evaluates_it_all_the_same(remote: Remote) -> None:
+    state = evolve(AT_HOME, remote=remote)
+    assert decide(state, "c2", NODE, NOW, retry=True) == Evaluate("c2")
+    assert decide(state, "c1", NODE, NOW, retry=True) == InSync()
+    assert decide(evolve(state, intent=PAUSED), "c2", NODE, NOW, retry=True) == Keep(Reason.PAUSED)
+
+
+SETTLED: dict[str, tuple[State, Applied, bool, bool, Apply | Try | Undo]] = {
+    "nothing new": (AT_HOME, HOME, True, True, Apply()),
+    "another commit, the same interface": (AT_HOME, evolve(HOME, commit="c2"), False, True, Apply()),
+    "the same commit, a peer expired": (AT_HOME, evolve(HOME, desired=interface(2)), True, True, Apply()),
+    "new": (AT_HOME, Applied("c2", NODE, interface(2)), True, True, Try()),
+    "new, and the kernel has it already": (AT_HOME, Applied("c2", NODE, interface(2)), False, True, Apply(new=True)),
+    "new, and nothing has to be confirmed": (AT_HOME, Applied("c2", NODE, interface(2)), True, False, Apply(new=True)),
+    "the first": (State(), Applied("c1", NODE, interface()), True, True, Try()),
+    "nothing yet": (State(), Applied(), False, True, Apply()),
+    "tried again": (TRYING, TRYING.applied, False, True, Try()),
+    "tried, and confirming was turned off": (TRYING, TRYING.applied, False, False, Apply(new=True)),
+    "tried, and back": (TRYING, HOME, True, True, Undo(TRIAL)),
+    "tried first, and nothing is accepted now": (
+        State(trial=Trial("c1", NODE, 1.0, 1, Applied())), Applied(), False, True,
+        Undo(Trial("c1", NODE, 1.0, 1, Applied())),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("state", "target", "differs", "confirm", "expected"), SETTLED.values(), ids=SETTLED)
+def test_how_it_is_brought_about(
+    state: State, target: Applied, differs: bool, confirm: bool, expected: Apply | Try | Undo
+) -> None:
+    assert settle(state, target, differs=differs, confirm=confirm) == expected
+
+
+def test_new_is_another_commit_with_another_interface() -> None:
+    assert is_new(HOME, Applied("c2", NODE, interface(2)))
+    assert not is_new(HOME, Applied("c2", NODE, HOME.desired))
+    assert not is_new(HOME, Applied("c1", NODE, interface(2)))
+
+
+# -- whatever a node lives through
+
+COMMITS = tuple(f"c{number}" for number in range(4))
+
+
+@frozen
+class Event:
+    """One minute: what the remote says, what the commit is worth, how the trial ends, what a person does."""
+
+    head: str | None
+    good: bool
+    lives: bool
+    helps: bool
+    killed: bool
+    clock: float
+    pause: bool | None
+    retry: bool
+    confirm: bool
+
+
+EVENTS = st.builds(
+    Event,
+    head=st.sampled_from((None, *COMMITS)),
+    good=st.booleans(),
+    lives=st.booleans(),
+    helps=st.booleans(),
+    killed=st.booleans(),
+    clock=st.floats(-1e6, 1e6),
+    pause=st.sampled_from((None, None, None, True, False)),
+    retry=st.booleans(),
+    confirm=st.booleans(),
+)
+
+
+class Node:
+    """A node without a machine: it does what `reconcile.now` does with what was decided, and keeps a diary."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.moment = NOW
+        self.decisions: list[Decision] = []
+
+    def live(self, event: Event) -> None:
+        self.moment += event.clock
+        if event.pause is not None:
+            asked = Intent(Pause(self.moment)) if event.pause else Intent()
+            trial = self.state.trial and evolve(self.state.trial, intent=asked)
+            self.state = evolve(self.state, intent=asked, trial=trial)
+        before = self.state
+        known = heard(before, event.head, self.moment)
+        decision = decide(known, event.head, NODE, self.moment, retry=event.retry)
+        self.decisions.append(decision)
+        if isinstance(decision, Evaluate):
+            wanted = interface(100 + COMMITS.index(decision.commit))
+            target = accepted(known, decision.commit, NODE, wanted)
+            if not event.good:
+                target = refused(known, Refusal(decision.commit, "wrong", (), NODE, known.remote.trusted))
+        else:
+            kept = decision.kept if isinstance(decision, Undo) else decision
+            target = in_sync(known) if isinstance(kept, InSync) else home(known)
+        step = settle(before, target.applied, differs=True, confirm=event.confirm)
+        if isinstance(step, Try):
+            self._try(target, event)
+        elif isinstance(step, Undo):
+            back = gone_home(before, step.trial, step.trial.previous)
+            self.state = given_up(back, target.remote, later=event.head is None)
+        else:
+            self.state = target.ending("unconfirmed", self.moment) if step.new else target
+
+    def _try(self, target: State, event: Event) -> None:
+        before = self.state
+        attempt = before.trial.attempt + 1 if before.trial and before.trial.commit == target.applied.commit else 1
+        record = Trial(
+            target.applied.commit, NODE, self.moment, attempt, before.last_confirmed, before.confirmed_intent
+        )
+        tried = evolve(target, trial=record)
+        if event.killed:
+            self.state = tried
+        elif event.lives:
+            self.state = confirmed(tried, "confirmed", self.moment)
+        else:
+            bad = BadCommit(record.commit or "", "silent", NODE) if event.helps else tried.remote.bad
+            self.state = rolled_back(gone_home(tried, record, record.previous), bad, self.moment)
+
+
+def histories(check: Callable[[Node, State, Event], None]) -> None:
+    @given(st.lists(EVENTS, max_size=30))
+    def live(events: list[Event]) -> None:
+        node = Node()
+        for event in events:
+            before = node.state
+            node.live(event)
+            check(node, before, event)
+
+    live()
+
+
+def test_silence_changes_nothing_that_was_confirmed() -> None:
+    def check(node: Node, before: State, event: Event) -> None:
+        if event.head is None:
+            assert node.state.last_confirmed == before.last_confirmed
+            assert node.state.remote.trusted == before.remote.trusted
+
+    histories(check)
+
+
+def test_a_silent_remote_ends_no_trial_without_a_verdict() -> None:
+    def check(node: Node, before: State, event: Event) -> None:
+        if before.trial and event.head is None:
+            assert isinstance(node.decisions[-1], Undo)
+            assert node.state.applied == before.trial.previous
+            assert node.state.trial
+            assert node.state.trial.attempt == before.trial.attempt
+
+    histories(check)
+
+
+def test_a_paused_node_takes_no_commit() -> None:
+    def check(node: Node, before: State, event: Event) -> None:
+        paused = before.confirmed_intent.pause if event.pause is None else event.pause
+        if paused:
+            assert not isinstance(node.decisions[-1], Evaluate)
+            assert node.state.last_confirmed == before.last_confirmed
+
+    histories(check)
+
+
+def test_a_commit_that_was_refused_or_rolled_back_is_looked_at_again_only_when_asked() -> None:
+    def check(node: Node, before: State, event: Event) -> None:
+        known = {entry.commit for entry in (before.remote.bad, before.remote.refusal) if entry}
+        at_home = before.last_confirmed.commit
+        if event.head in known and event.head != at_home and not event.retry:
+            assert not isinstance(node.decisions[-1], Evaluate)
+
+    histories(check)
+
+
+def test_a_refused_or_rolled_back_commit_leaves_what_was_confirmed() -> None:
+    def check(node: Node, before: State, event: Event) -> None:
+        if isinstance(node.decisions[-1], Evaluate) and not (event.good and (event.lives or not event.confirm)):
+            assert node.state.last_confirmed == before.last_confirmed
+
+    histories(check)
+
+
+def test_only_a_run_that_was_killed_leaves_a_trial_open_and_the_way_back_stays_the_same() -> None:
+    def check(node: Node, before: State, event: Event) -> None:
+        if node.state.trial:
+            assert event.killed or event.head is None
+            assert node.state.trial.previous == before.last_confirmed
+
+    histories(check)
+
+
+def test_a_good_head_is_taken_by_the_next_undisturbed_run_whatever_came_before() -> None:
+    @given(st.lists(EVENTS, max_size=20), st.sampled_from(COMMITS))
+    def live(events: list[Event], head: str) -> None:
+        node = Node()
+        for event in events:
+            node.live(event)
+        node.live(Event(head, True, True, True, False, 60.0, False, True, True))
+        node.live(Event(head, True, True, True, False, 60.0, None, True, True))
+        assert (node.state.applied.commit, node.state.trial) == (head, None)
+        assert decide(node.state, head, NODE, node.moment) == InSync()
+
+    live()
+
+
+def test_what_is_in_sync_stays_so_whatever_the_clock_says() -> None:
+    def check(node: Node, before: State, event: Event) -> None:
+        if isinstance(node.decisions[-1], InSync):
+            assert decide(node.state, event.head, NODE, node.moment - 1e6) == InSync()
+            assert decide(node.state, event.head, NODE, node.moment + 1e6) == InSync()
+
+    histories(check)

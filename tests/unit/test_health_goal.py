@@ -1,0 +1,76 @@
+"""Who has to live again under a new commit, and what clears it of blame."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+
+from mesh_sync.node.state import Applied, Trial
+from mesh_sync.reconcile.health_goal import Goal, goal, heard, missing, proof
+from mesh_sync.wireguard.desired import Desired, DesiredPeer
+from mesh_sync.wireguard.live import LivePeer
+
+
+def desired(own: str = "own", **keys: str) -> Desired:
+    """The interface of a node with these peers, name by name."""
+    peers = tuple(DesiredPeer(name, key, ("10.0.0.2",), frozenset({"10.0.0.2/32"})) for name, key in keys.items())
+    return Desired("lab", "a", own, 51820, 1420, frozenset({"10.0.0.1/32"}), frozenset({"10.0.0.0/24"}), peers)
+
+
+def trial(before: Desired | None, *alive: str, remote: bool = True) -> Trial:
+    """A trial before which these peers answered."""
+    names = {peer.public_key: peer.name for peer in before.peers} if before else {}
+    return Trial(
+        "c2", "", 1.0, 1, Applied("c1", desired=before), alive={key: names[key] for key in alive}, remote=remote
+    )
+
+
+BEFORE = desired(b="B", c="C", d="D")
+GOALS = {
+    "all stay": (trial(BEFORE, "B", "C"), BEFORE, {"B", "C"}),
+    "nobody was alive": (trial(BEFORE), BEFORE, set()),
+    "nothing was there": (trial(None), BEFORE, set()),
+    "one of two leaves": (trial(BEFORE, "B", "C"), desired(c="C"), {"C"}),
+    "the only one leaves": (trial(BEFORE, "B"), desired(c="C", d="D"), set()),
+    "one gets a new key": (trial(BEFORE, "B", "C"), desired(b="B2", c="C"), {"B2", "C"}),
+    "the only one gets a new key": (trial(BEFORE, "B"), desired(b="B2", c="C"), set()),
+    "both get new keys": (trial(BEFORE, "B", "C"), desired(b="B2", c="C2"), {"B2", "C2"}),
+    "the node's own key": (trial(BEFORE, "B", "C"), desired("new", b="B", c="C"), set()),
+}
+
+
+@pytest.mark.parametrize(("record", "new", "peers"), GOALS.values(), ids=GOALS)
+def test_who_has_to_answer_again(record: Trial, new: Desired, peers: set[str]) -> None:
+    assert goal(record, new) == Goal(frozenset(peers), remote=True)
+    assert not goal(evolve(record, remote=False), new).remote
+
+
+def test_a_node_that_leaves_the_mesh_need_not_show_anything() -> None:
+    assert goal(trial(BEFORE, "B"), desired()) == Goal()
+    assert goal(trial(None), desired()) == Goal(remote=True)
+
+
+def test_one_peer_is_enough_and_a_remote_is_needed_all_the_same() -> None:
+    whole = Goal(frozenset("BC"), remote=True)
+    assert whole.left(frozenset("B"), answered=False) == Goal(remote=True)
+    assert whole.left(frozenset("X"), answered=True) == Goal(frozenset("BC"))
+    assert not whole.left(frozenset("C"), answered=True)
+
+
+def test_only_what_was_missed_can_put_the_blame_on_a_commit() -> None:
+    record = trial(BEFORE, "B", "C")
+    assert proof(Goal(remote=True), record) == Goal(remote=True)
+    assert proof(Goal(frozenset({"B2", "C2"})), record) == Goal(frozenset("BC"))
+
+
+def test_heard_is_who_sent_something_or_shook_hands() -> None:
+    before = {key: LivePeer(key, frozenset(), handshake=5, rx_bytes=7) for key in "BCDE"}
+    after = {**before, "B": evolve(before["B"], rx_bytes=8), "C": evolve(before["C"], handshake=4)}
+    after |= {"D": evolve(before["D"], tx_bytes=9), "F": LivePeer("F", frozenset(), rx_bytes=1)}
+    assert heard(before, after) == {"B", "C"}
+
+
+def test_the_reason_is_a_sentence() -> None:
+    assert missing(Goal(frozenset("B")), 30, "") == "no peer that was alive before answered within 30 s"
+    both = "no peer that was alive before and no remote (u gives no answer) answered within 30 s"
+    assert missing(Goal(frozenset("B"), remote=True), 30, "u gives no answer") == both
