@@ -1,4 +1,4 @@
-"""A commit that cuts the node off is undone: what was there before is back, and the commit is not tried again."""
+"""A commit that cuts the node off is rolled back: what was there before is back, and the commit is not tried again."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_what_cuts_the_node_off_is_undone_and_not_tried_again(mesh: Mesh, spoil:
     bad = mesh.push("bad")
     found = now_json(a, exit_code=5)
     assert (found["result"], found["commit"], found["remote_commit"]) == ("rolled-back", good, bad)
-    assert found["message"].startswith(f"commit {bad[:10]} is undone: no remote (git://")
+    assert found["message"].startswith(f"rolled back commit {bad[:10]}: no remote (git://")
     assert found["message"].endswith(f") answered within {DEADLINE} s")
     assert whole(a) == before
     told = status(a)
@@ -78,7 +78,7 @@ def test_an_undone_commit_is_tried_again_when_told_to_and_a_newer_one_always(mes
     said = now(a, exit_code=5)
     assert "wg0 is back at commit" in said.stdout
     assert "push a newer commit, or try this one again: mesh-sync now --retry" in said.stderr
-    assert f"rolled back commit: {bad}: commit {bad[:10]} is undone: no remote" in a.run(["mesh-sync", "status"]).stdout
+    assert f"rolled back commit {bad[:10]}: no remote" in a.run(["mesh-sync", "status"]).stdout
 
     assert now_json(a, "--retry", exit_code=5)["changes"] != []
     assert whole(a) == before
@@ -129,7 +129,7 @@ def test_wrong_keys_for_everybody_are_undone(mesh: Mesh) -> None:
         mesh.set(name, public_key=keys.public_key(keys.generate()))
     bad = mesh.push("wrong keys")
     found = now_json(a, exit_code=5)
-    assert f"commit {bad[:10]} is undone: no peer that was alive before answered" in found["message"]
+    assert f"rolled back commit {bad[:10]}: no peer that was alive before answered" in found["message"]
     assert set(dump(a)) == held == {"", key_of(b), key_of(d), *(held - {"", key_of(b), key_of(d)})}
     assert whole(a) == before
     assert status(a)["refused_commits"] == [bad]

@@ -54,7 +54,7 @@ def begun(node: Node) -> Program:
 
 def applied_on_trial(node: Node) -> bool:
     state: dict[str, Any] = json.loads(node.path(STATE).read_text())
-    return bool(state["trial"]) and state["commit"] == state["trial"]["commit"]
+    return bool(state["trial"]) and state["applied"]["commit"] == state["trial"]["commit"]
 
 
 def killed(node: Node) -> None:
@@ -88,7 +88,7 @@ def test_killed_in_a_bad_trial_the_next_run_gets_out_of_it_and_judges(mesh: Mesh
     assert status(a)["trial"]["attempt"] == 1
     mesh.configure(a, confirm={"deadline": 5}, repository={"urls": [mesh.url], "deadline": 3})
     found = now_json(a, exit_code=5, timeout=90)
-    assert f"commit {bad[:10]} is undone" in found["message"]
+    assert f"rolled back commit {bad[:10]}" in found["message"]
     assert whole(a) == before
     assert status(a)["refused_commits"] == [bad]
 

@@ -143,7 +143,7 @@ def test_a_node_that_is_offline_itself_does_not_blame_the_commit(mesh: Mesh, cut
     found = now_json(a, exit_code=5, env=cut_when_applying, timeout=90)
     assert (found["result"], found["commit"]) == ("rolled-back", before)
     assert "no peer that was alive before and no remote (" in found["message"]
-    assert found["message"].endswith("nor with the previous state again; it is tried anew by the next run")
+    assert found["message"].endswith("nor with the previous state again; the next run retries it")
     assert status(a)["refused_commits"] == []
     now(a, exit_code=3)
     a.run(["nft", "delete", "table", "inet", "cut"])

@@ -251,7 +251,7 @@ BROKEN: dict[str, Callable[[bytes], bytes | None]] = {
     "gone": lambda state: None,
     "zeros": lambda state: bytes(len(state)),
     "another shape": lambda state: b'["version", 1]',
-    "another version": lambda state: state.replace(b'"version":1', b'"version":99'),
+    "another version": lambda state: state.replace(b'"version":2', b'"version":99'),
 }
 
 

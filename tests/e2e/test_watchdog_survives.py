@@ -176,14 +176,14 @@ def test_after_a_restart_it_remembers_where_peers_were(world: World) -> None:
         until(lambda: watchdog.all_are("up", "b"), 15)
         until(lambda: world.b_key in json.loads(world.a.path(MEMORY).read_text())["good"])
         watchdog.end(signal.SIGKILL)
-    resolved = json.loads(world.a.path(STATE).read_text())
+    state = json.loads(world.a.path(STATE).read_text())
     known = json.loads(world.a.path(MEMORY).read_text())
     assert known["good"][world.b_key] == f"203.0.113.12:{PORT}"
     world.lab.dns.freeze()
     world.b.nft(NO_HANDSHAKE_BEGINS)
     try:
         world.a.run(["wg", "set", "wg0", "peer", world.b_key, "endpoint", f"203.0.113.222:{PORT}"])
-        without = {**resolved, "resolved": {}}
+        without = {**state, "applied": {**state["applied"], "resolved": {}}}
         world.a.path(STATE).write_text(json.dumps(without))
         world.a.path(MEMORY).write_text(json.dumps({**known, "names": {}}))
         with watching(world.a) as watchdog:
@@ -191,7 +191,7 @@ def test_after_a_restart_it_remembers_where_peers_were(world: World) -> None:
             until(lambda: watchdog.all_are("up", "b"), 10)
             until(lambda: watchdog.peer("b")["writes"], 5)
     finally:
-        world.a.path(STATE).write_text(json.dumps(resolved))
+        world.a.path(STATE).write_text(json.dumps(state))
         world.lab.dns.thaw()
         world.b.run(["nft", "delete", "table", "ip", "patient"])
 

@@ -30,7 +30,7 @@ GIVEN = {B: "b.example:51820"}
 
 
 def changes(desired: Desired = WANTED, live: Live | None = LIVE, **context: Any) -> tuple[Change, ...]:
-    return plan(desired, live, Context(**{"owned": WANTED.owned, "given": GIVEN, "now": NOW, **context}))
+    return plan(desired, live, Context(**{"owned": WANTED.owned, "given": GIVEN, "moment": NOW, **context}))
 
 
 def kinds(*arguments: Any, **context: Any) -> list[str]:

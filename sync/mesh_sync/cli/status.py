@@ -40,7 +40,7 @@ def _present(found: Status) -> None:
     if remote.refusal:
         click.secho(f"refused commit: {remote.refusal.commit}: {remote.refusal.message}", fg="red")
     if remote.bad:
-        click.secho(f"rolled back commit: {remote.bad.commit}: {remote.bad.message}", fg="red")
+        click.secho(remote.bad.message, fg="red")
     if state.trial:
         click.secho(f"on trial, not confirmed yet: {state.trial.commit}", fg="yellow")
     if applied.desired and applied.desired.other_key:
