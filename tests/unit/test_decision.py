@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 
 from mesh_sync.node.state import Applied, BadCommit, Intent, Pause, Refusal, Remote, State, Trial
 from mesh_sync.reconcile.decision import (
-    Apply,
     Decision,
     Evaluate,
     InSync,
     Keep,
     Reason,
-    Try,
     Undo,
+    Way,
     decide,
     is_new,
     settle,
@@ -26,6 +25,7 @@ from mesh_sync.reconcile.decision import (
 from mesh_sync.reconcile.promise import (
     accepted,
     confirmed,
+    entered,
     given_up,
     gone_home,
     heard,
@@ -102,29 +102,28 @@ def test_retry_evaluates_it_all_the_same(remote: Remote) -> None:
     assert decide(evolve(state, intent=PAUSED), "c2", NODE, NOW, retry=True) == Keep(Reason.PAUSED)
 
 
-SETTLED: dict[str, tuple[State, Applied, bool, bool, Apply | Try | Undo]] = {
-    "nothing new": (AT_HOME, HOME, True, True, Apply()),
-    "another commit, the same interface": (AT_HOME, evolve(HOME, commit="c2"), False, True, Apply()),
-    "the same commit, a peer expired": (AT_HOME, evolve(HOME, desired=interface(2)), True, True, Apply()),
-    "new": (AT_HOME, Applied("c2", NODE, interface(2)), True, True, Try()),
-    "new, and the kernel has it already": (AT_HOME, Applied("c2", NODE, interface(2)), False, True, Apply(new=True)),
-    "new, and nothing has to be confirmed": (AT_HOME, Applied("c2", NODE, interface(2)), True, False, Apply(new=True)),
-    "the first": (State(), Applied("c1", NODE, interface()), True, True, Try()),
-    "nothing yet": (State(), Applied(), False, True, Apply()),
-    "tried again": (TRYING, TRYING.applied, False, True, Try()),
-    "tried, and confirming was turned off": (TRYING, TRYING.applied, False, False, Apply(new=True)),
-    "tried, and back": (TRYING, HOME, True, True, Undo(TRIAL)),
+NEW = Applied("c2", NODE, interface(2))
+SETTLED: dict[str, tuple[State, Applied, bool, bool, Way]] = {
+    "nothing new": (AT_HOME, HOME, True, True, Way.APPLY),
+    "another commit, the same interface": (AT_HOME, evolve(HOME, commit="c2"), False, True, Way.APPLY),
+    "the same commit, a peer expired": (AT_HOME, evolve(HOME, desired=interface(2)), True, True, Way.APPLY),
+    "new": (AT_HOME, NEW, True, True, Way.TRY),
+    "new, and the kernel has it already": (AT_HOME, NEW, False, True, Way.APPLY_UNCONFIRMED),
+    "new, and nothing has to be confirmed": (AT_HOME, NEW, True, False, Way.APPLY_UNCONFIRMED),
+    "the first": (State(), Applied("c1", NODE, interface()), True, True, Way.TRY),
+    "nothing yet": (State(), Applied(), False, True, Way.APPLY),
+    "tried again": (TRYING, TRYING.applied, False, True, Way.TRY),
+    "tried, and confirming was turned off": (TRYING, TRYING.applied, False, False, Way.APPLY_UNCONFIRMED),
+    "tried, and back": (TRYING, HOME, True, True, Way.GO_BACK),
     "tried first, and nothing is accepted now": (
         State(trial=Trial("c1", NODE, 1.0, 1, Applied())), Applied(), False, True,
-        Undo(Trial("c1", NODE, 1.0, 1, Applied())),
+        Way.GO_BACK,
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("state", "target", "differs", "confirm", "expected"), SETTLED.values(), ids=SETTLED)
-def test_how_it_is_brought_about(
-    state: State, target: Applied, differs: bool, confirm: bool, expected: Apply | Try | Undo
-) -> None:
+def test_how_it_is_brought_about(state: State, target: Applied, differs: bool, confirm: bool, expected: Way) -> None:
     assert settle(state, target, differs=differs, confirm=confirm) == expected
 
 
@@ -194,14 +193,14 @@ class Node:
         else:
             kept = decision.kept if isinstance(decision, Undo) else decision
             target = in_sync(known) if isinstance(kept, InSync) else home(known)
-        step = settle(before, target.applied, differs=True, confirm=event.confirm)
-        if isinstance(step, Try):
+        way = settle(before, target.applied, differs=True, confirm=event.confirm)
+        if way is Way.TRY:
             self._try(target, event)
-        elif isinstance(step, Undo):
-            back = gone_home(before, step.trial, step.trial.previous)
+        elif before.trial and way is Way.GO_BACK:
+            back = gone_home(before, before.trial, before.trial.previous)
             self.state = given_up(back, target.remote, later=event.head is None)
         else:
-            self.state = target.ending("unconfirmed", self.moment) if step.new else target
+            self.state = entered(target, self.moment) if way is Way.APPLY_UNCONFIRMED else target
 
     def _try(self, target: State, event: Event) -> None:
         before = self.state

@@ -9,6 +9,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh_sync.reconcile.conf_drift import public_keys
 from mesh_sync.wireguard import conf
 from mesh_sync.wireguard.desired import Desired, DesiredPeer, Owned
 from mesh_sync.wireguard.key_rollover import STAND_BY, carrier, placed
@@ -140,4 +141,4 @@ def test_a_revoked_peer_goes_with_both_its_keys() -> None:
 def test_the_file_for_people_says_the_same_wherever_the_traffic_goes() -> None:
     text = conf.text(WANTED)
     assert text.index(OLD) < text.index("AllowedIPs") < text.index(f"# b (other key)\n[Peer]\nPublicKey = {NEW}\n")
-    assert conf.public_keys(text) == {OLD, NEW, OTHER}
+    assert public_keys(text) == {OLD, NEW, OTHER}

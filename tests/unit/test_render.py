@@ -11,6 +11,8 @@ import pytest
 from mesh_sync.check.examine import examine
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
+from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.table import table
 from mesh_sync.wireguard import conf, keys
 from mesh_sync.wireguard.desired import Desired
 
@@ -135,4 +137,4 @@ def test_the_next_expiry_is_remembered() -> None:
 def test_a_desired_interface_survives_as_json() -> None:
     found, _ = renderer(aws='subnets = ["0.0.0.0/0"]\n', gcp="expires = 2026-07-01\n")
     desired = found.desired("azure")
-    assert Desired.from_json(desired.to_json()) == desired
+    assert table(Desired)(plain(desired)) == desired

@@ -14,12 +14,11 @@ from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.desired import on_this_machine
 from mesh_sync.node.own_keys import KeyFiles
-from mesh_sync.reconcile.apply import apply_locked
+from mesh_sync.reconcile.apply import apply_locked, device_of
 from mesh_sync.system.files import write_atomically
 from mesh_sync.system.lock import locked
 from mesh_sync.wireguard import wg
 from mesh_sync.wireguard.desired import Desired
-from mesh_sync.wireguard.device import Device
 from mesh_sync.wireguard.live import LivePeer
 from mesh_sync.wireguard.protocol import is_alive
 
@@ -81,7 +80,7 @@ def _enforce(node: Node) -> None:
     """Make the interface run the key that is in the file."""
     state, desired = states.load(node.state_file), _wanted(node)
     after = evolve(state, applied=evolve(state.applied, desired=desired))
-    apply_locked(node, Device(node.interface, node.sysctl_file), state, after)
+    apply_locked(node, device_of(node), state, after)
 
 
 def _at_rest(node: Node) -> Mapping[str, LivePeer]:

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from mesh_sync.findings import Finding
 from mesh_sync.system.files import write_atomically
-from mesh_sync.typed_toml.plain_types import checked
+from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.reader import read_json
+from mesh_sync.typed_toml.table import table
 from mesh_sync.wireguard.desired import Desired, Owned
 
 VERSION = 2
@@ -162,21 +164,21 @@ class State:
 def load(path: Path) -> State:
     """Read the state. A missing file is an empty state; one that is broken is an empty state marked as lost."""
     try:
-        text = path.read_bytes()
+        data = read_json(path.read_bytes())
+        data = _from_version_1(data) if data["version"] == 1 else data
+        if data["version"] == VERSION:
+            return _state_of({name: data[name] for name in _PARTS})
+        return State(lost=True)
     except FileNotFoundError:
         return State()
-    except OSError:
-        return State(lost=True)
-    try:
-        data = json.loads(text)
-        return _from_json(_READERS[data["version"]](data))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return State(lost=True)
 
 
 def save(path: Path, state: State) -> None:
     """Write the state, whole or not at all, 0600."""
-    write_atomically(path, json.dumps({"version": VERSION, **_to_json(state)}, separators=(",", ":")))
+    data = {"version": VERSION, **{name: plain(getattr(state, name)) for name in _PARTS}}
+    write_atomically(path, json.dumps(data, separators=(",", ":")))
 
 
 def digest(text: str) -> str:
@@ -184,81 +186,8 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _to_json(state: State) -> dict[str, Any]:
-    refusal = state.remote.refusal
-    trial = state.trial
-    return {
-        "applied": _applied_to_json(state.applied),
-        "remote": {
-            **asdict(state.remote),
-            "refusal": refusal and {**asdict(refusal), "findings": [one.as_json() for one in refusal.findings]},
-        },
-        "trial": trial
-        and {
-            **{name: getattr(trial, name) for name in ("commit", "fingerprint", "began", "attempt", "remote")},
-            "previous": _applied_to_json(trial.previous),
-            "intent": asdict(trial.intent),
-            "found": trial.found and trial.found.to_json(),
-            "alive": dict(trial.alive),
-            "endpoints": dict(trial.endpoints),
-        },
-        "intent": asdict(state.intent),
-        "history": [asdict(past) for past in state.history],
-    }
-
-
-def _applied_to_json(applied: Applied) -> dict[str, Any]:
-    plain = {name: getattr(applied, name) for name in ("commit", "fingerprint", "conf", "at", "hooks_due")}
-    return {
-        **plain,
-        "desired": applied.desired and applied.desired.to_json(),
-        "owned": applied.owned.to_json(),
-        "given": dict(applied.given),
-        "resolved": dict(applied.resolved),
-    }
-
-
-def _from_json(data: dict[str, Any]) -> State:
-    remote, trial = data["remote"], data["trial"]
-    return State(
-        applied=_applied_from_json(data["applied"]),
-        remote=checked(
-            Remote(
-                **{
-                    **remote,
-                    "refusal": remote["refusal"] and _refusal_from_json(remote["refusal"]),
-                    "bad": remote["bad"] and checked(BadCommit(**remote["bad"])),
-                }
-            )
-        ),
-        trial=trial
-        and checked(
-            Trial(
-                **{
-                    **trial,
-                    "previous": _applied_from_json(trial["previous"]),
-                    "intent": _intent_from_json(trial["intent"]),
-                    "found": trial["found"] and Desired.from_json(trial["found"]),
-                }
-            )
-        ),
-        intent=_intent_from_json(data["intent"]),
-        history=tuple(checked(Past(**past)) for past in data["history"]),
-    )
-
-
-def _applied_from_json(data: dict[str, Any]) -> Applied:
-    desired = data["desired"] and Desired.from_json(data["desired"])
-    return checked(Applied(**{**data, "desired": desired, "owned": Owned.from_json(data["owned"])}))
-
-
-def _refusal_from_json(data: dict[str, Any]) -> Refusal:
-    findings = tuple(checked(Finding(**finding)) for finding in data["findings"])
-    return checked(Refusal(**{**data, "findings": findings}))
-
-
-def _intent_from_json(data: dict[str, Any]) -> Intent:
-    return Intent(data["pause"] and checked(Pause(**data["pause"])))
+_state_of = table(State, keys={"lost": None})
+_PARTS = ("applied", "remote", "trial", "intent", "history")
 
 
 def _from_version_1(data: dict[str, Any]) -> dict[str, Any]:
@@ -276,6 +205,7 @@ def _from_version_1(data: dict[str, Any]) -> dict[str, Any]:
 
     refusal, trial = judged(data["refusal"]), judged(data.get("trial"))
     return {
+        "version": VERSION,
         "applied": applied(data),
         "remote": {
             "commit": data["remote_commit"],
@@ -287,8 +217,5 @@ def _from_version_1(data: dict[str, Any]) -> dict[str, Any]:
         },
         "trial": trial and {**trial, "previous": applied(trial["previous"]), "intent": intent(trial["previous"])},
         "intent": intent(data),
-        "history": data.get("history", ()),
+        "history": data.get("history", []),
     }
-
-
-_READERS: Mapping[object, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_version_1, VERSION: lambda data: data}

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from attrs import frozen
 
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.own_keys import private_key
-from mesh_sync.node.psk_counters import remember, settled
+from mesh_sync.node.psk_counters import remember
 from mesh_sync.node.state import State, Trial
 from mesh_sync.reconcile import conf_file, endpoint_choice
+from mesh_sync.reconcile.drift import difference_of, for_kernel, owned
 from mesh_sync.reconcile.hooks import run_hooks
+from mesh_sync.reconcile.outcome import Done
 from mesh_sync.reconcile.promise import after_changes, before_changes, hooks_done, stamped
 from mesh_sync.system.lock import WAIT, locked
-from mesh_sync.wireguard import conf
-from mesh_sync.wireguard.desired import Desired, Owned
+from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.device import Device
-from mesh_sync.wireguard.key_rollover import placed
 from mesh_sync.wireguard.live import Live
-from mesh_sync.wireguard.plan import Change, Context, plan
-
-
-@frozen
-class Done:
-    """What was changed (or, in a dry run, would be), and what could not be done yet."""
-
-    changes: tuple[Change, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def acted(self) -> tuple[Change, ...]:
-        return tuple(change for change in self.changes if change.acted)
+from mesh_sync.wireguard.plan import Change
 
 
 def apply(
@@ -63,7 +51,7 @@ def apply_locked(
     desired = after.applied.desired
     assert desired is not None
     live, moment = device.read(desired), time.time()
-    kernel = _for_kernel(node, desired, live, moment)
+    kernel = for_kernel(node, desired, live, moment)
     work = _prepare(node, desired, kernel, before, live, moment, undo)
     done = Done(work.changes, work.endpoints.notes)
     if dry_run:
@@ -93,34 +81,9 @@ def apply_locked(
     return done
 
 
-def touches(changes: Iterable[Change]) -> bool:
-    """Whether any of these changes the interface, and not only what is written or said of it."""
-    return any(change.acted and change.kind != "conf" for change in changes)
-
-
-def difference(
-    node: Node, desired: Desired, state: State, live: Live | None, moment: float | None = None
-) -> tuple[Change, ...]:
-    """What `apply` would change, and what became of wg0.conf. ``state`` says what is ours to take away."""
-    moment = time.time() if moment is None else moment
-    return _difference(node, _for_kernel(node, desired, live, moment), state, live, moment)
-
-
-def _difference(node: Node, kernel: Desired, state: State, live: Live | None, moment: float) -> tuple[Change, ...]:
-    applied = state.applied
-    context = Context(
-        owned=owned(node, state, live),
-        given=applied.given,
-        names={key: peer.name for peer in applied.desired.peers for key in peer.keys} if applied.desired else {},
-        moment=moment,
-        remove_foreign=node.foreign_peers == "remove",
-    )
-    return (*plan(kernel, live, context), *conf_file.drift(node, applied.conf))
-
-
-def _for_kernel(node: Node, desired: Desired, live: Live | None, moment: float) -> Desired:
-    """What the kernel is to have: one peer for each key, and one preshared key for each peer."""
-    return settled(node, placed(desired, live, moment), live, moment)
+def device_of(node: Node, note: Callable[[str], None] = lambda text: None) -> Device:
+    """This node's interface; ``note`` is told of each command that changes it."""
+    return Device(node.interface, node.sysctl_file, note)
 
 
 @frozen
@@ -138,7 +101,7 @@ def _prepare(
     node: Node, desired: Desired, kernel: Desired, before: State, live: Live | None, moment: float, undo: Trial | None
 ) -> _Work:
     """Find the endpoints that the changes need; those that have none yet are left for another run."""
-    changes = _difference(node, kernel, before, live, moment)
+    changes = difference_of(node, kernel, before, live, moment)
     live, was = live or Live(), before.applied
     last = endpoint_choice.last_known(desired, was, live)
     if undo:
@@ -157,14 +120,3 @@ def _prepare(
         stale_conf=("conf" in kinds and not written) or not was.conf or desired != was.desired,
         hooks_due=bool(node.hooks.post_up) and (was.hooks_due or "interface-added" in kinds),
     )
-
-
-def owned(node: Node, state: State, live: Live | None) -> Owned:
-    """What is ours on the interface. Without a memory: what our wg0.conf names, and every address and route."""
-    if state != State() and not state.lost:
-        return state.applied.owned
-    text = conf_file.read(node)
-    if not state.lost and not conf_file.is_ours(text):
-        return Owned()
-    live = live or Live()
-    return Owned(conf.public_keys(text), live.addresses, live.routes)

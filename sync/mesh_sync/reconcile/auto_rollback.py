@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import time
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from mesh_sync.errors import MeshSyncError, RolledBack, Unreachable
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.own_keys import private_key, with_held_key
 from mesh_sync.node.state import BadCommit, State, Trial
-from mesh_sync.reconcile import conf_file, health
-from mesh_sync.reconcile.apply import Done, apply, difference, owned, touches
+from mesh_sync.reconcile import conf_drift, conf_file, health
+from mesh_sync.reconcile.apply import apply
+from mesh_sync.reconcile.drift import difference, owned, touches
 from mesh_sync.reconcile.endpoint_choice import undone
 from mesh_sync.reconcile.health_goal import Goal, by_key, goal, missing, proof
 from mesh_sync.reconcile.hooks import HookFailed, run_hooks
+from mesh_sync.reconcile.outcome import Done, Tried
 from mesh_sync.reconcile.promise import confirmed, given_up, gone_home, home, rolled_back
 from mesh_sync.reconcile.verdict import RETRY, Verdict
 from mesh_sync.system.lock import locked
@@ -30,19 +32,6 @@ from mesh_sync.wireguard.plan import Context, plan
 
 ATTEMPTS = 2
 """A commit that ended so many runs before it was confirmed is not tried again: it may be what ends them."""
-
-
-@frozen
-class Tried:
-    """How a trial ended: what was changed, the state from now on, and the reason if it was rolled back.
-
-    ``ask_again``: it may have been what cut this node off from the remotes, and is rolled back.
-    """
-
-    done: Done
-    state: State
-    problem: MeshSyncError | None = None
-    ask_again: bool = False
 
 
 def attempt(
@@ -135,7 +124,7 @@ def _record(node: Node, before: State, target: State, live: Live | None, *, remo
     if not earlier:
         previous, found = origin.applied, None
         if not previous.desired:
-            text = conf_file.read(node)
+            text = conf_drift.read(node)
             previous = evolve(previous, owned=owned(node, before, live), conf=states.digest(text) if text else "")
             found = as_desired(live) if live else None
         return Trial(commit, fingerprint, time.time(), 1, previous, origin.intent, found, living, endpoints, remote)

@@ -1,17 +1,16 @@
-"""wg0.conf on the disk: written whole, kept private, and looked after when somebody else changed it."""
+"""wg0.conf on the disk: written whole, and kept private."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from mesh_sync.node.config import Node
 from mesh_sync.node.own_keys import private_key
 from mesh_sync.node.state import digest
+from mesh_sync.reconcile.conf_drift import is_open, is_ours, read
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard import conf
 from mesh_sync.wireguard.desired import Desired
-from mesh_sync.wireguard.plan import Change
 
 
 def write(node: Node, desired: Desired) -> str:
@@ -20,42 +19,14 @@ def write(node: Node, desired: Desired) -> str:
     present = read(node)
     if present and not is_ours(present):
         write_atomically(_aside(node), present)
-    if present != text or _is_open(node):
+    if present != text or is_open(node):
         write_atomically(node.conf_file, text)
     return digest(text)
 
 
-def drift(node: Node, written: str) -> Iterator[Change]:
-    """What became of the wg0.conf that was written last; ``written``: its digest, empty when none was."""
-    name, text = node.conf_file.name, read(node)
-    if not written or (digest(text) == written and not _is_open(node)):
-        return
-    if not text:
-        what = "was removed: written again"
-    elif digest(text) != written:
-        what = "was changed by hand: written again"
-    else:
-        what = "was readable by other users: mode reset to 0600"
-    yield Change("conf", f"{name} {what}")
-
-
 def is_written(node: Node, desired: Desired) -> bool:
-    return read(node) == conf.text(desired, private_key(node, desired)) and not _is_open(node)
-
-
-def is_ours(text: str) -> bool:
-    return conf.MARK in text.partition("\n")[0]
-
-
-def _is_open(node: Node) -> bool:
-    return bool(node.conf_file.stat().st_mode & 0o077)
-
-
-def read(node: Node) -> str:
-    try:
-        return node.conf_file.read_text(errors="replace")
-    except OSError:
-        return ""
+    """Whether it says already what `write` would write."""
+    return read(node) == conf.text(desired, private_key(node, desired)) and not is_open(node)
 
 
 def put_back(node: Node, written: str) -> None:

@@ -5,9 +5,8 @@
     decide ─┬─ InSync        the head is what was confirmed last: enforce that
             ├─ Keep(reason)  the head does not count now: enforce what was confirmed last
             ├─ Undo(trial)   the same, after the way back from a trial that a run left open
-            └─ Evaluate(commit) ── settle ─┬─ Apply     nothing new for this node, or nothing that needs to be confirmed
-                                           ├─ Try       apply it on trial
-                                           └─ Undo(trial)
+            └─ Evaluate(commit)
+    settle ─── Way: apply, try, or go back
 """
 
 from __future__ import annotations
@@ -58,16 +57,13 @@ class Undo:
 Decision = InSync | Keep | Undo | Evaluate
 
 
-@frozen
-class Try:
-    """Apply the evaluated commit, and roll it back unless it is confirmed."""
+class Way(Enum):
+    """How the state that was evaluated, or kept, is brought about."""
 
-
-@frozen
-class Apply:
-    """Bring the interface to what was evaluated, or kept. ``new``: for the history, which it enters as unconfirmed."""
-
-    new: bool = False
+    APPLY = "at once: nothing new for this node"
+    APPLY_UNCONFIRMED = "at once: new, and there is nothing to confirm"
+    TRY = "on trial: rolled back unless it is confirmed"
+    GO_BACK = "by the way back of the trial that a run left open"
 
 
 def decide(state: State, head: str | None, fingerprint: str, moment: float, *, retry: bool = False) -> Decision:
@@ -100,17 +96,14 @@ def _about(state: State, head: str | None, fingerprint: str, moment: float, *, r
     return Evaluate(head)
 
 
-def settle(state: State, target: Applied, *, differs: bool, confirm: bool) -> Apply | Try | Undo:
+def settle(state: State, target: Applied, *, differs: bool, confirm: bool) -> Way:
     """Given what is to be brought about, return how.
 
     ``differs``: whether anything on the interface would change; ``confirm``: whether new commits have to be confirmed.
     """
-    new = is_new(state.last_confirmed, target)
-    if state.trial and not new:
-        return Undo(state.trial)
-    if new and confirm and (state.trial or differs):
-        return Try()
-    return Apply(new)
+    if not is_new(state.last_confirmed, target):
+        return Way.GO_BACK if state.trial else Way.APPLY
+    return Way.TRY if confirm and (state.trial or differs) else Way.APPLY_UNCONFIRMED
 
 
 def is_new(before: Applied, target: Applied) -> bool:

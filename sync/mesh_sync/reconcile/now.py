@@ -11,17 +11,14 @@ from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.desired import on_this_machine
 from mesh_sync.node.fingerprint import fingerprint
-from mesh_sync.node.state import State
-from mesh_sync.reconcile.apply import Done, apply, difference, owned, touches
-from mesh_sync.reconcile.decision import Apply, Evaluate, Try, decide, settle
-from mesh_sync.reconcile.outcome import Outcome, outcome
+from mesh_sync.reconcile.decision import Evaluate, Way, decide, settle
+from mesh_sync.reconcile.drift import difference, owned, touches
+from mesh_sync.reconcile.outcome import Done, Outcome, outcome, told
 from mesh_sync.reconcile.promise import entered, heard, is_settled, nothing_applied
 from mesh_sync.reconcile.verdict import keep
 from mesh_sync.repository.head_request import Question
 from mesh_sync.repository.remote import Head
-from mesh_sync.wireguard.device import Device
-from mesh_sync.wireguard.live import Live
-from mesh_sync.wireguard.psk_rollover import overlapping
+from mesh_sync.wireguard.read import read
 
 
 def now(
@@ -34,8 +31,7 @@ def now(
     not even that could be done.
     """
     before = states.load(node.state_file)
-    device = Device(node.interface, node.sysctl_file, note)
-    live = device.read(before.applied.desired)
+    live = read(node.interface, node.sysctl_file, before.applied.desired)
 
     # Ask the remote, and decide whether its answer is news.
     answer = request.result()
@@ -58,29 +54,21 @@ def now(
         desired = on_this_machine(desired, node)
         after = evolve(after, applied=evolve(after.applied, desired=desired))
     changes = difference(node, desired, before, live) if desired else ()
-    step = settle(before, after.applied, differs=touches(changes), confirm=bool(node.confirm.deadline))
+    way = settle(before, after.applied, differs=touches(changes), confirm=bool(node.confirm.deadline))
+    if way is Way.APPLY and not changes and is_settled(before, after):
+        return outcome(node, verdict, Done())
 
     # Try, go back, or apply; each records what it did.
-    done = Done()
-    if not dry_run and not isinstance(step, Apply):
-        from mesh_sync.reconcile.auto_rollback import attempt, go_back  # watches peers, which an idle run does not
+    from mesh_sync.reconcile import apply, auto_rollback  # all that changes something, which an idle run does without
 
-        if isinstance(step, Try):
-            tried = attempt(node, device, after, live, wait=wait)
-        else:
-            tried = go_back(node, device, before, live, verdict, wait)
-        found = evolve(verdict, after=tried.state, problem=tried.problem)
-        return outcome(node, found, tried.done, ask_again=tried.ask_again)
-    if isinstance(step, Apply) and step.new:
-        after = entered(after, moment.timestamp())
-    if not desired:
-        _remember(node, before, after, live, dry_run=dry_run)
-    elif changes or overlapping(desired) or not is_settled(before, after):
-        done = apply(node, device, before, after, wait=wait, dry_run=dry_run)
-    return outcome(node, verdict, done)
-
-
-def _remember(node: Node, before: State, after: State, live: Live | None, *, dry_run: bool) -> None:
-    """Nothing was ever applied here, and nothing can be now: what the look found out is kept."""
-    if after != before and not dry_run:
+    device = apply.device_of(node, note)
+    if way is Way.TRY and not dry_run:
+        return told(node, verdict, auto_rollback.attempt(node, device, after, live, wait=wait))
+    if way is Way.GO_BACK and not dry_run:
+        return told(node, verdict, auto_rollback.go_back(node, device, before, live, verdict, wait))
+    after = entered(after, moment.timestamp()) if way is Way.APPLY_UNCONFIRMED else after
+    if desired:
+        return outcome(node, verdict, apply.apply(node, device, before, after, wait=wait, dry_run=dry_run))
+    if after != before and not dry_run:  # nothing was ever applied here: what the look found out is kept
         states.save(node.state_file, nothing_applied(after, owned(node, before, live)))
+    return outcome(node, verdict, Done())

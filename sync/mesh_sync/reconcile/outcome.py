@@ -5,15 +5,39 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mesh_sync.errors import MeshSyncError, RolledBack, Unreachable
 from mesh_sync.findings import Finding, printable
 from mesh_sync.node.config import Node
 from mesh_sync.node.state import State
-from mesh_sync.reconcile.apply import Done
 from mesh_sync.reconcile.verdict import Verdict
 from mesh_sync.wireguard.plan import Change
+
+
+@frozen
+class Done:
+    """What was changed (or, in a dry run, would be), and what could not be done yet."""
+
+    changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def acted(self) -> tuple[Change, ...]:
+        return tuple(change for change in self.changes if change.acted)
+
+
+@frozen
+class Tried:
+    """How a trial ended: what was changed, the state from now on, and the reason if it was rolled back.
+
+    ``ask_again``: it may have been what cut this node off from the remotes, and is rolled back.
+    """
+
+    done: Done
+    state: State
+    problem: MeshSyncError | None = None
+    ask_again: bool = False
 
 
 @frozen
@@ -64,7 +88,13 @@ class Outcome:
         return "; ".join(([self.problem.message] if self.problem else []) + list(self.notes))
 
 
-def outcome(node: Node, verdict: Verdict, done: Done, *, ask_again: bool = False) -> Outcome:
+def told(node: Node, verdict: Verdict, tried: Tried) -> Outcome:
+    """What to tell of a run that ended a trial."""
+    found = evolve(verdict, after=tried.state, problem=tried.problem)
+    return evolve(outcome(node, found, tried.done), ask_again=tried.ask_again)
+
+
+def outcome(node: Node, verdict: Verdict, done: Done) -> Outcome:
     """What to tell of a run that had this to bring about, and did that."""
     problem, state = verdict.problem, verdict.after
     if problem is None:
@@ -84,7 +114,6 @@ def outcome(node: Node, verdict: Verdict, done: Done, *, ask_again: bool = False
         findings=verdict.findings,
         problem=problem,
         peers=len(desired.peers) if desired else 0,
-        ask_again=ask_again,
     )
 
 

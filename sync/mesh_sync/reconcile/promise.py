@@ -12,6 +12,7 @@ from attrs import evolve
 
 from mesh_sync.node.state import Applied, BadCommit, Intent, Pause, Refusal, Remote, State, Trial
 from mesh_sync.wireguard.desired import Desired, Owned
+from mesh_sync.wireguard.psk_rollover import overlapping
 
 UNSURE = "?"
 """In `Applied.given`: an endpoint was about to be given, or a lost memory knew of it. Equal to no declared one."""
@@ -96,10 +97,16 @@ def hooks_done(reached: State) -> State:
 
 
 def is_settled(before: State, after: State) -> bool:
-    """Whether state.json says already what it would say after no change at all."""
+    """Whether state.json, and what is kept beside it while preshared keys change, would stay as they are."""
     applied, desired = before.applied, before.applied.desired
     whole = not before.lost and bool(applied.conf) and not applied.hooks_due
-    return whole and after == before and desired is not None and applied.owned == desired.owned
+    return (
+        whole
+        and after == before
+        and desired is not None
+        and applied.owned == desired.owned
+        and not overlapping(desired)
+    )
 
 
 def nothing_applied(after: State, owned: Owned) -> State:

@@ -14,17 +14,16 @@ from mesh_sync.node.desired import on_this_machine
 from mesh_sync.node.fingerprint import fingerprint
 from mesh_sync.node.run_lock import locked_run
 from mesh_sync.node.state import Intent, Past, Pause, State
-from mesh_sync.reconcile.apply import apply
+from mesh_sync.reconcile.apply import apply, device_of
 from mesh_sync.reconcile.auto_rollback import attempt
 from mesh_sync.reconcile.decision import is_new
 from mesh_sync.reconcile.derive import desired_at
-from mesh_sync.reconcile.outcome import Outcome, outcome
+from mesh_sync.reconcile.outcome import Outcome, outcome, told
 from mesh_sync.reconcile.promise import paused, went_back
 from mesh_sync.reconcile.verdict import Verdict
 from mesh_sync.repository.head_request import remotes
 from mesh_sync.system.lock import WAIT
 from mesh_sync.wireguard.desired import Desired
-from mesh_sync.wireguard.device import Device
 
 SHORTEST = 7
 """Digits of a commit that say which one is meant."""
@@ -40,7 +39,7 @@ def rollback(node: Node, commit: str | None, *, wait: float = WAIT, note: Callab
     """
     with locked_run(node, wait):
         before = states.load(node.state_file)
-        device = Device(node.interface, node.sysctl_file, note)
+        device = device_of(node, note)
         moment = datetime.now(UTC)
         chosen = choose(before, commit)
         desired = on_this_machine(_derive(node, chosen, moment), node)
@@ -49,7 +48,7 @@ def rollback(node: Node, commit: str | None, *, wait: float = WAIT, note: Callab
         if node.confirm.deadline and is_new(before.last_confirmed, target.applied):
             live = device.read(desired)
             tried = attempt(node, device, target, live, wait=wait, remote=_answers(node), blame=False)
-            return outcome(node, Verdict(tried.state, tried.problem), tried.done)
+            return told(node, Verdict(target), tried)
         done = apply(node, device, before, target, wait=wait, undo=before.trial)
         return outcome(node, Verdict(target), done)
 

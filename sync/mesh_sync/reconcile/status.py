@@ -11,14 +11,14 @@ from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.desired import on_this_machine
 from mesh_sync.node.state import BadCommit, State
-from mesh_sync.reconcile.apply import difference
+from mesh_sync.reconcile.drift import difference
 from mesh_sync.wireguard import psk_rollover
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
-from mesh_sync.wireguard.device import Device
 from mesh_sync.wireguard.key_rollover import placed
 from mesh_sync.wireguard.live import Live, LivePeer
 from mesh_sync.wireguard.plan import Change
 from mesh_sync.wireguard.protocol import is_alive
+from mesh_sync.wireguard.read import read
 
 
 @frozen
@@ -80,7 +80,7 @@ def look(node: Node) -> Status:
     """Compare the interface with the last applied state. Raise DeviceError when it cannot be read."""
     state = states.load(node.state_file)
     desired = on_this_machine(state.applied.desired, node) if state.applied.desired else None
-    live = Device(node.interface, node.sysctl_file).read(desired)
+    live = read(node.interface, node.sysctl_file, desired)
     drift = _drift(node, desired, state, live) if desired else ()
     known = live or Live()
     shown = (peer for peer in placed(desired, live, time.time()).peers if peer.allowed_ips) if desired else ()

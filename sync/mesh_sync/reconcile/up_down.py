@@ -12,11 +12,11 @@ from mesh_sync.node.config import Node
 from mesh_sync.node.desired import with_gateway
 from mesh_sync.node.own_keys import with_held_key
 from mesh_sync.node.run_lock import locked_run
-from mesh_sync.reconcile.apply import Done, apply
+from mesh_sync.reconcile.apply import apply, device_of
 from mesh_sync.reconcile.hooks import run_hooks
+from mesh_sync.reconcile.outcome import Done
 from mesh_sync.reconcile.promise import home
 from mesh_sync.system.lock import locked
-from mesh_sync.wireguard.device import Device
 
 
 def bring_up(node: Node, note: Callable[[str], None]) -> Done:
@@ -29,7 +29,7 @@ def bring_up(node: Node, note: Callable[[str], None]) -> Done:
         applied = state.last_confirmed
         if applied.desired is None:
             raise DeviceError("nothing was applied here yet", hint="`mesh-sync now` fetches the list")
-        device = Device(node.interface, node.sysctl_file, note)
+        device = device_of(node, note)
         desired = with_held_key(with_gateway(applied.desired, node), node)
         after = evolve(home(state), applied=evolve(applied, desired=desired), trial=state.trial)
         return apply(node, device, state, after, undo=state.trial)
@@ -38,7 +38,7 @@ def bring_up(node: Node, note: Callable[[str], None]) -> Done:
 def take_down(node: Node, note: Callable[[str], None]) -> None:
     """Remove the interface and what it did as a gateway. Doing it twice does no harm."""
     with locked_run(node), locked(node.lock_file):
-        device = Device(node.interface, node.sysctl_file, note)
+        device = device_of(node, note)
         try:
             if device.exists():
                 run_hooks(node.hooks.pre_down, device)

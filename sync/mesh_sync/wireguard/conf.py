@@ -5,12 +5,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
-from mesh_sync.wireguard.desired import Desired, DesiredPeer
+from mesh_sync.wireguard.desired import CONF_MARK, Desired, DesiredPeer
 from mesh_sync.wireguard.key_rollover import placed
 from mesh_sync.wireguard.keys import is_key
 
 PLACEHOLDER = "PRIVATE_KEY_OF_THIS_NODE"
-MARK = "Written by mesh-sync: change the mesh repository, not this file."
 
 _sections: dict[DesiredPeer, str] = {}
 """A peer looks the same to most nodes, but for a preshared key; rendering a whole mesh writes its section once."""
@@ -19,7 +18,7 @@ _sections: dict[DesiredPeer, str] = {}
 def text(desired: Desired, private_key: str = PLACEHOLDER) -> str:
     """Same desired interface, same bytes. Endpoints keep their names; no endpoint, no line."""
     interface = (
-        f"# {desired.name} in the mesh {desired.mesh}. {MARK}\n"
+        f"# {desired.name} in the mesh {desired.mesh}. {CONF_MARK}\n"
         "[Interface]\n"
         f"PrivateKey = {private_key}\n"
         f"Address = {_join(desired.addresses)}\n"
@@ -48,9 +47,3 @@ def _join(networks: Iterable[str]) -> str:
     """IPv4 before IPv6, each in numeric order."""
     ordered = sorted(map(ipaddress.ip_interface, networks), key=lambda n: (n.version, int(n.ip), n.network.prefixlen))
     return ", ".join(map(str, ordered))
-
-
-def public_keys(conf: str) -> frozenset[str]:
-    """The peers a wg-quick text names."""
-    lines = (line.partition("=") for line in conf.splitlines())
-    return frozenset(value.strip() for key, _, value in lines if key.strip().lower() == "publickey")

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from attrs import field, frozen
-
-from mesh_sync.typed_toml.plain_types import plain
-from mesh_sync.typed_toml.table import table
 
 DEFAULT_MTU = 1420
 """Bytes: 1500 less the 80 that WireGuard over IPv6 takes; what wg-quick arrives at on Ethernet."""
 EXIT_TABLE = 51820
 """Routing table and firewall mark of an interface that carries a default route; wg-quick's choice."""
+CONF_MARK = "Written by mesh-sync: change the mesh repository, not this file."
+"""On the first line of every wg0.conf that is ours."""
 DEFAULT_ROUTES = frozenset({"0.0.0.0/0", "::/0"})
 
 
@@ -86,14 +84,6 @@ class Desired:
         """Whether a peer has expired since this was derived (``now`` in Unix seconds)."""
         return self.valid_until is not None and now >= self.valid_until
 
-    def to_json(self) -> Any:
-        return plain(self)
-
-    @classmethod
-    def from_json(cls, data: object) -> Desired:
-        """Raise Wrong for anything that `to_json` did not write."""
-        return _desired_of(data)
-
 
 @frozen
 class Owned:
@@ -109,18 +99,6 @@ class Owned:
             self.addresses | other.addresses,
             self.routes | other.routes,
         )
-
-    def to_json(self) -> Any:
-        return plain(self)
-
-    @classmethod
-    def from_json(cls, data: object) -> Owned:
-        """Raise Wrong for anything that `to_json` did not write."""
-        return _owned_of(data)
-
-
-_desired_of = table(Desired)
-_owned_of = table(Owned)
 
 
 def soonest(moments: Iterable[datetime | None]) -> float | None:

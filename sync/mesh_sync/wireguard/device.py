@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mesh_sync.errors import CommandError, DeviceError
@@ -12,6 +11,7 @@ from mesh_sync.wireguard import forwarding, ip, userspace, wg
 from mesh_sync.wireguard.desired import EXIT_TABLE, Desired
 from mesh_sync.wireguard.live import Live, LivePeer
 from mesh_sync.wireguard.plan import Change
+from mesh_sync.wireguard.read import read
 from mesh_sync.wireguard.syncconf import addconf_text, syncconf_text
 
 SYNCED = frozenset({
@@ -45,27 +45,7 @@ class Device:
 
     def read(self, desired: Desired | None) -> Live | None:
         """The interface as it is, None when there is none; of the gateway only what ``desired`` concerns."""
-        with ThreadPoolExecutor(4) as pool:
-            link, routes = pool.submit(ip.link, self.name), pool.submit(ip.routes, self.name)
-            dump = pool.submit(wg.dump, self.name)
-            turned_on = frozenset(forwarding.remembered(self.memory))
-            paths = turned_on | (desired.sysctls if desired else frozenset())
-            gates = bool(paths) or bool(desired and desired.firewall)
-            firewall = pool.submit(forwarding.live_rules, self.name) if gates else None
-            found = link.result()
-            if found is None:
-                dump.exception(), routes.exception()
-                return None
-            fields = {**found, **dump.result()}
-            exits = ip.exit_rules() if fields["fwmark"] or (desired and desired.fwmark) else frozenset()
-            return Live(
-                routes=routes.result(),
-                exit_rules=exits,
-                sysctls=forwarding.live_sysctls(paths),
-                turned_on=turned_on,
-                firewall=firewall.result() if firewall else frozenset(),
-                **fields,
-            )
+        return read(self.name, self.memory, desired)
 
     def apply(
         self,

@@ -1,0 +1,39 @@
+"""One interface as it is: what `wg`, `ip` and, on a gateway, `nft` and the sysctls tell, asked at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mesh_sync.system.at_once import at_once
+from mesh_sync.wireguard import forwarding, ip, wg
+from mesh_sync.wireguard.desired import Desired
+from mesh_sync.wireguard.live import Live
+
+
+def read(interface: str, memory: Path, desired: Desired | None) -> Live | None:
+    """The interface, None when there is none; of the gateway only what ``desired`` concerns.
+
+    ``memory`` is the file that keeps the sysctls' earlier values. Raise DeviceError when it cannot be read.
+    """
+    turned_on = frozenset(forwarding.remembered(memory))
+    paths = turned_on | (desired.sysctls if desired else frozenset())
+    gates = bool(paths) or bool(desired and desired.firewall)
+    link, dump, routes, firewall = at_once(
+        lambda: ip.link(interface),
+        lambda: wg.dump(interface),
+        lambda: ip.routes(interface),
+        lambda: forwarding.live_rules(interface) if gates else frozenset(),
+    )
+    found = link()
+    if found is None:
+        return None
+    fields = {**found, **dump()}
+    exits = ip.exit_rules() if fields["fwmark"] or (desired and desired.fwmark) else frozenset()
+    return Live(
+        routes=routes(),
+        exit_rules=exits,
+        sysctls=forwarding.live_sysctls(paths),
+        turned_on=turned_on,
+        firewall=firewall(),
+        **fields,
+    )
