@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
 import pytest
 
+from e2e.killed_runs import each, every_step, killed
 from lab import Lab
 from lab.commits import Commits
 from lab.mesh import Mesh, now, now_json, status, stranger
@@ -17,25 +12,12 @@ from lab.node import Node
 from lab.ping import first_answer
 from lab.snapshot import whole
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-KILLED_AT = Path(__file__).with_name("kill_at_step.py")
-AT_ONCE = 3
-
-
-def killed_at(node: Node, step: int, *command: str) -> bool:
-    """Run a command until it is killed at a step; whether it was."""
-    done = node.run([sys.executable, KILLED_AT, str(step), *command], check=False, timeout=60)
-    assert done.returncode in (-9, 0, 5), done.stderr
-    return done.returncode == -9
+AT_ONCE = 5
+"""Nodes, each killed at a step of its own: a trial is mostly waiting."""
 
 
-def each(work: Callable[[Node, int], bool], nodes: Sequence[Node], step: int) -> bool:
-    with ThreadPoolExecutor(len(nodes)) as pool:
-        return any(list(pool.map(work, nodes, itertools.count(step))))
-
-
-@pytest.mark.timeout(1500)
 def test_killed_at_any_step_of_a_trial_that_fails_the_next_run_ends_where_it_began() -> None:
     with Lab() as lab:
         mesh = Mesh(lab)
@@ -52,8 +34,10 @@ def test_killed_at_any_step_of_a_trial_that_fails_the_next_run_ends_where_it_beg
         mesh.now()
         wanted = {node.name: whole(node) for node in nodes}
 
+        head = ""
+
         def kill(node: Node, step: int) -> bool:
-            return killed_at(node, step, "now")
+            return killed(node, step, "now", may_end=(0, 5))
 
         def finish(node: Node, step: int) -> bool:
             found = now_json(node, exit_code=5, timeout=90)
@@ -62,16 +46,16 @@ def test_killed_at_any_step_of_a_trial_that_fails_the_next_run_ends_where_it_beg
             assert (told["trial"], told["drift"], told["refused_commits"]) == (None, [], [head]), (step, found)
             return False
 
-        for step in itertools.count(1, AT_ONCE):
+        def kill_and_finish(step: int) -> bool:
+            nonlocal head
             head = commits.publish(bad)
             some = each(kill, nodes, step)
             each(finish, nodes, step)
-            if not some:
-                break
-        assert step > 40
+            return some
+
+        assert every_step(nodes, kill_and_finish) > 30
 
 
-@pytest.mark.timeout(1200)
 def test_killed_at_any_step_of_a_rollback_the_node_is_there_and_paused_or_where_it_was() -> None:
     with Lab() as lab:
         mesh = Mesh(lab)
@@ -86,7 +70,7 @@ def test_killed_at_any_step_of_a_rollback_the_node_is_there_and_paused_or_where_
         (one, before), (two, after) = states
 
         def kill_and_follow(node: Node, step: int) -> bool:
-            was_killed = killed_at(node, step, "rollback", one)
+            was_killed = killed(node, step, "rollback", one)
             now(node, timeout=90)
             told = status(node)
             there = told["commit"] == one
@@ -97,6 +81,4 @@ def test_killed_at_any_step_of_a_rollback_the_node_is_there_and_paused_or_where_
             assert whole(node) == after[node.name], step
             return was_killed
 
-        steps = itertools.count(1, AT_ONCE)
-        last = next(step for step in steps if not each(kill_and_follow, nodes, step))
-        assert last > 30
+        assert every_step(nodes, lambda step: each(kill_and_follow, nodes, step)) > 15

@@ -1,142 +1,27 @@
-"""`now` is killed, runs out of disk, finds its memory broken, or meets itself: the next run puts all of it right."""
+"""`now` runs out of disk, finds its memory broken, or meets itself: the next run puts all of it right."""
 
 from __future__ import annotations
 
-import itertools
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from lab import Lab, steady_ping
-from lab.commits import Commits
 from lab.mesh import Mesh, dump, key_of, now, now_json, status, stranger
 from lab.node import Node
 from lab.ping import first_answer
-from lab.snapshot import CONF, conf_of
+from lab.snapshot import CONF
 from lab.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
-KILLED_AT = Path(__file__).with_name("kill_at_step.py")
 STATE = "/var/lib/mesh-sync/wg0/state.json"
-AT_ONCE = 3
-"""Nodes that are killed side by side, each at a step of its own."""
 
 
 @pytest.fixture
 def mesh() -> Iterator[Mesh]:
     with Lab() as lab:
         yield Mesh(lab)
-
-
-# -- killed
-
-
-def killed(node: Node, step: int, confs: Sequence[bytes]) -> bool:
-    """Run `now` until it is killed at a step; whether it was. What it leaves as wg0.conf is one of ``confs``."""
-    done = node.run([sys.executable, KILLED_AT, str(step), "now"], check=False)
-    assert done.returncode in (-9, 0), done.stderr
-    assert conf_of(node) in confs, done.stderr
-    return done.returncode == -9
-
-
-def each(work: Callable[[Node, int], bool], nodes: Sequence[Node], step: int) -> bool:
-    """Kill each node at a step of its own, side by side; whether any was killed."""
-    with ThreadPoolExecutor(len(nodes)) as pool:
-        return any(list(pool.map(work, nodes, itertools.count(step))))
-
-
-def peers_of(node: Node) -> dict[str, tuple[str, str, str]]:
-    """What is on the interface, without what traffic changes."""
-    return {key: (peer["endpoint"], peer["allowed_ips"], peer["keepalive"]) for key, peer in dump(node).items() if key}
-
-
-def forget_everything(node: Node) -> None:
-    """Back to the machine on which `now` has never run."""
-    node.run(["sh", "-c", "ip link delete wg0; rm -rf /var/lib/mesh-sync/* /etc/wireguard/* /run/mesh-sync /run/hook"],
-             check=False)  # fmt: skip
-
-
-@pytest.mark.timeout(600)
-def test_a_first_now_killed_at_any_step_is_finished_by_the_next(mesh: Mesh) -> None:
-    nodes = [mesh.node(f"n{number}", 11 + number) for number in range(AT_ONCE)]
-    for node in nodes:
-        mesh.configure(node, hooks={"post_up": ["echo $INTERFACE is up >/run/hook"]}, gateway={"masquerade": "eth0"})
-    stranger(mesh, "silent", 30, subnets=["192.168.30.0/24"])
-    mesh.push()
-    mesh.now()
-    whole = {node.name: (peers_of(node), conf_of(node)) for node in nodes}
-
-    def kill_and_finish(node: Node, step: int) -> bool:
-        forget_everything(node)
-        was_killed = killed(node, step, [b"", whole[node.name][1]])
-        now(node)
-        assert (peers_of(node), conf_of(node)) == whole[node.name], step
-        assert node.path("/run/hook").read_text() == "wg0 is up\n", step
-        assert status(node)["drift"] == [], step
-        return was_killed
-
-    steps = itertools.count(1, AT_ONCE)
-    last = next(step for step in steps if not each(kill_and_finish, nodes, step))
-    assert last > 40
-    first_answer(nodes[0], "10.0.0.12")
-
-
-@pytest.mark.timeout(600)
-def test_killed_at_any_step_no_peer_is_lost_and_none_comes_back(mesh: Mesh) -> None:
-    """Peers and endpoints come with one commit and go with the next; neither is applied without being killed first."""
-    nodes = [mesh.node(f"n{number}", 11 + number) for number in range(AT_ONCE)]
-    mesh.lab.dns.set("second.example", "203.0.113.32")
-    kept = stranger(mesh, "kept", 30, subnets=["192.168.30.0/24"])
-    first = stranger(mesh, "first", 31)
-    moving = stranger(mesh, "moving", 33, endpoint=None)
-    one = mesh.push()
-    mesh.remove("first")
-    second = stranger(mesh, "second", 32, endpoint="second.example:51820", subnets=["192.168.32.0/24"])
-    mesh.set("moving", endpoint="203.0.113.33:51820")
-    mesh.set("kept", subnets=["192.168.30.0/24", "192.168.33.0/24"])
-    mesh.set_mesh(mtu=1380)
-    two = mesh.push()
-    mesh.now()
-    confs = {node.name: [conf_of(node)] for node in nodes}
-    commits = Commits(mesh.lab.git.bare)
-    commits.publish(one)
-    mesh.now()
-    wanted = {node.name: (peers_of(node), conf_of(node)) for node in nodes}
-    for node in nodes:
-        confs[node.name].append(conf_of(node))
-    others = {node.name: key_of(node) for node in nodes}
-
-    def kill(node: Node, step: int) -> bool:
-        was_killed = killed(node, step, confs[node.name])
-        live = peers_of(node)
-        assert {kept, *others.values()} - {others[node.name]} <= set(live), step
-        assert live[kept][0] == "203.0.113.30:51820", step
-        return was_killed
-
-    def finish(node: Node, step: int) -> bool:
-        found = now_json(node)
-        assert (peers_of(node), conf_of(node)) == wanted[node.name], (step, found)
-        assert status(node)["drift"] == [], step
-        return False
-
-    with steady_ping(nodes[0], "10.0.0.12") as loss:
-        for step in itertools.count(1, AT_ONCE):
-            commits.publish(two)
-            some = each(kill, nodes, step)
-            commits.publish(one)
-            some |= each(kill, nodes, step)
-            each(finish, nodes, step)
-            if not some:
-                break
-    assert step > 30
-    assert first in peers_of(nodes[0])
-    assert peers_of(nodes[0])[moving][0] == "(none)"
-    assert second not in peers_of(nodes[0])
-    assert loss.lost == 0
 
 
 # -- a full disk

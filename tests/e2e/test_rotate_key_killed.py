@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import re
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from e2e.key_rotation import all_reach, held, keys_on, leftovers, rotate, timers
+from e2e.killed_runs import killed
 from lab import Lab
 from lab.mesh import Mesh, key_of, status
 from lab.node import Node
@@ -19,7 +17,6 @@ from mesh_sync.wireguard import keys
 
 pytestmark = pytest.mark.e2e
 
-KILLED_AT = Path(__file__).with_name("kill_at_step.py")
 LASTING = r"^os\.rename |^os\.remove .*/(private\.key|rotation\.json)|^running .*('push'|'wg', 'set')"
 """Steps that change what is there after the process; not the reading, nor the copies of the list that come and go."""
 
@@ -30,12 +27,9 @@ def mesh() -> Iterator[Mesh]:
         yield Mesh(lab)
 
 
-def killed(node: Node, step: int) -> int:
-    """Run `rotate-key` until it is killed at a step; return the step, or 0 if it came to its end before."""
-    argv: list[str | Path] = [sys.executable, KILLED_AT, str(step), "rotate-key", "--wait", "60"]
-    done = node.run(argv, check=False, timeout=120, env={"STEPS": LASTING})
-    assert done.returncode in (-9, 0), f"{step}: {done.stdout}\n{done.stderr}"
-    return step if re.search(rf"killed at step {step}:", done.stderr) else 0
+def killed_or_done(node: Node, step: int) -> bool:
+    """Run `rotate-key` until it is killed at a step; whether it was."""
+    return killed(node, step, "rotate-key", "--wait", "60", env={"STEPS": LASTING})
 
 
 @pytest.mark.timeout(600)
@@ -43,11 +37,11 @@ def test_wherever_it_is_killed_nobody_is_cut_off_and_the_next_one_ends_it(mesh: 
     nodes = [mesh.node("a", 11), mesh.node("b", 12), mesh.node("c", 13)]
     mesh.push()
     mesh.now()
-    last = 0
+    first = 0
     with timers(*nodes), ThreadPoolExecutor(len(nodes)) as pool:
         for first in itertools.count(1, len(nodes)):
             before = [key_of(node) for node in nodes]
-            reached = list(pool.map(killed, nodes, itertools.count(first)))
+            reached = list(pool.map(killed_or_done, nodes, itertools.count(first)))
             all_reach(mesh)
             list(pool.map(rotate, nodes))
             for node, old in zip(nodes, before, strict=True):
@@ -55,10 +49,9 @@ def test_wherever_it_is_killed_nobody_is_cut_off_and_the_next_one_ends_it(mesh: 
                 assert key_of(node) == keys.public_key(held(node).strip()), first
                 assert leftovers(node) == [], first
             all_reach(mesh)
-            last = max(last, *reached)
             if not all(reached):
                 break
-    assert last > 12
+    assert first > 12
     mesh.now()
     for node in nodes:
         assert keys_on(node) == {key_of(other) for other in nodes if other is not node}

@@ -20,7 +20,7 @@ def device(node: Node) -> dict[str, dict[str, str]]:
     return {key: {k: v for k, v in peer.items() if k not in COUNTERS} for key, peer in dump(node).items()}
 
 
-def whole(node: Node) -> tuple[object, ...]:
+def whole(node: Node) -> tuple[dict[str, dict[str, str]], str, bytes]:
     """Everything of the node's network that a list can change: the device, addresses, routes, rules, firewall,
     forwarding; and wg0.conf to the byte.
     """
