@@ -133,58 +133,20 @@ def test_replacements_on_the_remote(mesh: Mesh) -> None:
     accepts(back(mesh))
 
 
-DRIVER = "makes git run a program; remove it"
-MODULE = '[submodule "x"]\n\tpath = x\n\turl = https://git.example.org/x.git\n'
-SETTINGS = "configures git; a mesh repository must not contain it"
-REFUSED = {
-    "submodules": (".gitmodules", MODULE, SETTINGS),
-    "submodules below": ("docs/.GitModules", f"[submodule]\n\tupdate = !{RUN}\n", SETTINGS),
-    "LFS settings": (".lfsconfig", f'[lfs]\n\turl = "ext::{RUN}"\n', SETTINGS),
-    "an include": (".gitconfig", "[include]\n\tpath = /etc/mesh-sync/private.key\n", SETTINGS),
-    "a filter": (".gitattributes", "# x\n*.toml filter=evil\n", f"'filter=evil' {DRIVER}"),
-    "a diff driver": ("peers/.gitattributes", "* diff=evil\n", f"'diff=evil' {DRIVER}"),
-    "a merge driver": (".gitattributes", "* -text merge=evil", f"'merge=evil' {DRIVER}"),
-    "an LFS pointer": (
-        "peers/c.toml",
-        f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 100\n",
-        "is not valid TOML: Expected '=' after a key in a key/value pair (at line 1, column 9)",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("path", "text", "message"), REFUSED.values(), ids=REFUSED)
-def test_files_that_git_would_take_for_settings(mesh: Mesh, path: str, text: str, message: str) -> None:
+def test_files_that_git_would_take_for_settings(mesh: Mesh) -> None:
     """An admin has signed them, and they are refused all the same; root's settings name what they ask for."""
     a = mesh.nodes["a"]
     drivers = "filter.evil.smudge filter.evil.clean diff.evil.textconv diff.evil.command merge.evil.driver"
     sh(a, f"export HOME=/run/home; for name in {drivers}; do git config --global $name '{RUN}'; done")
     try:
-        mesh.edit(path, text)
+        mesh.edit(".gitattributes", "*.toml filter=evil\n* diff=evil\n* -text merge=evil\n")
+        mesh.edit(".gitmodules", f"[submodule]\n\tupdate = !{RUN}\n")
         bad = mesh.push()
         found = now_json(a, exit_code=4)
-        assert message in [each["message"] for each in found["findings"] if each["file"] == path]
-        assert (found["message"], status(a)["refused_commits"]) == (f"commit {bad[:10]} has 1 error", [bad])
+        assert (found["message"], status(a)["refused_commits"]) == (f"commit {bad[:10]} has 4 errors", [bad])
         accepts(back(mesh))
     finally:
         a.path("/run/home/.gitconfig").unlink()
-
-
-@pytest.mark.parametrize("name", [".GIT", "git~1", ".g\u200cit"])
-def test_other_spellings_of_git(mesh: Mesh, name: str) -> None:
-    """git's own check of what it is sent refuses them; a directory of that name could carry hooks and settings."""
-    a = mesh.nodes["a"]
-    script = f"""cd {WORK}; blob=$(printf '[core]\\n\\tfsmonitor = {RUN}\\n' | git hash-object -w --stdin)
-        inner=$(printf '100644 blob %s\\tconfig\\n' $blob | git mktree)
-        top=$({{ git ls-tree HEAD; printf '040000 tree %s\\t%s\\n' $inner {shlex.quote(name)}; }} | git mktree)
-        echo $top"""
-    tree = sh(mesh.operator, script)
-    bad = mesh.git("commit-tree", "-S", "-p", "HEAD", "-m", "crafted", tree)
-    mesh.publish(bad, force=True)
-    before = untouched(a)
-    done = now(a, exit_code=4)
-    assert untouched(a) == before
-    assert "no sound git history" in done.stderr
-    accepts(back(mesh))
 
 
 def test_what_git_never_looks_at(mesh: Mesh) -> None:
@@ -201,12 +163,12 @@ def test_what_git_never_looks_at(mesh: Mesh) -> None:
     assert not a.path("/var/lib/mesh-sync/wg0/repo.git/objects/info/alternates").exists()
 
 
-@pytest.mark.parametrize("url", [f"--upload-pack={RUN}", f"ext::sh -c '{RUN}'", f"-u{RUN}", "ssh://-oProxyCommand=x/y"])
-def test_an_address_that_is_an_option(mesh: Mesh, url: str) -> None:
+def test_an_address_that_is_an_option(mesh: Mesh) -> None:
     """Only root writes them; a slip is caught before git, or by git itself."""
     a = mesh.nodes["a"]
-    mesh.configure(a, repository={"urls": [url], "deadline": 5})
-    done = now(a, exit_code=3 if url.startswith("ssh:") else 2)
-    assert "is not the address of a git repository" in done.stderr or "strange hostname" in done.stderr
+    for url in (f"--upload-pack={RUN}", f"ext::sh -c '{RUN}'", f"-u{RUN}", "ssh://-oProxyCommand=x/y"):
+        mesh.configure(a, repository={"urls": [url], "deadline": 5})
+        done = now(a, exit_code=3 if url.startswith("ssh:") else 2)
+        assert "is not the address of a git repository" in done.stderr or "strange hostname" in done.stderr
     mesh.configure(a, repository={"urls": [mesh.url]})
     accepts(mesh)

@@ -13,6 +13,7 @@ from typing import Any
 
 import tomlkit
 
+from lab.mesh_repository import MeshRepository
 from lab.network import Lab
 from lab.node import Node
 from lab.tree import HOME
@@ -22,18 +23,14 @@ PORT = 51820
 WORK = f"{HOME}/mesh"
 
 
-class Mesh:
-    """`files` are edited with `edit`, `set` and `remove`; `push` commits all of it and takes it to the git host."""
+class Mesh(MeshRepository):
+    """The list, on the operator's machine and at the lab's git host, and the nodes that follow it."""
 
     def __init__(self, lab: Lab, *, networks: Iterable[str] = ("10.0.0.0/24",), url: str | None = None) -> None:
+        super().__init__(lab.operator, HOME, url or lab.git.daemon_url, networks)
         self.lab = lab
-        self.url = url or lab.git.daemon_url
+        self.operator: Node = lab.operator
         self.nodes: dict[str, Node] = {}
-        self.signer: str | None = None
-        self.operator = lab.operator
-        self.operator.run(["git", "init", "-q", "-b", "main", WORK])
-        (self.operator.path(WORK) / "peers").mkdir()
-        self.set_mesh(format=1, name="lab", networks=list(networks))
 
     def enlist(self, name: str, node: Node, *, address: str, **keys_of_peer: Any) -> Node:
         """Make `node` the peer `name`: private key and node.toml on its disk, its file in the repository."""
@@ -63,78 +60,6 @@ class Mesh:
         wanted = {key: value for key, value in wanted.items() if value is not None}
         return self.enlist(name, host, **wanted)
 
-    # -- editing the list
-
-    def edit(self, path: str, text: str | bytes) -> None:
-        """Write any file of the repository."""
-        file = self.operator.path(WORK) / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(text if isinstance(text, bytes) else text.encode())
-
-    def set(self, peer: str, **changes: Any) -> None:
-        """Change keys of a peer's file, or make it; None takes a key away."""
-        self._change(f"peers/{peer}.toml", changes)
-
-    def set_mesh(self, **changes: Any) -> None:
-        """Change keys of mesh.toml; None takes a key away."""
-        self._change("mesh.toml", changes)
-
-    def remove(self, peer: str) -> None:
-        """Take a peer's file away."""
-        (self.operator.path(WORK) / f"peers/{peer}.toml").unlink()
-
-    def _change(self, path: str, changes: dict[str, Any]) -> None:
-        file = self.operator.path(WORK) / path
-        table = tomlkit.parse(file.read_text()).unwrap() if file.exists() else {}
-        plain = {key: value for key, value in {**table, **changes}.items() if value is not None}
-        file.write_text(tomlkit.dumps(plain))
-
-    def commit(self, message: str = "change") -> str:
-        """Commit everything as it is now, signed if there is a signer; return the commit."""
-        self.git("add", "--all")
-        self.git("commit", "-q", "--allow-empty", "-m", message)
-        return self.git("rev-parse", "HEAD")
-
-    def push(self, message: str = "change", *, force: bool = False) -> str:
-        """Commit everything as it is now and push it; return the commit."""
-        commit = self.commit(message)
-        self.publish(force=force)
-        return commit
-
-    def publish(self, commit: str = "HEAD", *, force: bool = False) -> None:
-        """Push what is committed."""
-        self.git("push", "-q", *(["--force"] if force else []), self.url, f"{commit}:refs/heads/main")
-
-    def git(self, *words: str) -> str:
-        """Run git in the operator's working copy, which signs what it commits if there is a signer."""
-        signing = ["commit.gpgSign=false"]
-        if self.signer:
-            signing = ["commit.gpgSign=true", "gpg.format=ssh", f"user.signingKey={_key_file(self.signer)}"]
-        settings = [word for setting in signing for word in ("-c", setting)]
-        return self.operator.run(["git", "-C", WORK, *settings, *words]).stdout.strip()
-
-    # -- who signs
-
-    def line(self, principal: str, options: str = "") -> str:
-        """The line of `allowed_signers` for a principal, whose key is made if it has none yet."""
-        file = self.operator.path(_key_file(principal))
-        if not file.exists():
-            file.parent.mkdir(exist_ok=True)
-            words = ["-q", "-t", "ed25519", "-N", "", "-C", principal]
-            self.operator.run(["ssh-keygen", *words, "-f", _key_file(principal)])
-        public = " ".join(file.with_name(f"{principal}.pub").read_text().split()[:2])
-        return " ".join(filter(None, (principal, options, public))) + "\n"
-
-    def sign_as(self, principal: str | None) -> None:
-        """From now on this one's key signs the operator's commits; None: they are not signed."""
-        if principal:
-            self.line(principal)
-        self.signer = principal
-
-    def allow(self, *principals: str) -> None:
-        """Let the repository's list allow just these."""
-        self.edit("allowed_signers", "".join(map(self.line, principals)))
-
     def trust(self, node: Node, *principals: str, **settings: str) -> None:
         """Have a node verify signatures, beginning with these of its own file."""
         file = node.path("/etc/mesh-sync/allowed_signers")
@@ -148,10 +73,6 @@ class Mesh:
         """Run `mesh-sync now` on these nodes (all, if none is named), one after the other; each has to succeed."""
         for name in names or tuple(self.nodes):
             now(self.nodes[name])
-
-
-def _key_file(principal: str) -> str:
-    return f"{HOME}/signers/{principal}"
 
 
 def now(node: Node, *options: str, exit_code: int = 0, **how: Any) -> subprocess.CompletedProcess[str]:
