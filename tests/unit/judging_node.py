@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from copy import copy
+from datetime import UTC, datetime
 from pathlib import Path
 
 from attrs import evolve
@@ -15,9 +16,14 @@ from attrs import evolve
 from lab.mesh_repository import MeshRepository
 from mesh_sync.errors import Refused
 from mesh_sync.node.config import Node, Paths, Repository, Trust
+from mesh_sync.node.fingerprint import fingerprint
 from mesh_sync.node.state import State
-from mesh_sync.reconcile.target import Aim, aim
+from mesh_sync.reconcile.decision import Evaluate, decide
+from mesh_sync.reconcile.evaluate import evaluate
+from mesh_sync.reconcile.promise import heard
+from mesh_sync.reconcile.verdict import Verdict, keep
 from mesh_sync.repository.head_request import asked, remotes
+from mesh_sync.repository.remote import Head
 from mesh_sync.wireguard import keys
 
 ADMIN, OTHER, NODE_A, NODE_B = "anna@example.org", "otto@example.org", "a@node.lab", "b@node.lab"
@@ -100,37 +106,45 @@ class SignedMesh(MeshRepository):
         """The node's bare copy of the list goes."""
         shutil.rmtree(self.node.bare_repository)
 
-    def look(self) -> Aim:
-        """Let the node look at what the remote offers, and remember what it makes of it."""
-        with asked(remotes(self.node)) as question:
-            found = aim(self.node, self.state, question, lambda text: None)
-        self.state = found.after
-        return found
+    def look(self) -> Verdict:
+        """Let the node judge what the remote offers, as `now` does before it plans, and remember what it made of it."""
+        moment = datetime.now(UTC)
+        with asked(remotes(self.node)) as request:
+            answer = request.result()
+        head = answer.commit if isinstance(answer, Head) else None
+        known = heard(self.state, head, moment.timestamp())
+        decision = decide(known, head, fingerprint(self.node), moment.timestamp())
+        if isinstance(answer, Head) and isinstance(decision, Evaluate):
+            verdict = evaluate(self.node, self.state, answer, request.remote, moment, lambda text: None)
+        else:
+            verdict = keep(self.node, known, decision, answer, request.remote, moment)
+        self.state = verdict.after
+        return verdict
 
 
 def refused(mesh: SignedMesh, commit: str) -> str:
     """The node refuses the head, and keeps what it had; return why."""
-    before = mesh.state.commit, mesh.state.desired
+    before = mesh.state.applied.commit, mesh.state.applied.desired
     found = mesh.look()
     assert isinstance(found.problem, Refused), found
-    assert mesh.state.refusal is not None
-    assert mesh.state.refusal.commit == commit
-    assert (mesh.state.commit, mesh.state.desired) == before
+    assert mesh.state.remote.refusal is not None
+    assert mesh.state.remote.refusal.commit == commit
+    assert (mesh.state.applied.commit, mesh.state.applied.desired) == before
     return found.problem.message
 
 
 def findings(mesh: SignedMesh, commit: str) -> list[str]:
     """The same, for what the check has found."""
     refused(mesh, commit)
-    assert mesh.state.refusal is not None
-    return [str(finding) for finding in mesh.state.refusal.findings]
+    assert mesh.state.remote.refusal is not None
+    return [str(finding) for finding in mesh.state.remote.refusal.findings]
 
 
 def applied(mesh: SignedMesh, commit: str) -> None:
     """The node takes the head, which is this commit, and refuses nothing any more."""
     found = mesh.look()
     assert found.problem is None
-    assert (mesh.state.commit, mesh.state.refusal) == (commit, None)
+    assert (mesh.state.applied.commit, mesh.state.remote.refusal) == (commit, None)
 
 
 def accepts(mesh: SignedMesh) -> str:
@@ -145,5 +159,5 @@ def accepts(mesh: SignedMesh) -> str:
 
 def back(mesh: SignedMesh, commit: str | None = None) -> SignedMesh:
     """The operator goes back to a commit, else to the one that the node has applied, to go on from there."""
-    mesh.git("reset", "-q", "--hard", commit or mesh.state.commit or "")
+    mesh.git("reset", "-q", "--hard", commit or mesh.state.applied.commit or "")
     return mesh

@@ -87,8 +87,8 @@ def test_an_empty_list_says_both(mesh: SignedMesh) -> None:
     assert 'needs the line "Mesh-Allow: removed-peers"; commit' in said
     assert said.endswith('needs the line "Mesh-Allow: empty-list"')
     applied(mesh, mesh.push("the end\n\nMesh-Allow: removed-peers\nMesh-Allow: empty-list"))
-    assert mesh.state.desired is not None
-    assert mesh.state.desired.peers == ()
+    assert mesh.state.applied.desired is not None
+    assert mesh.state.applied.desired.peers == ()
 
 
 def test_the_key_of_a_node_does_not_say_that_it_was_meant(mesh: SignedMesh) -> None:

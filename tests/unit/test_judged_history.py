@@ -122,4 +122,4 @@ def test_without_signatures_a_rewritten_branch_is_applied_and_reported(signed: S
     signed.set("b", persistent_keepalive=17)
     other = signed.push(force=True)
     assert signed.look().notes == (f"the branch was rewritten: {other[:10]} does not descend from {newest[:10]}",)
-    assert signed.state.commit == other
+    assert signed.state.applied.commit == other

@@ -185,9 +185,9 @@ SPOILT = {
 
 @pytest.mark.parametrize(("spoil", "said"), SPOILT.items())
 def test_a_node_without_a_file_of_its_own_trusts_nobody(signed: SignedMesh, spoil: str, said: str) -> None:
-    before = signed.state.commit
+    before = signed.state.applied.commit
     sh(signed, f"{spoil} {signed.own}/allowed_signers")
     signed.push()
     with pytest.raises(ConfigError, match=said):
         signed.look()
-    assert signed.state.commit == before
+    assert signed.state.applied.commit == before
