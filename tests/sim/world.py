@@ -15,19 +15,19 @@ from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.events import (
     Action,
+    Announce,
     Applied,
     Declared,
-    Look,
-    Note,
+    LookUp,
     Observation,
-    Point,
     Probe,
     Seen,
+    SetEndpoint,
     Snapshot,
     Surroundings,
 )
 from mesh_watchdog.policy.peer import PeerState
-from mesh_watchdog.policy.polling import next_reading
+from mesh_watchdog.policy.polling import next_poll
 from mesh_watchdog.policy.state import State
 from sim.history import Clock
 from sim.tunnel import Tunnel
@@ -69,7 +69,7 @@ class Node:
     writes: list[Written] = field(factory=list)
     looks: list[tuple[float, str]] = field(factory=list)
     probes: Counter[str] = field(factory=Counter)
-    notes: list[tuple[float, Note]] = field(factory=list)
+    notes: list[tuple[float, Announce]] = field(factory=list)
     pongs: dict[str, list[float]] = field(factory=dict)
     broken: list[str] = field(factory=list)
     _run: int = 0
@@ -171,7 +171,7 @@ class Node:
             self.world.clock.after(DEED, lambda action=action: self._do(action))  # type: ignore[misc]
         wait = 0.02
         if isinstance(observation, Snapshot):
-            wait = next_reading(self.state, now, idle=IDLE)
+            wait = next_poll(self.state, now, idle=IDLE)
         self._next += 1
         turn, run = self._next, self._run
         self.world.clock.after(wait, lambda: self._read(turn, run))
@@ -183,11 +183,11 @@ class Node:
 
     def _check(self, action: Action) -> None:
         """What must hold of every action, whatever happened before it."""
-        if isinstance(action, Point | Probe) and action.key not in self.applied.peers:
+        if isinstance(action, SetEndpoint | Probe) and action.key not in self.applied.peers:
             self.broken.append(f"{action} for a key that is not in the applied state")
-        if isinstance(action, Point) and (not self.interface or action.key not in self.tunnels):
+        if isinstance(action, SetEndpoint) and (not self.interface or action.key not in self.tunnels):
             self.broken.append(f"{action} for a peer that the interface does not have")
-        if not isinstance(action, Point) or action.key not in self.tunnels:
+        if not isinstance(action, SetEndpoint) or action.key not in self.tunnels:
             return
         now, tunnel = self.world.clock.now, self.tunnels[action.key]
         written = Written(now, action.key, action.endpoint, now - tunnel.alive, now - tunnel.heard)
@@ -203,14 +203,14 @@ class Node:
             case Probe(key):
                 self.probes[key] += 1
                 self.ping(key)
-            case Point(key, endpoint, _):
+            case SetEndpoint(key, endpoint, _):
                 if key in self.tunnels:
                     self.tunnels[key].endpoint = endpoint
-            case Look(host):
+            case LookUp(host):
                 self.looks.append((self.world.clock.now, host))
                 run = self._run
                 self.resolver.ask(host, self.site.works, lambda answer: self._hear(answer, run))
-            case Note():
+            case Announce():
                 self.notes.append((self.world.clock.now, action))
 
     def _hear(self, answer: Answer, run: int) -> None:

@@ -11,7 +11,7 @@ from attrs import evolve
 from mesh_sync.wireguard.answer import Answer, Unresolved
 from mesh_sync.wireguard.endpoint import Address
 from mesh_watchdog.policy import dns_names
-from mesh_watchdog.policy.candidates import Places, candidates, news
+from mesh_watchdog.policy.candidates import Knowledge, candidates, news
 from mesh_watchdog.policy.dns_names import NameState, asking, heard_back, is_due, seeded
 from mesh_watchdog.policy.events import Seen, Surroundings
 from mesh_watchdog.policy.peer import PeerState
@@ -38,13 +38,13 @@ def peer(endpoints: Iterable[str] = (HOST,), *, good: str = D, expected: Iterabl
     )  # fmt: skip
 
 
-def places(*texts: str, answered: float | None = 120, replaced: float | None = None) -> Places:
+def places(*texts: str, answered: float | None = 120, replaced: float | None = None) -> Knowledge:
     name = NameState(addresses=addresses(*texts), answered=answered, replaced=replaced)
     own = addresses("203.0.113.1")
-    return Places({HOST: name}, Surroundings(own, frozenset({4, 6})), (ipaddress.ip_network("10.0.0.0/24"),))
+    return Knowledge({HOST: name}, Surroundings(own, frozenset({4, 6})), (ipaddress.ip_network("10.0.0.0/24"),))
 
 
-def found(state: PeerState, around: Places) -> list[str]:
+def found(state: PeerState, around: Knowledge) -> list[str]:
     return [endpoint for endpoint, _ in candidates(state, around)]
 
 
@@ -156,6 +156,6 @@ def test_order_is_no_change() -> None:
 
 
 def test_after_a_move_of_our_own_the_floor_still_holds() -> None:
-    name = dns_names.afresh(asking(NameState(next=400), 100), 102)
+    name = dns_names.after_move(asking(NameState(next=400), 100), 102)
     assert name.next == 105
-    assert dns_names.afresh(NameState(next=400), 102).next == 102
+    assert dns_names.after_move(NameState(next=400), 102).next == 102

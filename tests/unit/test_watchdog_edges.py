@@ -16,7 +16,7 @@ from mesh_sync.node.config import Node
 from mesh_sync.system.lock import locked
 from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_watchdog.act import set_endpoint
-from mesh_watchdog.policy.events import Applied, Declared, Point, Seen
+from mesh_watchdog.policy.events import Applied, Declared, Seen, SetEndpoint
 from mesh_watchdog.report.sd_notify import notify, ping_interval
 from mesh_watchdog.sense import applied_state, wg_counters
 from mesh_watchdog.settings import Settings, settings_of
@@ -73,7 +73,7 @@ def test_a_broken_state_file_is_lost_and_a_missing_one_is_not(node: Node, conten
 
 def test_all_endpoints_of_a_decision_are_set_by_one_command(node: Node, wg: Callable[[dict[str, Seen]], Path]) -> None:
     log = wg({KEY: ALIVE})
-    result = set_endpoint.point(node, [Point(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
+    result = set_endpoint.set_endpoints(node, [SetEndpoint(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
     assert result.done == {KEY}
     assert log.read_text() == f"set wg0 peer {KEY} endpoint 203.0.113.77:51820\n"
 
@@ -84,8 +84,8 @@ def test_a_peer_that_was_heard_since_the_decision_is_left_alone(
 ) -> None:
     fields = {"endpoint": ALIVE.endpoint, "handshake": ALIVE.handshake, "rx": ALIVE.rx, "tx": ALIVE.tx, **change}
     log = wg({KEY: Seen(**fields)})  # type: ignore[arg-type]
-    result = set_endpoint.point(node, [Point(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
-    assert result == set_endpoint.Pointed(alive=frozenset({KEY}))
+    result = set_endpoint.set_endpoints(node, [SetEndpoint(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
+    assert result == set_endpoint.EndpointsSet(alive=frozenset({KEY}))
     assert log.read_text() == ""
 
 
@@ -94,8 +94,8 @@ def test_a_key_that_left_the_list_or_the_interface_is_never_written(
 ) -> None:
     """`wg set` would create it."""
     log = wg({OTHER: ALIVE})
-    points = [Point(KEY, "203.0.113.77:51820", "dns"), Point(OTHER, "203.0.113.77:51820", "dns")]
-    assert set_endpoint.point(node, points, {KEY: ALIVE, OTHER: ALIVE}).done == set()
+    points = [SetEndpoint(KEY, "203.0.113.77:51820", "dns"), SetEndpoint(OTHER, "203.0.113.77:51820", "dns")]
+    assert set_endpoint.set_endpoints(node, points, {KEY: ALIVE, OTHER: ALIVE}).done == set()
     assert log.read_text() == ""
 
 
@@ -105,7 +105,7 @@ def test_nothing_is_written_while_mesh_sync_has_the_lock(
     log = wg({KEY: ALIVE})
     monkeypatch.setattr(set_endpoint, "LOCK_WAIT", 0.1)
     with locked(node.lock_file):
-        result = set_endpoint.point(node, [Point(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
+        result = set_endpoint.set_endpoints(node, [SetEndpoint(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
     assert not result.done
     assert log.read_text() == ""
     assert "mesh-sync" in result.problem
@@ -118,11 +118,11 @@ def test_a_missing_wg_and_a_missing_interface_are_different_things(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert wg_counters.read("wg0") == wg_counters.Reading(problem="wg is not installed")
+    assert wg_counters.read("wg0") == wg_counters.Dump(problem="wg is not installed")
     fake = tmp_path / "wg"
     fake.write_text("#!/bin/sh\necho 'Unable to access interface: Protocol not supported' >&2; exit 1\n")
     fake.chmod(0o755)
-    assert wg_counters.read("no-such-if") == wg_counters.Reading()
+    assert wg_counters.read("no-such-if") == wg_counters.Dump()
     assert wg_counters.read("lo").problem
 
 

@@ -10,7 +10,7 @@ import pytest
 from mesh_watchdog import jobs
 from mesh_watchdog.policy import polling
 from mesh_watchdog.policy.events import Seen
-from mesh_watchdog.policy.peer import HUNTED
+from mesh_watchdog.policy.peer import SEARCHING
 from mesh_watchdog.policy.state import State
 from unit.believed import ALIVE, KEY, peer
 
@@ -93,10 +93,10 @@ def test_a_job_that_raises_is_logged_and_goes_on(caplog: pytest.LogCaptureFixtur
         ({"asked": 999.0, "probed": 999.0}, False, 5.0),
         ({"asked": 999.0, "probed": 999.0, "quick": True}, False, 1.0),
         ({"phase": "new", "since": 999.0}, False, 1.0),
-        ({"phase": HUNTED}, False, 1.0),
-        ({"phase": HUNTED, "tries": (("203.0.113.77:1", "dns"),), "next_try": 1000.05}, False, 0.1),
-        ({"phase": HUNTED, "heard": 0.0, "next_round": 1300.0}, False, 5.0),
-        ({"phase": HUNTED, "heard": 0.0, "next_round": 1002.5}, False, 2.5),
+        ({"phase": SEARCHING}, False, 1.0),
+        ({"phase": SEARCHING, "tries": (("203.0.113.77:1", "dns"),), "next_try": 1000.05}, False, 0.1),
+        ({"phase": SEARCHING, "heard": 0.0, "next_round": 1300.0}, False, 5.0),
+        ({"phase": SEARCHING, "heard": 0.0, "next_round": 1002.5}, False, 2.5),
         ({"phase": "missing"}, False, 5.0),
     ],
 )
@@ -104,7 +104,7 @@ def test_the_interface_is_read_often_only_while_something_happens(
     changes: dict[str, Any], flowing: bool, seconds: float
 ) -> None:
     state = State(peers={KEY: peer(**changes)}, interface=True, flowed=999.0 if flowing else 0.0)
-    assert polling.next_reading(state, 1000.0, idle=5.0) == pytest.approx(seconds)
+    assert polling.next_poll(state, 1000.0, idle=5.0) == pytest.approx(seconds)
 
 
 def test_keepalives_and_probes_are_no_traffic() -> None:

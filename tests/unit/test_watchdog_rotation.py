@@ -6,7 +6,7 @@ import pytest
 
 from mesh_watchdog.policy.events import Seen
 from mesh_watchdog.policy.key_alias import misplaced, under_listed_keys
-from mesh_watchdog.policy.polling import BUSY, ROTATING, ROTATING_LONG, next_reading
+from mesh_watchdog.policy.polling import BUSY, ROTATING, ROTATING_LONG, next_poll
 from mesh_watchdog.policy.state import State
 
 NOW = 1_000_000.0
@@ -49,5 +49,5 @@ def test_a_peer_that_is_not_on_the_interface_is_not_put_there() -> None:
 
 
 def test_the_interface_is_read_often_while_a_peer_has_two_keys_and_less_often_if_that_lasts() -> None:
-    waits = [next_reading(State(paired=since), NOW, idle=5.0) for since in (None, NOW - 1.0, NOW - ROTATING_LONG)]
+    waits = [next_poll(State(paired=since), NOW, idle=5.0) for since in (None, NOW - 1.0, NOW - ROTATING_LONG)]
     assert waits == [5.0, ROTATING, BUSY]

@@ -14,8 +14,8 @@ from mesh_sync.system.lock import locked
 from mesh_watchdog import memory
 from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.dns_names import NameState
-from mesh_watchdog.policy.events import Applied, Point, Snapshot
-from mesh_watchdog.policy.peer import HUNTED
+from mesh_watchdog.policy.events import Applied, SetEndpoint, Snapshot
+from mesh_watchdog.policy.peer import SEARCHING
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.report import metrics, status_file
 from mesh_watchdog.report import view as views
@@ -45,18 +45,18 @@ def test_the_memory_brings_back_where_peers_were_and_nothing_else(tmp_path: Path
 
 def test_nothing_is_written_before_a_full_observation(tmp_path: Path) -> None:
     file = tmp_path / "memory.json"
-    memory.save(file, State(peers={KEY: peer(phase=HUNTED, good="203.0.113.12:1")}))
+    memory.save(file, State(peers={KEY: peer(phase=SEARCHING, good="203.0.113.12:1")}))
     state = memory.load(file, 5000.0)
     state, _ = decide(state, Applied({KEY: peer().declared}), 5000.0)
     for moment in (5000.0, 5001.0, 5002.0):
         state, actions = decide(state, Snapshot({KEY: ALIVE}), moment)
-        assert not [action for action in actions if isinstance(action, Point)]
+        assert not [action for action in actions if isinstance(action, SetEndpoint)]
 
 
 def test_a_pass_goes_on_where_the_last_one_ended_until_the_machine_is_booted(tmp_path: Path) -> None:
     file = tmp_path / "memory.json"
     name = NameState(addresses=frozenset({ipaddress.ip_address("2001:db8::1")}), pending=True, next=7.0)
-    before = State(peers={KEY: peer(phase=HUNTED, rounds=3, tries=(("203.0.113.7:1", "dns"),))}, names={"b": name})
+    before = State(peers={KEY: peer(phase=SEARCHING, rounds=3, tries=(("203.0.113.7:1", "dns"),))}, names={"b": name})
     memory.save(file, before, "this boot")
     found = memory.load_pass(file, 1000.0, "this boot")
     assert found.peers == before.peers

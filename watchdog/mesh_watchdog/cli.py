@@ -41,7 +41,7 @@ def run(config: Path) -> int:
 @cli.command()
 @config_option
 def once(config: Path) -> int:
-    """Do one pass, for a timer: ask everybody, look for whoever stays silent.
+    """Make one pass, for a timer: probe all peers, search for those that stay silent.
 
     It takes a second when all peers answer, and half a minute when one does not.
     """

@@ -12,7 +12,7 @@ ASLEEP = 2.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def now() -> float:
+def moment() -> float:
     """Seconds on the monotonic clock: never stepped, and standing still while the machine sleeps."""
     return time.monotonic()
 

@@ -16,8 +16,8 @@ from mesh_watchdog.act.source_address import forget_source
 from mesh_watchdog.journal import Problems
 from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.events import Observation, Snapshot
-from mesh_watchdog.policy.peer import HUNTED, UP
-from mesh_watchdog.policy.polling import BUSY, TRYING, next_reading
+from mesh_watchdog.policy.peer import SEARCHING, UP
+from mesh_watchdog.policy.polling import BUSY, TRYING, next_poll
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.report import status_file
 from mesh_watchdog.report.view import About, view
@@ -39,7 +39,7 @@ class Daemon:
         self.state = state
         self.problems = Problems()
         self.tally = Tally()
-        self.about = About(node=node.name, interface=node.interface, boot=clock.boot_id(), started=clock.now())
+        self.about = About(node=node.name, interface=node.interface, boot=clock.boot_id(), started=clock.moment())
         self.stopping = False
         self.changed = True
         dns = DnsLookup(self.tally)
@@ -51,33 +51,33 @@ class Daemon:
         ]
         self._actor = Actor(node, self.problems, self.tally, dns.ask)
         self.inbox: Inbox = asyncio.Queue()
-        self._next = self._last = clock.now()
+        self._next = self._last = clock.moment()
         self._shown: tuple[bool, bool, int, int] = (False, False, 0, 0)
 
-    async def start(self, *, kick: bool = False) -> None:
-        """Take in what there is. ``kick``: all peers are asked at once for a sign of life."""
+    async def start(self, *, probe_all: bool = False) -> None:
+        """Take in what there is. ``probe_all``: all peers are asked at once for a sign of life."""
         for sense in self.senses:
             await sense.start(self.inbox)
         while not self.inbox.empty():
             if (observation := self.inbox.get_nowait()) is not None:
                 await self._feed(observation)
-        if kick:
+        if probe_all:
             await self._feed(evolve(self.state.surroundings, moved=True))
 
     async def step(self, periodic: Callable[[], None] = lambda: None, within: float = float("inf")) -> None:
         """Wait for the next observation, and see to it; after ``within`` seconds only to what is ``periodic``."""
         try:
-            wait = min(within, self._next - clock.now())
+            wait = min(within, self._next - clock.moment())
             observation = await asyncio.wait_for(self.inbox.get(), max(0.0, wait))
             if observation is None:
-                self._next = min(self._next, max(clock.now(), self._last + TRYING))
+                self._next = min(self._next, max(clock.moment(), self._last + TRYING))
         except TimeoutError:
             observation = None
         if self.stopping:
             return
         if observation is not None:
             await self._feed(observation)
-        elif clock.now() >= self._next:
+        elif clock.moment() >= self._next:
             await self._look()
         periodic()
 
@@ -91,7 +91,7 @@ class Daemon:
             await sense.stop()
 
     def view(self) -> dict[str, Any]:
-        return view(self.state, self.tally, self.about, self.problems.present, clock.now())
+        return view(self.state, self.tally, self.about, self.problems.present, clock.moment())
 
     def remember(self) -> None:
         if self.state.peers:  # else there is no applied state (yet); the memory may be of use when there is
@@ -100,23 +100,23 @@ class Daemon:
     async def _look(self) -> None:
         for sense in self.senses:
             await sense.look()
-        self._last = clock.now()
+        self._last = clock.moment()
         self._next = self._last + self.settings.idle_interval  # a snapshot tells better
         self._notice(self.state)
 
     async def _feed(self, observation: Observation) -> None:
-        before, moment = self.state, clock.now()
+        before, moment = self.state, clock.moment()
         after, actions = decide(before, observation, moment)
         self.state = await self._actor.carry_out(actions, before, after)
         self._notice(before)
-        self._next = moment = clock.now()
+        self._next = moment = clock.moment()
         if isinstance(observation, Snapshot):
-            wait = next_reading(self.state, moment, idle=float(self.settings.idle_interval))
+            wait = next_poll(self.state, moment, idle=float(self.settings.idle_interval))
             self._next += min(wait, BUSY) if self.changed else wait
 
     def _notice(self, before: State) -> None:
         """Find out whether there is something new to show."""
-        shown = (self.state.interface, self.state.ours, len(self.state.peers), self.problems.changes)
+        shown = (self.state.interface, self.state.cut_off, len(self.state.peers), self.problems.changes)
         self.changed = self.changed or shown != self._shown
         self._shown = shown
         for key, peer in self.state.peers.items():
@@ -124,6 +124,6 @@ class Daemon:
             if known is peer or (known and known.phase == peer.phase):
                 continue
             self.changed = True
-            self.tally.hunts[key] += peer.phase == HUNTED
+            self.tally.searches[key] += peer.phase == SEARCHING
             if known is None or peer.phase == UP:
-                self._actor.notes.forget(key)
+                self._actor.announcer.forget(key)

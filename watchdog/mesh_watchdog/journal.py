@@ -7,7 +7,7 @@ import os
 import sys
 
 from mesh_watchdog import clock
-from mesh_watchdog.policy.events import Note
+from mesh_watchdog.policy.events import Announce
 
 log = logging.getLogger("mesh_watchdog")
 
@@ -64,19 +64,19 @@ class Problems:
         return tuple(self._present.values())
 
 
-class Notes:
+class Announcer:
     """What happens to peers, said once."""
 
     def __init__(self) -> None:
         self._said: dict[str, tuple[float, str]] = {}
 
-    def say(self, note: Note, name: str) -> None:
+    def say(self, note: Announce, name: str) -> None:
         """``name``: whom it is about."""
-        now = clock.now()
-        moment, text = self._said.get(note.key, (float("-inf"), ""))
-        if text == note.text and now - moment < REPEAT:
+        moment = clock.moment()
+        said_at, text = self._said.get(note.key, (float("-inf"), ""))
+        if text == note.text and moment - said_at < REPEAT:
             return
-        self._said[note.key] = now, note.text
+        self._said[note.key] = moment, note.text
         (log.warning if note.urgent else log.info)("%s %s", name, note.text)
 
     def forget(self, key: str) -> None:

@@ -46,7 +46,7 @@ def save(path: Path, state: State, boot: str = "") -> str:
     return ""
 
 
-def load(path: Path, now: float) -> State:
+def load(path: Path, moment: float) -> State:
     """What is left of an earlier run: peers that were not heard yet, where they last were. A broken memory is empty."""
     try:
         data = json.loads(path.read_bytes())
@@ -57,24 +57,24 @@ def load(path: Path, now: float) -> State:
     except _BROKEN:
         return State()
     return State(
-        peers={key: PeerState(declared=_NOBODY, since=now, heard=now, good=where) for key, where in good.items()},
+        peers={key: PeerState(declared=_NOBODY, since=moment, heard=moment, good=where) for key, where in good.items()},
         names={host: NameState(addresses=addresses) for host, addresses in names.items()},
     )
 
 
-def load_pass(path: Path, now: float, boot: str) -> State:
+def load_pass(path: Path, moment: float, boot: str) -> State:
     """What the last pass believed; as `load` if it ended in another boot, or under another version."""
     from cattrs.errors import BaseValidationError
 
     try:
         data = json.loads(path.read_bytes())
         if data["version"] != VERSION or data["boot"] != boot:
-            return load(path, now)
+            return load(path, moment)
         believed = data["believed"]
         peers = _converter().structure(believed["peers"], dict[str, PeerState])
         names = _converter().structure(believed["names"], dict[str, NameState])
     except (*_BROKEN, BaseValidationError):
-        return load(path, now)
+        return load(path, moment)
     return State(peers=peers, names={host: evolve(name, pending=False) for host, name in names.items()})
 
 

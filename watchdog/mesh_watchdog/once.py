@@ -15,11 +15,11 @@ from mesh_watchdog.report import status_file
 from mesh_watchdog.settings import Settings, settings_of
 
 DEADLINE = 30.0
-"""Seconds for a pass: a silent peer is suspected after 11, hunted after 15 (rule R3), and then has to answer."""
+"""Seconds for a pass: a silent peer is suspected after 11, searched for after 15 (rule R3), and then has to answer."""
 
 
 def once(config: Path) -> int:
-    """Do one pass: everybody is asked, whoever stays silent is looked for. Return the exit code."""
+    """Make one pass: probe all peers, search for those that stay silent. Return the exit code."""
     node = nodes.load(config)
     settings = settings_of(node, config)
     with status_file.alone(node):
@@ -27,16 +27,16 @@ def once(config: Path) -> int:
 
 
 async def _pass(node: Node, settings: Settings) -> int:
-    began = clock.now()
+    began = clock.moment()
     file, boot = status_file.memory_file(node), clock.boot_id()
     daemon = Daemon(node, settings, memory.load_pass(file, began, boot))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop)
     try:
-        await daemon.start(kick=True)
-        while not daemon.stopping and not is_settled(daemon.state, began, clock.now()):
-            await asyncio.wait_for(daemon.step(), max(0.1, began + DEADLINE - clock.now()))
+        await daemon.start(probe_all=True)
+        while not daemon.stopping and not is_settled(daemon.state, began, clock.moment()):
+            await asyncio.wait_for(daemon.step(), max(0.1, began + DEADLINE - clock.moment()))
     except TimeoutError:
         pass
     finally:

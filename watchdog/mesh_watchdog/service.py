@@ -52,9 +52,9 @@ class Service:
         self.config = config
         self.node = node
         self.settings = settings
-        self.daemon = Daemon(node, settings, state or memory.load(status_file.memory_file(node), clock.now()))
+        self.daemon = Daemon(node, settings, state or memory.load(status_file.memory_file(node), clock.moment()))
         self.again: tuple[Node, Settings] | None = None
-        self.jobs = SteadyScheduler(clock.now)
+        self.jobs = SteadyScheduler(clock.moment)
         self._written = float("-inf")
         self._server: asyncio.Server | None = None
 
@@ -98,14 +98,14 @@ class Service:
             every(interval).seconds.do(notify, "WATCHDOG=1")
 
     def _periodic(self) -> None:
-        if self.daemon.changed and clock.now() - self._written >= 1:
+        if self.daemon.changed and clock.moment() - self._written >= 1:
             self.daemon.changed = False
             self._write_status()
             self.daemon.remember()
         self.jobs.run_pending()
 
     def _write_status(self) -> None:
-        self._written = clock.now()
+        self._written = clock.moment()
         self.daemon.problems.set("status", status_file.write(status_file.status_file(self.node), self.daemon.view()))
         notify(f"STATUS={self._sentence()}")
 
@@ -118,7 +118,7 @@ class Service:
             self.daemon.problems.set("metrics", "", over=f"{path} can be written again")
 
     def _metrics(self) -> str:
-        return metrics.metrics(self.daemon.view(), clock.now())
+        return metrics.metrics(self.daemon.view(), clock.moment())
 
     async def _listen(self) -> None:
         if not self.settings.metrics_listen:

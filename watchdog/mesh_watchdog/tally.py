@@ -9,11 +9,11 @@ from attrs import Factory, define
 
 @define
 class Tally:
-    """By public key: ``writes`` of endpoints, ``avoided`` (it was heard in between), ``hunts``; the rest in all."""
+    """By public key: ``writes`` of endpoints, ``avoided`` (it was heard in between), ``searches``; the rest in all."""
 
     writes: Counter[str] = Factory(Counter)
     avoided: Counter[str] = Factory(Counter)
-    hunts: Counter[str] = Factory(Counter)
+    searches: Counter[str] = Factory(Counter)
     probes: int = 0
     dns_queries: int = 0
     dns_failures: int = 0

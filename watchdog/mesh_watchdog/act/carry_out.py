@@ -10,8 +10,8 @@ from attrs import evolve
 from mesh_sync.node.config import Node
 from mesh_sync.wireguard.probe import Prober
 from mesh_watchdog.act import promote_key, set_endpoint
-from mesh_watchdog.journal import Notes, Problems, log
-from mesh_watchdog.policy.events import Action, Look, Note, Point, Probe, Promote
+from mesh_watchdog.journal import Announcer, Problems, log
+from mesh_watchdog.policy.events import Action, Announce, LookUp, Probe, Promote, SetEndpoint
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.tally import Tally
 
@@ -25,7 +25,7 @@ class Actor:
         self._tally = tally
         self._ask = ask
         self._prober = Prober(node.interface)
-        self.notes = Notes()
+        self.announcer = Announcer()
 
     async def carry_out(self, actions: Sequence[Action], before: State, after: State) -> State:
         """Do what was decided on the way from ``before`` to ``after``. Return what to believe now: what was done.
@@ -34,15 +34,15 @@ class Actor:
         """
         for action in actions:
             match action:
-                case Note():
+                case Announce():
                     peer = after.peers.get(action.key)
-                    self.notes.say(action, peer.declared.name if peer else self._node.name)
-                case Look():
+                    self.announcer.say(action, peer.declared.name if peer else self._node.name)
+                case LookUp():
                     self._ask(action.host, after)
                 case Promote():
                     await self._promote()
-        if points := [action for action in actions if isinstance(action, Point)]:
-            after = await self._point(points, before, after)
+        if chosen := [action for action in actions if isinstance(action, SetEndpoint)]:
+            after = await self._set_endpoints(chosen, before, after)
         for action in actions:
             if isinstance(action, Probe) and action.key in after.peers:
                 self._prober.send(after.peers[action.key].declared.probe)
@@ -52,16 +52,16 @@ class Actor:
     def close(self) -> None:
         self._prober.close()
 
-    async def _point(self, points: Sequence[Point], before: State, after: State) -> State:
+    async def _set_endpoints(self, chosen: Sequence[SetEndpoint], before: State, after: State) -> State:
         decided = {key: peer.seen for key, peer in after.peers.items() if peer.seen}
-        result = await asyncio.to_thread(set_endpoint.point, self._node, points, decided)
-        self._problems.set("point", result.problem, over="endpoints can be set again")
+        result = await asyncio.to_thread(set_endpoint.set_endpoints, self._node, chosen, decided)
+        self._problems.set("endpoints", result.problem, over="endpoints can be set again")
         self._tally.writes.update(result.done)
         self._tally.avoided.update(result.alive)
-        for one in points:
+        for one in chosen:
             if one.key in result.done:
                 log.debug("%s: trying %s (%s)", after.peers[one.key].declared.name, one.endpoint, one.source)
-        undone = {one.key: before.peers[one.key] for one in points if one.key not in result.done}
+        undone = {one.key: before.peers[one.key] for one in chosen if one.key not in result.done}
         return evolve(after, peers={**after.peers, **undone})
 
     async def _promote(self) -> None:

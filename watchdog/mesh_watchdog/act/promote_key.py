@@ -29,7 +29,7 @@ class Promoted:
 def promote(node: Node) -> Promoted:
     """Give each peer that has two keys its allowed IPs under the one it speaks under. Never raises.
 
-    Only where the interface has both keys and the applied state still names them: nobody is ever created.
+    Only where the interface has both keys and the applied state still names them: no peer is ever created.
     """
     try:
         with locked(node.lock_file, LOCK_WAIT):

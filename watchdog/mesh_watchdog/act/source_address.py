@@ -1,4 +1,4 @@
-"""The sticky source: a userspace WireGuard goes on sending from the address it had, when that one is long gone.
+"""A source address that sticks: a userspace WireGuard goes on sending from an address that is long gone.
 
 The kernel's own looks whether its source address is still there. wireguard-go does not as long as the interface stays
 the same (device/sticky_linux.go), and no answer ever comes back. Told its listening port again, it forgets them all;
@@ -24,7 +24,7 @@ def is_userspace(interface: str) -> bool:
 
 
 def forget_source(node: Node) -> str:
-    """Make a userspace WireGuard choose its source addresses anew. Return what went wrong, if anything did."""
+    """Make a userspace WireGuard choose its source addresses again. Return what went wrong, if anything did."""
     if not is_userspace(node.interface):
         return ""
     try:

@@ -16,7 +16,7 @@ Candidate = tuple[str, str]
 
 
 @frozen
-class Places:
+class Knowledge:
     """What is known of the world around: the names, this machine's addresses, the networks inside the tunnel."""
 
     names: Mapping[str, NameState]
@@ -24,22 +24,23 @@ class Places:
     tunnelled: tuple[Network, ...] = ()
 
 
-def candidates(peer: PeerState, places: Places) -> tuple[Candidate, ...]:
+def candidates(peer: PeerState, knowledge: Knowledge) -> tuple[Candidate, ...]:
     """Return all: news from DNS, the current one, the last good one, other DNS, literals.
 
-    While a peer that lived is hunted, its last good endpoint is the current one; what the interface has was a try.
+    During the search for a peer that was up, its last good endpoint is the current one; what the interface has was a
+    try.
     """
     current = [(peer.seen.endpoint, peer.source)] if peer.seen and peer.seen.endpoint else []
     good = [(peer.good, "last good")] if peer.good else []
     at_home = good + current if peer.lived else current + good
     ranked = dict[str, str]()
-    for endpoint, source in (*news(peer, places), *at_home, *_from_dns(peer, places), *_literals(peer)):
-        if _usable(endpoint, places):
+    for endpoint, source in (*news(peer, knowledge), *at_home, *_from_dns(peer, knowledge), *_literals(peer)):
+        if _usable(endpoint, knowledge):
             ranked.setdefault(endpoint, source)
     return tuple(ranked.items())
 
 
-def news(peer: PeerState, places: Places) -> tuple[Candidate, ...]:
+def news(peer: PeerState, knowledge: Knowledge) -> tuple[Candidate, ...]:
     """Return what DNS says now and did not say when the peer fell silent, if that means that the peer moved.
 
     It does if DNS used to be right about this peer, or changed its mind during the silence. It does not for a peer that
@@ -48,14 +49,16 @@ def news(peer: PeerState, places: Places) -> tuple[Candidate, ...]:
     """
     home = str(_address(peer.good))
     right = peer.lived and home in peer.expected
-    if home in expected(peer, places.names):
+    if home in expected(peer, knowledge.names):
         return ()
     return tuple(
         (endpoint, source)
         for host in peer.declared.hosts
-        if (name := places.names.get(host)) and _since(name.answered, peer) and (right or _since(name.replaced, peer))
-        for endpoint, source in _from_dns(peer, places, only=host)
-        if str(_address(endpoint)) not in peer.expected and _usable(endpoint, places)
+        if (name := knowledge.names.get(host))
+        and _since(name.answered, peer)
+        and (right or _since(name.replaced, peer))
+        for endpoint, source in _from_dns(peer, knowledge, only=host)
+        if str(_address(endpoint)) not in peer.expected and _usable(endpoint, knowledge)
     )
 
 
@@ -65,13 +68,13 @@ def expected(peer: PeerState, names: Mapping[str, NameState]) -> tuple[str, ...]
     return tuple(sorted(map(str, known)))
 
 
-def _since(moment: float | None, peer: PeerState) -> bool:
-    return moment is not None and moment >= peer.heard
+def _since(then: float | None, peer: PeerState) -> bool:
+    return then is not None and then >= peer.heard
 
 
-def _from_dns(peer: PeerState, places: Places, only: str = "") -> Iterator[Candidate]:
+def _from_dns(peer: PeerState, knowledge: Knowledge, only: str = "") -> Iterator[Candidate]:
     for endpoint in peer.declared.endpoint:
-        name = places.names.get(endpoint.host)
+        name = knowledge.names.get(endpoint.host)
         if endpoint.address is None and name is not None and only in ("", endpoint.host):
             for address in _alternating(name.addresses):
                 yield str(Endpoint(str(address), endpoint.port)), "dns"
@@ -93,15 +96,15 @@ def _alternating(addresses: Iterable[Address]) -> Iterator[Address]:
         yield from six[index : index + 1]
 
 
-def _usable(endpoint: str, places: Places) -> bool:
+def _usable(endpoint: str, knowledge: Knowledge) -> bool:
     """Whether a packet to this endpoint could leave this machine, outside the tunnel."""
     address = _address(endpoint)
     return (
         address is not None
-        and address.version in places.surroundings.versions
-        and address not in places.surroundings.own
+        and address.version in knowledge.surroundings.versions
+        and address not in knowledge.surroundings.own
         and not (address.is_link_local and address.version == 6)
-        and not any(network.prefixlen and address in network for network in places.tunnelled)
+        and not any(network.prefixlen and address in network for network in knowledge.tunnelled)
     )
 
 

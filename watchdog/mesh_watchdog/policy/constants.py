@@ -13,7 +13,7 @@ from mesh_sync.wireguard.protocol import (
 PROBE_WANTED = 10.0
 """Silence after which a peer is probed while traffic is wanted (rule R2)."""
 PROBE_IDLE = 25.0
-"""The same when nobody wants anything (R2)."""
+"""The same while no traffic is wanted (R2)."""
 PROBE_PROMPT = 2.0
 """The same for a peer that answers at once, or may do so for all we know, while traffic is wanted (R3)."""
 PROMPT = KEEPALIVE_TIMEOUT - 2.0
@@ -29,7 +29,7 @@ TALK_PAUSE = 5.0
 
 SUSPECT_AFTER = ANSWER_OWED
 """An answer was owed this long ago (R3)."""
-HUNT_AFTER = NEW_HANDSHAKE_TIME
+SEARCH_AFTER = NEW_HANDSHAKE_TIME
 """WireGuard itself gives up on a path after this: from here on endpoints are tried (R3)."""
 HANDSHAKE_OWED = REKEY_TIMEOUT + 0.5
 """A peer we never had a session with answers a handshake at once: it needs no more patience than a second try."""
@@ -40,7 +40,7 @@ SILENT_LONG = 60.0
 LONG_PROBE = 25.0
 """… and then this often: WireGuard's own handshakes go on for 90 s after each."""
 
-HUNT_ROUNDS = (15.0, 30.0, 60.0, 120.0, 240.0, 300.0)
+SEARCH_ROUNDS = (15.0, 30.0, 60.0, 120.0, 240.0, 300.0)
 """Pauses between two rounds of tries; the last one repeats (R11)."""
 TRY_YOUNG = 0.1
 """Between two endpoints tried while the session is alive: one packet is enough (R8)."""
@@ -68,27 +68,27 @@ DNS_EAGER = 60.0
 DNS_CEILING = 300.0
 """The longest wait between two questions (R10)."""
 DNS_LOST = 15.0
-"""A question that nobody answered in this time, not even with a failure, is forgotten."""
+"""A question without an answer or a failure after this time is forgotten."""
 DNS_AT_ONCE = 8
 """Questions under way at the same time, over all names."""
 
-KICKS = (0.0, 1.0, 3.0, 10.0)
+PROBE_ALL = (0.0, 1.0, 3.0, 10.0)
 """When every peer is sent a packet after our own network changed (R5)."""
-KICK_PAUSE = 1.0
+PROBE_ALL_PAUSE = 1.0
 """However often it changes, the first of them comes at most this often."""
-OURS_SHARE = 0.75
-"""If this share of the places we hear from falls silent together, it is us (R4) …"""
-OURS_LEAST = 3
-"""… and there are at least so many of them. A place is an address: peers behind one NAT are one."""
-OURS_PATIENCE = 60.0
+OUTAGE_SHARE = 0.75
+"""If this share of the sites we hear from falls silent together, it is us (R4) …"""
+OUTAGE_LEAST = 3
+"""… and there are at least so many of them. A site is an address: peers behind one NAT are one."""
+OUTAGE_PATIENCE = 60.0
 """For so long it is believed to be us."""
-JURY = 8
+WITNESSES = 8
 """So many idle peers are asked when one misses an answer: is it them or us?"""
-JURY_PAUSE = 3.0
+WITNESS_PAUSE = 3.0
 """Not more often than this."""
-WITNESS = 5.0
-"""Whoever was heard within this time shows that it is not us."""
+HEARD_LATELY = 5.0
+"""A peer that was heard within this time shows that it is not us."""
 CALM = SUSPECT_AFTER
-"""After our own trouble everybody has this long to answer."""
+"""After this machine was cut off, every peer has this long to answer."""
 BLIND = 15.0
 """Not having looked for so long (the machine slept) says nothing about the peers."""

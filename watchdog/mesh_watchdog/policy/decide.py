@@ -13,14 +13,14 @@ from attrs import evolve
 from mesh_sync.wireguard.answer import Answer
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
 from mesh_watchdog.policy import dns_names
-from mesh_watchdog.policy.candidates import Places
-from mesh_watchdog.policy.constants import BLIND, CALM, DNS_AT_ONCE, JURY_PAUSE, KICK_PAUSE, KICKS
+from mesh_watchdog.policy.candidates import Knowledge
+from mesh_watchdog.policy.constants import BLIND, CALM, DNS_AT_ONCE, PROBE_ALL, PROBE_ALL_PAUSE, WITNESS_PAUSE
 from mesh_watchdog.policy.events import (
     Action,
+    Announce,
     Applied,
     Declared,
-    Look,
-    Note,
+    LookUp,
     Observation,
     Probe,
     Promote,
@@ -29,7 +29,7 @@ from mesh_watchdog.policy.events import (
     Surroundings,
 )
 from mesh_watchdog.policy.key_alias import misplaced, under_listed_keys
-from mesh_watchdog.policy.local_outage import is_it_us, jury
+from mesh_watchdog.policy.local_outage import is_local_outage, witnesses
 from mesh_watchdog.policy.peer import MISSING, UP, PeerState, begin, listen, probed
 from mesh_watchdog.policy.peer_step import is_at_ease, step
 from mesh_watchdog.policy.polling import measured
@@ -38,163 +38,165 @@ from mesh_watchdog.policy.state import State
 Decision = tuple[State, tuple[Action, ...]]
 
 
-def decide(state: State, observation: Observation, now: float) -> Decision:
+def decide(state: State, observation: Observation, moment: float) -> Decision:
     """Given what is believed and what was just seen, return what to believe and what to do."""
     match observation:
         case Applied():
-            return _apply(state, observation, now), ()
+            return _apply(state, observation, moment), ()
         case Surroundings():
-            return _move(state, observation, now)
+            return _move(state, observation, moment)
         case Answer():
-            return _answer(state, observation, now), ()
+            return _answer(state, observation, moment), ()
         case Snapshot():
-            return _look_around(state, observation, now)
+            return _take_in(state, observation, moment)
 
 
-def _apply(state: State, applied: Applied, now: float) -> State:
+def _apply(state: State, applied: Applied, moment: float) -> State:
     """Peers that left the list are forgotten at once: nothing is ever done to them again."""
-    peers = {key: _declare(state.peers.get(key), declared, now) for key, declared in applied.peers.items()}
+    peers = {key: _declare(state.peers.get(key), declared, moment) for key, declared in applied.peers.items()}
     hosts = {host for declared in applied.peers.values() for host in declared.hosts}
     names = {}
     for host in hosts:
         known = state.names.get(host)
         names[host] = known if known and known.addresses else dns_names.seeded(host, applied.peers.values(), known)
-    paired = state.paired if applied.pairs == state.pairs else now if applied.pairs else None
+    paired = state.paired if applied.pairs == state.pairs else moment if applied.pairs else None
     return evolve(
         state, peers=peers, names=names, tunnelled=applied.tunnelled, mark=applied.mark, pairs=applied.pairs,
         paired=paired,
     )  # fmt: skip
 
 
-def _declare(known: PeerState | None, declared: Declared, now: float) -> PeerState:
+def _declare(known: PeerState | None, declared: Declared, moment: float) -> PeerState:
     if known is None:
-        return PeerState(declared=declared, since=now, heard=now)
+        return PeerState(declared=declared, since=moment, heard=moment)
     if known.silent and known.declared.endpoint != declared.endpoint:
-        return evolve(known, declared=declared, next_round=now, next_try=now, tries=())
+        return evolve(known, declared=declared, next_round=moment, next_try=moment, tries=())
     return evolve(known, declared=declared)
 
 
-def _move(state: State, surroundings: Surroundings, now: float) -> Decision:
-    """Our own network changed: kick everybody, ask DNS afresh, try the silent ones from here (R5)."""
+def _move(state: State, surroundings: Surroundings, moment: float) -> Decision:
+    """Our own network changed: probe all peers, ask DNS again, try the silent ones from here (R5)."""
     if not surroundings.moved:
         return evolve(state, surroundings=surroundings), ()
-    names = {host: dns_names.afresh(name, now) for host, name in state.names.items()}
-    first = now if state.kicked is None else max(now, state.kicked + KICK_PAUSE)
-    peers = {key: _again(peer, now) if peer.silent else peer for key, peer in state.peers.items()}
-    kicks = tuple(first + delay for delay in KICKS)
-    moved = evolve(state, peers=peers, surroundings=surroundings, names=names, kicks=kicks)
-    return _kick(moved, now) if state.interface else (moved, ())
+    names = {host: dns_names.after_move(name, moment) for host, name in state.names.items()}
+    first = moment if state.probed_all is None else max(moment, state.probed_all + PROBE_ALL_PAUSE)
+    peers = {key: _again(peer, moment) if peer.silent else peer for key, peer in state.peers.items()}
+    probe_all = tuple(first + delay for delay in PROBE_ALL)
+    moved = evolve(state, peers=peers, surroundings=surroundings, names=names, probe_all=probe_all)
+    return _probe_all(moved, moment) if state.interface else (moved, ())
 
 
-def _again(peer: PeerState, now: float) -> PeerState:
+def _again(peer: PeerState, moment: float) -> PeerState:
     """A silent peer whose next round does not wait for long."""
-    soon = min(peer.next_round, now + REKEY_TIMEOUT)
+    soon = min(peer.next_round, moment + REKEY_TIMEOUT)
     return evolve(peer, next_round=soon, next_try=peer.next_try if peer.tries else soon)
 
 
-def _kick(state: State, now: float) -> Decision:
-    if not state.kicks or state.kicks[0] > now or not state.surroundings.versions:
+def _probe_all(state: State, moment: float) -> Decision:
+    if not state.probe_all or state.probe_all[0] > moment or not state.surroundings.versions:
         return state, ()
-    later = tuple(moment for moment in state.kicks if moment > now)
-    due = [key for key, peer in state.peers.items() if peer.seen and peer.seen.endpoint]
-    peers = {**state.peers, **{key: probed(state.peers[key], now) for key in due}}
-    return evolve(state, peers=peers, kicks=later, kicked=now), tuple(map(Probe, due))
+    later = tuple(due for due in state.probe_all if due > moment)
+    reachable = [key for key, peer in state.peers.items() if peer.seen and peer.seen.endpoint]
+    peers = {**state.peers, **{key: probed(state.peers[key], moment) for key in reachable}}
+    return evolve(state, peers=peers, probe_all=later, probed_all=moment), tuple(map(Probe, reachable))
 
 
-def _answer(state: State, answer: Answer, now: float) -> State:
+def _answer(state: State, answer: Answer, moment: float) -> State:
     name = state.names.get(answer.host)
     if name is None:
         return state
-    silent = [now - peer.heard for peer in state.peers.values() if answer.host in peer.declared.hosts and peer.silent]
-    heard_back = dns_names.heard_back(name, answer, now, min(silent, default=0.0))
+    peers = (peer for peer in state.peers.values() if answer.host in peer.declared.hosts and peer.silent)
+    silent_for = min((moment - peer.heard for peer in peers), default=0.0)
+    heard_back = dns_names.heard_back(name, answer, moment, silent_for)
     return evolve(state, names={**state.names, answer.host: heard_back})
 
 
-def _look_around(state: State, snapshot: Snapshot, now: float) -> Decision:
+def _take_in(state: State, snapshot: Snapshot, moment: float) -> Decision:
     if snapshot.peers is None:
-        return _blinded(state, now), ()
-    blind = state.looked is not None and now - state.looked > BLIND
+        return _blinded(state, moment), ()
+    blind = state.looked is not None and moment - state.looked > BLIND
     seen = under_listed_keys(state.pairs, snapshot.peers, snapshot.wall)
-    state = measured(state, seen, now)
-    peers, done = _listen_to_all(state, seen, blind, now)
+    state = measured(state, seen, moment)
+    peers, done = _listen_to_all(state, seen, blind, moment)
     if misplaced(state.pairs, snapshot.peers, snapshot.wall):
         done.append(Promote())
-    kicks = tuple(now + delay for delay in KICKS) if blind else state.kicks
-    state, kicked = _kick(evolve(state, peers=peers, kicks=kicks, looked=now, interface=True), now)
-    done += kicked
-    ours = is_it_us(state.peers, state.surroundings, now)
-    if state.ours and not ours:
-        state = evolve(state, calm=now + CALM)
-    if ours and not state.ours:
-        done.append(Note("", "cannot be reached itself, it seems: nobody is looked for meanwhile", urgent=True))
-    return _see_to_all(evolve(state, ours=ours), done, now)
+    probe_all = tuple(moment + delay for delay in PROBE_ALL) if blind else state.probe_all
+    state = evolve(state, peers=peers, probe_all=probe_all, looked=moment, interface=True)
+    state, probes = _probe_all(state, moment)
+    done += probes
+    cut_off = is_local_outage(state.peers, state.surroundings, moment)
+    if state.cut_off and not cut_off:
+        state = evolve(state, calm=moment + CALM)
+    if cut_off and not state.cut_off:
+        done.append(Announce("", "appears to be cut off: no peer is searched for until it is back", urgent=True))
+    return _see_to_all(evolve(state, cut_off=cut_off), done, moment)
 
 
-def _blinded(state: State, now: float) -> State:
-    """There is no interface: whoever is on the next one begins anew."""
+def _blinded(state: State, moment: float) -> State:
+    """There is no interface: the peers of the next one start from the beginning."""
     peers = {
-        key: peer if peer.phase == MISSING else evolve(begin(peer, None, now), phase=MISSING)
+        key: peer if peer.phase == MISSING else evolve(begin(peer, None, moment), phase=MISSING)
         for key, peer in state.peers.items()
     }
     return evolve(state, peers=peers, interface=False)
 
 
 def _listen_to_all(
-    state: State, seen: Mapping[str, Seen], blind: bool, now: float
+    state: State, seen: Mapping[str, Seen], blind: bool, moment: float
 ) -> tuple[dict[str, PeerState], list[Action]]:
-    peers, said = {}, list[Action]()
+    peers, done = {}, list[Action]()
     for key, before in state.peers.items():
         if key not in seen:
-            peers[key] = before if before.phase == MISSING else evolve(begin(before, None, now), phase=MISSING)
+            peers[key] = before if before.phase == MISSING else evolve(begin(before, None, moment), phase=MISSING)
             continue
         if before.phase == MISSING:
-            peers[key] = begin(before, seen[key], now)
+            peers[key] = begin(before, seen[key], moment)
             continue
         if seen[key] == before.seen and not blind:
             peers[key] = before
             continue
-        peer, heard = listen(before, seen[key], now)
+        peer, heard = listen(before, seen[key], moment)
         if heard and before.phase != UP:
-            peer, notes = _welcome(key, before, peer, now)
-            said += notes
+            peer, said = _welcome(key, before, peer, moment)
+            done += said
         if blind and not heard:
             peer = evolve(peer, wanted=None, asked=None, misses=0)
         peers[key] = peer
-    return peers, said
+    return peers, done
 
 
-def _welcome(key: str, before: PeerState, peer: PeerState, now: float) -> tuple[PeerState, list[Note]]:
+def _welcome(key: str, before: PeerState, peer: PeerState, moment: float) -> tuple[PeerState, list[Announce]]:
     """A peer that was silent, or new, is up."""
-    took = now - before.heard if before.silent else None
+    took = moment - before.heard if before.silent else None
     back = evolve(
-        peer, phase=UP, since=now, expected=(), tried=(), tries=(), rounds=0, next_try=0.0, next_round=0.0,
+        peer, phase=UP, since=moment, expected=(), tried=(), tries=(), rounds=0, next_try=0.0, next_round=0.0,
         recovery=before.recovery if took is None else took,
     )  # fmt: skip
     if took is None or peer.seen is None:
         return back, []
-    return back, [Note(key, f"is back at {peer.seen.endpoint} after {took:.0f} s of silence")]
+    return back, [Announce(key, f"is back at {peer.seen.endpoint} after {took:.0f} s of silence")]
 
 
-def _see_to_all(state: State, done: list[Action], now: float) -> Decision:
-    """Probe, suspect and hunt each peer as its time comes; then ask a jury, and DNS, for those who need it."""
+def _see_to_all(state: State, done: list[Action], moment: float) -> Decision:
+    """Probe, suspect and search for each peer as its time comes; then ask witnesses and DNS about silent ones."""
     peers, names = dict(state.peers), dict(state.names)
-    places = Places(names, state.surroundings, state.tunnelled)
-    unsure = state.ours or now < state.calm
+    knowledge = Knowledge(names, state.surroundings, state.tunnelled)
+    unsure = state.cut_off or moment < state.calm
     wanted = dict[str, None]()
     for key, peer in state.peers.items():
-        if is_at_ease(peer, now):
+        if is_at_ease(peer, moment):
             continue
-        peers[key], acts, looks = step(key, peer, places, unsure, now)
+        peers[key], acts, looks = step(key, peer, knowledge, unsure, moment)
         done += acts
         wanted |= dict.fromkeys(looks)
-    if state.surroundings.versions and now >= state.juries and (called := jury(peers, now)):
-        peers |= {key: probed(peers[key], now) for key in called}
+    if state.surroundings.versions and moment >= state.witnesses_from and (called := witnesses(peers, moment)):
+        peers |= {key: probed(peers[key], moment) for key in called}
         done += map(Probe, called)
-        state = evolve(state, juries=now + JURY_PAUSE)
+        state = evolve(state, witnesses_from=moment + WITNESS_PAUSE)
     free = DNS_AT_ONCE - sum(name.pending for name in names.values()) if wanted else 0
     for host in wanted:
-        if free > 0 and dns_names.is_due(names[host], now):
-            names[host] = dns_names.asking(names[host], now)
-            done.append(Look(host))
+        if free > 0 and dns_names.is_due(names[host], moment):
+            names[host] = dns_names.asking(names[host], moment)
+            done.append(LookUp(host))
             free -= 1
     return evolve(state, peers=peers, names=names), tuple(done)

@@ -49,23 +49,23 @@ def seeded(host: str, peers: Iterable[Declared], known: NameState | None = None)
     return evolve(known or NameState(), addresses=frozenset(seeds))
 
 
-def is_due(name: NameState, now: float) -> bool:
-    """Whether the name may be asked: nobody is asking, and its time has come."""
-    lost = name.asked is not None and now - name.asked >= DNS_LOST
-    return now >= name.next and (not name.pending or lost)
+def is_due(name: NameState, moment: float) -> bool:
+    """Whether the name may be asked: no question is under way, and its time has come."""
+    lost = name.asked is not None and moment - name.asked >= DNS_LOST
+    return moment >= name.next and (not name.pending or lost)
 
 
-def asking(name: NameState, now: float) -> NameState:
+def asking(name: NameState, moment: float) -> NameState:
     """The name while a question is under way; there is never more than one."""
-    return evolve(name, pending=True, asked=now, queries=name.queries + 1)
+    return evolve(name, pending=True, asked=moment, queries=name.queries + 1)
 
 
-def afresh(name: NameState, now: float) -> NameState:
-    """The name after our own network changed: asked anew as soon as the floor allows, without the back-off."""
-    return evolve(name, failures=0, next=now if name.asked is None else max(now, name.asked + DNS_FLOOR))
+def after_move(name: NameState, moment: float) -> NameState:
+    """The name after our own network changed: asked again as soon as the floor allows, without the back-off."""
+    return evolve(name, failures=0, next=moment if name.asked is None else max(moment, name.asked + DNS_FLOOR))
 
 
-def heard_back(name: NameState, answer: Answer, now: float, silent_for: float) -> NameState:
+def heard_back(name: NameState, answer: Answer, moment: float, silent_for: float) -> NameState:
     """Take in an answer. ``silent_for``: how long its peer has been silent.
 
     A failure keeps the old addresses, and that of one IP version those of that version: silence is no news.
@@ -82,15 +82,15 @@ def heard_back(name: NameState, answer: Answer, now: float, silent_for: float) -
             name,
             addresses=frozenset(addresses),
             ttl=answer.ttl,
-            answered=now,
-            changed=now if differs else name.changed,
+            answered=moment,
+            changed=moment if differs else name.changed,
             replaced=name.answered if differs else name.replaced,
             problem="",
             failures=0,
         )
     if silent_for > DNS_EAGER:
         wait = max(wait, silent_for / 4)
-    return evolve(kept, pending=False, next=now + min(wait, DNS_CEILING) * _jitter(answer.host, name.queries))
+    return evolve(kept, pending=False, next=moment + min(wait, DNS_CEILING) * _jitter(answer.host, name.queries))
 
 
 def _jitter(host: str, count: int) -> float:

@@ -4,69 +4,72 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from mesh_watchdog.policy.candidates import Candidate, Places, candidates, news
+from mesh_watchdog.policy.candidates import Candidate, Knowledge, candidates, news
 from mesh_watchdog.policy.constants import (
-    HUNT_ROUNDS,
     MAX_CANDIDATES,
     NEWS_LISTEN,
     RX_HOLDS,
+    SEARCH_ROUNDS,
     TRY_OLD,
     TRY_YOUNG,
     WRITE_EVERY,
     WRITES_AT_ONCE,
     YOUNG,
 )
-from mesh_watchdog.policy.events import Action, Point, Probe
-from mesh_watchdog.policy.peer import HUNTED, SUSPECT, PeerState, probed
+from mesh_watchdog.policy.events import Action, Probe, SetEndpoint
+from mesh_watchdog.policy.peer import SEARCHING, SUSPECT, PeerState, probed
 
 
-def attempt(key: str, peer: PeerState, places: Places, now: float) -> tuple[PeerState, list[Action]]:
+def attempt(key: str, peer: PeerState, knowledge: Knowledge, moment: float) -> tuple[PeerState, list[Action]]:
     """Give a silent peer its next endpoint if one is due: of the round under way, of news from DNS, of a new round."""
-    if peer.reached is not None and now - peer.reached < RX_HOLDS:
+    if peer.reached is not None and moment - peer.reached < RX_HOLDS:
         return peer, []
     if not peer.tries:
-        peer = _with_news(peer, places, now) if peer.declared.hosts else peer
-    if not peer.tries and peer.phase == HUNTED and now >= peer.next_round:
-        peer = _with_round(peer, places, now)
-    if not peer.tries or now < peer.next_try:
+        peer = _with_news(peer, knowledge, moment) if peer.declared.hosts else peer
+    if not peer.tries and peer.phase == SEARCHING and moment >= peer.next_round:
+        peer = _with_round(peer, knowledge, moment)
+    if not peer.tries or moment < peer.next_try:
         return peer, []
-    return _point(key, peer, now)
+    return _try_next(key, peer, moment)
 
 
-def _with_news(peer: PeerState, places: Places, now: float) -> PeerState:
-    """What DNS says anew is tried at once, and once; then the peer has its old endpoint again, or the best there is.
+def _with_news(peer: PeerState, knowledge: Knowledge, moment: float) -> PeerState:
+    """What is new in DNS is tried at once, and once; then the peer has its old endpoint again, or the best there is.
 
-    In a hunt everything that was not tried yet is new.
+    During a search everything that was not tried yet is new.
     """
     current = peer.seen.endpoint if peer.seen else ""
-    if peer.phase == HUNTED:
-        known = candidates(peer, places)
+    if peer.phase == SEARCHING:
+        known = candidates(peer, knowledge)
         fresh = [found for found in known if found[1] == "dns" and found[0] not in peer.tried] if peer.rounds else []
         back = known[:1]
     else:
-        fresh = [found for found in news(peer, places) if found[0] not in (current, *peer.tried)]
+        fresh = [found for found in news(peer, knowledge) if found[0] not in (current, *peer.tried)]
         back = ((current, peer.source),) if current else ()
     if not fresh:
         return peer
     tried = (*peer.tried, *(endpoint for endpoint, _ in fresh))
     return evolve(
-        peer, tries=(*fresh[:MAX_CANDIDATES], *(pair for pair in back if pair not in fresh)), next_try=now, tried=tried
+        peer,
+        tries=(*fresh[:MAX_CANDIDATES], *(pair for pair in back if pair not in fresh)),
+        next_try=moment,
+        tried=tried,
     )
 
 
-def _with_round(peer: PeerState, places: Places, now: float) -> PeerState:
+def _with_round(peer: PeerState, knowledge: Knowledge, moment: float) -> PeerState:
     """All candidates, and the best of them again: there the peer is left if nothing answers."""
-    chosen = _share(candidates(peer, places), peer.rounds)
+    chosen = _share(candidates(peer, knowledge), peer.rounds)
     if not chosen:
         return peer
     tries = (*chosen, *chosen[: len(chosen) > 1])
-    rest = HUNT_ROUNDS[min(peer.rounds, len(HUNT_ROUNDS) - 1)]
+    rest = SEARCH_ROUNDS[min(peer.rounds, len(SEARCH_ROUNDS) - 1)]
     return evolve(
         peer,
         tries=tries,
-        next_try=now,
+        next_try=moment,
         rounds=peer.rounds + 1,
-        next_round=now + rest + _pause(peer, now) * len(tries),
+        next_round=moment + rest + _pause(peer, moment) * len(tries),
         tried=(*peer.tried, *(endpoint for endpoint, _ in chosen if endpoint not in peer.tried)),
     )
 
@@ -80,27 +83,27 @@ def _share(found: tuple[Candidate, ...], turn: int) -> tuple[Candidate, ...]:
     return (found[0], *(others[start:] + others[:start])[:many])
 
 
-def _point(key: str, peer: PeerState, now: float) -> tuple[PeerState, list[Action]]:
-    allowance = min(WRITES_AT_ONCE, peer.allowance + (now - peer.wrote) / WRITE_EVERY)
+def _try_next(key: str, peer: PeerState, moment: float) -> tuple[PeerState, list[Action]]:
+    allowance = min(WRITES_AT_ONCE, peer.allowance + (moment - peer.wrote) / WRITE_EVERY)
     if allowance < 1:
         return peer, []
     (endpoint, source), *rest = peer.tries
-    pause = _pause(peer, now)
+    pause = _pause(peer, moment)
     if peer.phase == SUSPECT and len(rest) == 1:  # the way back
         pause = max(pause, NEWS_LISTEN)
     return evolve(
-        probed(peer, now),
+        probed(peer, moment),
         tries=tuple(rest),
-        next_try=now + pause if rest else max(now + pause, peer.next_round),
+        next_try=moment + pause if rest else max(moment + pause, peer.next_round),
         source=source,
-        pointed=endpoint,
+        last_set=endpoint,
         writes=peer.writes + 1,
         switches=peer.switches + (peer.seen is None or endpoint != peer.seen.endpoint),
         allowance=allowance - 1,
-        wrote=now,
-    ), [Point(key, endpoint, source), Probe(key)]
+        wrote=moment,
+    ), [SetEndpoint(key, endpoint, source), Probe(key)]
 
 
-def _pause(peer: PeerState, now: float) -> float:
+def _pause(peer: PeerState, moment: float) -> float:
     """Between two tries: one packet is enough while the session is alive, otherwise each needs a handshake."""
-    return TRY_YOUNG if peer.session is not None and now - peer.session < YOUNG else TRY_OLD
+    return TRY_YOUNG if peer.session is not None and moment - peer.session < YOUNG else TRY_OLD

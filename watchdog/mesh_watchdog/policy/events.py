@@ -95,7 +95,7 @@ class Probe:
 
 
 @frozen
-class Point:
+class SetEndpoint:
     """Set the endpoint of a peer, if it is still there and still silent. ``source`` says where it comes from."""
 
     key: str
@@ -104,7 +104,7 @@ class Point:
 
 
 @frozen
-class Look:
+class LookUp:
     """Ask DNS for A and AAAA of ``host``."""
 
     host: str
@@ -116,7 +116,7 @@ class Promote:
 
 
 @frozen
-class Note:
+class Announce:
     """A change of state that an operator can act on; an empty ``key`` means this node itself."""
 
     key: str
@@ -124,4 +124,4 @@ class Note:
     urgent: bool = False
 
 
-Action = Probe | Point | Look | Promote | Note
+Action = Probe | SetEndpoint | LookUp | Promote | Announce

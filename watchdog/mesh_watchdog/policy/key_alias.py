@@ -19,20 +19,20 @@ def pairs_of(desired: Desired | None) -> Pairs:
     return {peer.public_key: peer.next_public_key for peer in peers if peer.next_public_key}
 
 
-def in_use(pairs: Pairs, seen: Mapping[str, Seen], now: float) -> dict[str, str]:
-    """For each of ``pairs``, the listed key and the one the peer speaks under (``now``: wall clock, Unix seconds)."""
+def in_use(pairs: Pairs, seen: Mapping[str, Seen], moment: float) -> dict[str, str]:
+    """For each of ``pairs``, the listed key and the one the peer speaks under (``moment`` in Unix seconds)."""
     shaken = {key: seen[key].handshake for pair in pairs.items() for key in pair if key in seen}
-    return {old: carrier(old, new, shaken, now) for old, new in pairs.items()}
+    return {old: carrier(old, new, shaken, moment) for old, new in pairs.items()}
 
 
-def under_listed_keys(pairs: Pairs, seen: Mapping[str, Seen], now: float) -> Mapping[str, Seen]:
+def under_listed_keys(pairs: Pairs, seen: Mapping[str, Seen], moment: float) -> Mapping[str, Seen]:
     """A reading of the interface as the policy knows its peers."""
     if not pairs:
         return seen
-    spoken = {old: seen[key] for old, key in in_use(pairs, seen, now).items() if key in seen}
+    spoken = {old: seen[key] for old, key in in_use(pairs, seen, moment).items() if key in seen}
     return {**seen, **spoken}
 
 
-def misplaced(pairs: Pairs, seen: Mapping[str, Seen], now: float) -> bool:
+def misplaced(pairs: Pairs, seen: Mapping[str, Seen], moment: float) -> bool:
     """Whether a peer's traffic goes to another key than the one it speaks under."""
-    return any(key in seen and not seen[key].carries for key in in_use(pairs, seen, now).values())
+    return any(key in seen and not seen[key].carries for key in in_use(pairs, seen, moment).values())

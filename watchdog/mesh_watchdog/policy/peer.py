@@ -7,9 +7,9 @@ from attrs import evolve, frozen
 from mesh_sync.wireguard.protocol import INITIATION_SIZE, KEEPALIVE_SIZE, RESPONSE_SIZE
 from mesh_watchdog.policy.constants import (
     HANDSHAKE_OWED,
-    HUNT_AFTER,
     MISS,
     PROMPT,
+    SEARCH_AFTER,
     SUSPECT_AFTER,
     TALK,
     TALK_PAUSE,
@@ -17,7 +17,7 @@ from mesh_watchdog.policy.constants import (
 )
 from mesh_watchdog.policy.events import Declared, Seen
 
-UP, NEW, SUSPECT, HUNTED, MISSING = "up", "new", "suspect", "hunted", "missing"
+UP, NEW, SUSPECT, SEARCHING, MISSING = "up", "new", "suspect", "hunted", "missing"
 """`new`: not heard since we began to look; `missing`: the interface does not have it."""
 
 _WANTS_NOTHING = frozenset(
@@ -32,9 +32,9 @@ class PeerState:
     ``heard``: the last sign of life, or when we began to listen; ``reached``: the last byte received, of whatever kind;
     ``lived``: it was heard at all; ``wanted``: our first packet since then that wants an answer; ``asked``: our first
     probe since then; ``probed``: our last; ``quick``: it is expected to answer at once, because it does (``prompt``) or
-    was talking; ``session``: when the handshake last changed; ``good``: the last endpoint that worked; ``pointed``: the
-    last one we set; ``expected``: what its names stood for when it fell silent; ``tried``: the news from DNS that it
-    was given since; ``tries``: endpoints still to be tried in this round; ``allowance``: writes it has left.
+    was talking; ``session``: when the handshake last changed; ``good``: the last endpoint that worked; ``last_set``:
+    the last one we set; ``expected``: what its names stood for when it fell silent; ``tried``: the news from DNS that
+    it was given since; ``tries``: endpoints still to be tried in this round; ``allowance``: writes it has left.
     """
 
     declared: Declared
@@ -54,7 +54,7 @@ class PeerState:
     session: float | None = None
     good: str = ""
     source: str = "list"
-    pointed: str = ""
+    last_set: str = ""
     expected: tuple[str, ...] = ()
     tried: tuple[str, ...] = ()
     tries: tuple[tuple[str, str], ...] = ()
@@ -70,7 +70,7 @@ class PeerState:
     @property
     def silent(self) -> bool:
         """Whether it owes us a sign of life."""
-        return self.phase in (SUSPECT, HUNTED)
+        return self.phase in (SUSPECT, SEARCHING)
 
     @property
     def stranger(self) -> bool:
@@ -83,12 +83,12 @@ class PeerState:
         return HANDSHAKE_OWED if self.stranger else SUSPECT_AFTER
 
     @property
-    def hunt_after(self) -> float:
+    def search_after(self) -> float:
         """Seconds after a question from which other endpoints are tried."""
-        return HANDSHAKE_OWED if self.stranger else HUNT_AFTER
+        return HANDSHAKE_OWED if self.stranger else SEARCH_AFTER
 
 
-def listen(peer: PeerState, seen: Seen, now: float) -> tuple[PeerState, bool]:
+def listen(peer: PeerState, seen: Seen, moment: float) -> tuple[PeerState, bool]:
     """Take in one reading of the counters; return the peer and whether it was heard (rule R1).
 
     Only received bytes and a new handshake count. Handshake initiations that are never completed show that it reaches
@@ -96,26 +96,26 @@ def listen(peer: PeerState, seen: Seen, now: float) -> tuple[PeerState, bool]:
     """
     before = peer.seen
     if before is None or seen.rx < before.rx or seen.tx < before.tx:
-        return begin(peer, seen, now), False
+        return begin(peer, seen, moment), False
     received, sent = seen.rx - before.rx, seen.tx - before.tx
     shaken = seen.handshake != before.handshake
     if shaken or (received and received % INITIATION_SIZE):
-        return _heard(peer, seen, received, shaken, now), True
+        return _heard(peer, seen, received, shaken, moment), True
     wants = bool(sent) and sent not in _WANTS_NOTHING and peer.wanted is None
     return evolve(
         peer,
         seen=seen,
-        wanted=now if wants else peer.wanted,
-        reached=now if received else peer.reached,
+        wanted=moment if wants else peer.wanted,
+        reached=moment if received else peer.reached,
     ), False
 
 
-def begin(peer: PeerState, seen: Seen | None, now: float) -> PeerState:
+def begin(peer: PeerState, seen: Seen | None, moment: float) -> PeerState:
     """The peer as one that we begin to listen to; what is known of its whereabouts stays."""
     return PeerState(
         declared=peer.declared,
-        since=now,
-        heard=now,
+        since=moment,
+        heard=moment,
         seen=seen,
         good=peer.good,
         source=peer.source,
@@ -127,38 +127,38 @@ def begin(peer: PeerState, seen: Seen | None, now: float) -> PeerState:
     )
 
 
-def _heard(peer: PeerState, seen: Seen, received: int, shaken: bool, now: float) -> PeerState:
+def _heard(peer: PeerState, seen: Seen, received: int, shaken: bool, moment: float) -> PeerState:
     prompt = peer.prompt
     if peer.probed is not None and peer.asked is not None:
-        if now - peer.asked < PROMPT and received not in _WANTS_NOTHING:
+        if moment - peer.asked < PROMPT and received not in _WANTS_NOTHING:
             prompt = True
         elif received == KEEPALIVE_SIZE and peer.misses >= 2:
             prompt = False  # WireGuard answered for it
     source = peer.source
-    if seen.endpoint not in (peer.pointed, peer.good) and peer.good:
+    if seen.endpoint not in (peer.last_set, peer.good) and peer.good:
         source = "roaming"
     return evolve(
         peer,
         seen=seen,
-        heard=now,
+        heard=moment,
         lived=True,
-        reached=now,
+        reached=moment,
         wanted=None,
         asked=None,
         misses=0,
         prompt=prompt,
-        talk=peer.talk + 1 if now - peer.heard <= TALK_PAUSE and received != KEEPALIVE_SIZE else 0,
-        session=now if shaken else peer.session,
+        talk=peer.talk + 1 if moment - peer.heard <= TALK_PAUSE and received != KEEPALIVE_SIZE else 0,
+        session=moment if shaken else peer.session,
         good=seen.endpoint or peer.good,
         source=source,
     )
 
 
-def probed(peer: PeerState, now: float) -> PeerState:
+def probed(peer: PeerState, moment: float) -> PeerState:
     """The peer after it was sent a packet that wants an answer."""
     if peer.asked is None:
-        talking = peer.talk >= TALK and now - peer.heard <= TALK_PAUSE
+        talking = peer.talk >= TALK and moment - peer.heard <= TALK_PAUSE
         quick = peer.prompt or (peer.prompt is None and talking)
-        return evolve(peer, asked=now, probed=now, misses=0, quick=bool(quick))
-    missed = peer.probed is not None and now - peer.probed >= MISS
-    return evolve(peer, probed=now, misses=peer.misses + missed)
+        return evolve(peer, asked=moment, probed=moment, misses=0, quick=bool(quick))
+    missed = peer.probed is not None and moment - peer.probed >= MISS
+    return evolve(peer, probed=moment, misses=peer.misses + missed)

@@ -1,4 +1,4 @@
-"""One peer's watch: when it is probed, when it is suspect, when it is hunted (rules R2 and R3)."""
+"""One peer's next step: when it is probed, when it is suspect, when it is searched for (rules R2 and R3)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from mesh_watchdog.policy.candidates import Places, expected
+from mesh_watchdog.policy.candidates import Knowledge, expected
 from mesh_watchdog.policy.constants import (
     LONG_PROBE,
     MISS,
@@ -20,52 +20,52 @@ from mesh_watchdog.policy.constants import (
     TALK,
 )
 from mesh_watchdog.policy.endpoint_search import attempt
-from mesh_watchdog.policy.events import Action, Note, Probe
-from mesh_watchdog.policy.peer import HUNTED, MISSING, NEW, SUSPECT, UP, PeerState, probed
+from mesh_watchdog.policy.events import Action, Announce, Probe
+from mesh_watchdog.policy.peer import MISSING, NEW, SEARCHING, SUSPECT, UP, PeerState, probed
 
 Step = tuple[PeerState, list[Action], Iterable[str]]
 """The peer, what to do, and the names to ask for."""
 
 
-def is_at_ease(peer: PeerState, now: float) -> bool:
+def is_at_ease(peer: PeerState, moment: float) -> bool:
     """Whether there is nothing to do: the usual case, for a thousand peers at each reading."""
     if peer.phase == UP:
-        return peer.wanted is None and peer.asked is None and now - peer.heard < PROBE_IDLE
+        return peer.wanted is None and peer.asked is None and moment - peer.heard < PROBE_IDLE
     return peer.phase == MISSING
 
 
-def step(key: str, peer: PeerState, places: Places, unsure: bool, now: float) -> Step:
+def step(key: str, peer: PeerState, knowledge: Knowledge, unsure: bool, moment: float) -> Step:
     """Move one peer on. ``unsure``: it may be us who are cut off: ask, but suspect and change nothing (R4)."""
-    if peer.seen is None or not places.surroundings.versions:
+    if peer.seen is None or not knowledge.surroundings.versions:
         return peer, [], ()
     actions: list[Action] = []
     if peer.seen.endpoint:
-        if _is_probe_due(key, peer, unsure, now):
-            peer = probed(peer, now)
+        if _is_probe_due(key, peer, unsure, moment):
+            peer = probed(peer, moment)
             actions.append(Probe(key))
-        if not peer.silent and _is_overdue(peer, now) and not unsure:
-            peer = evolve(peer, phase=SUSPECT, since=now, expected=expected(peer, places.names))
-            actions.append(Note(key, f"does not answer at {_endpoint(peer)}", urgent=True))
+        if not peer.silent and _is_overdue(peer, moment) and not unsure:
+            peer = evolve(peer, phase=SUSPECT, since=moment, expected=expected(peer, knowledge.names))
+            actions.append(Announce(key, f"does not answer at {_endpoint(peer)}", urgent=True))
     elif peer.phase == NEW and peer.declared.endpoint:
         # Nothing that works can be lost, but the first reading is only for looking (R16).
-        return evolve(peer, phase=HUNTED, expected=expected(peer, places.names)), actions, ()
+        return evolve(peer, phase=SEARCHING, expected=expected(peer, knowledge.names)), actions, ()
     if not peer.silent or unsure:
         return peer, actions, ()
-    if peer.phase == SUSPECT and peer.asked is not None and now - peer.asked >= peer.hunt_after:
-        peer = evolve(peer, phase=HUNTED, since=now)
-    peer, tries = attempt(key, peer, places, now)
+    if peer.phase == SUSPECT and peer.asked is not None and moment - peer.asked >= peer.search_after:
+        peer = evolve(peer, phase=SEARCHING, since=moment)
+    peer, tries = attempt(key, peer, knowledge, moment)
     return peer, actions + tries, peer.declared.hosts
 
 
-def _is_probe_due(key: str, peer: PeerState, unsure: bool, now: float) -> bool:
-    since_probe = now - peer.probed if peer.probed is not None else float("inf")
+def _is_probe_due(key: str, peer: PeerState, unsure: bool, moment: float) -> bool:
+    since_probe = moment - peer.probed if peer.probed is not None else float("inf")
     if peer.silent or (unsure and peer.asked is not None):
-        return since_probe >= (SILENT_PROBE if now - peer.heard < SILENT_LONG else LONG_PROBE)
+        return since_probe >= (SILENT_PROBE if moment - peer.heard < SILENT_LONG else LONG_PROBE)
     if peer.asked is not None:
         return since_probe >= (MISS if peer.quick else SILENT_PROBE)
     if peer.phase == NEW:
-        return now - peer.since >= _spread(key)
-    return now - peer.heard >= _interval(peer)
+        return moment - peer.since >= _spread(key)
+    return moment - peer.heard >= _interval(peer)
 
 
 def _interval(peer: PeerState) -> float:
@@ -79,12 +79,12 @@ def _interval(peer: PeerState) -> float:
     return PROBE_WANTED if peer.prompt is False else PROBE_PROMPT
 
 
-def _is_overdue(peer: PeerState, now: float) -> bool:
+def _is_overdue(peer: PeerState, moment: float) -> bool:
     if peer.asked is None:
         return False
-    waited = peer.probed is not None and now - peer.probed >= MISS
+    waited = peer.probed is not None and moment - peer.probed >= MISS
     quickly = peer.quick and peer.misses + waited >= MISSES
-    return quickly or now - peer.asked >= peer.suspect_after
+    return quickly or moment - peer.asked >= peer.suspect_after
 
 
 def _endpoint(peer: PeerState) -> str:

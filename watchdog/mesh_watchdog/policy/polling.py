@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from attrs import evolve
 
 from mesh_watchdog.policy.events import Seen
-from mesh_watchdog.policy.peer import HUNTED, MISSING, NEW, UP, PeerState
+from mesh_watchdog.policy.peer import MISSING, NEW, SEARCHING, UP, PeerState
 from mesh_watchdog.policy.state import State
 
 TRYING = 0.1
@@ -17,7 +17,7 @@ BUSY = 1.0
 SETTLING = 15.0
 """Seconds for which a peer that was never heard is listened for closely."""
 LONG_DEAD = 60.0
-"""Seconds of silence after which nobody waits for a peer any more: its next try sets the pace."""
+"""Seconds of silence after which a peer is no longer waited for: its next try says when to read."""
 QUIET_BYTES = 600
 """What an idle peer may receive and send within WINDOW: a handshake (148 + 92), a probe and its answer, keepalives."""
 ROTATING = 0.2
@@ -30,44 +30,44 @@ FLOWING = 15.0
 """Seconds for which traffic counts as flowing after it was seen."""
 
 
-def next_reading(state: State, now: float, *, idle: float) -> float:
+def next_poll(state: State, moment: float, *, idle: float) -> float:
     """Return in how many seconds to read; ``idle``: the longest wait."""
-    wait = min(idle, BUSY) if now - state.flowed < FLOWING else idle
+    wait = min(idle, BUSY) if moment - state.flowed < FLOWING else idle
     if state.paired is not None:
-        wait = min(wait, ROTATING if now - state.paired < ROTATING_LONG else BUSY)
+        wait = min(wait, ROTATING if moment - state.paired < ROTATING_LONG else BUSY)
     for peer in state.peers.values():
         if peer.phase != MISSING:
-            wait = min(wait, _patience(peer, now, idle))
-    for moment in state.kicks:
-        wait = min(wait, moment - now)
+            wait = min(wait, _patience(peer, moment, idle))
+    for due in state.probe_all:
+        wait = min(wait, due - moment)
     return max(wait, TRYING)
 
 
-def _patience(peer: PeerState, now: float, idle: float) -> float:
+def _patience(peer: PeerState, moment: float, idle: float) -> float:
     """How long this peer can wait for the next reading."""
     if peer.tries:
-        return peer.next_try - now
-    if peer.phase == NEW and now - peer.since < SETTLING:
+        return peer.next_try - moment
+    if peer.phase == NEW and moment - peer.since < SETTLING:
         return BUSY
     if not peer.silent:
         owes = peer.wanted is not None or (peer.asked is not None and peer.quick)
         return BUSY if owes else idle
-    if peer.phase == HUNTED and now - peer.heard > LONG_DEAD:
-        return max(peer.next_round - now, BUSY)
-    just_asked = peer.probed is not None and now - peer.probed < BUSY
+    if peer.phase == SEARCHING and moment - peer.heard > LONG_DEAD:
+        return max(peer.next_round - moment, BUSY)
+    just_asked = peer.probed is not None and moment - peer.probed < BUSY
     return 2 * TRYING if just_asked else BUSY
 
 
-def measured(state: State, seen: Mapping[str, Seen], now: float) -> State:
+def measured(state: State, seen: Mapping[str, Seen], moment: float) -> State:
     """Take in how much traffic there was, with the reading that ends a `WINDOW`."""
     since, before = state.measured
-    if before and now - since < WINDOW:
+    if before and moment - since < WINDOW:
         return state
-    return evolve(state, measured=(now, seen), flowed=now if is_flowing(before, seen) else state.flowed)
+    return evolve(state, measured=(moment, seen), flowed=moment if is_flowing(before, seen) else state.flowed)
 
 
 def is_flowing(before: Mapping[str, Seen], after: Mapping[str, Seen]) -> bool:
-    """Whether anybody sent or received more between two readings, WINDOW seconds apart, than idle peers do."""
+    """Whether any peer sent or received more between two readings, WINDOW seconds apart, than an idle one does."""
     return any(
         seen.rx + seen.tx - before[key].rx - before[key].tx > QUIET_BYTES
         for key, seen in after.items()
@@ -75,17 +75,17 @@ def is_flowing(before: Mapping[str, Seen], after: Mapping[str, Seen]) -> bool:
     )
 
 
-def is_settled(state: State, began: float, now: float) -> bool:
-    """Whether a pass that ``began`` then has nothing to wait for: everybody was heard, or is given up for now."""
+def is_settled(state: State, began: float, moment: float) -> bool:
+    """Whether a pass that ``began`` then has nothing to wait for: every peer was heard, or is given up until later."""
     if not state.interface:
-        return now - began > BUSY
-    return all(_is_settled(peer, began, now) for peer in state.peers.values())
+        return moment - began > BUSY
+    return all(_is_settled(peer, began, moment) for peer in state.peers.values())
 
 
-def _is_settled(peer: PeerState, began: float, now: float) -> bool:
+def _is_settled(peer: PeerState, began: float, moment: float) -> bool:
     answered = peer.probed is not None and peer.probed >= began and peer.asked is None
     if peer.phase == MISSING or (peer.phase == UP and answered):
         return True
     unreachable = peer.seen is not None and not peer.seen.endpoint and not peer.declared.hosts
-    tired = peer.phase == HUNTED and not peer.tries and peer.next_round - now > BUSY
-    return (unreachable or tired) and now - began > 2 * BUSY
+    tired = peer.phase == SEARCHING and not peer.tries and peer.next_round - moment > BUSY
+    return (unreachable or tired) and moment - began > 2 * BUSY

@@ -16,10 +16,11 @@ from mesh_watchdog.policy.peer import PeerState
 class State:
     """Moments are seconds on the monotonic clock.
 
-    ``tunnelled``, ``mark``, ``pairs``: as applied; ``paired``: since when there are pairs; ``kicks``: when all peers
-    are to be sent a packet (R5), ``kicked``: when they last were; ``looked``: the last reading; ``ours``: we are cut
-    off ourselves (R4); ``calm``: until then nobody is suspected, for we were; ``measured``: the reading from which
-    traffic is measured, and when that was; ``flowed``: when it last flowed.
+    ``tunnelled``, ``mark``, ``pairs``: as applied; ``paired``: since when there are pairs; ``probe_all``: when all
+    peers are to be probed (R5), ``probed_all``: when they last were; ``looked``: the last reading of the interface;
+    ``cut_off``: this machine is (R4); ``calm``: until then no peer is suspected, because it was; ``witnesses_from``:
+    until then no more witnesses are asked; ``measured``: the reading from which traffic is measured, and when that was;
+    ``flowed``: when traffic last flowed.
     """
 
     peers: Mapping[str, PeerState] = field(factory=dict)
@@ -29,12 +30,12 @@ class State:
     pairs: Pairs = field(factory=dict)
     paired: float | None = None
     surroundings: Surroundings = Surroundings(frozenset(), frozenset())
-    kicks: tuple[float, ...] = ()
-    kicked: float | None = None
+    probe_all: tuple[float, ...] = ()
+    probed_all: float | None = None
     looked: float | None = None
     measured: tuple[float, Mapping[str, Seen]] = (0.0, {})
     flowed: float = float("-inf")
     interface: bool = False
-    ours: bool = False
+    cut_off: bool = False
     calm: float = 0.0
-    juries: float = 0.0
+    witnesses_from: float = 0.0

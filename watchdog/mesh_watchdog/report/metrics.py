@@ -9,12 +9,12 @@ STATES = ("up", "new", "suspect", "hunted", "missing")
 Sample = tuple[Mapping[str, str], float]
 
 
-def metrics(view: Mapping[str, Any], now: float) -> str:
+def metrics(view: Mapping[str, Any], moment: float) -> str:
     """Given what `view.view` returns, and the moment, return the metrics."""
-    return "".join(_lines(view, now))
+    return "".join(_lines(view, moment))
 
 
-def _lines(view: Mapping[str, Any], now: float) -> Iterator[str]:
+def _lines(view: Mapping[str, Any], moment: float) -> Iterator[str]:
     peers = view["peers"]
     yield from _family("up", "gauge", "Whether the interface is there.", [({}, float(view["interface_up"]))])
     yield from _family("offline", "gauge", "Whether it is this machine that is cut off.", [({}, float(view["ours"]))])
@@ -23,7 +23,7 @@ def _lines(view: Mapping[str, Any], now: float) -> Iterator[str]:
     text = "Where the peer's endpoint comes from."
     yield from _family("peer_endpoint_source", "gauge", text, [({**_of(p), "source": p["source"]}, 1.0) for p in peers])
     text = "Since the peer was last heard, or since we began to listen."
-    yield from _family("peer_rx_age_seconds", "gauge", text, [(_of(p), now - p["heard"]) for p in peers])
+    yield from _family("peer_rx_age_seconds", "gauge", text, [(_of(p), moment - p["heard"]) for p in peers])
     for key, text in (
         ("switches", "Endpoints that were given up for another one."),
         ("writes", "Endpoints that were set."),

@@ -1,4 +1,4 @@
-"""What the daemon knows, on disk for `status`: written by the daemon alone, read by anybody who may."""
+"""What the daemon knows, on disk for `status`: written by the daemon alone."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def read(node: Node) -> dict[str, Any]:
     path = status_file(node)
     try:
         view: dict[str, Any] = json.loads(path.read_bytes())
-        now, same_boot = clock.now(), view["boot"] == clock.boot_id()
-        view["age"] = now - view["written"] if same_boot else None
-        offset = clock.wall() - now if same_boot else 0.0
+        moment, same_boot = clock.moment(), view["boot"] == clock.boot_id()
+        view["age"] = moment - view["written"] if same_boot else None
+        offset = clock.wall() - moment if same_boot else 0.0
         for table, keys in [(view, ("started", "written")), *((peer, _MOMENTS) for peer in view["peers"])]:
             for key in keys:
                 table[key] = table[key] + offset if same_boot and table[key] is not None else None
@@ -61,7 +61,7 @@ def read(node: Node) -> dict[str, Any]:
     except OSError as error:
         raise DeviceError(f"{path} cannot be read: {error.strerror}", hint="run it as root") from None
     except (ValueError, TypeError, KeyError) as error:
-        raise DeviceError(f"{path} is broken: {error}", hint="systemctl restart mesh-watchdog writes it anew") from None
+        raise DeviceError(f"{path} is broken: {error}", hint="systemctl restart mesh-watchdog") from None
     view["running"] = is_running(node)
     view["stale"] = view["age"] is None or view["age"] > STALE
     return view

@@ -1,6 +1,6 @@
 """What `status` and the metrics show, from what is believed. Pure; no key is in it.
 
-Moments are on the monotonic clock until somebody reads them, so that a step of the wall clock falsifies none.
+Moments are on the monotonic clock until they are shown, so that a step of the wall clock falsifies none.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ class About:
     started: float
 
 
-def view(state: State, tally: Tally, about: About, problems: Iterable[str], now: float) -> dict[str, Any]:
+def view(state: State, tally: Tally, about: About, problems: Iterable[str], moment: float) -> dict[str, Any]:
     """Everything worth showing, as one JSON object."""
     peers = sorted(state.peers.items(), key=lambda item: item[1].declared.name)
     return {
         "node": about.node,
         "interface": about.interface,
         "boot": about.boot,
-        "written": now,
+        "written": moment,
         "started": about.started,
         "interface_up": state.interface,
-        "ours": state.ours,
+        "ours": state.cut_off,
         "own_addresses": sorted(map(str, state.surroundings.own)),
         "ip_versions": sorted(state.surroundings.versions),
         "problems": list(problems),
-        "peers": [_peer(key, peer, state, tally, now) for key, peer in peers],
+        "peers": [_peer(key, peer, state, tally, moment) for key, peer in peers],
         "dns_queries": tally.dns_queries,
         "dns_failures": tally.dns_failures,
         "writes": tally.writes.total(),
@@ -50,7 +50,7 @@ def view(state: State, tally: Tally, about: About, problems: Iterable[str], now:
     }
 
 
-def _peer(key: str, peer: PeerState, state: State, tally: Tally, now: float) -> dict[str, Any]:
+def _peer(key: str, peer: PeerState, state: State, tally: Tally, moment: float) -> dict[str, Any]:
     endpoint = peer.seen.endpoint if peer.seen else ""
     names = {host: state.names[host] for host in peer.declared.hosts if host in state.names}
     return {
@@ -60,13 +60,13 @@ def _peer(key: str, peer: PeerState, state: State, tally: Tally, now: float) -> 
         "heard": peer.heard,
         "endpoint": endpoint or None,
         "source": source(peer, names),
-        "dns": [_name(host, name, now) for host, name in names.items()],
+        "dns": [_name(host, name, moment) for host, name in names.items()],
         "probed": peer.probed,
         "misses": peer.misses,
         "switches": peer.switches,
         "writes": tally.writes[key],
         "writes_avoided": tally.avoided[key],
-        "hunts": tally.hunts[key],
+        "hunts": tally.searches[key],
         "last_recovery": peer.recovery,
         "last_good": peer.good or None,
         "rx_bytes": peer.seen.rx if peer.seen else 0,
@@ -79,7 +79,7 @@ def source(peer: PeerState, names: dict[str, NameState]) -> str:
     endpoint = peer.seen.endpoint if peer.seen else ""
     if not endpoint:
         return "none"
-    if endpoint == peer.pointed and peer.source == "last good":
+    if endpoint == peer.last_set and peer.source == "last good":
         return "last good"
     if endpoint in map(str, peer.declared.endpoint):
         return "list"
@@ -92,8 +92,8 @@ def source(peer: PeerState, names: dict[str, NameState]) -> str:
     return "dns" if endpoint == peer.declared.resolved else "roamed"
 
 
-def _name(host: str, name: NameState, now: float) -> dict[str, Any]:
-    age = None if name.answered is None else now - name.answered
+def _name(host: str, name: NameState, moment: float) -> dict[str, Any]:
+    age = None if name.answered is None else moment - name.answered
     return {
         "host": host,
         "addresses": sorted(map(str, name.addresses)),

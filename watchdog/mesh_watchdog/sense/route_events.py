@@ -27,7 +27,7 @@ def listening() -> socket.socket:
 
 
 def drain(listener: socket.socket) -> bool:
-    """Read all that is there; return whether any of it may matter. Lost messages do: nobody knows what they said."""
+    """Read all that is there; return whether any of it may matter. Lost messages do: what they said is not known."""
     matters = False
     while True:
         try:

@@ -43,25 +43,25 @@ class WgCounters(Sense):
 
 
 @frozen
-class Reading:
+class Dump:
     """``peers`` by public key, None when there is no such interface; ``problem`` when it could not even be asked."""
 
     peers: Mapping[str, Seen] | None = None
     problem: str = ""
 
 
-def read(interface: str) -> Reading:
+def read(interface: str) -> Dump:
     """Read every peer's counters by one process. Never raises."""
     try:
-        return Reading(seen(run(["wg", "show", interface, "dump"])))
+        return Dump(seen(run(["wg", "show", interface, "dump"])))
     except CommandError as error:
         if error.reason is Reason.EXIT_STATUS and not _exists(interface):
-            return Reading()
+            return Dump()
         if error.says(NOT_PERMITTED):
-            return Reading(problem=f"{interface} can only be read by root")
-        return Reading(problem=error.message)
+            return Dump(problem=f"{interface} can only be read by root")
+        return Dump(problem=error.message)
     except ValueError as error:
-        return Reading(problem=str(error))
+        return Dump(problem=str(error))
 
 
 def _exists(interface: str) -> bool:
