@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from mesh_sync.errors import ConfigError
+from mesh_sync.errors import CommandError, ConfigError
 from mesh_sync.node.config import Node
 from mesh_sync.system.lock import locked
 from mesh_sync.wireguard.endpoint import Endpoint
-from mesh_watchdog.act import set_endpoint
+from mesh_watchdog.act import changing, set_endpoint
+from mesh_watchdog.act.changing import Changed
 from mesh_watchdog.policy.events import Applied, Declared, Seen, SetEndpoint
 from mesh_watchdog.report.sd_notify import notify, ping_interval
 from mesh_watchdog.sense import applied_state, wg_counters
@@ -85,7 +86,7 @@ def test_a_peer_that_was_heard_since_the_decision_is_left_alone(
     fields = {"endpoint": ALIVE.endpoint, "handshake": ALIVE.handshake, "rx": ALIVE.rx, "tx": ALIVE.tx, **change}
     log = wg({KEY: Seen(**fields)})  # type: ignore[arg-type]
     result = set_endpoint.set_endpoints(node, [SetEndpoint(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
-    assert result == set_endpoint.EndpointsSet(alive=frozenset({KEY}))
+    assert result == Changed(alive=frozenset({KEY}))
     assert log.read_text() == ""
 
 
@@ -103,7 +104,7 @@ def test_nothing_is_written_while_mesh_sync_has_the_lock(
     node: Node, wg: Callable[[dict[str, Seen]], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = wg({KEY: ALIVE})
-    monkeypatch.setattr(set_endpoint, "LOCK_WAIT", 0.1)
+    monkeypatch.setattr(changing, "LOCK_WAIT", 0.1)
     with locked(node.lock_file):
         result = set_endpoint.set_endpoints(node, [SetEndpoint(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
     assert not result.done
@@ -118,12 +119,14 @@ def test_a_missing_wg_and_a_missing_interface_are_different_things(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert wg_counters.read("wg0") == wg_counters.Dump(problem="wg is not installed")
+    with pytest.raises(CommandError, match="wg is not installed"):
+        wg_counters.read("wg0")
     fake = tmp_path / "wg"
     fake.write_text("#!/bin/sh\necho 'Unable to access interface: Protocol not supported' >&2; exit 1\n")
     fake.chmod(0o755)
-    assert wg_counters.read("no-such-if") == wg_counters.Dump()
-    assert wg_counters.read("lo").problem
+    assert wg_counters.read("no-such-if") is None
+    with pytest.raises(CommandError, match="Protocol not supported"):
+        wg_counters.read("lo")
 
 
 def test_what_wg_prints_is_never_part_of_an_error() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from watchdog.events import (
@@ -30,26 +30,32 @@ from mesh_watchdog.policy.key_alias import pairs_of
 from mesh_watchdog.sense.sense import Inbox, Sense
 
 
-class AppliedState(Sense):
+class AppliedState(Sense, FileSystemEventHandler):
     """Observes every new applied state: at once, or at the next look where the kernel grants no inotify watch."""
 
     def __init__(self, path: Path, problems: Problems) -> None:
         super().__init__()
         self._path = path
         self._problems = problems
-        self._watch: Watch | None = None
+        self._observer: BaseObserver = Observer()
         self._stamp: Stamp = (0, 0, 0)
 
     async def start(self, inbox: Inbox) -> None:
         await super().start(inbox)
+        self._loop = asyncio.get_running_loop()
         make_folder(self._path.parent)
-        loop = asyncio.get_running_loop()
+        kinds: list[type[FileSystemEvent]] = [FileClosedEvent, FileCreatedEvent, FileDeletedEvent, FileMovedEvent]
         try:
-            self._watch = Watch(self._path, lambda: loop.call_soon_threadsafe(inbox.put_nowait, None))
-            self._watch.start()
+            self._observer.schedule(self, os.fspath(self._path.parent), event_filter=kinds)
+            self._observer.start()
         except OSError as error:
             self._problems.set("inotify", f"new applied states are seen late: {error.strerror or error}")
         await self.look()
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Called in the observer's thread, for any file of the folder."""
+        if os.fspath(self._path) in (event.src_path, event.dest_path):
+            self._loop.call_soon_threadsafe(self.inbox.put_nowait, None)
 
     async def look(self) -> None:
         found = stamp(self._path)
@@ -64,8 +70,9 @@ class AppliedState(Sense):
 
     async def stop(self) -> None:
         await super().stop()
-        if self._watch:
-            await asyncio.to_thread(self._watch.stop)
+        if self._observer.is_alive():
+            self._observer.stop()
+            await asyncio.to_thread(self._observer.join)
 
 
 def take(path: Path) -> Applied | None:
@@ -104,27 +111,3 @@ def _uncovered(allowed: Iterable[Network], routes: Iterable[Network]) -> set[Net
 
 def _within(inner: Network, outer: Network) -> bool:
     return inner.version == outer.version and inner.network_address in outer and inner.prefixlen >= outer.prefixlen
-
-
-class Watch(FileSystemEventHandler):
-    """Calls ``changed``, from another thread, when the file may have changed (inotify on its folder)."""
-
-    def __init__(self, path: Path, changed: Callable[[], object]) -> None:
-        self._path = os.fspath(path)
-        self._changed = changed
-        self._observer: BaseObserver = Observer()
-        kinds: list[type[FileSystemEvent]] = [FileClosedEvent, FileCreatedEvent, FileDeletedEvent, FileMovedEvent]
-        self._observer.schedule(self, os.fspath(path.parent), event_filter=kinds)
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        if self._path in (event.src_path, event.dest_path):
-            self._changed()
-
-    def start(self) -> None:
-        """Raise OSError where the kernel grants no (more) inotify watches."""
-        self._observer.start()
-
-    def stop(self) -> None:
-        if self._observer.is_alive():
-            self._observer.stop()
-            self._observer.join()

@@ -6,9 +6,7 @@ import asyncio
 import socket
 from collections.abc import Mapping
 
-from attrs import frozen
-
-from mesh_sync.errors import CommandError, Reason
+from mesh_sync.errors import CommandError, DeviceError, MeshSyncError, Reason
 from mesh_sync.system.run import run
 from mesh_sync.wireguard.live import LivePeer, parse_dump
 from mesh_sync.wireguard.wg import NOT_PERMITTED
@@ -30,38 +28,34 @@ class WgCounters(Sense):
         self._there: bool | None = None
 
     async def look(self) -> None:
-        found = await asyncio.to_thread(read, self._interface)
         self._tally.readings += 1
-        self._problems.set("wg", found.problem, over=f"{self._interface} can be read again")
-        if found.problem:  # says nothing about the peers
+        try:
+            found = await asyncio.to_thread(read, self._interface)
+        except (MeshSyncError, ValueError) as error:  # says nothing about the peers
+            self._problems.set("wg", str(error))
             return
-        there = found.peers is not None
+        self._problems.set("wg", "", over=f"{self._interface} can be read again")
+        there = found is not None
         if there != self._there and not (there and self._there is None):
             log.info("%s is %s", self._interface, "there" if there else "not there; waiting for it")
         self._there = there
-        self.inbox.put_nowait(Snapshot(found.peers, clock.wall()))
+        self.inbox.put_nowait(Snapshot(found, clock.wall()))
 
 
-@frozen
-class Dump:
-    """``peers`` by public key, None when there is no such interface; ``problem`` when it could not even be asked."""
+def read(interface: str) -> dict[str, Seen] | None:
+    """Read all peers by one process; None when there is no such interface. Raise MeshSyncError or ValueError.
 
-    peers: Mapping[str, Seen] | None = None
-    problem: str = ""
-
-
-def read(interface: str) -> Dump:
-    """Read every peer's counters by one process. Never raises."""
+    Of the secrets that `wg` prints nothing is kept.
+    """
     try:
-        return Dump(seen(run(["wg", "show", interface, "dump"])))
+        text = run(["wg", "show", interface, "dump"])
     except CommandError as error:
         if error.reason is Reason.EXIT_STATUS and not _exists(interface):
-            return Dump()
+            return None
         if error.says(NOT_PERMITTED):
-            return Dump(problem=f"{interface} can only be read by root")
-        return Dump(problem=error.message)
-    except ValueError as error:
-        return Dump(problem=str(error))
+            raise DeviceError(f"{interface} can only be read by root") from None
+        raise
+    return seen(text)
 
 
 def _exists(interface: str) -> bool:
@@ -73,7 +67,7 @@ def _exists(interface: str) -> bool:
 
 
 def seen(text: str) -> dict[str, Seen]:
-    """Given `wg show IF dump`, return its peers; nothing of its secrets is kept. ValueError if it is no such thing."""
+    """Given `wg show IF dump`, return its peers by public key. ValueError if it is no such thing."""
     peers: Mapping[str, LivePeer] = parse_dump(text)["peers"]
     return {
         key: Seen(peer.endpoint, peer.handshake, peer.rx_bytes, peer.tx_bytes, bool(peer.allowed_ips))
