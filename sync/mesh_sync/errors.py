@@ -4,7 +4,7 @@ MeshSyncError           message, hint, exit code
 ├── ConfigError      2  node.toml, a key file or the command line is not usable
 ├── Unreachable      3  no remote could be asked
 ├── Refused          4  the commit is not one this node accepts
-├── RolledBack       5  the commit was applied, not confirmed, and undone
+├── RolledBack       5  the commit was applied, not confirmed, and rolled back
 ├── DeviceError      6  the interface could not be read or changed
 └── Locked           7  another run holds the lock
 CommandError            a program failed, and its `reason`; the caller turns it into one of the above

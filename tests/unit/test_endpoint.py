@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mesh_sync.wireguard.endpoint import Address, Endpoint
+from mesh_sync.wireguard.plan import is_literal
 
 calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """However busy the machine is."""
@@ -101,3 +102,8 @@ def test_reading_takes_no_time_whatever_the_text() -> None:
         with pytest.raises(ValueError, match=r"host name|port"):
             Endpoint.parse(text)
     assert time.monotonic() - begin < 1
+
+
+@pytest.mark.parametrize("text", ["a:1", "1-2.3:4", "1_2:3", "x1.example:51820", "192.0.2.1:51820", "[2001:db8::1]:1"])
+def test_the_plan_knows_a_literal_without_parsing_it(text: str) -> None:
+    assert is_literal(text) == (Endpoint.parse(text).address is not None)

@@ -38,7 +38,7 @@ class Repository:
 
 @frozen(kw_only=True)
 class Trust:
-    """Which commits this node accepts. ``mode`` has no default: "none" must be written out to be had.
+    """Which commits this node accepts. ``mode`` has no default: "none" has to be written out.
 
     ``allowed_signers``: root's own file, with which trust begins; ``first_commit``: what all else descends from.
     """
@@ -120,7 +120,7 @@ class Node:
 
     @property
     def lock_file(self) -> Path:
-        """Held by whoever changes the interface, mesh-watchdog too; only for as long as that takes."""
+        """Held while the interface is changed, by mesh-watchdog too; only for as long as that takes."""
         return self.paths.run / f"{self.interface}.lock"
 
     @property

@@ -27,7 +27,7 @@ def with_gateway(desired: Desired, node: Node) -> Desired:
 def _rules(interface: str, masquerade: str, *, relays: bool) -> frozenset[str]:
     """The rules, as nft prints them: masquerade what leaves by the interface ``masquerade`` (may be empty).
 
-    A node that only relays hands on between peers, and to nobody else.
+    A node that only relays forwards between peers, and nowhere else.
     """
     if masquerade:
         return frozenset({f'iifname "{interface}" oifname "{masquerade}" masquerade'})

@@ -23,7 +23,7 @@ def with_own_key(desired: Desired, node: Node) -> Desired:
         return desired
     try:
         held = public_key(read_private_key(node.private_key_file))
-    except ConfigError:  # whoever needs the key will say so
+    except ConfigError:  # the step that needs the key reports it
         return desired
     if held != desired.other_key:
         return desired
@@ -38,7 +38,7 @@ def with_held_key(desired: Desired, node: Node) -> Desired:
     desired = with_own_key(desired, node)
     try:
         private_key(node, desired)
-    except ConfigError:  # whoever needs the key will say so
+    except ConfigError:  # the step that needs the key reports it
         return desired
     except DeviceError:
         return evolve(desired, public_key=public_key(read_private_key(node.private_key_file)))

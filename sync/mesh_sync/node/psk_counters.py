@@ -16,11 +16,11 @@ from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.live import Live
 
 
-def settled(node: Node, desired: Desired, live: Live | None, now: float) -> Desired:
+def settled(node: Node, desired: Desired, live: Live | None, moment: float) -> Desired:
     """The interface with the one preshared key that each pair should have at this moment."""
     if not psk_rollover.overlapping(desired):
         return desired
-    return psk_rollover.settled(desired, live, _load(node.counters_file), now)
+    return psk_rollover.settled(desired, live, _load(node.counters_file), moment)
 
 
 def remember(node: Node, desired: Desired, live: Live | None) -> None:

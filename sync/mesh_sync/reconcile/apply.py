@@ -105,7 +105,7 @@ def _prepare(
     live, was = live or Live(), before.applied
     last = endpoint_choice.last_known(desired, was, live)
     if undo:
-        changes, found = endpoint_choice.undone(kernel, live, changes, undo.endpoints, moment)
+        changes, found = endpoint_choice.way_back(kernel, live, changes, undo.endpoints, moment)
     else:
         found = endpoint_choice.find(kernel, changes, last, live)
     changes = tuple(change for change in changes if change.kind != "endpoint" or change.value in found.fed)

@@ -18,7 +18,7 @@ from mesh_sync.node.state import BadCommit, State, Trial
 from mesh_sync.reconcile import conf_drift, conf_file, health
 from mesh_sync.reconcile.apply import apply
 from mesh_sync.reconcile.drift import difference, owned, touches
-from mesh_sync.reconcile.endpoint_choice import undone
+from mesh_sync.reconcile.endpoint_choice import way_back
 from mesh_sync.reconcile.health_goal import Goal, by_key, goal, missing, proof
 from mesh_sync.reconcile.hooks import HookFailed, run_hooks
 from mesh_sync.reconcile.outcome import Done, Tried
@@ -187,7 +187,7 @@ def _undo_at_once(node: Node, device: Device, wait: float) -> None:
 def _put_back(node: Node, device: Device, trial: Trial, found: Desired, tried: Owned) -> None:
     """Have an interface again of which nothing was known but how it was found."""
     live = device.read(found)
-    changes, points = undone(found, live or Live(), plan(found, live, Context(tried)), trial.endpoints, time.time())
+    changes, points = way_back(found, live or Live(), plan(found, live, Context(tried)), trial.endpoints, time.time())
     if changes:
         device.apply(found, live, changes, lambda: private_key(node, found), points.fed)
 

@@ -1,24 +1,21 @@
 """Which numeric endpoints the kernel is fed, and what is remembered of them.
 
-The list gives a new peer its endpoint; a name is resolved here, and what it stood for last serves while nobody answers.
+The list gives a new peer its endpoint. A name is resolved here; what it stood for last serves while DNS is silent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from mesh_sync.node.state import Applied
 from mesh_sync.wireguard.desired import Desired
+from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_sync.wireguard.live import Live
 from mesh_sync.wireguard.plan import Change
 from mesh_sync.wireguard.protocol import is_alive
-
-if TYPE_CHECKING:
-    from mesh_sync.wireguard.endpoint import Endpoint
 
 
 @frozen
@@ -39,14 +36,13 @@ def find(desired: Desired, changes: Sequence[Change], last: Mapping[str, str], l
     """What to feed the peers that get an endpoint now.
 
     After a reboot DNS may be down, or reachable only through the mesh: what a name stood for last serves until it
-    answers again. It does not count as given, so that a peer that stays silent is resolved anew by each run.
+    answers again. It does not count as given, so that each run resolves a peer that stays silent.
     """
     keys = {change.value for change in changes if change.kind in ("peer-added", "endpoint")}
     peers = [peer for peer in desired.peers if peer.public_key in keys and peer.endpoint]
     if not peers:
         return Endpoints()
-    from mesh_sync.wireguard.endpoint import Endpoint
-    from mesh_sync.wireguard.resolve import choose, resolve
+    from mesh_sync.wireguard.resolve import choose, resolve  # dnspython, which few runs need
 
     declared = {peer.public_key: [Endpoint.parse(text) for text in peer.endpoint] for peer in peers}
     answers = resolve(names(declared.values()))
@@ -71,16 +67,16 @@ def find(desired: Desired, changes: Sequence[Change], last: Mapping[str, str], l
 def names(declared: Iterable[Sequence[Endpoint]]) -> list[str]:
     """The names among each peer's endpoints, in turn: every peer's first one, every peer's second one, and so on.
 
-    So one peer whose names nobody answers for does not take the time of all others.
+    So a peer whose names get no answer does not take the time of all others.
     """
     hosts = [[endpoint.host for endpoint in endpoints if not endpoint.address] for endpoints in declared]
     return [host for turn in zip_longest(*hosts) for host in turn if host is not None]
 
 
-def undone(
+def way_back(
     desired: Desired, live: Live, changes: Iterable[Change], earlier: Mapping[str, str], moment: float
 ) -> tuple[tuple[Change, ...], Endpoints]:
-    """The way back from a trial: peers get the ``earlier`` endpoints again, roamed or not, and nobody is asked.
+    """The way back from a trial: peers get the ``earlier`` endpoints again, roamed or not, and DNS is not asked.
 
     A peer that is alive keeps the one it has. ``moment``: Unix seconds.
     """
@@ -100,9 +96,9 @@ def undone(
 
 
 def last_known(desired: Desired, before: Applied, live: Live) -> dict[str, str]:
-    """What the declared endpoints stood for when they were last resolved, by public key; none if declared anew.
+    """What the declared endpoints stood for when they were last resolved, by public key.
 
-    Without a memory, what the kernel has.
+    None where the declared ones changed. Without a memory, what the kernel has.
     """
     if before.desired is None:
         known = {key: live.peers.get(key) for peer in desired.peers if peer.endpoint for key in peer.keys}

@@ -35,19 +35,19 @@ def answering(interface: str, peers: Peers, live: Live, kept: frozenset[str]) ->
 
     ``kept``: those that matter. The first of them is waited for as long as it may take, the others shortly.
     """
-    now = time.time()
-    asked_now = {key: peers[key] for key, peer in live.peers.items() if key in peers and is_alive(peer.handshake, now)}
-    if not asked_now:
+    moment = time.time()
+    living = {key: peers[key] for key, peer in live.peers.items() if key in peers and is_alive(peer.handshake, moment)}
+    if not living:
         return {}
-    matter = (kept & asked_now.keys()) or frozenset(asked_now)
+    matter = (kept & living.keys()) or frozenset(living)
     end = time.monotonic() + ANSWER_OWED
-    with _listening(interface, asked_now, live.addresses, live.peers) as looks:
+    with _listening(interface, living, live.addresses, live.peers) as looks:
         for found in looks:
             if found & matter:
                 end = min(end, time.monotonic() + OTHERS)
                 matter = frozenset()
-            if found >= asked_now.keys() or time.monotonic() >= end:  # others may have spoken meanwhile, too
-                return {key: peer.name for key, peer in asked_now.items() if key in found}
+            if found >= living.keys() or time.monotonic() >= end:  # others may have spoken meanwhile, too
+                return {key: peer.name for key, peer in living.items() if key in found}
     return {}
 
 

@@ -1,4 +1,4 @@
-"""Whether a new commit may stay: who has to live again after it, and what is said when nobody does.
+"""Whether a new commit may stay: which peers have to answer again after it, and what is said when none does.
 
 Alive is a peer whose rx counter grew or whose handshake changed (rule R1). Any data packet makes WireGuard answer
 within 10 s, whatever the far machine thinks of the packet (fact 12): so silence after a probe means something.
@@ -34,8 +34,8 @@ def goal(trial: Trial, desired: Desired) -> Goal:
     """What the tried state ``desired`` has to show.
 
     A node that leaves the mesh, as was announced, need not show anything. Peers that left the list cannot answer, and
-    with a new key of this node nobody does before having pulled it. A peer that is given a new key needs its time, too;
-    but when every one of several that were alive gets one, one of them has to live under it.
+    with a new key of this node none does before it has pulled the list. A peer with a new key needs its time as well;
+    but when all of several that were alive get one, one of them has to live under it.
     """
     before = trial.previous.desired or trial.found
     if before and before.peers and not desired.peers:

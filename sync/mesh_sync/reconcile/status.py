@@ -89,13 +89,13 @@ def look(node: Node) -> Status:
 
 
 def _drift(node: Node, desired: Desired, state: State, live: Live | None) -> tuple[Change, ...]:
-    """What somebody else did. A preshared key that the next run changes by itself is none of it."""
+    """What changed by other hands. A preshared key that the next run changes by itself is not part of it."""
     found = difference(node, desired, state, live)
     return tuple(c for c in found if c.kind != "preshared-key" or not psk_rollover.is_either(desired, live, c.value))
 
 
 def _peer(peer: DesiredPeer, live: LivePeer | None, state: State) -> PeerStatus:
-    now = time.time()
+    moment = time.time()
     return PeerStatus(
         name=peer.name,
         public_key=peer.public_key,
@@ -103,19 +103,19 @@ def _peer(peer: DesiredPeer, live: LivePeer | None, state: State) -> PeerStatus:
         allowed_ips=tuple(sorted(live.allowed_ips if live else ())),
         endpoint=(live.endpoint or None) if live else None,
         endpoint_source=_source(peer, live, state),
-        state=_state(live, now),
-        handshake_age=max(0, int(now) - live.handshake) if live and live.handshake else None,
+        state=_state(live, moment),
+        handshake_age=max(0, int(moment) - live.handshake) if live and live.handshake else None,
         rx_bytes=live.rx_bytes if live else 0,
         tx_bytes=live.tx_bytes if live else 0,
         keepalive=live.keepalive if live else 0,
     )
 
 
-def _state(live: LivePeer | None, now: float) -> str:
+def _state(live: LivePeer | None, moment: float) -> str:
     """`up`: the session carries traffic; `idle`: there was one; `new`: never; `missing`: not on the interface."""
     if live is None:
         return "missing"
-    if is_alive(live.handshake, now):
+    if is_alive(live.handshake, moment):
         return "up"
     return "idle" if live.handshake else "new"
 

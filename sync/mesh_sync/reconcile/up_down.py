@@ -36,11 +36,11 @@ def bring_up(node: Node, note: Callable[[str], None]) -> Done:
 
 
 def take_down(node: Node, note: Callable[[str], None]) -> None:
-    """Remove the interface and what it did as a gateway. Doing it twice does no harm."""
+    """Remove the interface and what it did as a gateway. When there is none, nothing happens."""
     with locked_run(node), locked(node.lock_file):
         device = device_of(node, note)
         try:
             if device.exists():
                 run_hooks(node.hooks.pre_down, device)
-        finally:  # whoever says down means it, whatever a hook says
+        finally:  # a hook that fails does not keep the interface up
             device.remove()

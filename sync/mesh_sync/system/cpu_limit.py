@@ -1,4 +1,4 @@
-"""A bound on the processor time of pure work: whoever can push can write a list that takes a day to check."""
+"""A bound on the processor time of pure work: who can push can write a list that takes a day to check."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ POLL = 0.05
 
 @contextmanager
 def locked(path: Path, wait: float = WAIT, why: Callable[[], str] = lambda: "") -> Iterator[None]:
-    """Hold the lock file ``path``. Raise Locked when somebody else has it for longer than ``wait`` seconds.
+    """Hold the lock file ``path``. Raise Locked when another process holds it for longer than ``wait`` seconds.
 
     ``why`` adds to the message what the other one may be doing.
     """
@@ -49,5 +49,5 @@ def locked(path: Path, wait: float = WAIT, why: Callable[[], str] = lambda: "") 
 
 
 def _private(path: Path) -> BinaryIO:
-    """Open it for root alone: whoever could open it, if only for reading, could hold the lock for ever."""
+    """Open it for root alone: a user who can open it, if only for reading, can hold the lock for ever."""
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b")

@@ -80,9 +80,9 @@ class Desired:
             self.routes,
         )
 
-    def is_due(self, now: float) -> bool:
-        """Whether a peer has expired since this was derived (``now`` in Unix seconds)."""
-        return self.valid_until is not None and now >= self.valid_until
+    def is_due(self, moment: float) -> bool:
+        """Whether a peer has expired since this was derived (``moment`` in Unix seconds)."""
+        return self.valid_until is not None and moment >= self.valid_until
 
 
 @frozen

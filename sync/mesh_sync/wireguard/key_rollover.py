@@ -19,31 +19,31 @@ STAND_BY = 25
 after 25 s (paper, sections 6.1 and 6.5): a machine behind a NAT reaches the new key, and is heard to be prepared."""
 
 
-def carrier(old: str, new: str, handshakes: Mapping[str, int], now: float) -> str:
+def carrier(old: str, new: str, handshakes: Mapping[str, int], moment: float) -> str:
     """Given a peer's two keys and their last handshakes (Unix seconds), return the one that carries its traffic.
 
     It is the one of the later handshake; at the same second the new one, for that is the way the machine goes. A
-    handshake after ``now`` is from before the clock was set back: any other is later.
+    handshake after ``moment`` is from before the clock was set back: any other is later.
     """
     before, after = handshakes.get(old, 0), handshakes.get(new, 0)
-    return new if after and (after <= now, after) >= (before <= now and before > 0, before) else old
+    return new if after and (after <= moment, after) >= (before <= moment and before > 0, before) else old
 
 
-def carriers(peers: Iterable[DesiredPeer], handshakes: Mapping[str, int], now: float) -> dict[str, str]:
+def carriers(peers: Iterable[DesiredPeer], handshakes: Mapping[str, int], moment: float) -> dict[str, str]:
     """For each peer that has two keys: the listed one, and the one that carries."""
     both = ((peer.public_key, peer.next_public_key) for peer in peers)
-    return {old: carrier(old, new, handshakes, now) for old, new in both if new}
+    return {old: carrier(old, new, handshakes, moment) for old, new in both if new}
 
 
-def placed(desired: Desired, live: Live | None, now: float) -> Desired:
-    """The interface with a peer for every key: whoever has two becomes the one that carries and the one that stands by.
+def placed(desired: Desired, live: Live | None, moment: float) -> Desired:
+    """The interface with a peer for every key: of a peer with two, one carries its traffic and one stands by.
 
     ``live`` tells who spoke last; without one the listed key carries.
     """
     if not any(peer.next_public_key for peer in desired.peers):
         return desired
     found = live.peers if live else {}
-    chosen = carriers(desired.peers, {key: peer.handshake for key, peer in found.items()}, now)
+    chosen = carriers(desired.peers, {key: peer.handshake for key, peer in found.items()}, moment)
     peers = (one for peer in desired.peers for one in _split(peer, chosen.get(peer.public_key, ""), found))
     return evolve(desired, peers=tuple(peers))
 

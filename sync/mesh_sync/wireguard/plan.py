@@ -96,7 +96,7 @@ def _peers(desired: Desired, live: Live, context: Context) -> Iterator[Change]:
             who = f"{name}: key {key}" if name in stay else name or key
             yield Change("peer-removed", f"peer {who} removed", name, key)
         else:
-            text = f"peer {key} is not in the mesh: somebody added it by hand; "
+            text = f"peer {key} is not in the mesh: it was added by hand; "
             text += "removed" if context.remove_foreign else "kept"
             yield Change("foreign-peer", text, value=key, acted=context.remove_foreign)
 
@@ -133,11 +133,12 @@ def _endpoint(peer: DesiredPeer, live: LivePeer, context: Context) -> Iterator[C
 
 def _strayed(peer: DesiredPeer, live: LivePeer) -> bool:
     """Whether a stale peer's endpoint is none of its declared ones, all of them literal addresses."""
-    from mesh_sync.wireguard.endpoint import Endpoint  # with all that knows a mesh, which an idle run needs not
+    return live.endpoint not in peer.endpoint and all(map(is_literal, peer.endpoint))
 
-    if live.endpoint in peer.endpoint:
-        return False
-    return all(Endpoint.parse(endpoint).address for endpoint in peer.endpoint)
+
+def is_literal(endpoint: str) -> bool:
+    """Whether a valid endpoint is an address and a port, as `Endpoint.parse` has it, without importing ipaddress."""
+    return endpoint.startswith("[") or set(endpoint) <= set("0123456789.:")
 
 
 def _exit_rules(desired: Desired, live: Live) -> Iterator[Change]:

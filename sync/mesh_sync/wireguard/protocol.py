@@ -16,7 +16,7 @@ REKEY_TIMEOUT = 5
 KEEPALIVE_TIMEOUT = 10
 """A peer that got data and has nothing to say answers within this time, by an empty packet."""
 NEW_HANDSHAKE_TIME = KEEPALIVE_TIMEOUT + REKEY_TIMEOUT
-"""Whoever sent data and heard nothing for so long begins a new handshake."""
+"""A peer that sent data and heard nothing for so long begins a new handshake."""
 ANSWER_OWED = KEEPALIVE_TIMEOUT + 1
 """A peer that was sent data and is there has answered by then; the second is for the way."""
 

@@ -7,7 +7,7 @@ ends decide by what both see, the moment of their last handshake, so that they a
   end has the whole life of a session (120 s) to notice.
 - Where that failed (the other end was away and has only the former secret), the session dies, and this end falls back
   to the former key at once; then the two take turns in slots of 90 s. Whichever works stays, until the next try.
-- Nobody is disturbed: the key under a session that is alive is only changed as above, and that of a peer that nobody
+- No session is disturbed: the key under a session that is alive is only changed as above, and a peer that no packet
   asks for waits with the newer key.
 """
 
@@ -30,7 +30,7 @@ SLOT = 90
 """Seconds in which one key stays: more than the minute between two runs on a node."""
 
 
-def key_of(peer: DesiredPeer, live: LivePeer | None, *, asked: bool, now: float) -> str:
+def key_of(peer: DesiredPeer, live: LivePeer | None, *, asked: bool, moment: float) -> str:
     """The preshared key that this peer should have now.
 
     ``asked``: whether a dead peer's counters grew lately by a handshake initiation: something wants it.
@@ -38,17 +38,17 @@ def key_of(peer: DesiredPeer, live: LivePeer | None, *, asked: bool, now: float)
     newer, former = peer.preshared_key, peer.former_key
     if former is None:
         return newer
-    if peer.moves_at is not None and now < peer.moves_at:
+    if peer.moves_at is not None and moment < peer.moves_at:
         return former
     present = live.preshared_key if live and live.preshared_key in (newer, former) else newer
     handshake = live.handshake if live else 0
-    if is_alive(handshake, now):
+    if is_alive(handshake, moment):
         return _renewed_with(peer, handshake, present, former)
     if not asked:
         return present if peer.moves_at is None else newer
-    if now - handshake < REJECT_AFTER_TIME + SLOT:
+    if moment - handshake < REJECT_AFTER_TIME + SLOT:
         return former
-    return former if int(now // SLOT) % 2 else newer
+    return former if int(moment // SLOT) % 2 else newer
 
 
 def _renewed_with(peer: DesiredPeer, handshake: int, present: str, former: str) -> str:
@@ -66,7 +66,7 @@ def overlapping(desired: Desired) -> bool:
     return any(peer.former_key is not None for peer in desired.peers)
 
 
-def settled(desired: Desired, live: Live | None, last: Mapping[str, int], now: float) -> Desired:
+def settled(desired: Desired, live: Live | None, last: Mapping[str, int], moment: float) -> Desired:
     """The interface with one key for each pair. ``last``: what `counters` said at the look before this one."""
     if not overlapping(desired):
         return desired
@@ -75,7 +75,7 @@ def settled(desired: Desired, live: Live | None, last: Mapping[str, int], now: f
 
     def one(peer: DesiredPeer) -> DesiredPeer:
         asked = peer.public_key in grown
-        key = key_of(peer, peers.get(peer.public_key), asked=asked, now=now)
+        key = key_of(peer, peers.get(peer.public_key), asked=asked, moment=moment)
         return evolve(peer, preshared_key=key, former_key=None, moves_at=None)
 
     return evolve(desired, peers=tuple(map(one, desired.peers)))
@@ -87,7 +87,7 @@ def counters(live: Live | None) -> dict[str, int]:
 
 
 def is_either(desired: Desired, live: Live | None, public_key: str) -> bool:
-    """Whether a peer has one of two keys that are right: nobody's doing, and no drift."""
+    """Whether a peer has one of two keys that are right: that is no drift."""
     present = live.peers[public_key].preshared_key if live and public_key in live.peers else None
     peers = (peer for peer in desired.peers if public_key in peer.keys and peer.former_key is not None)
     return any(present in (peer.preshared_key, peer.former_key) for peer in peers)

@@ -84,9 +84,9 @@ lives = st.dictionaries(st.sampled_from([OLD, NEW, OTHER, "F" * 43 + "="]), hand
 
 
 @given(st.one_of(st.none(), lives), st.floats(0, NOW * 2), st.booleans())
-def test_allowed_ips_are_on_exactly_one_listed_key(live: Live | None, now: float, rotating: bool) -> None:
+def test_allowed_ips_are_on_exactly_one_listed_key(live: Live | None, moment: float, rotating: bool) -> None:
     desired = WANTED if rotating else evolve(WANTED, peers=(evolve(MOVING, next_public_key=""), STEADY))
-    found = placed(desired, live, now)
+    found = placed(desired, live, moment)
     keys = Counter(peer.public_key for peer in found.peers)
     assert set(keys) == desired.owned.peers, "nobody who was taken from the list, nobody missing"
     assert set(keys.values()) == {1}

@@ -18,13 +18,13 @@ ALONE = DesiredPeer("b", KEY, ("10.0.0.2",), frozenset(), preshared_key="newer")
 EVEN = MOVE + 3600 - (MOVE + 3600) % (2 * SLOT)
 
 
-def chosen(peer: DesiredPeer, *, handshake: float, now: float, present: str, asked: bool = False) -> str:
+def chosen(peer: DesiredPeer, *, handshake: float, moment: float, present: str, asked: bool = False) -> str:
     live = LivePeer(KEY, frozenset(), handshake=int(handshake), preshared_key=present)
-    return key_of(peer, live, asked=asked, now=now)
+    return key_of(peer, live, asked=asked, moment=moment)
 
 
 @pytest.mark.parametrize(
-    ("what", "peer", "handshake", "now", "present", "asked", "expected"),
+    ("what", "peer", "handshake", "moment", "present", "asked", "expected"),
     [
         ("no overlap", ALONE, MOVE, MOVE, "former", True, "newer"),
         ("before the move", PEER, MOVE - 60, MOVE - 1, "former", False, "former"),
@@ -55,9 +55,9 @@ def chosen(peer: DesiredPeer, *, handshake: float, now: float, present: str, ask
     ],
 )
 def test_the_key_of_a_pair(
-    what: str, peer: DesiredPeer, handshake: float, now: float, present: str, asked: bool, expected: str
+    what: str, peer: DesiredPeer, handshake: float, moment: float, present: str, asked: bool, expected: str
 ) -> None:
-    assert chosen(peer, handshake=handshake, now=now, present=present, asked=asked) == expected, what
+    assert chosen(peer, handshake=handshake, moment=moment, present=present, asked=asked) == expected, what
 
 
 LOOKS = st.lists(st.floats(1, 70), min_size=40, max_size=40).map(
@@ -68,21 +68,25 @@ LOOKS = st.lists(st.floats(1, 70), min_size=40, max_size=40).map(
 @given(st.floats(0, 119), LOOKS, LOOKS)
 def test_two_nodes_that_both_know_never_lose_a_session(phase: float, here: list[float], there: list[float]) -> None:
     """Each end looks at least every 70 s, whenever it likes; sessions are renewed each 120 s while keys agree."""
-    looks = sorted([(now, 0) for now in here if now < there[-1]] + [(now, 1) for now in there if now < here[-1]])
+    looks = sorted(
+        [(moment, 0) for moment in here if moment < there[-1]] + [(moment, 1) for moment in there if moment < here[-1]]
+    )
     handshake = MOVE - 150 - phase
     present = ["former", "former"]
-    for now, end in looks:
-        while now >= handshake + 120:
-            assert present[0] == present[1], f"{now - MOVE:.0f} s after the move"
+    for moment, end in looks:
+        while moment >= handshake + 120:
+            assert present[0] == present[1], f"{moment - MOVE:.0f} s after the move"
             handshake += 120
-        present[end] = chosen(PEER, handshake=handshake, now=now, present=present[end])
+        present[end] = chosen(PEER, handshake=handshake, moment=moment, present=present[end])
 
 
 @given(st.floats(0, 60), st.floats(200, 100_000))
 def test_who_has_the_former_key_only_is_met_within_two_slots(phase: float, after: float) -> None:
     """This end looks each minute; the other one tries each 5 s."""
     looks = [MOVE + after + phase + 60 * n for n in range(5)]
-    first = next(now for now in looks if chosen(PEER, handshake=0, now=now, present="newer", asked=True) == "former")
+    first = next(
+        moment for moment in looks if chosen(PEER, handshake=0, moment=moment, present="newer", asked=True) == "former"
+    )
     assert first - looks[0] < 2 * SLOT
 
 
