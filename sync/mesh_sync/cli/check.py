@@ -24,7 +24,7 @@ def check(directory: Path, since: str | None, as_json: bool) -> int:
     """Check a mesh repository. Every finding is a line, file:key: message; exit 1 if one is an error."""
     mesh, findings = examine_directory(directory)
     if since is not None:
-        # GitPython and the verification of histories: two thirds of the start-up time of a check without --since
+        # GitPython and what verifies histories would add half to the start-up time of a check without --since
         from mesh_sync.workspace.preflight import refusals
 
         findings = (*refusals(directory, since), *findings)

@@ -32,8 +32,8 @@ def now(config: Path, dry_run: bool, retry: bool, wait: float, as_json: bool, ve
     When no remote answers, or the new commit is refused, the last applied state stays in force.
 
     A new commit is rolled back unless a previously live peer and a remote answer within `[confirm] deadline` of
-    node.toml. If what stayed silent does not answer under the previous state either, the next run retries the commit;
-    otherwise this node refuses it until a newer one comes, or --retry.
+    node.toml; if no peer was live, a remote is enough. If what stayed silent does not answer under the previous state
+    either, the next run retries the commit; otherwise this node refuses it until a newer one comes, or --retry.
     """
     note = command_echo(verbose)
     return report(

@@ -1,4 +1,4 @@
-"""How a run ends: with an exit code, and when something went wrong with a sentence about it."""
+"""How a run ends: with an exit code, and on an error with a sentence about it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mesh_sync.errors import ConfigError, DeviceError, MeshSyncError
 
 
 def ending(run: Callable[[], int], program: str = "mesh-sync") -> NoReturn:
-    """Run, and leave with the exit code; what a person can cause never ends in a traceback."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what we started is ended too
+    """Run, and exit with the code that it returns; what a person can cause never ends in a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the programs it started end too
     leave_no_core()
     try:
         sys.exit(run())
@@ -41,7 +41,7 @@ def ending(run: Callable[[], int], program: str = "mesh-sync") -> NoReturn:
 
 
 def leave_no_core() -> None:
-    """A crash of ours, or of what we start, must not leave a private key on the disk.
+    """A crash of this program, or of one it starts, must not leave a private key on the disk.
 
     0 would still hand the memory to a handler (`core_pattern` with a pipe); 1 is the kernel's word for not at all
     (core(5), fs/coredump.c).
@@ -51,8 +51,8 @@ def leave_no_core() -> None:
 
 
 def complain(error: MeshSyncError, program: str = "mesh-sync") -> None:
-    """Say on stderr what went wrong, and what to do."""
-    import click
+    """Print an error and its hint on stderr."""
+    import click  # not needed by the timer's run of `now` that has nothing to complain about
 
     click.secho(f"{program}: ", fg="red", bold=True, nl=False, err=True)
     click.echo(error.message, err=True)

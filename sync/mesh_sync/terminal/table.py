@@ -19,11 +19,11 @@ def table(rows: Sequence[tuple[str, ...]]) -> None:
         for row in rows:
             click.echo("\t".join(row))
         return
+    # rich takes 50 ms to import; only a table on a terminal needs it
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     shown = Table(*rows[0], box=None)
     for row in rows[1:]:
-        shown.add_row(*map(Text, row))
-    Console().print(shown)
+        shown.add_row(*row)
+    Console(markup=False, emoji=False, highlight=False).print(shown)
