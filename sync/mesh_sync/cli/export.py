@@ -9,7 +9,7 @@ import click
 
 from mesh_sync.cli.options import file, private_key_option, repository_option, secret_option
 from mesh_sync.wireguard.conf import PLACEHOLDER
-from mesh_sync.workspace.export import IMAGE_SUFFIXES, check_output, code, drawn, text, write
+from mesh_sync.workspace.export import IMAGE_SUFFIXES, check_output, code, draw, text, write
 
 
 @click.command()
@@ -38,7 +38,7 @@ def export(
         write(output, config)
         click.echo(f"wrote {output}", err=True)
     if qr:
-        for line in drawn(code(config)).splitlines():
+        for line in draw(code(config)).splitlines():
             click.echo(click.style(line, fg="bright_white", bg="black") if sys.stdout.isatty() else line)
     elif not output:
         click.echo(config, nl=False)

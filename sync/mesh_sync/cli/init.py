@@ -8,7 +8,7 @@ import click
 
 from mesh_sync.cli.options import existing_file, folder
 from mesh_sync.workspace import commits
-from mesh_sync.workspace.init import Admin, lay_down
+from mesh_sync.workspace.init import Admin, create
 
 
 @click.command()
@@ -33,7 +33,7 @@ def init(
     if bool(signer) != bool(signing_key):
         raise click.UsageError("--signer goes with --signing-key")
     admin = Admin(signer, signing_key) if signer and signing_key else None
-    made = lay_down(directory, name or directory.resolve().name, networks, admin)
+    made = create(directory, name or directory.resolve().name, networks, admin)
     click.echo(f"created a mesh repository in {made}, committed to branch main; next:")
     click.echo(f"  git -C {made} push YOUR-GIT-HOST main")
     if admin:

@@ -13,8 +13,6 @@ from mesh_sync.cli.options import commit_option, repository_option
 from mesh_sync.terminal.table import count
 from mesh_sync.workspace.edit import Edit, Edited
 
-COMMIT = "commit and push"
-
 
 def edit_options(command: Callable[..., int]) -> Callable[..., int]:
     """The options -C and --commit, which ``command`` gets as its argument ``edit``."""
@@ -28,7 +26,7 @@ def edit_options(command: Callable[..., int]) -> Callable[..., int]:
     return run
 
 
-def present_edit(edit: Edit, edited: Edited, following: str = COMMIT) -> int:
+def present_edit(edit: Edit, edited: Edited, following: str = "commit and push") -> int:
     """Print what was written and committed, and what comes next; return the exit code."""
     if edited.written is None:
         click.echo(f"{edited.message}; nothing was written")

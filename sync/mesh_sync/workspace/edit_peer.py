@@ -28,7 +28,9 @@ def add(edit: Edit, name: str, values: Mapping[str, Any], new_key: Path | None =
     path, copy = _path(name), edit.open()
     if os.path.lexists(edit.directory / path):
         raise ConfigError(f"{path} exists already", hint=f"`mesh-sync peer set {name}` changes it")
-    private = _private_key(edit.outside(new_key)) if new_key else ""
+    private = ""
+    if new_key:
+        private = read_private_key(new_key) if edit.outside(new_key).exists() else generate()
     values = {"addresses": [str(address) for address in free_addresses(copy.mesh)], **values}
     if private:
         values["public_key"] = public_key(private)
@@ -88,11 +90,6 @@ def _text(copy: WorkingCopy, path: str) -> str:
     if text is None:
         raise ConfigError(f"there is no {path}", hint=f"the mesh has: {copy.some_names}")
     return text
-
-
-def _private_key(file: Path) -> str:
-    """The key in ``file``, or a new one."""
-    return read_private_key(file) if file.exists() else generate()
 
 
 def _listed(keys: Sequence[str]) -> str:

@@ -38,7 +38,7 @@ def code(config: str) -> segno.QRCode:
         raise MeshSyncError(text, hint=hint) from None
 
 
-def drawn(qr: segno.QRCode) -> str:
+def draw(qr: segno.QRCode) -> str:
     """The code drawn in half blocks, light on dark, two rows a line."""
     out = io.StringIO()
     qr.terminal(out, compact=True)

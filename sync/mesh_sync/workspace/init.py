@@ -45,7 +45,7 @@ class Admin:
         )
 
 
-def lay_down(directory: Path, name: str, networks: tuple[str, ...], admin: Admin | None = None) -> Path:
+def create(directory: Path, name: str, networks: tuple[str, ...], admin: Admin | None = None) -> Path:
     """Make ``directory`` a git repository with the template's files in one commit. ConfigError if it is in use.
 
     git itself commits, with the person's own settings; ``admin`` signs, and is the first of allowed_signers.

@@ -9,17 +9,12 @@ from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_sync.workspace.import_.networks import Interface
 
 
-def interface(text: str) -> Interface:
-    """An address as wg-quick writes it, with or without a prefix. ValueError for anything else."""
-    return ipaddress.ip_interface(text.strip())
-
-
 def interfaces(texts: Iterable[str], what: str, notes: list[str]) -> Iterator[Interface]:
-    """Every usable one; a note for each that is not."""
+    """The addresses as wg-quick writes them, with or without a prefix; a note for each that is not one."""
     for text in texts:
         if text.strip():
             try:
-                yield interface(text)
+                yield ipaddress.ip_interface(text.strip())
             except ValueError:
                 notes.append(f"{what}: {text.strip()!r} is not an address or network")
 

@@ -46,7 +46,7 @@ class Machine:
 
     def values(self, listen_port: int) -> dict[str, Value]:
         """The keys of its file, without those that equal the defaults (``listen_port``: the mesh's)."""
-        roams = not self.endpoint or any(_is_name(text) for text in self.endpoint)
+        roams = not self.endpoint or any(Endpoint.parse(text).address is None for text in self.endpoint)
         wanted: dict[str, Value | None] = {
             "public_key": self.public_key,
             "addresses": list(map(str, self.addresses)),
@@ -91,7 +91,3 @@ class Names:
         if name != wanted:
             self._notes.append(f"{name}: was called {wanted!r}; names are unique DNS labels")
         return name
-
-
-def _is_name(text: str) -> bool:
-    return Endpoint.parse(text).address is None

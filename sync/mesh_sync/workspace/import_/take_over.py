@@ -21,7 +21,7 @@ from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.import_ import wg_gen_web, wg_meshconf, wg_quick
 from mesh_sync.workspace.import_.machine import Machine, Takeover
-from mesh_sync.workspace.init import lay_down
+from mesh_sync.workspace.init import create
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 SOURCES: Mapping[str, Callable[[Path, tuple[Network, ...]], Takeover]] = {
@@ -61,12 +61,14 @@ def take_over(
     for line in dict.fromkeys(takeover.notes):
         note(line)
     copy = present or _imagined(directory, takeover.networks)
-    machines = tuple(_new(takeover.machines, copy.mesh, note))
+    known: dict[str, str] = {peer.public_key: name for name, peer in copy.mesh.peers.items()}
+    machines = tuple(_new(takeover.machines, copy.mesh, known, note))
     files = {peer_path(one.name): made(one.values(copy.mesh.listen_port)) for one in machines}
     _verify(copy, files, new)
-    kept = _keep_keys(_keys(takeover.machines, copy.mesh), keys)
+    found = {known.get(one.public_key, one.name): one.private_key for one in takeover.machines if one.private_key}
+    kept = _keep_keys(found, keys)
     if new:
-        lay_down(directory, copy.mesh.name, tuple(map(str, takeover.networks)))
+        create(directory, copy.mesh.name, tuple(map(str, takeover.networks)))
         copy = edit.open()
     left = 0 if keys else sum(bool(one.private_key) for one in machines)
     message = f"mesh: imports {len(machines)} peers from {source}"
@@ -87,14 +89,15 @@ def _read(source: str, path: Path, networks: Sequence[str], mesh: Mesh | None) -
 
 
 def _imagined(directory: Path, networks: tuple[Network, ...]) -> WorkingCopy:
-    """The repository that `lay_down` will create."""
+    """The repository that `create` will create."""
     text = tomlkit.dumps({"format": 1, "name": directory.resolve().name, "networks": list(map(str, networks))})
     return WorkingCopy.of(directory, Tree({MESH_FILE: text.encode()}), datetime.now(UTC))
 
 
-def _new(machines: Sequence[Machine], mesh: Mesh, note: Callable[[str], None]) -> list[Machine]:
+def _new(
+    machines: Sequence[Machine], mesh: Mesh, known: Mapping[str, str], note: Callable[[str], None]
+) -> list[Machine]:
     """The machines that the mesh does not have yet. Raise MeshSyncError when a name is taken."""
-    known: dict[str, str] = {peer.public_key: name for name, peer in mesh.peers.items()}
     for machine in machines:
         if machine.public_key in known:
             note(f"{machine.name}: already in the mesh as {known[machine.public_key]}: left unchanged")
@@ -113,14 +116,8 @@ def _verify(copy: WorkingCopy, files: Mapping[str, str], new: bool) -> None:
         raise MeshSyncError(error.message, hint=hint) from None
 
 
-def _keys(machines: Sequence[Machine], mesh: Mesh) -> dict[str, str]:
-    """The private keys by the names that their owners have in the mesh."""
-    known: dict[str, str] = {peer.public_key: name for name, peer in mesh.peers.items()}
-    return {known.get(one.public_key, one.name): one.private_key for one in machines if one.private_key}
-
-
 def _keep_keys(keys: Mapping[str, str], folder: Path | None) -> int:
-    """Write each private key to FOLDER/N.key, 0600. Raise ConfigError rather than replace another key."""
+    """Write each private key, by peer, to FOLDER/N.key (0600). Raise ConfigError rather than replace another key."""
     if folder is None:
         return 0
     files = {folder / f"{name}.key": key for name, key in keys.items()}

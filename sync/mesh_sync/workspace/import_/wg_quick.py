@@ -69,7 +69,7 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
     own += [one for one in everything if is_host(one) and one.network.prefixlen < one.max_prefixlen]
     if not networks:
         behind = [one.network for one in everything if not is_host(one)]
-        networks = mesh_networks(own or [one for one in everything if is_host(one)], _strangers(behind, own), notes)
+        networks = mesh_networks(own or [one for one in everything if is_host(one)], _behind_peers(behind, own), notes)
     names = Names(notes)
     called = {peer.key: names.make(_name(peer)) for peer in sorted(known.values(), key=lambda peer: peer.own is None)}
     machines = _Merger(known, called, networks, notes).machines()
@@ -77,8 +77,8 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
     return Takeover(ordered, networks, tuple(notes))
 
 
-def _strangers(networks: Sequence[Network], own: Sequence[Interface]) -> list[Network]:
-    """Those that none of the machines has an address in: networks behind peers."""
+def _behind_peers(networks: Sequence[Network], own: Sequence[Interface]) -> list[Network]:
+    """The networks in which no machine has an address."""
     return [network for network in networks if not any(one.ip in network for one in own)]
 
 
