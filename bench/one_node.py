@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mesh_sync.node.config import Node, Repository, Trust
 from mesh_sync.reconcile.derive import desired_at
-from mesh_sync.repository.bare_copy import BareCopy
+from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard import conf
 from mesh_sync.wireguard.keys import read_private_key
@@ -22,7 +22,7 @@ def main() -> None:
     bare, commit, place, name = sys.argv[1:]
     key = Path(place) / "private.key"
     node = Node(name=name, private_key_file=key, repository=Repository(urls=(bare,)), trust=Trust(mode="none"))
-    desired = desired_at(node, commit, BareCopy(Path(bare), node.repository.max_size), datetime.now(UTC))
+    desired = desired_at(node, commit, GitObjects(Path(bare)), datetime.now(UTC))
     write_atomically(Path(place) / "wg0.conf", conf.text(desired, read_private_key(key)))
 
 

@@ -200,7 +200,7 @@ def test_a_node_that_is_missing_keeps_its_state_and_keeps_pulling(mesh: Mesh) ->
     own = (mesh.operator.path(WORK) / "peers/a.toml").read_text()
     mesh.remove("a")
     commit = mesh.push("without a")
-    assert refused(mesh, commit).startswith(f"commit {commit[:10]} removes a, this node; if that is meant")
+    assert refused(mesh, commit).startswith(f"commit {commit[:10]} removes a, this node; if that is intended")
     mesh.set("b", persistent_keepalive=19)
     still = mesh.push("still without a")
     assert refused(mesh, still).startswith(f"commit {commit[:10]} removes a")

@@ -117,7 +117,7 @@ def test_a_node_that_is_away_is_waited_for(mesh: Mesh) -> None:
     with timers(b, c):
         said = rotate(a)
     assert "announces" not in said, "the first run did that"
-    assert "to be exported anew, they know only the old key: phone" in said
+    assert "to be exported again, they know only the old key: phone" in said
     assert key_of(a) != old
     assert leftovers(a) == []
     all_reach(mesh)

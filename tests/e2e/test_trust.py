@@ -100,7 +100,7 @@ def test_a_node_without_a_file_of_its_own_trusts_nobody(signed: Mesh) -> None:
     sh(a, "chmod 666 /etc/mesh-sync/allowed_signers")
     signed.push()
     done = now(a, exit_code=2)
-    assert "must be a plain file that belongs to root and that nobody else may write" in done.stderr
+    assert "must be a regular file that root owns and only root may write" in done.stderr
     assert status(a)["commit"] == applied
 
 
@@ -118,7 +118,7 @@ def test_a_signature_that_the_keyring_of_root_would_vouch_for(signed: Mesh) -> N
     )
     try:
         bad = crafted(signed, "printf '%s\\n' '-----BEGIN PGP SIGNATURE-----' '' aaaa '-----END PGP SIGNATURE-----'")
-        text = f"commit {bad[:10]} has a signature of OpenPGP; only those of SSH keys count"
+        text = f"commit {bad[:10]} has a signature of OpenPGP; only SSH signatures count"
         assert refused(signed, bad) == text
         accepts(back(signed))
         assert not a.path("/run/home/asked").exists()
@@ -166,7 +166,7 @@ def test_a_remote_that_hides_its_history(signed: Mesh) -> None:
     sh(a, f"rm -rf {shallow}; git clone -q --bare --depth 1 {signed.url} {shallow}")
     signed.configure(a, repository={"urls": [shallow]})
     said = refused(signed, bad)
-    assert said == f"{shallow} has a shortened (shallow) history: what is not there cannot be verified"
+    assert said == f"{shallow} has a shallow history, which cannot be verified"
     sh(a, f"rm -rf {state}/repo.git; cp -r {shallow} {state}/repo.git; chown -R root: {state}")
     signed.configure(a, repository={"urls": [signed.url]})
     assert refused(signed, bad).endswith("is not signed")
@@ -191,7 +191,7 @@ def test_another_key_of_this_node_is_refused_until_a_commit_says_that_it_is_mean
         bad = signed.push("a has another key")
         does = "gives a, this node, another public key than it announced"
         line = 'its message needs the line "Mesh-Allow: re-key a"'
-        assert refused(signed, bad) == f"commit {bad[:10]} {does}; if that is meant, {line}"
+        assert refused(signed, bad) == f"commit {bad[:10]} {does}; if that is intended, {line}"
         meant = signed.push("it was meant\n\nMesh-Allow: something-else\nMesh-Allow: re-key a")
         found = now_json(a)
         assert (found["result"], found["commit"], status(a)["refused_commits"]) == ("applied", meant, [])

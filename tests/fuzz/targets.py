@@ -19,7 +19,8 @@ from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
 from mesh_sync.node import config, state
 from mesh_sync.preshared import sealed, sealed_box
-from mesh_sync.repository import git_objects
+from mesh_sync.repository.commit_tree import entries
+from mesh_sync.repository.git_objects import unpacked
 from mesh_sync.trust import node_rights, signature, signers
 from mesh_sync.typed_toml.table import Wrong
 from mesh_sync.wireguard import keys, live
@@ -104,7 +105,7 @@ def repository_files(data: bytes) -> None:
     """`git ls-tree`, and what `git cat-file` answers."""
     listing, _, packed = data.partition(b"\n\n")
     with contextlib.suppress(CommandError):
-        dict(git_objects.contents(list(git_objects.entries(listing)), packed))
+        dict(unpacked([(entry.blob, entry.size) for entry in entries(listing)], packed))
 
 
 def state_file(data: bytes) -> None:

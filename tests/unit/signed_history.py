@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from mesh_sync.trust.verify_history import untrusted
+from mesh_sync.trust.verify_history import verify_clone
 
 ANNA, OTTO, EVE, A, B = "anna@x.org", "otto@x.org", "eve@x.org", "a@node.lab", "b@node.lab"
 KEYS: dict[str, Path] = {}
@@ -77,10 +77,10 @@ class History:
         self.git("checkout", "-q", "-B", branch, start)
 
     def problems(self, base: str = "base") -> list[str]:
-        return [sentence for _, sentence in untrusted(self.place, base).problems]
+        return list(verify_clone(self.place, base).problems)
 
     def trusted(self) -> str | None:
-        return untrusted(self.place, "base").trusted
+        return verify_clone(self.place, "base").trusted
 
     def forge(self, signed: str, *parents: str, message: str = "forged") -> str:
         """An object with the tree of HEAD and the signature of another commit, which does not fit it."""

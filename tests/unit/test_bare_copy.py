@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mesh_sync.node.config import Repository
+from mesh_sync.repository.commit_tree import tree_at
 from mesh_sync.repository.git_command import MANY_PACKS
 from mesh_sync.repository.remote import Remote
 
@@ -45,8 +46,8 @@ def test_many_fetches_leave_few_packs_and_every_commit(work: Path, tmp_path: Pat
         commits.append(commit(work, f"number = {number}"))
         remote = fetch(work, bare)
     assert len(list(bare.glob("objects/pack/*.pack"))) <= 3
-    assert all(remote.bare.has(one) for one in commits[:: len(commits) // 5])
-    assert remote.bare.tree(commits[0]).texts == {"mesh.toml": b"number = 0"}
+    assert all(remote.bare.objects.has(one) for one in commits[:: len(commits) // 5])
+    assert tree_at(remote.bare.objects, commits[0]).texts == {"mesh.toml": b"number = 0"}
 
 
 def test_nothing_that_is_fetched_is_unpacked(work: Path, tmp_path: Path) -> None:

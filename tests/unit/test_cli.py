@@ -158,7 +158,7 @@ def test_a_machine_without_git_is_told_so(words: str, tmp_path: Path) -> None:
     program = [sys.executable, "-c", "from mesh_sync.cli.main import main; main()", *words.format(tmp_path).split()]
     result = subprocess.run(program, env={**os.environ, "PATH": "/nonexistent"}, capture_output=True, text=True)
     assert result.returncode == 2
-    assert "the program git was not found" in result.stderr
+    assert "git is not installed" in result.stderr
     assert "Traceback" not in result.stderr
 
 

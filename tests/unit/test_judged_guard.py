@@ -70,12 +70,12 @@ def test_it_is_refused_until_a_commit_says_that_it_is_meant(
     change(mesh)
     bad = mesh.push("no trailer, only talk of Mesh-Allow: " + what)
     line = f'its message needs the line "Mesh-Allow: {what}"'
-    assert refused(mesh, bad) == f"commit {bad[:10]} {does}; if that is meant, {line}"
+    assert refused(mesh, bad) == f"commit {bad[:10]} {does}; if that is intended, {line}"
     back(mesh)
     change(mesh)
     wrong = mesh.commit("another trailer\n\nMesh-Allow: everything")
     mesh.publish(force=True)
-    assert refused(mesh, wrong) == f"commit {wrong[:10]} {does}; if that is meant, {line}"
+    assert refused(mesh, wrong) == f"commit {wrong[:10]} {does}; if that is intended, {line}"
     meant = mesh.push(f"it was meant\n\nMesh-Allow: something-else\nMesh-Allow: {what}")
     applied(mesh, meant)
 

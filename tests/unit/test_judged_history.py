@@ -85,7 +85,7 @@ def test_a_different_root_from_the_first_day_on(signed: SignedMesh) -> None:
     first = "f" * 40
     signed.trust(ADMIN, first_commit=first)
     head = signed.push()
-    text = f"commit {head[:10]} does not descend from {first[:10]}, where the trust of this node begins"
+    text = f"commit {head[:10]} does not descend from {first[:10]}, where this node's trust begins"
     assert refused(signed, head) == f"{text} (first_commit in node.toml)"
 
 

@@ -41,7 +41,7 @@ def test_a_key_that_is_removed_in_the_same_push(signed: SignedMesh) -> None:
     gone = signed.commit("otto leaves")
     signed.sign_as(OTHER)
     bad = signed.push()
-    text = f"commit {bad[:10]} is signed with the key of {OTHER}, which commit {gone[:10]} has not"
+    text = f"commit {bad[:10]} is signed by {OTHER}, whose key is not in allowed_signers at commit {gone[:10]}"
     assert refused(signed, bad) == text
     accepts(back(signed, gone))
 
@@ -67,7 +67,7 @@ def test_a_key_that_is_added_in_the_same_push_counts_from_the_next_run_on(signed
     adding = signed.commit("nina comes")
     signed.sign_as(NEW)
     bad = signed.push()
-    text = f"commit {bad[:10]} is signed by {NEW}, whom commit {adding[:10]} adds only now"
+    text = f"commit {bad[:10]} is signed by {NEW}, whom commit {adding[:10]} adds: that counts from the next run on"
     assert refused(signed, bad) == f"{text}: that counts from the next run on"
     applied(signed, bad)
     accepts(signed)
@@ -77,7 +77,7 @@ def test_a_commit_that_adds_its_own_key(signed: SignedMesh) -> None:
     signed.allow(ADMIN, STRANGER)
     signed.sign_as(STRANGER)
     bad = signed.push()
-    text = f"commit {bad[:10]} is signed by {STRANGER}, whom nothing but this commit itself adds"
+    text = f"commit {bad[:10]} is signed by {STRANGER}, whom only this commit itself adds"
     assert refused(signed, bad) == text
     assert refused(signed, bad) == text, "nor in the run after"
     accepts(back(signed))
@@ -95,7 +95,7 @@ def test_an_expired_key_that_dates_its_commit_back(signed: SignedMesh) -> None:
     bad = signed.git("rev-parse", "HEAD")
     sh(signed, "git show -s --format=%G? >/dev/null")
     signed.publish()
-    assert refused(signed, bad) == f"commit {bad[:10]} is signed by {OTHER}, whose key was good until 20240101Z only"
+    assert refused(signed, bad) == f"commit {bad[:10]} is signed by {OTHER}, whose key expired at 20240101Z"
     accepts(back(signed))
 
 
@@ -109,7 +109,7 @@ def test_a_signature_for_something_else(signed: SignedMesh) -> None:
 def test_a_signature_of_another_commit(signed: SignedMesh) -> None:
     script = "sed -n '/^gpgsig /,/^ -----END/p' | sed 's/^gpgsig //; s/^ //'"
     bad = crafted(signed, f"git cat-file commit HEAD | {script}")
-    assert refused(signed, bad) == f"commit {bad[:10]} has a signature that does not fit it"
+    assert refused(signed, bad) == f"commit {bad[:10]} has a signature that does not match it"
     accepts(back(signed))
 
 
@@ -130,11 +130,11 @@ def test_a_list_that_leaves_nobody_who_could_sign(signed: SignedMesh) -> None:
     """The next commit may put it right: what the list was before goes on until then."""
     signed.allow(NODE_A, NODE_B)
     bad = signed.push()
-    text = f"commit {bad[:10]} leaves no admin in allowed_signers whose key is good: put the list right"
+    text = f"commit {bad[:10]} leaves no admin with a valid key in allowed_signers: correct the list"
     assert refused(signed, bad) == text
     (signed.folder / "allowed_signers").unlink()
     bad = signed.push()
-    assert refused(signed, bad).endswith("put the list right")
+    assert refused(signed, bad).endswith("correct the list")
     signed.allow(ADMIN, OTHER)
     accepts(signed)
 
@@ -172,13 +172,13 @@ KINDS = {"PGP SIGNATURE": "OpenPGP", "SIGNED MESSAGE": "X.509", "NOTHING": "an u
 @pytest.mark.parametrize(("begin", "kind"), KINDS.items())
 def test_a_signature_of_another_kind(signed: SignedMesh, begin: str, kind: str) -> None:
     bad = crafted(signed, f"printf '%s\\n' '-----BEGIN {begin}-----' '' aaaa '-----END {begin}-----'")
-    assert refused(signed, bad) == f"commit {bad[:10]} has a signature of {kind}; only those of SSH keys count"
+    assert refused(signed, bad) == f"commit {bad[:10]} has a signature of {kind}; only SSH signatures count"
     accepts(back(signed))
 
 
 SPOILT = {
     "rm -f": "cannot be read: No such file or directory",
-    "chmod 666": "must be a plain file that belongs to root and that nobody else may write",
+    "chmod 666": "must be a regular file that root owns and only root may write",
     "echo 'x@y ssh-ed25519 AAAA' >": "'x@y' has no SSH public key",
 }
 

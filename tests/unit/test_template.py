@@ -16,7 +16,7 @@ from mesh_sync.check.leaked_keys import leaked_keys
 from mesh_sync.mesh import manifest, tree
 from mesh_sync.mesh.model import Mesh, Peer
 from mesh_sync.trust import node_rights, signers
-from unit.pushing import Push
+from unit.hooked_git_host import Push
 
 TEMPLATE = Path(__file__).parents[2] / "mesh-repo-template"
 SAMPLE = TEMPLATE / "peers/example.toml.sample"

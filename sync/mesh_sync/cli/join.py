@@ -9,7 +9,7 @@ import click
 
 from mesh_sync.cli.options import confirm_on_terminal, existing_file
 from mesh_sync.membership.join import join as run_join
-from mesh_sync.membership.join_request import Request
+from mesh_sync.membership.join_request import JoinRequest
 from mesh_sync.terminal.options import config_option
 
 
@@ -43,6 +43,6 @@ def join(config: Path, **options: Any) -> None:
     """
     if options["trust"] == "none" and (options["fingerprint"] or options["signers"]):
         raise click.UsageError("--fingerprint and --signers go with --trust signed")
-    joined = run_join(Request(config=config, **options), note=click.echo, confirm=confirm_on_terminal())
+    joined = run_join(JoinRequest(config=config, **options), note=click.echo, confirm=confirm_on_terminal())
     later = ", once the branch is merged" if options["review"] else ""
     click.echo(f"this machine is {joined.name}, {', '.join(joined.addresses)}; next: mesh-sync now{later}")

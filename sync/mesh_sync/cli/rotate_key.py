@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from mesh_sync.membership.rotate_key import Request
 from mesh_sync.membership.rotate_key import rotate_key as rotate
 from mesh_sync.node import config as nodes
 from mesh_sync.terminal.options import config_option
@@ -25,5 +24,5 @@ def rotate_key(config: Path, wait: float, force: bool) -> None:
     again and it continues.
     """
     node = nodes.load(config)
-    key = rotate(node, Request(wait=wait, force=force), note=click.echo)
+    key = rotate(node, wait=wait, force=force, note=click.echo)
     click.echo(f"{node.name} has a new key: {key}")

@@ -1,1 +1,1 @@
-"""A node's new key: published, waited for, changed over to, and found again by the others."""
+"""A node that writes to the list: it joins, and it rotates its key."""

@@ -1,8 +1,8 @@
 """Where a node's trust in its mesh begins: what a person compares, and what that then proves about the newest commit.
 
 What is compared covers the first commit and the admins' keys. From there signatures lead on: the newest commit that one
-of these admins has signed vouches for all of its files, nodes' keys included; and each commit after that one has to be
-signed as nodes want it.
+of these admins has signed vouches for all of its files, nodes' keys included; each commit after that one has to be
+signed as nodes require.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from attrs import frozen
 
 from mesh_sync.errors import CommandError, ConfigError, Refused
 from mesh_sync.findings import errors, printable
-from mesh_sync.membership.push import Copy
+from mesh_sync.membership.publish import checked
 from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node, Repository, Trust
 from mesh_sync.node.state import State
-from mesh_sync.repository.git_dir import GitDir
+from mesh_sync.repository.fresh_copy import FreshCopy
 from mesh_sync.system.lock import locked
 from mesh_sync.trust import git_history, signers
 from mesh_sync.trust.authorization import Untrusted
 from mesh_sync.trust.signers import Signer, Signers
-from mesh_sync.trust.verify_history import judge, untrusted
+from mesh_sync.trust.verify_history import verify_clone, verify_history
 
 
 @frozen
-class Told:
+class CommitLabel:
     """A commit as people name it."""
 
     commit: str
@@ -41,14 +41,14 @@ class Told:
 
 
 @frozen
-class Beginning:
-    """A mesh as a stranger finds it."""
+class Claim:
+    """What a git host says about a mesh, and nothing proves yet; ``content`` is its list of signers."""
 
     mesh: str
     content: bytes
     signers: Signers
-    first: Told
-    head: Told
+    first: CommitLabel
+    newest: CommitLabel
 
     @property
     def fingerprint(self) -> str:
@@ -59,32 +59,32 @@ class Beginning:
         for one in self.signers.entries:
             yield f"{'node  ' if one.is_node else 'admin '}  {one.principal}  {one.kind} {one.fingerprint}"
         yield f"begun     {self.first}"
-        yield f"newest    {self.head}"
+        yield f"newest    {self.newest}"
         yield f"mesh      {printable(self.mesh)}, fingerprint {self.fingerprint}"
 
 
-def found(copy: Copy) -> Beginning:
-    """What the copy says of itself; nothing of it is proven. Raise ConfigError when it names nobody to trust."""
-    content = copy.tree().texts.get(SIGNERS_FILE)
+def read_claim(copy: FreshCopy) -> Claim:
+    """What the copy says about itself. Raise ConfigError when it has no signers to trust."""
+    content = copy.tree.texts.get(SIGNERS_FILE)
     if content is None:
-        text = f"this mesh has no {SIGNERS_FILE}, so nothing in it is signed"
-        raise ConfigError(
-            text, hint="`mesh-sync signer add` begins it; --trust none takes every commit of whoever can push"
-        )
+        hint = "`mesh-sync signer add` begins it; --trust none accepts every commit from everyone who can push"
+        raise ConfigError(f"this mesh has no {SIGNERS_FILE}, so nothing in it is signed", hint=hint)
     present, findings = signers.parse(content)
     if wrong := errors(findings):
         raise ConfigError("\n".join(map(str, wrong)))
-    first = copy.remote.bare.git("rev-list", "--first-parent", "--max-parents=0", copy.head)
-    return Beginning(copy.mesh().name, content, present, _told(copy, first), _told(copy, copy.head))
+    words = ("rev-list", "--first-parent", "--max-parents=0", copy.head)
+    first = copy.objects.git(*words).decode().strip()
+    return Claim(checked(copy).name, content, present, _label(copy, first), _label(copy, copy.head))
 
 
-def _told(copy: Copy, commit: str) -> Told:
-    date, author = copy.remote.bare.git("log", "-1", "--format=%cs%n%an <%ae>", commit, "--").split("\n", 1)
-    return Told(commit, printable(date), printable(author))
+def _label(copy: FreshCopy, commit: str) -> CommitLabel:
+    printed = copy.objects.git("log", "-1", "--format=%cs%n%an <%ae>", commit, "--").decode(errors="replace")
+    date, author = printed.strip().split("\n", 1)
+    return CommitLabel(commit, printable(date), printable(author))
 
 
-def given(file: Path) -> tuple[Signer, ...]:
-    """The admins of a file that came another way than by the git host. Raise ConfigError when it has none."""
+def admins_in(file: Path) -> tuple[Signer, ...]:
+    """The admins of a file that came by another way than the git host. Raise ConfigError when it has none."""
     try:
         present, findings = signers.parse(file.read_bytes(), str(file))
     except OSError as error:
@@ -96,28 +96,33 @@ def given(file: Path) -> tuple[Signer, ...]:
     return present.admins
 
 
-def check(copy: Copy, admins: tuple[Signer, ...]) -> None:
-    """Raise Refused unless these admins vouch for the newest commit, by themselves or by those whom they let sign."""
-    anchor = _newest_of(copy, {signer.key for signer in admins})
+def verify_claim(copy: FreshCopy, admins: tuple[Signer, ...]) -> None:
+    """Raise Refused unless these admins vouch for the newest commit, by themselves or through those they let sign."""
+    anchor = _newest_signed_by(copy, {signer.key for signer in admins})
     with tempfile.NamedTemporaryFile(prefix="mesh-sync-") as file:
         file.write(signers.text(admins).encode())
         file.flush()
         trust = Trust(mode="signed", allowed_signers=Path(file.name))
         node = Node(name="new", repository=Repository(urls=(copy.url,)), trust=trust)
         try:
-            problem = judge(node, State(), anchor, GitDir(copy.remote.bare.place), lambda text: None)[1]
+            problem = verify_history(node, State(), anchor, copy.objects, lambda text: None)[1]
         except CommandError as error:
             raise Refused(f"the history cannot be read: {error.message}") from None
     if problem:
         raise Refused(problem.message)
-    if problems := untrusted(copy.remote.bare.place, anchor, copy.head).problems:
-        raise Refused(problems[0][1])
+    raise_unless_verified(copy, anchor)
 
 
-def _newest_of(copy: Copy, keys: set[str]) -> str:
+def raise_unless_verified(copy: FreshCopy, base: str) -> None:
+    """Raise Refused unless a node that trusts ``base`` accepts the newest commit."""
+    for problem in verify_clone(copy.remote.bare.place, base, copy.head).problems:
+        raise Refused(problem)
+
+
+def _newest_signed_by(copy: FreshCopy, keys: set[str]) -> str:
     """The newest commit that says it was signed with one of these keys: not proven yet."""
     try:
-        history = {commit.name: commit for commit in git_history.commits(GitDir(copy.remote.bare.place), copy.head, [])}
+        history = {commit.name: commit for commit in git_history.commits(copy.objects, copy.head, [])}
     except Untrusted as problem:
         raise Refused(str(problem)) from None
     name = copy.head
@@ -128,12 +133,11 @@ def _newest_of(copy: Copy, keys: set[str]) -> str:
     raise Refused(f"none of these admins has signed commit {copy.head[:10]}, nor one before it")
 
 
-def go_on(node: Node, copy: Copy) -> None:
-    """Trust the newest commit on a node that has its beginning; `now` goes on from there. Raise Refused."""
+def advance(node: Node, copy: FreshCopy) -> None:
+    """Verify the newest commit on a node whose trust has begun; `now` continues from there. Raise Refused."""
     with locked(node.run_lock_file):
-        state, problem = judge(
-            node, states.load(node.state_file), copy.head, GitDir(copy.remote.bare.place), lambda text: None
-        )
+        before = states.load(node.state_file)
+        state, problem = verify_history(node, before, copy.head, copy.objects, lambda text: None)
         if problem:
             raise problem
         states.save(node.state_file, state)

@@ -1,8 +1,8 @@
-"""WireGuard's first message, as the machine with the private key reads it: who wants to begin a handshake? Pure.
+"""WireGuard's first message, as the machine with the private key reads it: who begins a handshake? Pure.
 
-A peer that has prepared for this machine's next key tries that key: it knocks. The interface does not run the key yet
-and ignores the message, but whoever has the private half can tell whom it is from. Names and numbers are those of the
-WireGuard paper, sections 5.4.2 and 5.4.4.
+A peer that has prepared for this machine's next key begins handshakes with that key. The interface does not run the key
+yet and ignores the message, but the private half tells whom it is from. Names and numbers are those of the WireGuard
+paper, sections 5.4.2 and 5.4.4.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+
+from nacl.bindings import crypto_aead_chacha20poly1305_ietf_decrypt, crypto_scalarmult, crypto_scalarmult_base
+from nacl.exceptions import CryptoError
 
 from mesh_sync.wireguard.protocol import INITIATION_SIZE
 
@@ -19,24 +22,19 @@ LABEL_MAC1 = b"mac1----"
 TYPE = b"\1\0\0\0"
 
 
-class Door:
-    """The private key that is knocked for."""
+class Responder:
+    """The machine whose private key a handshake is for."""
 
     def __init__(self, private_key: str) -> None:
-        from nacl.bindings import crypto_scalarmult_base
-
         self._private = base64.b64decode(private_key)
         self._public = crypto_scalarmult_base(self._private)
         self._mac_key = _hash(LABEL_MAC1, self._public)
 
-    def who(self, message: bytes) -> str | None:
-        """Given a datagram, return the public key of the machine that sent it, or None if it is no knock at this door.
+    def initiator(self, message: bytes) -> str | None:
+        """Given a datagram, return the public key of the machine that sent it, None if it begins no handshake with us.
 
         The message proves that its sender has the private half of that key; it may be an old one, sent again.
         """
-        from nacl.bindings import crypto_scalarmult
-        from nacl.exceptions import CryptoError
-
         if len(message) != INITIATION_SIZE or message[:4] != TYPE:
             return None
         mac1 = hashlib.blake2s(message[:116], digest_size=16, key=self._mac_key).digest()
@@ -48,9 +46,9 @@ class Door:
         try:
             chain = _kdf(chain, ephemeral)[0]
             chain, key = _kdf(chain, crypto_scalarmult(self._private, ephemeral))
-            sender = _opened(key, static, seen)
+            sender = _decrypted(key, static, seen)
             key = _kdf(chain, crypto_scalarmult(self._private, sender))[1]
-            _opened(key, timestamp, _hash(seen, static))
+            _decrypted(key, timestamp, _hash(seen, static))
         except (CryptoError, RuntimeError):
             return None
         return base64.b64encode(sender).decode()
@@ -67,8 +65,6 @@ def _kdf(key: bytes, message: bytes) -> tuple[bytes, bytes]:
     return first, hmac.digest(secret, first + b"\2", "blake2s")
 
 
-def _opened(key: bytes, ciphertext: bytes, seen: bytes) -> bytes:
-    from nacl.bindings import crypto_aead_chacha20poly1305_ietf_decrypt
-
-    opened: bytes = crypto_aead_chacha20poly1305_ietf_decrypt(ciphertext, seen, bytes(12), key)
-    return opened
+def _decrypted(key: bytes, ciphertext: bytes, seen: bytes) -> bytes:
+    plaintext: bytes = crypto_aead_chacha20poly1305_ietf_decrypt(ciphertext, seen, bytes(12), key)
+    return plaintext

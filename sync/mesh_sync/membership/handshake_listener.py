@@ -1,4 +1,4 @@
-"""Hearing the handshakes that peers begin: a copy of each first message that arrives at the interface's UDP port."""
+"""The handshakes that peers begin: a copy of each first message that arrives at the interface's UDP port."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _UNLESS_EQUAL, _RETURN = 0x15, 0x06
 """Instructions of the classic packet filter (linux/filter.h)."""
 
 
-class Ear:
-    """Two raw sockets, one for each IP version. Everything but first messages is dropped by the kernel's filter.
+class HandshakeListener:
+    """Two raw sockets, one for each IP version. The kernel's filter drops everything but first messages.
 
-    Raw sockets get copies: WireGuard gets its packets all the same. That takes CAP_NET_RAW.
+    Raw sockets get copies, and WireGuard still gets its packets. They take CAP_NET_RAW.
     """
 
     def __init__(self, port: int) -> None:
@@ -37,7 +37,7 @@ class Ear:
                 self._sockets.append(_raw(family))
         except OSError as error:
             self.__exit__()
-            raise DeviceError(f"handshakes cannot be listened to: {error.strerror}", hint="run it as root") from None
+            raise DeviceError(f"cannot listen for handshakes: {error.strerror}", hint="run it as root") from None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -45,7 +45,7 @@ class Ear:
             opened.close()
 
     def messages(self, seconds: float) -> Iterator[bytes]:
-        """What arrives within this time, as it arrives."""
+        """The messages that arrive within this time, as they arrive."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             for ready in select.select(self._sockets, [], [], left)[0]:
@@ -60,7 +60,7 @@ def _raw(family: socket.AddressFamily) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.IPPROTO_UDP)
     try:
         length = INITIATION_SIZE + UDP_HEADER
-        if family == socket.AF_INET:  # begins with the IP header, of a length that it tells itself
+        if family == socket.AF_INET:  # begins with the IP header, which gives its own length
             program = [(_LOAD_IP_LENGTH, 0, 0, 0), (_LOAD_HALF_AT, 0, 0, 4), (_UNLESS_EQUAL, 0, 3, length),
                        (_LOAD_BYTE_AT, 0, 0, UDP_HEADER), (_UNLESS_EQUAL, 0, 1, 1)]  # fmt: skip
         else:

@@ -1,4 +1,4 @@
-"""What `mesh-sync join` was asked for, and the two files it makes of that: the peer's in the list, and node.toml."""
+"""What `mesh-sync join` is asked for, and the two files it makes from that: the peer's in the list, and node.toml."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mesh_sync.node.config import DEFAULT_SIGNING_KEY, Repository
 
 
 @frozen(kw_only=True)
-class Request:
-    """What was asked for on the command line; named as its options are."""
+class JoinRequest:
+    """The command line's options, under their own names."""
 
     config: Path
     url: str
@@ -50,7 +50,7 @@ class Request:
 
     @property
     def pinned_hosts_file(self) -> Path:
-        """Where the host key is kept that ssh did not know."""
+        """Where a host key is kept that ssh did not know."""
         return self.config.absolute().parent / "known_hosts"
 
     @property
@@ -68,7 +68,7 @@ class Request:
         )
 
     def by_an_admin(self, key: str, signing_key: str = "") -> str:
-        """The command that does for this machine what it may not do itself."""
+        """The command with which an admin does what this machine may not do itself."""
         words = ["mesh-sync", "peer", "add", self.name, "--public-key", key]
         words += ["--signing-key", signing_key] if signing_key else []
         lists = (("--address", self.addresses), ("--endpoint", self.endpoints), ("--subnet", self.subnets))
@@ -76,13 +76,13 @@ class Request:
         return shlex.join([*words, "--commit"])
 
 
-def peer_toml(request: Request, key: str) -> str:
+def peer_toml(request: JoinRequest, key: str) -> str:
     """The peer's file in the list."""
     lists = {"addresses": request.addresses, "endpoint": request.endpoints, "subnets": request.subnets}
     return made({"public_key": key, **{name: items for name, items in lists.items() if items}})
 
 
-def node_toml(request: Request, first_commit: str = "") -> str:
+def node_toml(request: JoinRequest, first_commit: str = "") -> str:
     """This machine's node.toml: what was asked for; everything else has its default."""
     document = tomlkit.document()
     document.add(tomlkit.comment("This machine's place in the mesh. It belongs to root and never goes into git."))

@@ -1,10 +1,10 @@
-"""The moment in which this node runs another key: there, and back again when nobody answers."""
+"""The moment when this node switches to its next key, and back when no peer answers under it."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import evolve
@@ -22,17 +22,16 @@ from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.live import LivePeer
 from mesh_sync.wireguard.protocol import is_alive
 
-Say = Callable[[str], None]
 PATIENCE = 20.0
-"""Seconds within which somebody has to answer under the new key: WireGuard tries every 5 s."""
+"""Seconds within which a peer has to answer under the new key: WireGuard tries every 5 s."""
 LOOK = 0.25
 """Seconds between two looks at the handshakes."""
 
 
 def switch(node: Node, files: KeyFiles, next_key: str) -> None:
-    """Run the next key. Raise DeviceError, or MeshSyncError when the applied list does not name it (any more)."""
+    """Run the next key. Raise DeviceError, or MeshSyncError when the applied list does not name it."""
     with locked(node.run_lock_file), locked(node.lock_file):
-        desired = _wanted(node)
+        desired = _desired(node)
         if next_key != desired.other_key:
             raise MeshSyncError("the list no longer names the next key", hint="run it again")
         _remember(node, desired, _at_rest(node))
@@ -46,45 +45,45 @@ def switch(node: Node, files: KeyFiles, next_key: str) -> None:
 
 
 def confirm(node: Node, files: KeyFiles) -> tuple[str, ...]:
-    """Return who answers under the new key; go back, and raise RolledBack, when nobody does who was alive before."""
+    """Return which peers answer under the new key; go back and raise RolledBack when none that was alive does."""
     before = _remembered(node)
     if not files.is_on_trial or not before:
         return ()
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        shaken = _handshakes(_wanted(node), wg.dump(node.interface)["peers"])  # others change their keys, too
+        shaken = _handshakes(_desired(node), wg.dump(node.interface)["peers"])  # others change their keys, too
         if names := [name for name in before if shaken.get(name) not in (None, 0, before[name])]:
             return tuple(sorted(names))
         time.sleep(LOOK)
     with locked(node.run_lock_file), locked(node.lock_file):
         files.switch_back()
         _enforce(node)
-    text = f"nobody answered under the new key within {PATIENCE:g} s: this machine runs its old one again"
-    raise RolledBack(text, hint="run it again once the others have taken over the list: mesh-sync now on them")
+    text = f"no peer answered under the new key within {PATIENCE:g} s: this machine runs its old one again"
+    raise RolledBack(text, hint="run `mesh-sync now` on the peers, then this again")
 
 
 def forget(node: Node, files: KeyFiles) -> None:
-    """The rotation is over: what was kept for the way back goes."""
+    """The rotation is over: delete what was kept for the way back."""
     files.tidy()
     _memory(node).unlink(missing_ok=True)
 
 
-def _wanted(node: Node) -> Desired:
+def _desired(node: Node) -> Desired:
     desired = states.load(node.state_file).applied.desired
     if desired is None:
-        raise DeviceError("nothing was applied here yet", hint="`mesh-sync now` fetches the list")
+        raise DeviceError("this node has not applied any commit yet", hint="`mesh-sync now` fetches the list")
     return on_this_machine(desired, node)
 
 
 def _enforce(node: Node) -> None:
     """Make the interface run the key that is in the file."""
-    state, desired = states.load(node.state_file), _wanted(node)
+    state, desired = states.load(node.state_file), _desired(node)
     after = evolve(state, applied=evolve(state.applied, desired=desired))
     apply_locked(node, device_of(node), state, after)
 
 
 def _at_rest(node: Node) -> Mapping[str, LivePeer]:
-    """The peers as soon as none has made a handshake in this very second: those to come are then told from it."""
+    """The peers, as soon as no handshake was made in this very second: a later one then has another time."""
     for _ in range(20):
         peers: Mapping[str, LivePeer] = wg.dump(node.interface)["peers"]
         if max((peer.handshake for peer in peers.values()), default=0) != int(time.time()):
@@ -101,13 +100,13 @@ def _handshakes(desired: Desired, live: Mapping[str, LivePeer]) -> dict[str, int
 
 
 def _remember(node: Node, desired: Desired, live: Mapping[str, LivePeer]) -> None:
-    """Keep the handshakes of those who are alive: one that differs later was made under the new key."""
+    """Keep the handshakes of live peers: one that differs later was made under the new key."""
     alive = {name: shaken for name, shaken in _handshakes(desired, live).items() if is_alive(shaken, time.time())}
     write_atomically(_memory(node), json.dumps(alive))
 
 
 def _remembered(node: Node) -> dict[str, int]:
-    """Who was alive before the switch, and their handshakes. Nothing is known without a memory."""
+    """The peers that were alive before the switch, and their handshakes; empty when that was not kept."""
     try:
         found = json.loads(_memory(node).read_bytes())
         return {str(name): int(shaken) for name, shaken in found.items()}

@@ -1,6 +1,6 @@
-"""`mesh-sync rotate-key`: this node changes its key, and nobody loses it.
+"""`mesh-sync rotate-key`: this node changes its key, and no peer loses its tunnel.
 
-The list and the key files say how far a rotation has come, so that the command can be ended anywhere and run again:
+The list and the key files say how far a rotation has come, so the command can be killed anywhere and run again:
 
     listed key     next key in the list   held
     OLD            -                      OLD    begin: make the next key, publish it, wait for the others, switch
@@ -14,45 +14,40 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
-
-from attrs import frozen
 
 from mesh_sync.check.examine import examine
 from mesh_sync.errors import ConfigError, Locked, MeshSyncError, Unreachable
 from mesh_sync.membership.key_switch import confirm, forget, switch
-from mesh_sync.membership.push import Copy, copied, until_pushed
-from mesh_sync.membership.signed_commit import signed
-from mesh_sync.membership.wait_for_peers import Others, others, wait_for
-from mesh_sync.mesh.layout import PEERS
-from mesh_sync.mesh.model import Mesh, Peer
+from mesh_sync.membership.publish import Change, NeedsAdmin, checked, publish
+from mesh_sync.membership.wait_for_peers import Neighbours, neighbours, wait_for_peers
+from mesh_sync.mesh.layout import SIGNERS_FILE, peer_path
+from mesh_sync.mesh.model import Peer
 from mesh_sync.mesh.peer_file import edited
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.own_keys import KeyFiles
 from mesh_sync.reconcile.run import run_now
-from mesh_sync.repository.bare_copy import BareCopy
+from mesh_sync.repository.commit_tree import tree_at
+from mesh_sync.repository.fresh_copy import FreshCopy, with_fresh_copy
+from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.system.lock import locked
+from mesh_sync.trust.ssh_keys import public_half
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.keys import read_private_key
 
 T = TypeVar("T")
-Say = Callable[[str], None]
+Note = Callable[[str], None]
 
 
-@frozen(kw_only=True)
-class Request:
-    """``wait``: seconds for which the others may take to prepare; ``force``: then switch all the same."""
-
-    wait: float
-    force: bool
-
-
-def rotate_key(node: Node, request: Request, note: Say) -> str:
+def rotate_key(node: Node, *, wait: float, force: bool, note: Note) -> str:
     """Do all that is left to do; return the key that this node runs now.
 
-    Raise MeshSyncError (1) when somebody is not prepared, this node is paused, or may not sign; RolledBack (5) when
-    nobody answers under the new key; and Unreachable (3), Refused (4), DeviceError (6) for what they say.
+    ``wait``: seconds that the other nodes may take to prepare; ``force``: then switch even if some have not.
+
+    Raise MeshSyncError (1) when a peer is not prepared, this node is paused, or may not sign; RolledBack (5) when no
+    peer answers under the new key; and Unreachable (3), Refused (4), DeviceError (6).
     """
     with locked(node.run_lock_file.with_suffix(".rotation.lock"), 0):
         files = KeyFiles(node.private_key_file)
@@ -64,7 +59,7 @@ def rotate_key(node: Node, request: Request, note: Say) -> str:
             note("the list has the new key already")
         else:
             if files.public == peer.public_key:
-                _change_over(node, files, peer, request, note)
+                _switch_over(node, files, peer, wait, force, note)
             else:
                 note("this machine runs its next key already")
                 _follow(node, files.public)
@@ -78,26 +73,27 @@ def rotate_key(node: Node, request: Request, note: Say) -> str:
         return files.public
 
 
-def _change_over(node: Node, files: KeyFiles, peer: Peer, request: Request, note: Say) -> None:
+def _switch_over(node: Node, files: KeyFiles, peer: Peer, wait: float, force: bool, note: Note) -> None:
     next_key = files.make_next()
     if peer.next_public_key != next_key:
         _publish(node, {"next_public_key": next_key}, [], "announces its next key", note)
     desired = _follow(node, files.public, next_key)
-    missing = wait_for(lambda: _others(node), read_private_key(files.next), desired.listen_port, request.wait, note)
-    if missing and not request.force:
-        text = f"the key stays as it is; not prepared within {request.wait:g} s: {', '.join(missing)}"
-        hint = "run it again when they are back, it goes on from here; --force leaves them behind"
+    key = read_private_key(files.next)
+    missing = wait_for_peers(lambda: _neighbours(node), key, desired.listen_port, wait, note)
+    if missing and not force:
+        text = f"the key stays as it is; not prepared within {wait:g} s: {', '.join(missing)}"
+        hint = "run it again when they are back: it continues from here; --force leaves them behind"
         raise MeshSyncError(text, hint=hint)
     if missing:
         note(f"not prepared, and without a tunnel to this node until they pull the list: {', '.join(missing)}")
-    if unmanaged := _others(node).unmanaged:
-        note(f"to be exported anew, they know only the old key: {', '.join(unmanaged)}")
+    if unmanaged := _neighbours(node).unmanaged:
+        note(f"to be exported again, they know only the old key: {', '.join(unmanaged)}")
     switch(node, files, next_key)
     note("switched: this machine runs its next key")
 
 
 def _follow(node: Node, held: str, other: str = "") -> Desired:
-    """Have this node accept the list that names both its keys: what it refuses others would refuse too."""
+    """Have this node apply the list that names both its keys: what it refuses, others would refuse too."""
     outcome = run_now(node)
     desired = states.load(node.state_file).applied.desired
     if desired and desired.public_key == held and other in ("", desired.other_key):
@@ -106,36 +102,27 @@ def _follow(node: Node, held: str, other: str = "") -> Desired:
     raise outcome.problem or MeshSyncError(text, hint="`mesh-sync status` says why: perhaps it is paused")
 
 
-def _others(node: Node) -> Others:
-    """Who has a tunnel with this node, by the newest list that it accepts and can get."""
+def _neighbours(node: Node) -> Neighbours:
+    """The peers that have a tunnel with this node, by the newest list that it can fetch and accepts."""
     with suppress(Locked):  # then another run does it
         run_now(node)
     commit = states.load(node.state_file).applied.commit
-    bare = BareCopy(node.bare_repository, node.repository.max_size)
-    mesh, _ = examine(bare.tree(commit or "HEAD"), datetime.now(UTC))
+    mesh, _ = examine(tree_at(GitObjects(node.bare_repository), commit or "HEAD"), datetime.now(UTC))
     if mesh is None:
-        raise MeshSyncError(f"commit {commit} cannot be read any more", hint="mesh-sync now")
-    return others(mesh, node.name)
+        raise MeshSyncError(f"commit {commit} can no longer be read", hint="mesh-sync now")
+    return neighbours(mesh, node.name)
 
 
 def _listed(node: Node) -> Peer:
-    peer = _mesh(node).peers.get(node.name)
+    mesh = _at_the_first(node, lambda url: with_fresh_copy(node.repository, url, checked))
+    peer = mesh.peers.get(node.name)
     if peer is None:
         raise ConfigError(f"{node.name} is not in the list", hint="mesh-sync join puts it there")
     return peer
 
 
-def _mesh(node: Node) -> Mesh:
-    return _at_the_first(node, lambda url: _read(node, url))
-
-
-def _read(node: Node, url: str) -> Mesh:
-    with copied(node.repository, url) as copy:
-        return copy.mesh()
-
-
 def _caught_up(node: Node) -> None:
-    """Raise when this node does not follow the newest list: nothing is pushed on top of what it does not take."""
+    """Raise unless this node follows the newest list: it pushes nothing on top of a list that it refuses."""
     outcome = run_now(node)
     if outcome.problem:
         raise outcome.problem
@@ -144,27 +131,55 @@ def _caught_up(node: Node) -> None:
         raise MeshSyncError(text, hint="`mesh-sync resume`, then run it again")
 
 
-def _publish(node: Node, values: Mapping[str, str], unset: Iterable[str], what: str, note: Say) -> None:
+def _publish(node: Node, values: Mapping[str, str], unset: Iterable[str], what: str, note: Note) -> None:
     """Change keys of this node's own file in the list; nothing is pushed when it says so already."""
-    path = f"{PEERS}{node.name}.toml"
+    path = peer_path(node.name)
 
-    def edit(copy: Copy) -> None:
-        before = copy.tree().texts[path].decode()
+    def work(copy: FreshCopy) -> None:
+        before = copy.tree.texts[path].decode()
         text = edited(before, values, unset)
         if text == before:
             return
-        commit = signed(node, copy, path, text, what)
-        keys = "; ".join(f'{key} = "{value}"' for key, value in values.items())
-        hint = f"if this machine may not push there, have somebody set {keys} in {path}, and run it again"
-        copy.push(commit, node.repository.branch, hint)
+        publish(copy, own_change(node, copy, text, what, values), node.repository.branch)
         note(f"pushed {path}: {node.name} {what}")
 
-    def work(url: str) -> None:
-        with copied(node.repository, url, whole=node.trust.mode == "signed") as copy:
-            edit(copy)
-
+    whole = node.trust.mode == "signed"
     _caught_up(node)
-    _at_the_first(node, lambda url: until_pushed(lambda: work(url), url, note))
+    _at_the_first(node, lambda url: with_fresh_copy(node.repository, url, work, note, whole=whole))
+
+
+def own_change(node: Node, copy: FreshCopy, text: str, what: str, values: Mapping[str, str]) -> Change:
+    """The change of this node's own file to ``text``. Raise NeedsAdmin when it cannot be signed."""
+    path = peer_path(node.name)
+    keys = "; ".join(f'{key} = "{value}"' for key, value in values.items())
+    signing_key = _signing_key(node, copy)
+    return Change(
+        node=node.name,
+        path=path,
+        text=text,
+        message=what,
+        signing_key=signing_key,
+        if_not_listed=_by_admin(node, copy, public_half(signing_key)) if signing_key else "",
+        if_refused="docs/trust.md says what a node's key may change",
+        if_not_taken=f"if this machine may not push there, have an admin set {keys} in {path}, and run it again",
+    )
+
+
+def _signing_key(node: Node, copy: FreshCopy) -> Path | None:
+    """The file of the key to sign with; None where commits are not signed. Raise NeedsAdmin when it is missing."""
+    file = node.signing_key_file
+    if file.exists():
+        return file
+    if SIGNERS_FILE not in copy.tree.texts and node.trust.mode == "none":
+        return None
+    hint = f"make one, here:\n  ssh-keygen -q -t ed25519 -N '' -f {file}\n  then "
+    hint += _by_admin(node, copy, f"<the line in {file}.pub>")
+    raise NeedsAdmin(f"{file} does not exist, and commits have to be signed here", hint=hint)
+
+
+def _by_admin(node: Node, copy: FreshCopy, key: str) -> str:
+    command = f"mesh-sync signer add {node.name}@node.{checked(copy).name} '{key}' --commit"
+    return f"an admin adds it, in a working copy of the list, and pushes:\n  {command}\n  then run it again, here"
 
 
 def _at_the_first(node: Node, work: Callable[[str], T]) -> T:

@@ -1,4 +1,4 @@
-"""The SSH host key of a git host that ssh does not know yet: asked for, to be shown and kept."""
+"""The SSH host keys of a git host that ssh does not know yet, for a person to compare and for join to keep."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>\[[^\]]+\]|[^/:@]+):(?!//)")
 
 
 @frozen
-class Place:
-    """Where ssh goes for a remote; ``port`` 0 means what ssh's settings say."""
+class SshTarget:
+    """What ssh connects to for a remote; ``port`` 0 means what ssh's settings say."""
 
     host: str
     user: str = ""
@@ -34,7 +34,7 @@ class Place:
 
 @frozen
 class HostKeys:
-    """What a host has shown: the lines for a known_hosts file, and for people."""
+    """The keys that a host shows, as lines for a known_hosts file."""
 
     host: str
     lines: tuple[str, ...]
@@ -49,36 +49,36 @@ class HostKeys:
         return "".join(f"{line}\n" for line in self.lines)
 
 
-def place(url: str) -> Place | None:
-    """Where ssh goes for this remote, None when it is not reached by ssh."""
+def ssh_target(url: str) -> SshTarget | None:
+    """What ssh connects to for this remote, None when it is not reached by ssh."""
     scheme, separator, _ = url.partition("://")
     if separator:
         try:
             parts = urlsplit(url)
             known = scheme in _SSH and parts.hostname
-            return Place(parts.hostname or "", parts.username or "", parts.port or 0) if known else None
+            return SshTarget(parts.hostname or "", parts.username or "", parts.port or 0) if known else None
         except ValueError:
             return None
     found = _SCP.match(url)
-    return Place(found["host"].strip("[]"), found["user"] or "") if found else None
+    return SshTarget(found["host"].strip("[]"), found["user"] or "") if found else None
 
 
-def unknown(url: str) -> HostKeys | None:
-    """The keys that the host of a remote shows, None when ssh knows (or asks) nobody, or takes whatever comes.
+def unknown_keys(url: str) -> HostKeys | None:
+    """The keys that a remote's host shows; None where ssh knows the host, needs no key of it, or accepts any key.
 
     Raise Unreachable when it shows none, ConfigError when only ssh itself gets there.
     """
-    where = place(url)
-    if where is None:
+    target = ssh_target(url)
+    if target is None:
         return None
-    settings = _settings(where)
-    host, port = settings.get("hostname", where.host), settings.get("port", "22")
+    settings = _settings(target)
+    host, port = settings.get("hostname", target.host), settings.get("port", "22")
     name = settings.get("hostkeyalias") or (host if port == "22" else f"[{host}]:{port}")
     if settings.get("stricthostkeychecking") in ("no", "off", "false", "accept-new") or _is_known(name, settings):
         return None
     if any(settings.get(word, "none") != "none" for word in ("proxyjump", "proxycommand")):
-        hint = f"connect once by hand (ssh {where.host}), or give --known-hosts-file"
-        raise ConfigError(f"ssh does not know {where.host}, which it reaches by a proxy", hint=hint)
+        hint = f"connect once by hand (ssh {target.host}), or give --known-hosts-file"
+        raise ConfigError(f"ssh does not know {target.host}, which it reaches by a proxy", hint=hint)
     try:
         shown = run(["ssh-keyscan", "-T", str(DEADLINE // 2), "-p", port, "--", host], deadline=DEADLINE)
     except CommandError as error:
@@ -86,17 +86,17 @@ def unknown(url: str) -> HostKeys | None:
     lines = sorted({f"{name} {line[1]} {line[2]}" for line in map(str.split, shown.splitlines()) if _is_key(line)})
     if not lines:
         raise Unreachable(f"{host} (port {port}) shows no SSH host key")
-    return HostKeys(where.host, tuple(lines[:MAX_KEYS]))
+    return HostKeys(target.host, tuple(lines[:MAX_KEYS]))
 
 
-def _settings(where: Place) -> Mapping[str, str]:
-    """What ssh would do for this host, by its own word."""
-    port = ["-p", str(where.port)] if where.port else []
-    user = ["-l", where.user] if where.user else []
+def _settings(target: SshTarget) -> Mapping[str, str]:
+    """The settings that ssh itself says it would use for this host."""
+    port = ["-p", str(target.port)] if target.port else []
+    user = ["-l", target.user] if target.user else []
     try:
-        said = run(["ssh", "-T", "-G", *port, *user, "--", where.host])
+        said = run(["ssh", "-T", "-G", *port, *user, "--", target.host])
     except CommandError as error:
-        raise ConfigError(f"ssh cannot say how it reaches {where.host}: {printable(error.message)}") from None
+        raise ConfigError(f"ssh cannot say how it reaches {target.host}: {printable(error.message)}") from None
     return dict(line.partition(" ")[::2] for line in said.splitlines())
 
 

@@ -16,15 +16,16 @@ from mesh_sync.mesh.tree import Tree
 from mesh_sync.node.config import Node
 from mesh_sync.node.own_keys import with_own_key
 from mesh_sync.preshared.secret_file import Source
-from mesh_sync.repository.bare_copy import BareCopy
+from mesh_sync.repository.commit_tree import tree_at
+from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.system.cpu_limit import CHECKING, spending
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.keys import public_key, read_private_key
 
 
-def desired_at(node: Node, commit: str, bare: BareCopy, moment: datetime) -> Desired:
+def desired_at(node: Node, commit: str, repository: GitObjects, moment: datetime) -> Desired:
     """This node's interface at a commit that was accepted before. Raise Refused, or CommandError for a damaged copy."""
-    tree = bare.tree(commit)
+    tree = tree_at(repository, commit)
     mesh, findings = mesh_at(tree, commit, moment)
     return interface(tree, mesh, node, commit, moment, findings)
 

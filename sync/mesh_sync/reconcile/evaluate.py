@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from attrs import frozen
 
@@ -20,12 +21,13 @@ from mesh_sync.node.state import Refusal, State
 from mesh_sync.reconcile.derive import interface, left, mesh_at
 from mesh_sync.reconcile.promise import accepted, heard, refused
 from mesh_sync.reconcile.verdict import Verdict, stay
-from mesh_sync.repository.git_dir import GitDir
+from mesh_sync.repository.commit_tree import tree_at
+from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.repository.git_words import public, raise_if_local
 from mesh_sync.repository.remote import Head, Remote
 from mesh_sync.trust import guard_history
 from mesh_sync.trust.guard import remembered, standing
-from mesh_sync.trust.verify_history import judge, own_signers
+from mesh_sync.trust.verify_history import own_signers, verify_history
 from mesh_sync.wireguard.desired import Desired
 
 Note = Callable[[str], None]
@@ -39,7 +41,7 @@ def evaluate(node: Node, before: State, head: Head, remote: Remote, moment: date
         return stay(node, heard(before, None, moment.timestamp()), error, remote, moment)
     if isinstance(found.result, Desired):
         after = accepted(found.known, found.commit, fingerprint(node), found.result)
-        return Verdict(after, None, found.findings, _rewritten(found.known, found.commit, GitDir(remote.bare.place)))
+        return Verdict(after, None, found.findings, _rewritten(found.known, found.commit, remote.bare.objects))
     problem = found.result
     note(f"refused {found.commit[:10]}")
     lasts = fingerprint(node) if problem.lasting else ""
@@ -78,7 +80,7 @@ def _fetched(head: Head, known: State, remote: Remote, note: Note) -> str:
 
     What is returned is what is verified and what is read: no name is looked up a second time.
     """
-    if remote.bare.has(head.commit) and remote.bare.is_whole():
+    if remote.bare.objects.has(head.commit) and remote.bare.is_whole():
         return head.commit
     note(f"git fetch {public(head.url)}")
     remote.bare.keep(applied=known.applied.commit, trusted=known.remote.trusted)
@@ -92,13 +94,13 @@ def _judged(
 
     ``fresh``: the copy has just been made, so what is missing in it is nowhere.
     """
-    repository = GitDir(remote.bare.place)
+    repository = remote.bare.objects
     needed = (known.remote.trusted, known.applied.commit)
     if not fresh and (gone := [name for name in needed if name and not repository.has(name)]):
         text = f"commit {gone[0]} is missing in {remote.bare.place}"
         raise CommandError(text, program="git", reason=Reason.BAD_OUTPUT)
     if node.trust.mode == "signed":
-        known, problem = judge(node, known, commit, repository, note)
+        known, problem = verify_history(node, known, commit, repository, note)
         if problem:
             return _Looked(commit, known, problem)
     try:
@@ -108,10 +110,10 @@ def _judged(
 
 
 def _asked(
-    node: Node, known: State, commit: str, remote: Remote, repository: GitDir, moment: datetime
+    node: Node, known: State, commit: str, remote: Remote, repository: GitObjects, moment: datetime
 ) -> tuple[Desired, tuple[Finding, ...]]:
     """This node's interface at ``commit``, and the warnings. Raise Refused when its files are wrong or not meant."""
-    tree = remote.bare.tree(commit)
+    tree = tree_at(repository, commit)
     mesh, findings = mesh_at(tree, commit, moment)
     present = known.applied
     if present.desired and present.commit:
@@ -121,7 +123,7 @@ def _asked(
         base = present.commit if repository.has(present.commit) else None
         own = own_signers(node) if node.trust.mode == "signed" else None
         allowed = guard_history.check(
-            before, base, most, (commit, mesh), node.name, moment, repository, remote.bare.tree, own
+            before, base, most, (commit, mesh), node.name, moment, repository, partial(tree_at, repository), own
         )
         if f"remove {node.name}" in allowed or not (_has(applied, node.name) or _has(mesh, node.name)):
             return left(present.desired), findings
@@ -131,7 +133,7 @@ def _asked(
 def _mesh(remote: Remote, commit: str) -> Mesh | None:
     """The applied mesh, None when its commit is gone: a branch that was rewritten, and a copy that was lost."""
     try:
-        return manifest.read(remote.bare.tree(commit).manifests)[0]
+        return manifest.read(tree_at(remote.bare.objects, commit).manifests)[0]
     except CommandError:
         return None
 
@@ -141,7 +143,7 @@ def _has(mesh: Mesh | None, name: str) -> bool:
     return mesh is None or (name in mesh.peers and mesh.peers[name].enabled)
 
 
-def _rewritten(known: State, commit: str, repository: GitDir) -> tuple[str, ...]:
+def _rewritten(known: State, commit: str, repository: GitObjects) -> tuple[str, ...]:
     before = known.applied.commit
     if before is None or not repository.has(before) or repository.descends(commit, before):
         return ()

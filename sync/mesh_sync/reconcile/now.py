@@ -16,13 +16,13 @@ from mesh_sync.reconcile.drift import difference, owned, touches
 from mesh_sync.reconcile.outcome import Done, Outcome, outcome, told
 from mesh_sync.reconcile.promise import entered, heard, is_settled, nothing_applied
 from mesh_sync.reconcile.verdict import keep
-from mesh_sync.repository.head_request import Question
+from mesh_sync.repository.head_request import HeadRequest
 from mesh_sync.repository.remote import Head
 from mesh_sync.wireguard.read import read
 
 
 def now(
-    node: Node, request: Question, *, dry_run: bool, retry: bool, wait: float, note: Callable[[str], None]
+    node: Node, request: HeadRequest, *, dry_run: bool, retry: bool, wait: float, note: Callable[[str], None]
 ) -> Outcome:
     """Make this node match the head that the remote answers with, or else what was confirmed last.
 

@@ -96,7 +96,7 @@ def resume(node: Node) -> bool:
 
 def _derive(node: Node, commit: str, moment: datetime) -> Desired:
     try:
-        return desired_at(node, commit, remotes(node).bare, moment)
+        return desired_at(node, commit, remotes(node).bare.objects, moment)
     except CommandError:
         raise DeviceError(
             f"commit {commit[:10]} cannot be read from {node.bare_repository}",

@@ -55,6 +55,6 @@ def stay(node: Node, state: State, problem: MeshSyncError | None, remote: Remote
         from mesh_sync.reconcile.derive import desired_at  # all that knows a mesh, which an idle run does without
 
         with suppress(CommandError, Refused, Unreachable):
-            desired = desired_at(node, applied.commit, remote.bare, moment)
+            desired = desired_at(node, applied.commit, remote.bare.objects, moment)
             after = evolve(after, applied=evolve(applied, desired=desired))
     return Verdict(after, problem, findings)

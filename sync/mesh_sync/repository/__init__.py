@@ -1,1 +1,1 @@
-"""The mesh repository: on the git host, as this node's bare copy, and in a person's clone."""
+"""Git: the remote, this node's bare copy, a fresh copy to commit to, and the one reader of objects."""

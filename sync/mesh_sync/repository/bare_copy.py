@@ -1,6 +1,6 @@
 """The node's own copy of the mesh repository: bare, so that nothing of it is ever checked out.
 
-It is only a copy: whatever is wrong with it, it can be thrown away and fetched again.
+It is only a copy: when anything is wrong with it, it is deleted and fetched again.
 """
 
 from __future__ import annotations
@@ -9,18 +9,13 @@ import os
 import pwd
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from mesh_sync.errors import CommandError, DeviceError, Reason, Unreachable
-from mesh_sync.findings import Finding
+from mesh_sync.errors import CommandError, DeviceError, Reason
 from mesh_sync.repository.git_command import MANY_PACKS, git
-from mesh_sync.repository.git_words import OUT_OF_MEMORY
+from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.system import run as processes
 from mesh_sync.system.files import make_folder
-from mesh_sync.system.run import run, run_bytes
-
-if TYPE_CHECKING:
-    from mesh_sync.mesh.tree import Tree
+from mesh_sync.system.run import run
 
 
 class BareCopy:
@@ -31,43 +26,14 @@ class BareCopy:
 
     def __init__(self, place: Path, max_size: int, *, whole: bool = False) -> None:
         self.place = place
+        self.objects = GitObjects(place)
         self.max_size = max_size
         self.whole = whole
 
-    def tree(self, commit: str) -> Tree:
-        """The files of a commit that is there. Raise CommandError when the copy is damaged, Unreachable when
-        it takes too long or too much memory to read.
-        """
-        from mesh_sync.mesh import tree
-        from mesh_sync.repository import git_objects  # with all that knows a mesh, which an idle run needs not
-
-        try:
-            listing = run_bytes(
-                self.argv("ls-tree", "-r", "-l", "-z", "--full-tree", commit), most=git_objects.MAX_LISTING
-            )
-            wanted, findings = tree.choose(git_objects.entries(listing))
-            blobs = "".join(f"{entry.blob}\n" for entry in wanted)
-            most = git_objects.most_packed(wanted)
-            packed = run_bytes(self.argv("cat-file", "--batch"), input=blobs, most=most) if wanted else b""
-        except CommandError as error:
-            if error.reason is Reason.TOO_MUCH_OUTPUT:
-                return tree.Tree({}, (Finding(".", "", tree.TOO_MUCH),))
-            _raise_if_too_hard(error, commit)
-            raise
-        return tree.Tree(dict(git_objects.contents(wanted, packed)), tuple(findings))
-
-    def has(self, commit: str) -> bool:
-        """Whether ``commit`` is there."""
-        try:
-            run(self.argv("cat-file", "-e", commit + "^{commit}"))
-        except CommandError:
-            return False
-        return True
-
     def keep(self, **commits: str | None) -> None:
-        """Hold on to these commits, each under a name: git clears away what no name leads to."""
+        """Hold on to these commits, each under a ref: git drops what no ref leads to."""
         for name, commit in commits.items():
-            if commit and self.has(commit):
+            if commit and self.objects.has(commit):
                 run(self.argv("update-ref", f"refs/mesh/{name}", commit))
 
     def git(
@@ -83,11 +49,11 @@ class BareCopy:
         return run(argv, input=input, env={**_home(), **(env or {})}, deadline=deadline).strip()
 
     def is_whole(self) -> bool:
-        """Whether all the history is there that its verification needs."""
+        """Whether the history is complete, if it has to be."""
         return not (self.whole and (self.place / "shallow").exists())
 
     def make(self) -> None:
-        """Have one. Raise DeviceError when it cannot be made."""
+        """Make it where it is missing. Raise DeviceError when it cannot be made."""
         if not self.is_whole():
             self.discard()
         if (self.place / "HEAD").exists():
@@ -99,13 +65,13 @@ class BareCopy:
             raise DeviceError(f"{self.place} cannot be made: {error.strerror}") from None
 
     def discard(self) -> None:
-        """Throw it away; the next fetch makes it anew."""
-        import shutil
+        """Delete it; the next fetch makes another."""
+        import shutil  # with every compressor of the library, which an idle run does not need
 
         shutil.rmtree(self.place, ignore_errors=True)
 
     def sweep(self) -> None:
-        """Clear away what a git that was killed left behind: locks that would block the next one, half files."""
+        """Delete what a killed git left behind: locks that would block the next one, and half-written files."""
         for path in self.place.rglob("*"):
             if path.suffix == ".lock" or path.name.startswith("tmp_"):
                 path.unlink(missing_ok=True)
@@ -148,11 +114,3 @@ class BareCopy:
 
 def _home() -> dict[str, str]:
     return {"HOME": pwd.getpwuid(os.geteuid()).pw_dir}
-
-
-def _raise_if_too_hard(error: CommandError, commit: str) -> None:
-    """What is not damaged, and yet cannot be read here."""
-    if error.reason is Reason.DEADLINE:
-        raise Unreachable(f"commit {commit[:10]} takes too long to read") from None
-    if error.says(*OUT_OF_MEMORY):
-        raise Unreachable(f"commit {commit[:10]} needs more memory than git is given here") from None

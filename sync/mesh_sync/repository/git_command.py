@@ -1,4 +1,4 @@
-"""How the node starts `git`: every door shut that a repository could open, and no more of the machine than it needs.
+"""How `git` is started: nothing that a repository could switch on, and no more of the machine than git needs.
 
 What arrives from a git host can be made to fill a disk, the memory or a day: docs/limits.md says what stops it.
 """

@@ -1,46 +1,144 @@
-"""What git prints of a commit's files: `ls-tree` to entries, `cat-file --batch` to their contents."""
+"""The one reader of git objects: commits, trees and files in a git directory, as the bounded git program prints them.
+
+All of it may be hostile: no setting of the repository, the user or the system counts, and memory, output and time have
+limits (docs/limits.md).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from mesh_sync.errors import CommandError, Reason
-from mesh_sync.mesh.tree import Entry
+from mesh_sync.repository.git_command import git
+from mesh_sync.system.run import MOST_PRINTED, run, run_bytes
 
-MAX_LISTING = 4 * 1024 * 1024
-"""Bytes; 20,000 files with 200 characters of each."""
+DEADLINE = 20.0
+"""Seconds for git to read a piece of history, or to verify one signature."""
+_AT_ONCE = 8_000
+"""Objects that git is asked for at once."""
+_BYTES_AT_ONCE = 8 * 1024 * 1024
 _HEADER = 100
-"""Bytes of what git puts around a content, at most: the object's name, its kind and its size."""
+"""Bytes that git prints around the content of an object, at most: its name, its type, its size."""
+_SETTINGS = (
+    "gpg.format=ssh", "gpg.ssh.program=ssh-keygen", "gpg.openpgp.program=/bin/false", "gpg.x509.program=/bin/false",
+    "gpg.ssh.revocationFile=",
+)  # fmt: skip
+_ENVIRONMENT = {
+    "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_GRAFT_FILE": "/dev/null", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0",
+}  # fmt: skip
 
 
-def entries(listing: bytes) -> Iterator[Entry]:
-    """Given `git ls-tree -r -l -z`, yield what it lists. Raise CommandError for an object that is not there."""
-    for line in listing.split(b"\0"):
-        if line:
-            attributes, _, path = line.partition(b"\t")
-            try:
-                mode, _, blob, size = attributes.decode().split()
-                yield Entry(path.decode(errors="backslashreplace"), int(mode, 8), 0 if size == "-" else int(size), blob)
-            except ValueError:  # it says BAD where the size should be
-                raise _damaged(attributes[12:76].decode(errors="replace").split(" ")[0]) from None
+def git_directory(working_copy: Path) -> Path:
+    """Where the objects of a working copy are. Raise CommandError when it is none."""
+    safe = ("-c", f"safe.directory={working_copy.absolute()}")
+    return Path(run(["git", *safe, "-C", str(working_copy), "rev-parse", "--absolute-git-dir"]).strip())
 
 
-def most_packed(asked: Sequence[Entry]) -> int:
-    """Bytes of git's answer for the blobs asked, if they are as long as they were listed."""
-    return sum(entry.size + _HEADER for entry in asked)
+class GitObjects:
+    """The objects of one repository: a node's bare copy, or the `.git` of a working copy."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def git(
+        self,
+        *words: str,
+        input: str | None = None,
+        pass_fds: Sequence[int] = (),
+        most: int = MOST_PRINTED,
+        deadline: float = DEADLINE,
+    ) -> bytes:
+        """What git prints, at most ``most`` bytes. Raise CommandError when it fails: something is missing or broken."""
+        settings = (*_SETTINGS, f"safe.directory={self.place}")
+        options = [part for setting in settings for part in ("-c", setting)]
+        argv = git(*options, "--git-dir", str(self.place), *words, max_size=1)
+        return run_bytes(argv, input=input, env=_ENVIRONMENT, deadline=deadline, pass_fds=pass_fds, most=most)
+
+    def resolve(self, revision: str) -> str:
+        """The full hash of a commit. Raise CommandError when there is no such commit."""
+        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        return self.git(*words).decode().strip()
+
+    def has(self, commit: str) -> bool:
+        """Whether the commit is there."""
+        return self._agrees("cat-file", "-e", f"{commit}^{{commit}}")
+
+    def descends(self, commit: str, ancestor: str) -> bool:
+        """Whether ``ancestor`` is the commit itself or one before it; not when it is not there at all."""
+        return self.has(ancestor) and self._agrees("merge-base", "--is-ancestor", ancestor, commit)
+
+    def _agrees(self, *words: str) -> bool:
+        try:
+            self.git(*words)
+        except CommandError as error:
+            if error.reason is not Reason.EXIT_STATUS:
+                raise
+            return False
+        return True
+
+    def blobs_at(self, paths: Sequence[str]) -> Iterator[str | None]:
+        """The blob at each `COMMIT:PATH`, None where there is no file."""
+        for some in _batches(paths):
+            printed = self.git("cat-file", "--batch-check", input=_lines(some))
+            for line in printed.decode().splitlines():
+                name, kind, *_ = [*line.rsplit(" ", 2), ""]
+                yield name if kind == "blob" else None
+
+    def contents(self, names: Sequence[str], most: int) -> Iterator[tuple[str, bytes | None]]:
+        """Each object, None in place of one of more than ``most`` bytes. Raise CommandError if one is missing."""
+        chosen: list[tuple[str, int]] = []
+        total = 0
+        for name, size in self._sizes(list(dict.fromkeys(names))):
+            if size > most:
+                yield name, None
+                continue
+            if total + size > _BYTES_AT_ONCE or len(chosen) >= _AT_ONCE:
+                yield from self.read(chosen)
+                chosen, total = [], 0
+            chosen.append((name, size))
+            total += size
+        yield from self.read(chosen)
+
+    def read(self, chosen: Sequence[tuple[str, int]], deadline: float = DEADLINE) -> Iterator[tuple[str, bytes]]:
+        """Given names and sizes, yield names and contents, read by one git. Raise CommandError if one is missing."""
+        if not chosen:
+            return
+        most = sum(size + _HEADER for _, size in chosen)
+        names = _lines([name for name, _ in chosen])
+        yield from unpacked(chosen, self.git("cat-file", "--batch", input=names, most=most, deadline=deadline))
+
+    def _sizes(self, names: Sequence[str]) -> Iterator[tuple[str, int]]:
+        for some in _batches(names):
+            printed = self.git("cat-file", "--batch-check=%(objectsize)", input=_lines(some))
+            for name, size in zip(some, printed.decode().splitlines(), strict=True):
+                if not size.isdigit():
+                    raise damaged(name)
+                yield name, int(size)
 
 
-def contents(asked: Sequence[Entry], packed: bytes) -> Iterator[tuple[str, bytes]]:
-    """Given what `git cat-file --batch` answers for the blobs asked, yield path and content of each."""
-    position = 0
-    for entry in asked:
-        header = f"{entry.blob} blob {entry.size}\n".encode()
-        if not packed.startswith(header, position):
-            raise _damaged(entry.blob)
-        begin = position + len(header)
-        yield entry.path, packed[begin : begin + entry.size]
-        position = begin + entry.size + 1
+def unpacked(chosen: Sequence[tuple[str, int]], packed: bytes) -> Iterator[tuple[str, bytes]]:
+    """Given what `git cat-file --batch` prints for objects of these names and sizes, yield names and contents."""
+    begin = 0
+    for name, size in chosen:
+        headers = (f"{name} {kind} {size}\n".encode() for kind in ("blob", "commit"))
+        header = next((header for header in headers if packed.startswith(header, begin)), None)
+        if header is None:
+            raise damaged(name)
+        begin += len(header)
+        yield name, packed[begin : begin + size]
+        begin += size + 1
 
 
-def _damaged(blob: str) -> CommandError:
-    return CommandError(f"git object {blob} is missing or broken", program="git", reason=Reason.BAD_OUTPUT)
+def damaged(name: str) -> CommandError:
+    """The error for an object that is missing, or is not what it is listed as."""
+    return CommandError(f"git object {name} is missing or broken", program="git", reason=Reason.BAD_OUTPUT)
+
+
+def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))
+
+
+def _lines(names: Sequence[str]) -> str:
+    return "".join(f"{name}\n" for name in names)

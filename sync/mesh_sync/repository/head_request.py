@@ -1,4 +1,4 @@
-"""The remotes are asked in the background, while the interface is read or changed."""
+"""The question for the branch's head, asked in the background while the interface is read or changed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def remotes(node: Node, seconds: float | None = None) -> Remote:
     return Remote(node.repository, node.bare_repository, whole=node.trust.mode == "signed", seconds=seconds)
 
 
-class Question(Thread):
+class HeadRequest(Thread):
     """`Remote.head` in the background: the answer takes longer than all else that an idle run does.
 
-    With ``again``, it is asked until it answers or the time is up, pausing for so many seconds.
+    With ``again``, ask until a remote answers or the time is up, pausing for so many seconds.
     """
 
     def __init__(self, remote: Remote, again: float = 0.0) -> None:
@@ -42,7 +42,7 @@ class Question(Thread):
                 return
 
     def stop(self) -> None:
-        """End what is under way; nobody waits for the answer any more."""
+        """End what is under way; the answer is not needed any more."""
         self.remote.give_up()
         self._stopped.set()
         while self.is_alive():  # it may be starting a program just now
@@ -51,7 +51,7 @@ class Question(Thread):
 
     @property
     def so_far(self) -> Head | Unreachable | None:
-        """What was said last; None before the first answer."""
+        """The last answer; None before the first."""
         return self._answer if isinstance(self._answer, Head | Unreachable) else None
 
     def result(self) -> Head | Unreachable:
@@ -63,14 +63,14 @@ class Question(Thread):
 
 
 @contextmanager
-def asked(remote: Remote, again: float = 0.0) -> Iterator[Question]:
-    """Ask in the background while the body runs; when that fails, nobody waits for the answer."""
-    question = Question(remote, again)
-    question.start()
+def asked(remote: Remote, again: float = 0.0) -> Iterator[HeadRequest]:
+    """Ask in the background while the body runs; when that fails, stop asking."""
+    request = HeadRequest(remote, again)
+    request.start()
     try:
-        yield question
+        yield request
     except BaseException:
-        question.stop()
+        request.stop()
         raise
     finally:
-        question.join()
+        request.join()

@@ -1,4 +1,4 @@
-"""The git host, asked by the `git` program; what it sends goes into the node's bare copy.
+"""The git host: asked for its head, and fetched from into the node's bare copy, by the `git` program.
 
 GitPython is for the places where people make commits; a node on a one-minute timer starts git itself.
 """
@@ -26,20 +26,20 @@ from mesh_sync.system.run import run
 T = TypeVar("T")
 CANDIDATE = "refs/mesh/candidate"
 SHORTEST = 0.1
-"""Seconds; in less, nobody is asked."""
+"""Seconds; with less time left, no remote is asked."""
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 @frozen
 class Head:
-    """The branch's commit as one of the remotes tells it."""
+    """The branch's newest commit, as one of the remotes tells it."""
 
     url: str
     commit: str
 
 
 class Remote:
-    """The remotes of one node. All that is asked of them together takes no longer than the deadline.
+    """The remotes of one node. All requests to them together take no longer than the deadline.
 
     ``whole``: the history is to be verified, so nothing of it may be missing. ``seconds``: another deadline than
     node.toml's.
@@ -59,7 +59,7 @@ class Remote:
     def fetch(self, first: str) -> str:
         """Bring the branch into the bare copy, from ``first`` or else another remote; return the commit that came.
 
-        A damaged copy is made anew. Raise Refused when what is sent is no sound git history.
+        A damaged copy is made again. Raise Refused when what a remote sends is no sound git history.
         """
         urls = [first, *(url for url in self.settings.urls if url != first)]
         self.bare.make()
@@ -76,17 +76,17 @@ class Remote:
         return commit
 
     def give_up(self) -> None:
-        """From now on the time is up: no other remote is asked."""
+        """The time is up from now on: no other remote is asked."""
         self._end = time.monotonic()
 
     @property
     def time_is_up(self) -> bool:
-        """Whether no remote is asked any more."""
+        """Whether no further remote is asked."""
         return self._left < SHORTEST
 
     @property
     def _left(self) -> float:
-        """Seconds that all questions together may still take."""
+        """Seconds that all requests together may still take."""
         return self._end - time.monotonic()
 
     def _first(self, action: Callable[[str, float], T], urls: Sequence[str]) -> T:
@@ -120,25 +120,25 @@ class Remote:
         refspec = f"+refs/heads/{self.settings.branch}:{CANDIDATE}"
         argv = self.bare.argv("fetch", *options, "--", url, refspec)
         self.bare.sweep()
-        run(self.bare.argv("update-ref", "-d", CANDIDATE))  # what is there afterwards has come now
+        run(self.bare.argv("update-ref", "-d", CANDIDATE))  # so that one that is there afterwards was fetched now
         try:
             run(argv, env=environment(self.settings, seconds), deadline=seconds)
         except CommandError as error:
             self.bare.sweep()
             if findings := list(unsound(error)):
-                raise Refused(f"{public(url)} sends what is no sound git history", findings=findings) from None
+                raise Refused(f"{public(url)} sends objects that are no sound git history", findings=findings) from None
             if error.reason is Reason.DEADLINE:
                 text = f"{public(url)} did not deliver branch {self.settings.branch!r} within {seconds:.0f} s"
                 raise Unreachable(text) from None
             raise
-        if not self.bare.has(CANDIDATE):  # git only warns that it does not take what is shallow
-            text = f"{public(url)} has a shortened (shallow) history: what is not there cannot be verified"
+        if not self.bare.objects.has(CANDIDATE):  # git only warns when it does not accept a shallow history
+            text = f"{public(url)} has a shallow history, which cannot be verified"
             raise Refused(text, hint="git fetch --unshallow in that repository", lasting=False)
-        return run(self.bare.argv("rev-parse", "--verify", CANDIDATE + "^{commit}")).strip()
+        return self.bare.objects.resolve(CANDIDATE)
 
 
 def environment(repository: Repository, seconds: float) -> dict[str, str]:
-    """git's environment: root's own git and ssh settings count, questions are never asked.
+    """git's environment: root's own git and ssh settings count, and git never prompts.
 
     ``seconds`` bounds ssh's attempt to connect.
     """

@@ -31,7 +31,7 @@ def ending(run: Callable[[], int], program: str = "mesh-sync") -> NoReturn:
     except ImportError as error:
         if "git executable" not in str(error):  # what GitPython says when there is no git
             raise
-        missing = ConfigError("the program git was not found", hint="install it, or put its directory on PATH")
+        missing = ConfigError("git is not installed", hint="install it, or put its directory on PATH")
         complain(missing)
         sys.exit(missing.exit_code)
     except OSError as error:

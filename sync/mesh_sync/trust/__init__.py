@@ -1,1 +1,1 @@
-"""Whose commits a node takes: signatures, who may change what, and what a commit has to say that it means."""
+"""Whose commits a node accepts: signatures, who may change what, and what a commit has to allow explicitly."""

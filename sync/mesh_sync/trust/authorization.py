@@ -1,8 +1,8 @@
-"""Who may have signed each commit of a piece of history, before any signature is looked at. Pure.
+"""Whose signature each commit of a piece of history needs, decided before any signature is verified. Pure.
 
-The signers that count are those of the last trusted state, the same for the whole piece: never those of the commit
-under test. And each has to be among those of the commit's own parents still, so that a key that one commit removes
-signs none of the commits after it.
+The signers that count are those of the last trusted commit, for the whole piece, and never those of the commit itself.
+Each must also be in the list of the commit's own parents, so that a key that one commit removes signs none of the
+commits after it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from functools import cached_property
 from attrs import field, frozen
 
 from mesh_sync.findings import shown
-from mesh_sync.trust.node_rights import Edit, Policy, forbidden
+from mesh_sync.mesh.layout import SIGNERS_FILE
+from mesh_sync.trust.node_rights import Edit, NodeRights, forbidden
 from mesh_sync.trust.signature import SSH, Signature
 from mesh_sync.trust.signers import NAMESPACE, Signer, Signers
-from mesh_sync.trust.validity import valid, why_not
+from mesh_sync.trust.validity import problem_at, valid
 
 
 @frozen
@@ -26,7 +27,7 @@ class Rules:
 
     signers: Signers | None = None
     mesh: str = ""
-    policy: Policy = Policy()
+    rights: NodeRights = NodeRights()
 
     def of(self, node: str) -> tuple[Signer, ...]:
         """The keys of a node of this mesh."""
@@ -52,7 +53,7 @@ class Commit:
 
 
 class Untrusted(Exception):
-    """Why a commit does not count, as one sentence. ``lasting``: it would not do so at another time either."""
+    """Why a commit does not count, as one sentence. ``lasting``: the clock makes no difference."""
 
     def __init__(self, text: str, *, lasting: bool = True) -> None:
         super().__init__(text)
@@ -60,12 +61,12 @@ class Untrusted(Exception):
 
 
 @frozen
-class Lineage:
-    """Commits in an order in which parents come first, and what counts for them.
+class Authorization:
+    """Commits, parents first, and the rules that each has to meet.
 
-    ``bases``: what was trusted before; a signer has to be in every one of them. ``rules``: the files' own word at those
-    commits, and their parents, of which it is known by now; ``effective``: where a list allows no admin any more, that
-    of the first parent goes on.
+    ``bases``: the rules that were trusted before; a signer has to be in every one of them. ``rules``: those that the
+    files of the commits and of their parents state, as far as they are read; ``effective``: the same, with the first
+    parent's signers where a list has no admin with a valid key.
     """
 
     bases: tuple[Rules, ...]
@@ -84,13 +85,13 @@ class Lineage:
         return {commit.name: number for number, commit in enumerate(self.commits)}
 
     def learn(self, found: Mapping[str, Rules]) -> None:
-        """Take in the rules at more commits: parents first, or together with their parents."""
+        """Add the rules at more commits: parents first, or together with their parents."""
         self.rules.update(found)
         for name in sorted(found, key=lambda name: self.order.get(name, -1)):
             rules = found[name]
             if not self._is_usable(rules.signers):
                 above = self.by_name[name].parents[:1] if name in self.by_name else ()
-                rules = Rules(self.effective[above[0]].signers if above else None, rules.mesh, rules.policy)
+                rules = Rules(self.effective[above[0]].signers if above else None, rules.mesh, rules.rights)
             self.effective[name] = rules
 
     def keys(self, name: str) -> frozenset[str]:
@@ -98,32 +99,29 @@ class Lineage:
         return frozenset(line.key for line in _entries(self.effective[name]))
 
     def is_sound(self, name: str) -> bool:
-        """Whether a commit has a list with which history can go on (or none was ever there): others are not trusted."""
+        """Whether a commit can be trusted: its list has an admin with a valid key, or there never was a list."""
         own = self.rules[name].signers
         return self._is_usable(own) or (own is None and self.effective[name].signers is None)
 
     def _is_usable(self, signers: Signers | None) -> bool:
         return signers is not None and bool(valid(signers, self.moment).admins)
 
-    def lines(self, commit: Commit) -> tuple[Signer, ...]:
-        """The lines for ssh-keygen to verify this commit with. Raise Untrusted when no signature would do."""
+    def lines_for(self, commit: Commit) -> tuple[Signer, ...]:
+        """The lines for ssh-keygen to verify this commit with. Raise Untrusted when no signature would be enough."""
         self._check_signature(commit)
         bases = [[signer for signer in _entries(base) if signer.key == commit.key] for base in self.bases]
         if not all(bases):
             raise Untrusted(f"commit {commit.short} is signed by {self._stranger(commit)}")
         signer = bases[0][0]
-        parents = [(name, self.effective[name]) for name in commit.parents]
-        for name, rules in parents:
-            if rules.signers is not None and commit.key not in {other.key for other in rules.signers.entries}:
-                when = "which commit" if name in self.by_name else "which the list at commit"
-                raise Untrusted(
-                    f"commit {commit.short} is signed with the key of {signer.principal}, {when} {name[:10]} has not"
-                )
+        for name in commit.parents:
+            if self.effective[name].signers is not None and commit.key not in self.keys(name):
+                text = f"is signed by {signer.principal}, whose key is not in {SIGNERS_FILE} at commit {name[:10]}"
+                raise Untrusted(f"commit {commit.short} {text}")
         for lines in self._lists(commit):
-            if all(why_not(line, self.moment) for line in lines):
-                text = f"is signed by {signer.principal}, whose key {why_not(lines[0], self.moment)}"
+            if all(problem_at(line, self.moment) for line in lines):
+                text = f"is signed by {signer.principal}, whose key {problem_at(lines[0], self.moment)}"
                 raise Untrusted(f"commit {commit.short} {text}", lasting=False)
-        return tuple(line for line in bases[0] if not why_not(line, self.moment))
+        return tuple(line for line in bases[0] if not problem_at(line, self.moment))
 
     def _lists(self, commit: Commit) -> list[list[Signer]]:
         """The lines of the commit's key, in every list that counts for it."""
@@ -131,16 +129,16 @@ class Lineage:
         return [[line for line in _entries(rules) if line.key == commit.key] for rules in (*self.bases, *above)]
 
     def is_by_node(self, commit: Commit) -> bool:
-        """Whether some list that counts has the key of this commit, which has its `lines`, for a node's only."""
+        """Whether, in some list that counts, the key of this commit is only a node's; it has passed `lines_for`."""
         lists = self._lists(commit)
-        return not all(any(not line.is_node and not why_not(line, self.moment) for line in lines) for lines in lists)
+        return not all(any(not line.is_node and not problem_at(line, self.moment) for line in lines) for lines in lists)
 
     def _check_signature(self, commit: Commit) -> None:
         signature = commit.signature
         if not signature.kind:
             raise Untrusted(f"commit {commit.short} is not signed")
         if signature.kind != SSH:
-            raise Untrusted(f"commit {commit.short} has a signature of {signature.kind}; only those of SSH keys count")
+            raise Untrusted(f"commit {commit.short} has a signature of {signature.kind}; only SSH signatures count")
         if not signature.key:
             raise Untrusted(f"commit {commit.short} has a signature that cannot be read")
         if signature.namespace != NAMESPACE:
@@ -148,34 +146,34 @@ class Lineage:
             raise Untrusted(text)
 
     def check_node(self, commit: Commit) -> None:
-        """Raise Untrusted when a commit `is_by_node`, with its edits, and does what no node's key may do."""
+        """Given a commit that `is_by_node`, with its edits, raise Untrusted when it does more than a node's key may."""
         signer = self._lists(commit)[0][0]
         node = signer.principal.partition("@")[0]
         rules = [*self.bases, *map(self.effective.__getitem__, commit.parents)]
         for rule in rules:
             if rule.signers is not None and commit.key not in {line.key for line in rule.of(node)}:
-                text = f"commit {commit.short} is signed by {signer.principal}, which is no node's key of this mesh"
-                raise Untrusted(text)
+                text = f"is signed by {signer.principal}, whose key belongs to no node of this mesh"
+                raise Untrusted(f"commit {commit.short} {text}")
         who = f"commit {commit.short} is signed by {signer.principal}, who may not"
         if len(commit.parents) != 1:
             raise Untrusted(f"{who} {'merge' if commit.parents else 'begin a history'}")
-        extra = frozenset[str].intersection(*(rule.policy.grants(node) for rule in rules))
+        extra = frozenset[str].intersection(*(rule.rights.grants(node) for rule in rules))
         if problem := forbidden(node, commit.edits, extra):
             raise Untrusted(f"{who} {problem}")
 
     def _stranger(self, commit: Commit) -> str:
-        """Who signed when it is nobody of those that count: perhaps one whom this very piece of history adds."""
+        """Who signed, when no list that counts has the key: perhaps a signer whom this very piece of history adds."""
         added = next(_adding(commit.key, self.commits, self.rules), None)
         if added:
             adder, signer = added
             if adder is commit:
-                return f"{signer.principal}, whom nothing but this commit itself adds"
-            return f"{signer.principal}, whom commit {adder.short} adds only now: that counts from the next run on"
+                return f"{signer.principal}, whom only this commit itself adds"
+            return f"{signer.principal}, whom commit {adder.short} adds: that counts from the next run on"
         fingerprint = Signer("", commit.key, "").fingerprint
         known = next((s for base in self.bases for s in _entries(base) if s.key == commit.key), None)
         if known:
             return f"{known.principal}, whose key was removed"
-        return f"a key that is not in allowed_signers ({fingerprint})"
+        return f"a key that is not in {SIGNERS_FILE} ({fingerprint})"
 
 
 def _adding(key: str, commits: Iterable[Commit], rules: Mapping[str, Rules]) -> Iterator[tuple[Commit, Signer]]:

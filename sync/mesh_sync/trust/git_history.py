@@ -1,7 +1,7 @@
-"""History as git tells it, and git's word on a signature: the edge of `lineage`. Reads a repository, changes nothing.
+"""Commits, edits, rules and signatures as git tells them: what `authorization` decides on. Changes nothing.
 
-Only the exit code of `git verify-commit` counts, with a file of just those lines that may have signed; no settings but
-ours have a say.
+Only the exit status of `git verify-commit` counts, with a file of only those lines that may have signed; no settings
+but ours apply.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from attrs import evolve
 from mesh_sync.errors import CommandError, DeviceError, Reason
 from mesh_sync.mesh.layout import MESH_FILE, POLICY_FILE, SIGNERS_FILE
 from mesh_sync.mesh.tree import MAX_FILE
-from mesh_sync.repository.git_dir import GitDir, blobs_at, contents
+from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.repository.git_words import CANNOT_VERIFY
 from mesh_sync.trust import signature, signers
 from mesh_sync.trust.authorization import Commit, Rules, Untrusted
-from mesh_sync.trust.node_rights import Edit, Policy
-from mesh_sync.trust.node_rights import parse as parse_policy
+from mesh_sync.trust.node_rights import Edit, NodeRights
+from mesh_sync.trust.node_rights import parse as parse_rights
 from mesh_sync.trust.signers import Signer
 from mesh_sync.typed_toml.reader import read_toml
 from mesh_sync.typed_toml.table import Wrong
 
 MAX_COMMITS = 100_000
-"""Commits that are looked at at once; a mesh that changes ten times a day makes them in 27 years."""
-Place = tuple[str, str]
-"""The name of a file, and the blob that it is."""
+"""Commits that one run reads; a mesh that changes ten times a day makes them in 27 years."""
+FileVersion = tuple[str, str]
+"""The name of a file, and its blob."""
 
 
-def commits(repository: GitDir, head: str, known: Iterable[str]) -> tuple[Commit, ...]:
-    """What of the history of ``head`` is not history of ``known``, parents first, every parent path.
+def commits(repository: GitObjects, head: str, known: Iterable[str]) -> tuple[Commit, ...]:
+    """The commits of ``head``'s history that are not in that of ``known``, on every parent path, parents first.
 
-    Without edits yet. Raise Untrusted for a history that nobody could mean.
+    Without edits yet. Raise Untrusted for a history beyond all measure.
     """
     known = tuple(known)
     words = ("rev-list", "--topo-order", "--reverse", "--parents", f"--max-count={MAX_COMMITS + 1}")
@@ -51,14 +51,14 @@ def commits(repository: GitDir, head: str, known: Iterable[str]) -> tuple[Commit
     if known and (len(known) > 1 or any(len(commit.parents) > 1 for commit in found.values())):
         for name in repository.git("rev-list", *known).decode().split():  # git goes by dates, which signers choose
             found.pop(name, None)
-    for name, text in contents(repository, list(found), MAX_FILE):
+    for name, text in repository.contents(list(found), MAX_FILE):
         if text is None:
             raise Untrusted(f"commit {name[:10]} is longer than {MAX_FILE:,} bytes")
         found[name] = evolve(found[name], signature=signature.read(text))
     return tuple(found.values())
 
 
-def with_edits(repository: GitDir, commit: Commit) -> Commit:
+def with_edits(repository: GitObjects, commit: Commit) -> Commit:
     """The same commit with what it changes of its first parent. Raise Untrusted when that is beyond all measure."""
     words = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--no-commit-id")
     try:
@@ -70,31 +70,31 @@ def with_edits(repository: GitDir, commit: Commit) -> Commit:
     parts = printed.decode(errors="backslashreplace").split("\0")
     edits = [(*meta.lstrip(":").split()[:4], path) for meta, path in zip(parts[::2], parts[1::2], strict=False)]
     blobs = [blob for edit in edits[:4] for blob in edit[2:4] if int(blob, 16)]
-    texts = dict(contents(repository, blobs, MAX_FILE))
+    texts = dict(repository.contents(blobs, MAX_FILE))
     return evolve(
         commit,
         edits=tuple(Edit(path, old, new, texts.get(was), texts.get(now)) for old, new, was, now, path in edits),
     )
 
 
-def rules(repository: GitDir, names: Iterable[str], read: dict[Place, Any] | None = None) -> dict[str, Rules]:
-    """The rules at each of these commits, as their files have them. ``read``: what was read before, and is now."""
+def rules(repository: GitObjects, names: Iterable[str], read: dict[FileVersion, Any] | None = None) -> dict[str, Rules]:
+    """The rules at each of these commits, by their files. ``read``: the parsed files, kept from call to call."""
     read = {} if read is None else read
     names = list(dict.fromkeys(names))
     places = [(name, file) for name in names for file in _READERS]
-    blobs = dict(zip(places, blobs_at(repository, [f"{name}:{file}" for name, file in places]), strict=True))
+    blobs = dict(zip(places, repository.blobs_at([f"{name}:{file}" for name, file in places]), strict=True))
     new = {(file, blob) for (_, file), blob in blobs.items() if blob and (file, blob) not in read}
-    texts = dict(contents(repository, sorted({blob for _, blob in new}), MAX_FILE))
+    texts = dict(repository.contents(sorted({blob for _, blob in new}), MAX_FILE))
     read.update({(file, blob): _READERS[file](texts[blob] or b"") for file, blob in new})
     found = {place: read[place[1], blob] if blob else None for place, blob in blobs.items()}
     return {
-        name: Rules(found[name, SIGNERS_FILE], found[name, MESH_FILE] or "", found[name, POLICY_FILE] or Policy())
+        name: Rules(found[name, SIGNERS_FILE], found[name, MESH_FILE] or "", found[name, POLICY_FILE] or NodeRights())
         for name in names
     }
 
 
 def _mesh_name(content: bytes) -> str:
-    """The name of the mesh, as far as mesh.toml tells."""
+    """The name of the mesh, if mesh.toml gives one."""
     try:
         name = read_toml(content).get("name")
     except Wrong:
@@ -105,12 +105,12 @@ def _mesh_name(content: bytes) -> str:
 _READERS: Mapping[str, Callable[[bytes], Any]] = {
     SIGNERS_FILE: lambda content: signers.parse(content)[0],
     MESH_FILE: _mesh_name,
-    POLICY_FILE: lambda content: parse_policy(content)[0],
+    POLICY_FILE: lambda content: parse_rights(content)[0],
 }
 
 
-def is_signed(repository: GitDir, commit: Commit, lines: tuple[Signer, ...]) -> bool:
-    """Whether one of these lines' keys has signed the commit: the exit code of `git verify-commit`."""
+def is_signed(repository: GitObjects, commit: Commit, lines: tuple[Signer, ...]) -> bool:
+    """Whether one of these lines' keys has signed the commit: the exit status of `git verify-commit`."""
     descriptor = os.memfd_create("allowed_signers")
     try:
         with os.fdopen(os.dup(descriptor), "w") as file:

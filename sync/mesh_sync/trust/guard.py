@@ -1,4 +1,4 @@
-"""What no commit does to a mesh by mistake: it has to say that it means it, in a trailer `Mesh-Allow: WHAT`. Pure."""
+"""The drastic changes that a commit has to allow in so many words, by a trailer `Mesh-Allow: WHAT`. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Trip:
 
 
 def standing(mesh: Mesh, node: str, moment: datetime) -> Standing:
-    """How ``node`` sees the mesh at ``moment``. Who is disabled, expired or cut off is not in it."""
+    """How ``node`` sees the mesh at ``moment``: without peers that are disabled, expired or cut off."""
     members = Topology(mesh, moment).members
     me = mesh.peers.get(node)
     return Standing(
@@ -45,13 +45,13 @@ def standing(mesh: Mesh, node: str, moment: datetime) -> Standing:
 
 
 def remembered(desired: Desired) -> Standing:
-    """The same as far as the interface tells that was applied last: where the commit itself is gone."""
+    """The same, as far as the interface that was applied last tells it: for when the commit itself is gone."""
     peers = {peer.name: frozenset(peer.endpoint) for peer in desired.peers}
     return Standing({desired.name: frozenset(), **peers}, desired.public_key, desired.other_key)
 
 
 def trips(before: Standing, after: Standing, node: str, max_removed: int) -> tuple[Trip, ...]:
-    """What the change does that it has to be meant to do. ``max_removed`` is the limit of the mesh before."""
+    """What the change does that needs a trailer. ``max_removed`` is the limit of the mesh before."""
     return tuple(_trips(before, after, node, max_removed))
 
 

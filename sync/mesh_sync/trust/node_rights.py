@@ -1,7 +1,7 @@
-"""What a node's own signing key may change: its own peer file, and in there what moves no traffic to it. Pure.
+"""What a node's own signing key may change: its own peer file, and there only what draws no traffic to it. Pure.
 
 Otherwise one stolen laptop could announce 0.0.0.0/0, or another peer's address. `policy.toml` of the mesh repository,
-which only admins can change, may give a node more. Changes are judged on what the file means, not on its lines.
+which only admins can change, may give a node more. Changes are compared by what the file means, not by its lines.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @frozen
-class Policy:
-    """``nodes``: the extra keys by name of the node, or by "*" for each of them."""
+class NodeRights:
+    """`policy.toml`; ``nodes``: the extra keys by name of the node, or by "*" for every node."""
 
     nodes: Mapping[str, frozenset[str]] = field(factory=dict)
 
@@ -57,17 +57,17 @@ class Edit:
     new: bytes | None = None
 
 
-def parse(content: bytes) -> tuple[Policy, tuple[Finding, ...]]:
-    """Given the file's bytes, return the policy and everything wrong; what is wrong allows nothing."""
+def parse(content: bytes) -> tuple[NodeRights, tuple[Finding, ...]]:
+    """Given the file's bytes, return the rights and everything wrong; what is wrong grants nothing."""
     try:
         table = read_toml(content)
     except Wrong as wrong:
-        return Policy(), tuple(wrong.findings(POLICY_FILE))
+        return NodeRights(), tuple(wrong.findings(POLICY_FILE))
     problems = [(key, "unknown key") for key in table if key != "nodes"]
     nodes = take(mapping_of(anything), table.get("nodes", {}), "nodes", problems) or {}
     granted = {name: take(_extra, (name, keys), f"nodes.{name}", problems) for name, keys in nodes.items()}
-    policy = Policy({name: keys for name, keys in granted.items() if keys is not None})
-    return policy, tuple(Wrong(problems).findings(POLICY_FILE))
+    rights = NodeRights({name: keys for name, keys in granted.items() if keys is not None})
+    return rights, tuple(Wrong(problems).findings(POLICY_FILE))
 
 
 def _extra(entry: Any) -> frozenset[str]:
@@ -82,7 +82,7 @@ def _extra(entry: Any) -> frozenset[str]:
 
 
 def forbidden(node: str, edits: Sequence[Edit], extra: frozenset[str]) -> str:
-    """What the key of ``node`` may not do of what a commit does, as the end of a sentence; empty if it may do all."""
+    """What a commit does that the key of ``node`` may not do, as the end of a sentence; empty if it may do all."""
     own = peer_path(node)
     others = [edit.path for edit in edits if edit.path != own]
     if others:

@@ -22,7 +22,7 @@ from mesh_sync.trust.signature import strings
 from mesh_sync.typed_toml.fields import LABEL
 
 NAMESPACE = "git"
-"""What git signs for; a line that is limited to other namespaces would never do."""
+"""What git signs for; a line that is limited to other namespaces never counts."""
 _KEY_TYPES = re.compile(
     r"ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com"
 )
@@ -32,7 +32,7 @@ _FORMATS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 MIN_RSA = 1024
 """Bits; OpenSSH reads no shorter key."""
 GROUPS = 8
-"""Of four hexadecimal digits each: 128 bits, which nobody finds a second input for (NIST SP 800-107, 4.2)."""
+"""Of four hexadecimal digits each: 128 bits, against second preimages (NIST SP 800-107, 4.2)."""
 
 
 @frozen
@@ -55,12 +55,12 @@ class Signer:
 
     @property
     def valid_before(self) -> datetime | None:
-        """From this moment on the key is good for nothing. A date without Z is in each machine's own time zone."""
+        """When the key expires. A date without Z is in each machine's own time zone."""
         return self._moment("valid-before")
 
     def _moment(self, name: str) -> datetime | None:
         found = next((value for option, value in _OPTION.findall(self.options) if option == name), None)
-        return moment(found) if found else None
+        return moment_of(found) if found else None
 
     @property
     def is_node(self) -> bool:
@@ -94,7 +94,7 @@ class Signers:
 
 
 def fingerprint(first_commit: str, signers: Signers) -> str:
-    """What tells this mesh from every other: its first commit and its admins' lines, in groups for the telephone.
+    """What identifies a mesh: its first commit and its admins' lines, in groups to be read out on the telephone.
 
     Nodes' lines do not count, so that it stays the same while nodes come and go: an admin's signature covers them.
     """
@@ -123,7 +123,7 @@ def is_public_key(text: str) -> bool:
 def parse(content: bytes, file: str = SIGNERS_FILE) -> tuple[Signers, tuple[Finding, ...]]:
     """Given the file's bytes, return the signers and everything wrong; ``file`` is for the findings.
 
-    A line that is wrong allows nobody.
+    A line that is wrong allows no key.
     """
     try:
         lines = content.decode().split("\n")  # as ssh-keygen does: nothing else ends a line
@@ -166,26 +166,26 @@ def _check_options(text: str) -> None:
         found = _OPTION.match(text, position)
         if not found or found[1] not in _KNOWN_OPTIONS or found[2] is None:
             allowed = ", ".join(sorted(_KNOWN_OPTIONS))
-            raise ValueError(f"{shown(text[position:])} is not an option that is taken here ({allowed})")
+            raise ValueError(f"{shown(text[position:])} is not one of the options {allowed}")
         if found[1] in seen:
-            raise ValueError(f"{found[1]} stands there twice")
+            raise ValueError(f"{found[1]} is given twice")
         seen[found[1]] = found[2]
         if found[1] == "namespaces" and re.search(r"[*?!]", found[2]):
             raise ValueError(f"namespaces: {shown(found[2])} has a pattern; write the names in full")
         if found[1] == "namespaces" and NAMESPACE not in found[2].split(","):
             raise ValueError(f'the key is for the namespaces {shown(found[2])}; commits need "{NAMESPACE}"')
-        if found[1].startswith("valid-") and moment(found[2]) is None:
+        if found[1].startswith("valid-") and moment_of(found[2]) is None:
             raise ValueError(f"{found[1]}: {shown(found[2])} is not a date such as 20301231Z or 203012311800Z")
         position = found.end()
-    after, before = (moment(seen.get(name, "")) for name in ("valid-after", "valid-before"))
+    after, before = (moment_of(seen.get(name, "")) for name in ("valid-after", "valid-before"))
     if after and before and before <= after:
         raise ValueError("valid-before is not later than valid-after")
 
 
-def moment(words: str) -> datetime | None:
-    """What ssh-keygen takes `YYYYMMDD[HHMM[SS]][Z]` for (parse_absolute_time of OpenSSH).
+def moment_of(words: str) -> datetime | None:
+    """The time that ssh-keygen reads in `YYYYMMDD[HHMM[SS]][Z]` (parse_absolute_time of OpenSSH).
 
-    UTC with `Z` or `UTC` at the end, else this machine's time zone. None for what is no such time, and before 1970.
+    UTC with `Z` or `UTC` at the end, else this machine's time zone. None for anything else, and before 1970.
     """
     digits = re.sub(r"(?i)(z|utc)$", "", words)
     if not (digits.isascii() and digits.isdigit()) or len(digits) not in _FORMATS:

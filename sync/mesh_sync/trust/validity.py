@@ -1,7 +1,7 @@
-"""Until when an SSH key may sign: `valid-after` and `valid-before`, judged by the clock of this machine. Pure.
+"""When an SSH key may sign: `valid-after` and `valid-before`, by the clock of this machine. Pure.
 
-git hands ssh-keygen the commit's own date to judge them by, and whoever signs writes that date: an expired key could
-go on signing commits of last year. So the lines that are not good now are left out before ssh-keygen sees them.
+git has ssh-keygen apply them to the commit's own date, which the signer writes: an expired key could go on signing
+commits of last year. So lines that are not valid now are left out before ssh-keygen sees them.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _LIMIT = re.compile(r'(valid-after|valid-before)="([^"]*)"')
 
 
 def valid(present: Signers, moment: datetime) -> Signers:
-    """Only those whose key is good at ``moment``."""
-    return evolve(present, entries=tuple(signer for signer in present.entries if not why_not(signer, moment)))
+    """The signers whose key is valid at ``moment``."""
+    return evolve(present, entries=tuple(signer for signer in present.entries if not problem_at(signer, moment)))
 
 
-def why_not(signer: Signer, moment: datetime) -> str:
-    """Why a signer's key is not good at ``moment`` (an aware time), as the end of a sentence; empty when it is."""
+def problem_at(signer: Signer, moment: datetime) -> str:
+    """Why a signer's key is not valid at ``moment`` (an aware time), as the end of a sentence; empty when it is."""
     for option, words in _LIMIT.findall(signer.options):
-        limit = signers.moment(words)
+        limit = signers.moment_of(words)
         if limit is None:
-            return f"is good for no time ({option} {words!r} is no date)"
+            return f"has no valid date in {option}: {words!r}"
         if option == "valid-after" and moment < limit:
-            return f"is not good before {words}"
+            return f"is not valid before {words}"
         if option == "valid-before" and moment > limit:
-            return f"was good until {words} only"
+            return f"expired at {words}"
     return ""

@@ -17,12 +17,11 @@ from mesh_sync.mesh import manifest
 from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.mesh.model import Mesh
 from mesh_sync.mesh.tree import Tree
-from mesh_sync.repository.git_dir import GitDir
 from mesh_sync.trust import guard_history
 from mesh_sync.trust.guard import standing
 from mesh_sync.trust.signers import Signers
-from mesh_sync.trust.verify_history import git_dir, untrusted
-from mesh_sync.workspace.revision import tree_at
+from mesh_sync.trust.verify_history import verify_clone
+from mesh_sync.workspace.revision import files_at, objects_of
 
 PLACE = "."
 """The file of a finding about the history."""
@@ -35,13 +34,13 @@ def refusals(directory: Path, base: str) -> tuple[Finding, ...]:
     """
     if not base.strip("0"):
         return ()
-    before, after = tree_at(directory, base), tree_at(directory, "HEAD")
+    before, after = files_at(directory, base), files_at(directory, "HEAD")
     return (*_signatures(directory, base, before, after), *_guard(directory, base, before, after))
 
 
 def _signatures(directory: Path, base: str, before: Tree, after: Tree) -> Iterator[Finding]:
     if SIGNERS_FILE in before.texts:
-        for _, problem in untrusted(directory, base).problems:
+        for problem in verify_clone(directory, base).problems:
             yield Finding(PLACE, "", problem)
     elif SIGNERS_FILE in after.texts:
         yield Finding(SIGNERS_FILE, "", f"is not in {base[:10]} yet: signatures count from the next push on", WARNING)
@@ -52,12 +51,12 @@ def _guard(directory: Path, base: str, before: Tree, after: Tree) -> Iterator[Fi
     if old is None or new is None:
         return
     moment = datetime.now(UTC)
+    repository = objects_of(directory)
     try:
-        repository = GitDir(git_dir(directory))
         first, last = repository.resolve(base), repository.resolve("HEAD")
     except CommandError as error:
         raise ConfigError(f"the history of {directory} cannot be read: {error.message}") from None
-    trees = cache(lambda commit: tree_at(directory, commit))
+    trees = cache(lambda commit: files_at(directory, commit))
     own = Signers() if SIGNERS_FILE in before.texts else None
     said = set()
     for node in _concerned(old, new):

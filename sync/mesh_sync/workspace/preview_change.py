@@ -11,15 +11,15 @@ from mesh_sync.wireguard.key_rollover import placed
 from mesh_sync.wireguard.live import Live, LivePeer
 from mesh_sync.wireguard.plan import Change, Context, plan
 from mesh_sync.workspace.preview import renderer
-from mesh_sync.workspace.revision import tree_at
+from mesh_sync.workspace.revision import files_at
 from mesh_sync.workspace.working_copy import read
 
 
 def plan_between(directory: Path, revisions: str) -> dict[str, tuple[Change, ...]]:
     """What the change BASE..HEAD does to every node that is in either; BASE alone: up to the working copy."""
     base, dots, head = revisions.partition("..")
-    before = renderer(tree_at(directory, base or "HEAD"), base)
-    after = renderer(tree_at(directory, head or "HEAD") if dots else read(directory), head or str(directory))
+    before = renderer(files_at(directory, base or "HEAD"), base)
+    after = renderer(files_at(directory, head or "HEAD") if dots else read(directory), head or str(directory))
     names = sorted({*before.names, *after.names})
     return {name: changes for name in names if (changes := _changes(name, before, after))}
 

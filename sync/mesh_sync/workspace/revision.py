@@ -1,42 +1,32 @@
-"""Commits of a mesh repository that a person has at hand, through GitPython."""
+"""The files of a commit in a person's clone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import git
-from git.objects import Blob, Submodule
+from mesh_sync.errors import CommandError, ConfigError, Reason
+from mesh_sync.mesh.tree import Tree
+from mesh_sync.repository.commit_tree import tree_at
+from mesh_sync.repository.git_objects import GitObjects, git_directory
 
-from mesh_sync.errors import ConfigError
-from mesh_sync.mesh.tree import SUBMODULE, Entry, Tree, choose
 
-
-def tree_at(directory: Path, revision: str) -> Tree:
-    """The files of one commit. Raise ConfigError when there is no such repository or commit."""
+def objects_of(directory: Path) -> GitObjects:
+    """The objects of the clone that ``directory`` is in. Raise ConfigError when it is in none."""
     try:
-        with git.Repo(directory, search_parent_directories=True) as repository:
-            commit = repository.commit(revision)
-            blobs = {str(blob.path): blob for blob in _blobs(commit.tree)}
-            wanted, findings = choose(_entry(blob) for blob in blobs.values())
-            texts = {entry.path: _content(blobs[entry.path]) for entry in wanted}
-    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
-        raise ConfigError(f"{directory} is not a git repository") from None
-    except (git.BadName, ValueError, git.GitCommandError):
+        return GitObjects(git_directory(directory))
+    except CommandError as error:
+        known = error.reason is Reason.EXIT_STATUS
+        raise ConfigError(f"{directory} is not a git repository" if known else error.message) from None
+
+
+def files_at(directory: Path, revision: str) -> Tree:
+    """The files of one commit. Raise ConfigError when there is no such repository or commit."""
+    objects = objects_of(directory)
+    try:
+        commit = objects.resolve(revision)
+    except CommandError:
         raise ConfigError(f"{revision!r} is not a commit of {directory}") from None
-    return Tree(texts, tuple(findings))
-
-
-def _blobs(tree: git.Tree) -> Iterator[Blob | Submodule]:
-    for item in tree.traverse():
-        if isinstance(item, Blob | Submodule):
-            yield item
-
-
-def _entry(item: Blob | Submodule) -> Entry:
-    return Entry(str(item.path), item.mode, 0 if item.mode == SUBMODULE else item.size, item.hexsha)
-
-
-def _content(item: Blob | Submodule) -> bytes:
-    data: bytes = item.data_stream.read()
-    return data
+    try:
+        return tree_at(objects, commit)
+    except CommandError as error:
+        raise ConfigError(f"commit {commit[:10]} of {directory} cannot be read: {error.message}") from None

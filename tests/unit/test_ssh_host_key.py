@@ -10,19 +10,19 @@ import pytest
 
 from mesh_sync.errors import ConfigError, Unreachable
 from mesh_sync.membership import ssh_host_key
-from mesh_sync.membership.ssh_host_key import HostKeys, Place
+from mesh_sync.membership.ssh_host_key import HostKeys, SshTarget
 
 
 @pytest.mark.parametrize(
-    ("url", "place"),
+    ("url", "target"),
     [
-        ("ssh://git@git.example.org/srv/mesh.git", Place("git.example.org", "git")),
-        ("ssh://git.example.org:2222/mesh", Place("git.example.org", "", 2222)),
-        ("ssh://git@[2001:db8::1]:2222/mesh", Place("2001:db8::1", "git", 2222)),
-        ("git+ssh://git@git.example.org/mesh", Place("git.example.org", "git")),
-        ("git@git.example.org:mesh.git", Place("git.example.org", "git")),
-        ("git.example.org:mesh.git", Place("git.example.org")),
-        ("git@[2001:db8::1]:mesh.git", Place("2001:db8::1", "git")),
+        ("ssh://git@git.example.org/srv/mesh.git", SshTarget("git.example.org", "git")),
+        ("ssh://git.example.org:2222/mesh", SshTarget("git.example.org", "", 2222)),
+        ("ssh://git@[2001:db8::1]:2222/mesh", SshTarget("2001:db8::1", "git", 2222)),
+        ("git+ssh://git@git.example.org/mesh", SshTarget("git.example.org", "git")),
+        ("git@git.example.org:mesh.git", SshTarget("git.example.org", "git")),
+        ("git.example.org:mesh.git", SshTarget("git.example.org")),
+        ("git@[2001:db8::1]:mesh.git", SshTarget("2001:db8::1", "git")),
         ("https://git.example.org/mesh.git", None),
         ("git://git.example.org/mesh", None),
         ("file:///srv/mesh.git", None),
@@ -32,8 +32,8 @@ from mesh_sync.membership.ssh_host_key import HostKeys, Place
         ("ssh://[broken/mesh", None),
     ],
 )
-def test_where_ssh_goes(url: str, place: Place | None) -> None:
-    assert ssh_host_key.place(url) == place
+def test_where_ssh_goes(url: str, target: SshTarget | None) -> None:
+    assert ssh_host_key.ssh_target(url) == target
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def key(tmp_path: Path) -> str:
 
 
 def found() -> HostKeys | None:
-    return ssh_host_key.unknown("ssh://git@git.example.org/mesh")
+    return ssh_host_key.unknown_keys("ssh://git@git.example.org/mesh")
 
 
 def test_a_host_that_ssh_knows_stays_as_it_is(programs: Path, key: str) -> None:

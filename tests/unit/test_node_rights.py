@@ -10,7 +10,7 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_sync.trust.node_rights import EXTRA_KEYS, OWN_KEYS, Edit, Policy, forbidden, parse
+from mesh_sync.trust.node_rights import EXTRA_KEYS, OWN_KEYS, Edit, NodeRights, forbidden, parse
 
 KEYS = sorted(OWN_KEYS | EXTRA_KEYS)
 PLAIN, NONE = "100644", "000000"
@@ -171,7 +171,7 @@ def test_a_policy_file() -> None:
     assert [str(finding) for finding in findings] == [
         "policy.toml:nodes.*: 'description': not among " + ", ".join(sorted(EXTRA_KEYS))
     ]
-    assert policy == Policy({"gateway": frozenset({"subnets", "tags"}), "x": frozenset()})
+    assert policy == NodeRights({"gateway": frozenset({"subnets", "tags"}), "x": frozenset()})
     policy, findings = parse(b'[nodes]\na = ["via"]\n"*" = ["tags"]\n')
     assert [sorted(policy.grants(name)) for name in "ab"] == [["tags", "via"], ["tags"]]
     assert not findings

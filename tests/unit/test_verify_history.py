@@ -1,4 +1,4 @@
-"""What a node remembers of the histories that it has judged, and what it makes of the next one."""
+"""What a node remembers of the histories that it has verified, and what it makes of the next one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from mesh_sync.errors import Refused
 from mesh_sync.node.config import Node, Repository, Trust
 from mesh_sync.node.fingerprint import trust_root
 from mesh_sync.node.state import Applied, Remote, State
-from mesh_sync.repository.git_dir import GitDir
+from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.trust import git_history
 from mesh_sync.trust.authorization import Rules
-from mesh_sync.trust.verify_history import judge
+from mesh_sync.trust.verify_history import verify_history
 from unit.signed_history import ANNA, EVE, OTTO, A, B, History, line
 
 
@@ -27,13 +27,13 @@ class Observer:
         own.chmod(0o644)
         base = history.git("rev-parse", "base")
         trust = Trust(mode="signed", allowed_signers=own, first_commit=base)
-        self.history, self.git = history, GitDir(history.place / ".git")
+        self.history, self.git = history, GitObjects(history.place / ".git")
         self.node = Node(name="b", repository=Repository(urls=("x",)), trust=trust)
         self.state = State(Applied(base), Remote(trusted=base, trust_root=trust_root(self.node)))
 
     def look(self, head: str, *, apply: bool = True) -> Refused | None:
         commit = self.history.git("rev-parse", head)
-        self.state, problem = judge(self.node, self.state, commit, self.git, lambda text: None)
+        self.state, problem = verify_history(self.node, self.state, commit, self.git, lambda text: None)
         if apply and not problem:
             self.state = evolve(self.state, applied=Applied(commit))
         return problem
@@ -55,7 +55,7 @@ def test_what_a_forged_commit_changes_is_not_looked_at(
     signed = history.commit(A, a="public_key = '0'\n")
     monkeypatch.setattr(git_history, "with_edits", lambda *_: pytest.fail("read the edits of a stranger"))
     forged = history.forge(signed, "base")
-    assert observer.refuses(forged).message == f"commit {forged[:10]} has a signature that does not fit it"
+    assert observer.refuses(forged).message == f"commit {forged[:10]} has a signature that does not match it"
 
 
 def test_a_refusal_that_the_clock_has_made_does_not_last(observer: Observer, history: History) -> None:
@@ -79,7 +79,9 @@ def test_what_strangers_write_below_a_bad_commit_is_not_read(
     read: list[str] = []
     real = git_history.rules
 
-    def rules(repository: GitDir, names: list[str], *more: dict[git_history.Place, object]) -> dict[str, Rules]:
+    def rules(
+        repository: GitObjects, names: list[str], *more: dict[git_history.FileVersion, object]
+    ) -> dict[str, Rules]:
         read.extend(names)
         return real(repository, names, *more)
 
@@ -125,7 +127,7 @@ def test_what_goes_on_beside_brings_no_removed_key_back(observer: Observer, hist
     history.on("main")
     removing = history.commit(ANNA, ANNA, A, B)
     observer.look(removing, apply=False)
-    text = f"commit {beside[:10]} has a key in allowed_signers that was seen removed"
+    text = f"commit {beside[:10]} brings back a key that was removed from allowed_signers"
     assert (observer.refuses(beside).message, observer.state.remote.trusted) == (text, removing)
     history.on("evil", beside)
     assert observer.look(history.commit(None))

@@ -10,7 +10,7 @@ import pytest
 
 from command import Ended, mesh_sync
 from mesh_sync.wireguard import keys
-from unit.pushing import Push
+from unit.hooked_git_host import Push
 
 ZEROS = "0" * 40
 

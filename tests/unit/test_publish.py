@@ -1,4 +1,4 @@
-"""A node's own commit to the list: what it is signed with, and when it is not made at all. Real git and ssh-keygen."""
+"""A node's own commit to the list: what signs it, and when it is not pushed at all. Real git and ssh-keygen."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from attrs import evolve
 
 from command import mesh_sync
 from mesh_sync.errors import MeshSyncError
-from mesh_sync.membership.push import copied
-from mesh_sync.membership.signed_commit import signed
+from mesh_sync.membership.publish import publish
+from mesh_sync.membership.rotate_key import own_change
 from mesh_sync.mesh.layout import PEERS
 from mesh_sync.node.config import Node, Repository, Trust
+from mesh_sync.repository.fresh_copy import FreshCopy, with_fresh_copy
 from mesh_sync.wireguard import keys
 
 PATH = f"{PEERS}a.toml"
@@ -39,11 +40,16 @@ class World:
         mesh_sync(*words, "-C", self.place, "--commit").fine()
 
     def attempt(self) -> bool:
-        """Commit a change; whether it is signed."""
-        with copied(self.node.repository, self.node.repository.urls[0]) as copy:
-            text = copy.tree().texts[PATH].decode() + "mtu = 1400\n"
-            commit = signed(self.node, copy, PATH, text, "is changed")
-            return "gpgsig" in copy.remote.bare.git("cat-file", "commit", commit)
+        """Push a change to a branch of its own; whether its commit is signed."""
+
+        def work(copy: FreshCopy) -> None:
+            text = copy.tree.texts[PATH].decode() + "mtu = 1400\n"
+            publish(copy, own_change(self.node, copy, text, "is changed", {}), "attempt")
+
+        subprocess.run(["git", "-C", self.place, "branch", "-D", "attempt"], check=False, capture_output=True)
+        with_fresh_copy(self.node.repository, self.node.repository.urls[0], work)
+        words = ["git", "-C", str(self.place), "cat-file", "commit", "attempt"]
+        return "gpgsig" in subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
     def refusal(self) -> MeshSyncError:
         with pytest.raises(MeshSyncError) as caught:
@@ -95,7 +101,7 @@ def test_a_key_that_is_good_no_longer_is_found_out_before_the_others_find_out(tm
     file = world.place / "allowed_signers"
     file.write_text(file.read_text().replace("a@node.home ", 'a@node.home valid-before="20200101",'))
     subprocess.run(["git", "-C", world.place, "commit", "-q", "-a", "-m", "expired"], check=True)
-    assert "was good until 20200101 only" in world.refusal().message
+    assert "expired at 20200101" in world.refusal().message
 
 
 def test_where_this_node_verifies_a_list_without_signers_it_signs_all_the_same(tmp_path: Path) -> None:

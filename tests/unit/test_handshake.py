@@ -11,31 +11,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_sync.membership.handshake import Door
+from mesh_sync.membership.handshake import Responder
 from mesh_sync.wireguard import keys
 from mesh_sync.wireguard.protocol import INITIATION_SIZE
 
 CAPTURED = json.loads((Path(__file__).parent / "data/handshake-initiation.json").read_text())
 MESSAGE = bytes.fromhex(CAPTURED["message"])
-DOOR = Door(CAPTURED["private_key"])
+RESPONDER = Responder(CAPTURED["private_key"])
 MAC2 = 16
 """Bytes at the end that are zero unless the receiver is under load; they prove nothing."""
 
 
 def test_a_message_tells_the_key_of_its_sender() -> None:
     assert len(MESSAGE) == INITIATION_SIZE
-    assert DOOR.who(MESSAGE) == CAPTURED["sender"]
+    assert RESPONDER.initiator(MESSAGE) == CAPTURED["sender"]
 
 
 def test_a_message_for_another_key_tells_nothing() -> None:
-    assert Door(keys.generate()).who(MESSAGE) is None
+    assert Responder(keys.generate()).initiator(MESSAGE) is None
 
 
 @given(st.integers(0, INITIATION_SIZE - MAC2 - 1), st.integers(0, 7))
 def test_a_message_with_any_other_bit_tells_nothing(place: int, bit: int) -> None:
     changed = bytearray(MESSAGE)
     changed[place] ^= 1 << bit
-    assert DOOR.who(bytes(changed)) is None
+    assert RESPONDER.initiator(bytes(changed)) is None
 
 
 def forged(place: int, what: bytes) -> bytes:
@@ -50,17 +50,17 @@ def forged(place: int, what: bytes) -> bytes:
 
 @pytest.mark.parametrize("place", [8, 40, 88])
 def test_a_mac_alone_opens_nothing(place: int) -> None:
-    assert DOOR.who(forged(place, bytes([MESSAGE[place] ^ 1]))) is None
+    assert RESPONDER.initiator(forged(place, bytes([MESSAGE[place] ^ 1]))) is None
 
 
 def test_an_ephemeral_key_of_low_order_tells_nothing() -> None:
-    assert DOOR.who(forged(8, bytes(32))) is None
+    assert RESPONDER.initiator(forged(8, bytes(32))) is None
 
 
 def test_the_mac_that_is_forged_here_is_the_right_one() -> None:
-    assert DOOR.who(forged(8, MESSAGE[8:9])) == CAPTURED["sender"]
+    assert RESPONDER.initiator(forged(8, MESSAGE[8:9])) == CAPTURED["sender"]
 
 
 @given(st.binary(max_size=300))
 def test_anything_else_tells_nothing(message: bytes) -> None:
-    assert DOOR.who(message) is None
+    assert RESPONDER.initiator(message) is None

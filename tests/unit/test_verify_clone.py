@@ -7,18 +7,18 @@ import subprocess
 import pytest
 
 from mesh_sync.errors import ConfigError
-from mesh_sync.trust.verify_history import untrusted
+from mesh_sync.trust.verify_history import verify_clone
 from unit.signed_history import ANNA, EVE, KEYS, OTTO, A, B, History, line
 
 
 def test_nothing_new_is_nothing_wrong(history: History) -> None:
-    assert untrusted(history.place, "base").verified == 0
+    assert verify_clone(history.place, "base").verified == 0
 
 
 def test_a_row_of_signed_commits(history: History) -> None:
     for signer in (ANNA, OTTO) * 20:
         history.commit(signer)
-    found = untrusted(history.place, "base")
+    found = verify_clone(history.place, "base")
     assert (found.problems, found.verified, found.trusted) == ((), 40, history.git("rev-parse", "HEAD"))
 
 
@@ -52,8 +52,8 @@ def test_a_bad_side_branch_keeps_nobody_from_going_on(history: History) -> None:
     history.merge(ANNA, "side")
     assert history.trusted() == adding
     assert history.problems(adding) == [
-        f"commit {history.git('rev-parse', 'side')[:10]} is signed with the key of {EVE}, "
-        f"which the list at commit {history.git('rev-parse', 'base')[:10]} has not"
+        f"commit {history.git('rev-parse', 'side')[:10]} is signed by {EVE}, "
+        f"whose key is not in allowed_signers at commit {history.git('rev-parse', 'base')[:10]}"
     ]
 
 
@@ -78,21 +78,21 @@ def test_a_removed_key_signs_nothing_after_its_removal(history: History) -> None
     removed = history.git("rev-parse", "HEAD")
     bad = history.commit(OTTO)
     assert history.problems() == [
-        f"commit {bad[:10]} is signed with the key of {OTTO}, which commit {removed[:10]} has not"
+        f"commit {bad[:10]} is signed by {OTTO}, whose key is not in allowed_signers at commit {removed[:10]}"
     ]
 
 
 def test_a_key_that_is_limited_in_the_same_push_is_limited(history: History) -> None:
     history.commit(ANNA, ANNA, line(OTTO, 'valid-before="20200101Z"'))
     bad = history.commit(OTTO)
-    assert history.problems() == [f"commit {bad[:10]} is signed by {OTTO}, whose key was good until 20200101Z only"]
+    assert history.problems() == [f"commit {bad[:10]} is signed by {OTTO}, whose key expired at 20200101Z"]
 
 
 def test_a_key_that_is_demoted_in_the_same_push_is_demoted(history: History) -> None:
     demoted = line(OTTO).replace(OTTO, B)
     history.commit(ANNA, ANNA, demoted)
     bad = history.commit(OTTO, b='public_key = "K2"\n')
-    assert history.problems() == [f"commit {bad[:10]} is signed by {OTTO}, which is no node's key of this mesh"]
+    assert history.problems() == [f"commit {bad[:10]} is signed by {OTTO}, whose key belongs to no node of this mesh"]
 
 
 def test_what_a_node_may_change(history: History) -> None:
@@ -132,14 +132,14 @@ def test_a_key_of_a_node_of_another_mesh(history: History) -> None:
     foreign = line(B).replace("@node.lab", "@node.other")
     base = history.commit(ANNA, ANNA, foreign)
     bad = history.commit(B, b='public_key = "K2"\n')
-    said = f"commit {bad[:10]} is signed by b@node.other, which is no node's key of this mesh"
+    said = f"commit {bad[:10]} is signed by b@node.other, whose key belongs to no node of this mesh"
     assert history.problems(base) == [said]
 
 
 def test_a_list_nobody_can_go_on_with_is_not_trusted_and_can_be_put_right(history: History) -> None:
     bad = history.commit(ANNA, A)
     assert history.problems() == [
-        f"commit {bad[:10]} leaves no admin in allowed_signers whose key is good: put the list right"
+        f"commit {bad[:10]} leaves no admin with a valid key in allowed_signers: correct the list"
     ]
     assert history.trusted() == history.git("rev-parse", "base")
     good = history.commit(OTTO, ANNA)
@@ -187,20 +187,20 @@ def test_a_linked_work_tree_does_as_well(history: History, tmp_path_factory: pyt
     history.commit(None)
     place = tmp_path_factory.mktemp("linked") / "tree"
     history.git("worktree", "add", "-q", "--detach", str(place))
-    assert len(untrusted(place, "base").problems) == 1
+    assert len(verify_clone(place, "base").problems) == 1
 
 
 def test_what_cannot_be_verified_at_all(history: History, tmp_path_factory: pytest.TempPathFactory) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
-        untrusted(history.place, "nowhere")
+        verify_clone(history.place, "nowhere")
     with pytest.raises(ConfigError, match="cannot be read"):
-        untrusted(tmp_path_factory.mktemp("no repository"), "base")
+        verify_clone(tmp_path_factory.mktemp("no repository"), "base")
     history.commit(ANNA)
     shallow = tmp_path_factory.mktemp("shallow")
     subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{history.place}", str(shallow)], check=True)
     with pytest.raises(ConfigError, match="shallow"):
-        untrusted(shallow, "HEAD")
+        verify_clone(shallow, "HEAD")
     history.git("rm", "-q", "allowed_signers")
     history.commit(ANNA)
     with pytest.raises(ConfigError, match="has no allowed_signers"):
-        untrusted(history.place, "HEAD")
+        verify_clone(history.place, "HEAD")

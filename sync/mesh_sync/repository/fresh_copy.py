@@ -1,0 +1,132 @@
+"""The list, copied fresh from the git host to commit on top of: copy, commit, push, and all of it again if overtaken.
+
+The copy is bare and the commit is made by git's plumbing: nothing is checked out, so no filter or hook sees the files.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from attrs import evolve, frozen
+
+from mesh_sync.errors import CommandError, Unreachable
+from mesh_sync.findings import printable
+from mesh_sync.mesh.tree import Tree
+from mesh_sync.node.config import Repository
+from mesh_sync.repository.commit_tree import tree_at
+from mesh_sync.repository.git_objects import GitObjects
+from mesh_sync.repository.git_words import NO_SUCH_REF, OVERTAKEN, public
+from mesh_sync.repository.remote import Remote, environment
+
+T = TypeVar("T")
+Note = Callable[[str], None]
+ATTEMPTS = 5
+"""How often the work is done again because another push came first."""
+
+
+class Overtaken(Exception):
+    """Another push came between this copy and its push."""
+
+
+@frozen
+class Author:
+    """The node that commits, and the file of the SSH key that signs; None for a commit without a signature."""
+
+    node: str
+    mesh: str
+    signing_key: Path | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What tells git who commits."""
+        mail = f"{self.node}@node.{self.mesh}"
+        roles = ("AUTHOR", "COMMITTER")
+        return {f"GIT_{role}_NAME": self.node for role in roles} | {f"GIT_{role}_EMAIL": mail for role in roles}
+
+
+@frozen
+class FreshCopy:
+    """A bare copy of the branch, which ``head`` is the newest commit of."""
+
+    remote: Remote
+    url: str
+    head: str
+
+    @property
+    def objects(self) -> GitObjects:
+        return self.remote.bare.objects
+
+    @cached_property
+    def tree(self) -> Tree:
+        """The files of the newest commit."""
+        return tree_at(self.objects, self.head)
+
+    def commit(self, files: Mapping[str, str], message: str, author: Author) -> str:
+        """Commit these files on top of the newest commit, signed if the author has a key; return the new commit."""
+        git, index = self.remote.bare.git, {"GIT_INDEX_FILE": str(self.remote.bare.place / "mesh-index")}
+        git("read-tree", self.head, env=index)
+        for path, text in files.items():
+            blob = git("hash-object", "-w", "--stdin", input=text)
+            git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=index)
+        tree = git("write-tree", env=index)
+        signing: list[str] = []
+        if author.signing_key:
+            settings = ("gpg.format=ssh", "gpg.ssh.program=ssh-keygen", f"user.signingKey={author.signing_key}")
+            signing = [word for setting in settings for word in ("-c", setting)]
+        words = ["commit-tree", *(["-S"] if signing else []), "-p", self.head, "-m", message, tree]
+        return git(*words, options=signing, env=author.environment)
+
+    def fetch(self, branch: str) -> str | None:
+        """Fetch another branch; return its newest commit, or None when there is no such branch. Raise Unreachable."""
+        try:
+            self._talk("fetch", "--quiet", "--no-tags", "--", self.url, f"+refs/heads/{branch}:refs/mesh/other")
+        except CommandError as error:
+            if error.says(NO_SUCH_REF):
+                return None
+            raise Unreachable(f"{public(self.url)} did not deliver {branch}: {_quoted(error)}") from None
+        return self.objects.resolve("refs/mesh/other")
+
+    def push(self, commit: str, branch: str, hint: str) -> None:
+        """Push a commit to ``branch``. Raise Overtaken, or Unreachable with ``hint``."""
+        try:
+            self._talk("push", "--quiet", "--", self.url, f"{commit}:refs/heads/{branch}")
+        except CommandError as error:
+            if error.says(*OVERTAKEN):
+                raise Overtaken from None
+            raise Unreachable(f"{public(self.url)} did not take the commit: {_quoted(error)}", hint=hint) from None
+
+    def _talk(self, *words: str) -> None:
+        seconds = self.remote.settings.deadline
+        self.remote.bare.git(*words, env=environment(self.remote.settings, seconds), deadline=seconds)
+
+
+def with_fresh_copy(
+    settings: Repository,
+    url: str,
+    work: Callable[[FreshCopy], T],
+    note: Note = lambda text: None,
+    *,
+    whole: bool = False,
+) -> T:
+    """Do ``work`` with a copy of the branch, and with another one for as long as other pushes come first.
+
+    ``whole``: its history is to be verified, so nothing of it may be missing. Raise Unreachable, or Refused when it is
+    no sound history.
+    """
+    for _ in range(ATTEMPTS):
+        with tempfile.TemporaryDirectory(prefix="mesh-sync-") as folder:
+            remote = Remote(evolve(settings, urls=(url,)), Path(folder) / "mesh.git", whole=whole)
+            try:
+                return work(FreshCopy(remote, url, remote.fetch(remote.head().url)))
+            except Overtaken:
+                note("another push came first: starting over")
+    raise Unreachable(f"{public(url)} received other pushes during {ATTEMPTS} attempts", hint="try again")
+
+
+def _quoted(error: CommandError) -> str:
+    """What git and the remote printed, in one line."""
+    return printable(public(" ".join((error.stderr or error.message).split())))

@@ -1,0 +1,84 @@
+"""The one reader of git objects: what it returns, and what it says of damaged, large and hostile ones."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mesh_sync.errors import CommandError, Reason, Unreachable
+from mesh_sync.mesh.tree import TOO_MUCH
+from mesh_sync.repository import commit_tree
+from mesh_sync.repository.commit_tree import tree_at
+from mesh_sync.repository.git_objects import GitObjects, git_directory
+
+
+class Clone:
+    """A working copy with two files and one commit."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.git("init", "-q", "-b", "main")
+        (place / "mesh.toml").write_text("format = 1")
+        (place / "peers").mkdir()
+        (place / "peers/a.toml").write_bytes(b"\xff\n")
+        self.git("add", "--all")
+        self.git("-c", "user.name=a", "-c", "user.email=a@x.org", "commit", "-q", "-m", "one")
+        self.head = self.git("rev-parse", "HEAD")
+        self.objects = GitObjects(git_directory(place))
+
+    def git(self, *words: str) -> str:
+        done = subprocess.run(["git", "-C", str(self.place), *words], check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def blob(self, path: str) -> str:
+        return self.git("rev-parse", f"HEAD:{path}")
+
+    def loose(self, name: str) -> Path:
+        return self.place / ".git/objects" / name[:2] / name[2:]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    return Clone(tmp_path)
+
+
+def test_a_commit_is_its_files_to_the_byte(clone: Clone) -> None:
+    assert tree_at(clone.objects, clone.head).texts == {"mesh.toml": b"format = 1", "peers/a.toml": b"\xff\n"}
+
+
+def test_a_file_that_is_missing_or_another_is_named(clone: Clone) -> None:
+    blob, other = clone.blob("mesh.toml"), clone.blob("peers/a.toml")
+    clone.loose(blob).unlink()
+    with pytest.raises(CommandError, match=f"git object {blob} is missing or broken") as caught:
+        tree_at(clone.objects, clone.head)
+    assert caught.value.reason is Reason.BAD_OUTPUT
+    with pytest.raises(CommandError, match="missing or broken"):
+        dict(clone.objects.contents([other, blob], 100))
+    with pytest.raises(CommandError, match="missing or broken"):
+        dict(clone.objects.read([(other, 1)]))
+
+
+def test_an_object_that_is_too_large_is_left_out(clone: Clone) -> None:
+    large, small = clone.blob("mesh.toml"), clone.blob("peers/a.toml")
+    assert dict(clone.objects.contents([large, small, large], 5)) == {large: None, small: b"\xff\n"}
+    assert list(clone.objects.blobs_at(["HEAD:mesh.toml", "HEAD:peers", "HEAD:none"])) == [large, None, None]
+
+
+def test_what_takes_too_long_or_is_too_long_to_list(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit_tree, "DEADLINE", 0.0001)
+    with pytest.raises(Unreachable, match="takes too long to read"):
+        tree_at(clone.objects, clone.head)
+    monkeypatch.undo()
+    monkeypatch.setattr(commit_tree, "MAX_LISTING", 10)
+    assert [finding.message for finding in tree_at(clone.objects, clone.head).findings] == [TOO_MUCH]
+
+
+def test_no_setting_of_the_repository_starts_a_program(clone: Clone) -> None:
+    for name in ("core.fsmonitor", "core.sshCommand", "gpg.ssh.program", "diff.external"):
+        clone.git("config", name, f"touch {clone.place}/started; false")
+    assert clone.objects.resolve("main") == clone.head
+    assert clone.objects.descends(clone.head, clone.head)
+    tree_at(clone.objects, clone.head)
+    assert not (clone.place / "started").exists()
