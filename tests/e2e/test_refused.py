@@ -170,7 +170,7 @@ def test_a_name_that_would_leave_the_repository(mesh: Mesh) -> None:
     commit = crafted(mesh, "100644", "blob", blob(mesh, peer_c()), "..")
     tree = git(mesh, f"rev-parse {commit}:peers")
     line = f".:: contains '..' (git object {tree[:10]})"
-    assert refused(mesh, commit, line) == f"{mesh.url} sends what is no sound git history"
+    assert refused(mesh, commit, line) == f"{mesh.url} sends objects that are no sound git history"
 
 
 # -- and then

@@ -83,7 +83,7 @@ def test_names_that_would_leave_the_repository(mesh: SignedMesh, name: str, what
     commit = crafted(mesh, "100644", "blob", blob(mesh, peer_c()), name)
     tree = mesh.git("rev-parse", f"{commit}:peers")
     assert findings(mesh, commit) == [f".:: {what} (git object {tree[:10]})"]
-    assert refused(mesh, commit) == f"{mesh.url} sends what is no sound git history"
+    assert refused(mesh, commit) == f"{mesh.url} sends objects that are no sound git history"
 
 
 def test_a_path_as_a_name(mesh: SignedMesh) -> None:
