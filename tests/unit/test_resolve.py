@@ -104,6 +104,15 @@ def test_one_of_two_is_dead(resolvers: Start) -> None:
     assert took < SOON
 
 
+def test_one_that_cannot_be_reached_costs_no_time(resolvers: Start) -> None:
+    """No datagram to the broadcast address leaves a socket that did not ask for it."""
+    nowhere = Nameserver("255.255.255.255")
+    answer, took = look_up(nowhere)
+    assert answer.reason is Unresolved.FAILURE
+    assert look_up(nowhere, resolvers(knows))[0].addresses == BOTH
+    assert took < SOON
+
+
 def test_a_name_without_ipv6_asks_no_second_resolver(resolvers: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the usual case, and the second one may be dead."""
     only_four = resolvers(

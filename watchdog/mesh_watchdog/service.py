@@ -67,6 +67,7 @@ class Service:
         self._declare()
         try:
             await self.daemon.start()
+            self._write_status()  # in the place of the last watchdog's
             await self._listen()
             notify("READY=1", f"STATUS=watching {self.node.interface}")
             log.info("watching %s", self.node.interface)

@@ -20,7 +20,7 @@ STAGGER = 0.2
 PATIENCE = 0.3
 """Seconds one IP version is waited for once the other has addresses: some resolvers swallow AAAA."""
 DOUBT = 0.5
-"""Seconds in which another nameserver may contradict one that knows no address."""
+"""Seconds in which the last nameserver asked may contradict one that knows no address."""
 
 
 @frozen
@@ -111,14 +111,14 @@ class Race:
                 for server, _ in found.values()
                 for version in VERSIONS
             )
-        return self.denied_at is not None and moment >= self.denied_at + DOUBT
+        return self.asked == self.servers and moment >= self._denial_stands
 
     def wait(self, moment: float) -> float:
         """Seconds after which `due` or `is_over` may change without a reply."""
         moments = [self.last_asked + STAGGER] if self.asked < self.servers else []
         moments += [self.found_at + PATIENCE] if self.found_at is not None else []
-        moments += [self.denied_at + DOUBT] if self.denied_at is not None else []
-        return max(0.0, min((one for one in moments if one > moment), default=float("inf")) - moment)
+        moments += [self._denial_stands]
+        return min((one for one in moments if one > moment), default=float("inf")) - moment
 
     def answer(self, host: str) -> Answer:
         """What all replies come to."""
@@ -135,6 +135,11 @@ class Race:
         failures = (reply for reply in self.replies.values() if reply.reason is Unresolved.FAILURE)
         worst = next(failures, Reply(reason=Unresolved.SILENCE))
         return Answer(host, reason=worst.reason, detail=worst.detail, unanswered=unanswered)
+
+    @property
+    def _denial_stands(self) -> float:
+        """When it does, if there is one: each nameserver that was asked has had time to contradict it."""
+        return float("inf") if self.denied_at is None else max(self.denied_at, self.last_asked) + DOUBT
 
     @property
     def _found(self) -> Mapping[int, Query]:

@@ -29,7 +29,7 @@ DEADLINE = 3.0
 RETRY = 1.0
 """Seconds after which a question that was not answered is sent again: UDP loses some."""
 REFUSED = 0.3
-"""The same for one that could not be sent, or that nothing listens for: a resolver that is being restarted."""
+"""The same where nothing listens: a resolver that is being restarted."""
 AT_ONCE = 64
 RESOLV_CONF = Path("/etc/resolv.conf")
 _TYPES = {4: "A", 6: "AAAA"}
@@ -113,9 +113,11 @@ async def _query(question: dns.message.Message, server: Nameserver, mark: int, e
             return _reply(await _exchange(question, server, mark))
         except TimeoutError:
             reply = Reply(reason=Unresolved.SILENCE)
-        except OSError as error:
-            reply = Reply(reason=Unresolved.FAILURE, detail=error.strerror or type(error).__name__)
+        except ConnectionRefusedError as error:
+            reply = Reply(reason=Unresolved.FAILURE, detail=str(error.strerror))
             await asyncio.sleep(REFUSED)
+        except OSError as error:  # there is no way to it
+            return Reply(reason=Unresolved.FAILURE, detail=error.strerror or type(error).__name__)
         except Exception as error:  # noise over TCP, a name that is its own alias
             return Reply(reason=Unresolved.FAILURE, detail=" ".join(str(error).split())[:200] or type(error).__name__)
         if time.monotonic() > end - REFUSED:
