@@ -22,7 +22,9 @@ from mesh_sync.preshared import sealed, sealed_box
 from mesh_sync.repository.commit_tree import entries
 from mesh_sync.repository.git_objects import unpacked
 from mesh_sync.trust import node_rights, signature, signers
-from mesh_sync.typed_toml.table import Wrong
+from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.reader import read_json
+from mesh_sync.typed_toml.table import Wrong, table
 from mesh_sync.wireguard import keys, live
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
 from mesh_sync.wireguard.endpoint import Endpoint
@@ -48,6 +50,11 @@ run = "{PLACE / "run"}"
 [watchdog]
 metrics_listen = "127.0.0.1:9586"
 '''
+INTERFACE = Desired(
+    mesh="lab", name="a", public_key=KEYS[0], listen_port=51820, mtu=1420, addresses=frozenset({"10.0.0.1/32"}),
+    routes=frozenset({"10.0.0.0/24"}), peers=(DesiredPeer("b", KEYS[1], ("10.0.0.2",), frozenset({"10.0.0.2/32"})),),
+)  # fmt: skip
+DESIRED = table(Desired)
 NODE = config.parse(NODE_TOML.encode(), Path("node.toml"))
 
 
@@ -114,6 +121,13 @@ def state_file(data: bytes) -> None:
         state.save(PLACE / "again.json", found)
 
 
+def typed_json(data: bytes) -> None:
+    """Any JSON is an interface or `Wrong`; what is one is written and read back the same."""
+    with contextlib.suppress(Wrong):
+        desired = DESIRED(read_json(data))
+        assert DESIRED(read_json(json.dumps(plain(desired)).encode())) == desired
+
+
 def memory_file(data: bytes) -> None:
     file = written("watchdog.json", data)
     memory.load(file, 1.0)
@@ -155,13 +169,8 @@ def peer(number: int, more: str = "") -> bytes:
 
 def remembered() -> bytes:
     """A real state.json."""
-    one = DesiredPeer("b", KEYS[1], ("10.0.0.2",), frozenset({"10.0.0.2/32"}))
-    desired = Desired(
-        mesh="lab", name="a", public_key=KEYS[0], listen_port=51820, mtu=1420, addresses=frozenset({"10.0.0.1/32"}),
-        routes=frozenset({"10.0.0.0/24"}), peers=(one,),
-    )  # fmt: skip
     refusal = state.Refusal("1" * 40, "no", (Finding("peers/b.toml", "mtu", "is wrong"),))
-    applied = state.Applied("1" * 40, desired=desired, owned=desired.owned)
+    applied = state.Applied("1" * 40, desired=INTERFACE, owned=INTERFACE.owned)
     state.save(PLACE / "real.json", state.State(applied, state.Remote(refusal=refusal)))
     return (PLACE / "real.json").read_bytes()
 
@@ -190,6 +199,7 @@ TARGETS = {
     "policy": Target(node_rights.parse, (b'[nodes]\n"*" = ["tags"]\nanna = ["subnets"]\n',)),
     "signature": Target(signature.read, (COMMIT,)),
     "sealed": Target(sealed_file, (SEALED,)),
+    "json": Target(typed_json, (json.dumps(plain(INTERFACE)).encode(),)),
     "state": Target(state_file, (remembered(),)),
     "memory": Target(memory_file, (json.dumps(MEMORY).encode(),)),
     "status": Target(status_of_watchdog, (json.dumps(STATUS).encode(),)),

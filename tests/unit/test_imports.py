@@ -34,7 +34,7 @@ CLOCKS = frozenset({"now", "today", "utcnow", "time_ns", "monotonic", "perf_coun
 MODULES = [path for name in PURE for path in sorted(PACKAGE.glob(f"{name}.py"))] + sorted(
     (WATCHDOG / "policy").glob("*.py")
 )
-HEAVY = ("cattrs", "click", "dns", "git", "nacl", "rich", "segno", "tomlkit", "watchdog")
+HEAVY = ("click", "dns", "git", "nacl", "rich", "segno", "tomlkit", "watchdog")
 
 
 def imported(tree: ast.AST) -> Iterator[str]:

@@ -12,6 +12,7 @@ from mesh_sync.errors import ConfigError, DeviceError, Locked, MeshSyncError
 from mesh_sync.node.config import Node
 from mesh_sync.system.files import write_atomically
 from mesh_sync.system.lock import locked
+from mesh_sync.typed_toml.reader import read_json
 from mesh_watchdog import clock
 
 _MOMENTS = ("since", "heard", "probed")
@@ -48,7 +49,7 @@ def read(node: Node) -> dict[str, Any]:
     """
     path = status_file(node)
     try:
-        view: dict[str, Any] = json.loads(path.read_bytes())
+        view: dict[str, Any] = read_json(path.read_bytes())
         moment, same_boot = clock.moment(), view["boot"] == clock.boot_id()
         view["age"] = moment - view["written"] if same_boot else None
         offset = clock.wall() - moment if same_boot else 0.0
