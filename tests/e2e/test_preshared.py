@@ -69,7 +69,7 @@ def test_a_node_that_cannot_have_the_secret_refuses_and_stays_as_it_is(mesh: Mes
     neighbour = mesh.operator.path("/run/home/mesh/secrets/n24.toml").read_text()
     for spoilt, says in (
         (None, "the mesh secret 1 is not sealed to this node: there is no secrets/n25.toml"),
-        (neighbour, "the mesh secret 1 is in secrets/n25.toml, and this node's private key does not open it"),
+        (neighbour, "the mesh secret 1 is in secrets/n25.toml, but this node's private key does not open it"),
     ):
         if spoilt:
             file.write_text(spoilt)
@@ -120,7 +120,7 @@ def test_a_secret_out_of_band_wins_and_has_to_be_closed_to_others(mesh: Mesh) ->
     assert psks(mesh, mesh.nodes) == before
     carried.chmod(0o644)
     mesh.push("anything")
-    assert "/etc/mesh-sync/mesh.secret can be read by others" in now(n25, exit_code=4).stderr
+    assert "/etc/mesh-sync/mesh.secret is readable by other users" in now(n25, exit_code=4).stderr
     carried.chmod(0o600)
     now(n25)
 

@@ -246,7 +246,7 @@ def test_an_exported_config_has_the_key_of_the_pair_and_none_is_made_without_it(
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda o: o.file.chmod(0o644), "can be read by others"),
+        (lambda o: o.file.chmod(0o644), "is readable by other users"),
         (lambda o: o.file.unlink(), "does not exist"),
         (lambda o: o.file.write_text("1 c2hvcnQ=\n"), "line 1 is not an id and a secret (32 bytes of base64)"),
         (lambda o: o.file.write_text(derive.text(Secrets({7: bytes(32)}))), "does not have secret 1"),

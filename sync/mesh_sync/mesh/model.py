@@ -97,7 +97,7 @@ class Expect:
 class Preshared:
     """Which mesh secret the pairs' keys come from, and while it changes from which; 0 is none.
 
-    ``since`` is when the pairs begin to move. See `overlap`.
+    ``since`` is when the pairs begin to move (`wireguard.psk_rollover`).
     """
 
     secret: int

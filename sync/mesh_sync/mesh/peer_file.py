@@ -30,7 +30,7 @@ def edited(text: str, values: Mapping[str, Value], unset: Iterable[str] = ()) ->
     try:
         document = tomlkit.parse(text)
     except (tomlkit.exceptions.TOMLKitError, RecursionError) as error:
-        raise MeshSyncError(f"is not valid TOML: {error}", hint="mend it in an editor first") from None
+        raise MeshSyncError(f"is not valid TOML: {error}", hint="correct it in an editor first") from None
     for key in unset:
         document.pop(key, None)
     for key, value in values.items():

@@ -53,10 +53,10 @@ def _address(value: object) -> Address:
         raise ValueError(f"{shown(words)} is not an IP address") from None
     if interface.network.prefixlen != interface.max_prefixlen:
         raise ValueError(f"{shown(words)} is a network; write the peer's own address, such as {interface.ip}")
-    return _plain(interface.ip, words)
+    return _usable(interface.ip, words)
 
 
-def _plain(ip: Address, words: str) -> Address:
+def _usable(ip: Address, words: str) -> Address:
     if isinstance(ip, ipaddress.IPv6Address) and (ip.ipv4_mapped is not None or ip.scope_id is not None):
         raise ValueError(f"{shown(words)}: mapped and scoped IPv6 addresses cannot be used here")
     return ip
@@ -68,7 +68,7 @@ def _network(value: object) -> Network:
         network = ipaddress.ip_network(words, strict=False)
     except ValueError:
         raise ValueError(f"{shown(words)} is not a network in CIDR notation") from None
-    _plain(network.network_address, words)
+    _usable(network.network_address, words)
     if "/" in words and ipaddress.ip_interface(words).ip != network.network_address:
         raise ValueError(f"{shown(words)} has host bits set; the network is {network}")
     if network.is_multicast or network.is_loopback or network.is_link_local:

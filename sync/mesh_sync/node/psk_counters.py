@@ -11,6 +11,9 @@ from pathlib import Path
 
 from mesh_sync.node.config import Node
 from mesh_sync.system.files import write_atomically
+from mesh_sync.typed_toml.fields import whole
+from mesh_sync.typed_toml.reader import read_json
+from mesh_sync.typed_toml.table import Wrong, mapping_of
 from mesh_sync.wireguard import psk_rollover
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.live import Live
@@ -31,7 +34,9 @@ def remember(node: Node, desired: Desired, live: Live | None) -> None:
 
 def _load(path: Path) -> Mapping[str, int]:
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return _counters_of(read_json(path.read_bytes()))
+    except (OSError, Wrong):
         return {}
-    return {key: total for key, total in found.items() if isinstance(total, int)} if isinstance(found, dict) else {}
+
+
+_counters_of = mapping_of(whole)

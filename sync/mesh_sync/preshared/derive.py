@@ -39,7 +39,7 @@ class Secrets:
 def pair_key(secret: bytes, one: str, other: str) -> str:
     """The preshared key of the pair of peers with these names, in whichever order; base64.
 
-    Keyed BLAKE2b-256: nobody without the secret can compute it, and a pair's key says nothing about another's. By
+    Keyed BLAKE2b-256: without the secret it cannot be computed, and a pair's key says nothing about another's. By
     name, so that a peer that changes its WireGuard key, and has two for a while, keeps its preshared keys.
     """
     low, high = sorted((one, other))
@@ -90,7 +90,7 @@ def text(secrets: Secrets) -> str:
 
 
 def _lines(secrets: Secrets) -> Iterator[str]:
-    yield "# Secrets of the mesh: whoever knows them knows every preshared key. Never commit them.\n"
+    yield "# Secrets of the mesh: every preshared key can be computed from them. Never commit them.\n"
     for number, secret in sorted(secrets.by_id.items()):
         yield f"{number} {base64.b64encode(secret).decode()}\n"
 

@@ -38,7 +38,7 @@ def load(path: Path) -> Secrets:
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
     if mode & 0o077:
-        raise ConfigError(f"{path} can be read by others", hint=f"chmod 600 {path}, and rotate the secret")
+        raise ConfigError(f"{path} is readable by other users", hint=f"chmod 600 {path}, and rotate the secret")
     return found
 
 
@@ -48,7 +48,7 @@ def save(path: Path, secrets: Secrets) -> None:
 
 
 def remembered(kept: Secrets, in_use: Mapping[int, bytes]) -> Secrets:
-    """What a node goes on keeping: nothing is given up for a commit that it may refuse yet, or go back from."""
+    """What a node keeps: secrets stay while a commit can still be refused or rolled back."""
     others = sorted(kept.by_id.keys() - in_use.keys(), reverse=True)[: max(0, KEPT - len(in_use))]
     return Secrets({**{number: kept.by_id[number] for number in others}, **in_use})
 
@@ -62,14 +62,14 @@ class Source:
     private_key: str
 
     def keyed(self, desired: Desired, mesh: Mesh) -> Desired:
-        """The interface with its preshared keys. Raise Refused when the secret in use cannot be had."""
+        """The interface with its preshared keys. Raise Refused when the secret in use is not there."""
         if mesh.preshared is None:
             return desired
         number = mesh.preshared.secret
         secrets = self._secrets(mesh.preshared)
         if number not in secrets:
             text = f"the mesh secret {number} is {self._why_not(number)}"
-            hint = f"`mesh-sync secret seal` seals it to {self.node.name}; or put it into a mesh_secret_file"
+            hint = f"`mesh-sync secret seal` seals it to {self.node.name}; or put it in a mesh_secret_file"
             raise Refused(text, hint=hint)
         return derive.with_keys(desired, mesh, secrets)
 
@@ -89,7 +89,7 @@ class Source:
         return Secrets(in_use)
 
     def _kept(self) -> Secrets:
-        """What was opened before: a box that is sealed to a key which this node has left by now does not open."""
+        """What was opened before: a box that is sealed to an earlier key of this node no longer opens."""
         try:
             return load(self.node.kept_secret_file)
         except ConfigError:
@@ -101,11 +101,9 @@ class Source:
         path = sealed_path(self.node.name)
         if self._sealed is None:
             return f"not sealed to this node: there is no {path}"
-        return (
-            f"in {path}, and this node's private key does not open it"
-            if number in self._sealed.boxes
-            else (f"not sealed to this node: {path} does not have it")
-        )
+        if number in self._sealed.boxes:
+            return f"in {path}, but this node's private key does not open it"
+        return f"not sealed to this node: {path} does not have it"
 
     @property
     def _sealed(self) -> sealed.Sealed | None:

@@ -30,6 +30,7 @@ from mesh_sync.findings import MAX_ERRORS, Finding, shown
 from mesh_sync.typed_toml.fields import Hook, absolute_path, anything, one_of, seconds, text, truth, whole
 
 T = TypeVar("T", bound=AttrsInstance)
+V = TypeVar("V")
 Problems = list[tuple[str, str]]
 _PLAIN: Mapping[object, Hook] = {
     str: text, bool: truth, int: whole, float: seconds, Path: absolute_path, Any: anything,
@@ -136,13 +137,13 @@ def list_of(hook: Hook, collect: Callable[[list[Any]], Any] = tuple, most: int |
     return read
 
 
-def mapping_of(hook: Hook, name: Hook = text) -> Hook:
+def mapping_of(hook: Callable[[object], V], name: Hook = text) -> Callable[[object], dict[Any, V]]:
     """A hook for a table whose keys are what ``name`` takes, and its values what ``hook`` takes. It raises Wrong."""
 
-    def pair(item: Any) -> tuple[Any, Any]:
+    def pair(item: Any) -> tuple[Any, V]:
         return name(item[0]), hook(item[1])
 
-    def read(value: object) -> dict[Any, Any]:
+    def read(value: object) -> dict[Any, V]:
         if not isinstance(value, dict):
             raise ValueError(f"must be a table, not {shown(value)}")
         problems: Problems = []

@@ -25,7 +25,7 @@ class DesiredPeer:
     """One `[Peer]` of this node; ``keepalive`` in seconds, 0 = off; ``next_public_key`` the key it is moving to.
 
     ``former_key``: the preshared key that is right too while the mesh moves to another secret, empty for none at all;
-    None when it does not. ``moves_at``: when the pair leaves it (Unix seconds), None if by hand. See `overlap`.
+    None when it does not. ``moves_at``: when the pair leaves it (Unix seconds), None if by hand. See `psk_rollover`.
     """
 
     name: str
@@ -48,7 +48,7 @@ class DesiredPeer:
 class Desired:
     """One node's whole interface.
 
-    ``sysctls``: paths below /proc/sys that have to be 1; ``firewall``: nftables rules (see `gateway`).
+    ``sysctls``: paths below /proc/sys that have to be 1; ``firewall``: nftables rules (see `forwarding`).
     ``valid_until`` is when the next peer expires (Unix seconds). ``other_key``: while this node changes its key, the
     list names two; ``public_key`` is the one it runs.
     """

@@ -10,17 +10,9 @@ from attrs import frozen
 from mesh_sync.findings import shown
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
 _HOST_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-
-
 _HOST = re.compile(rf"{_HOST_LABEL}(\.{_HOST_LABEL})*\.?")
-
-
 _MAX_HOST = 253
 """Characters of a DNS name as it is written (RFC 1035, section 2.3.4: 255 octets on the wire)."""
 

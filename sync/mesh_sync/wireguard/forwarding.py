@@ -14,6 +14,9 @@ from pathlib import Path
 from mesh_sync.errors import CommandError, DeviceError, Reason
 from mesh_sync.system.files import write_atomically
 from mesh_sync.system.run import run
+from mesh_sync.typed_toml import fields
+from mesh_sync.typed_toml.reader import read_json
+from mesh_sync.typed_toml.table import Wrong, mapping_of
 
 PROC_SYS = Path("/proc/sys")
 
@@ -87,10 +90,12 @@ def put_back(memory: Path, path: str) -> None:
 def remembered(memory: Path) -> dict[str, str]:
     """The earlier values, by path; empty when nothing was changed."""
     try:
-        values = json.loads(memory.read_text())
-        return {str(path): str(value) for path, value in values.items()}
-    except (OSError, ValueError, AttributeError):
+        return _values_of(read_json(memory.read_bytes()))
+    except (OSError, Wrong):
         return {}
+
+
+_values_of = mapping_of(fields.text)
 
 
 def _keep_router_advertisements() -> None:
