@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NewType
 
 import pytest
@@ -109,9 +109,10 @@ def test_every_problem_comes_at_once_with_its_place() -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 1])
-def test_what_is_no_table_is_wrong_as_a_whole(value: object) -> None:
+@pytest.mark.parametrize("read", [TREE, mapping_of(peer_name)], ids=["table", "mapping"])
+def test_what_is_no_table_is_wrong_as_a_whole(read: Callable[[object], object], value: object) -> None:
     with pytest.raises(Wrong) as caught:
-        TREE(value)
+        read(value)
     assert str(caught.value) == f"must be a table, not {value!r}"
 
 
@@ -127,7 +128,7 @@ def test_a_list_has_as_many_as_it_may() -> None:
     read = list_of(peer_name, most=2, empty="name one")
     assert read(["a", "b"]) == ("a", "b")
     for value, message in (([], "is empty; name one"), (["a", "b", "c"], "has 3 entries; at most 2 are allowed")):
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(Wrong, match=message):
             read(value)
 
 

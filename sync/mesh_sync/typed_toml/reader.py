@@ -38,7 +38,7 @@ def read_toml(content: bytes) -> dict[str, Any]:
         problem = f"is not valid TOML: {error}"
     except ValueError:  # int() takes no more than sys.get_int_max_str_digits()
         problem = "holds a number of too many digits"
-    raise Wrong([("", problem)])
+    raise Wrong(problem)
 
 
 def read_json(content: bytes) -> Any:
@@ -46,7 +46,7 @@ def read_json(content: bytes) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise Wrong([("", f"is not valid JSON: {error}")]) from None
+        raise Wrong(f"is not valid JSON: {error}") from None
 
 
 def _refuse_long_keys(text: str) -> None:

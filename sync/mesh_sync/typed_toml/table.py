@@ -39,11 +39,11 @@ _NONE: Mapping[Any, Any] = MappingProxyType({})
 
 
 class Wrong(ValueError):
-    """Everything that is wrong with a file or a value of it: pairs of key and message; the key may be empty."""
+    """Everything that is wrong with a file or a value of it: pairs of key and message, or one message without a key."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, problems: Problems | str) -> None:
         super().__init__(problems)
-        self.problems = problems
+        self.problems = [("", problems)] if isinstance(problems, str) else problems
 
     def __str__(self) -> str:
         return "; ".join(f"{key}: {message}" if key else message for key, message in self.problems)
@@ -76,7 +76,7 @@ class _Table(Generic[T]):
 
     def __call__(self, value: object) -> T:
         if not isinstance(value, dict):
-            raise Wrong([("", f"must be a table, not {shown(value)}")])
+            raise Wrong(f"must be a table, not {shown(value)}")
         problems: Problems = []
         found: dict[str, Any] = {}
         hooks = self._by_key
@@ -118,11 +118,11 @@ def list_of(hook: Hook, collect: Callable[[list[Any]], Any] = tuple, most: int |
 
     def read(value: object) -> Any:
         if not isinstance(value, list):
-            raise ValueError(f"must be a list, not {shown(value)}")
+            raise Wrong(f"must be a list, not {shown(value)}")
         if most is not None and len(value) > most:
-            raise ValueError(f"has {len(value):,} entries; at most {most} are allowed")
+            raise Wrong(f"has {len(value):,} entries; at most {most} are allowed")
         if empty and not value:
-            raise ValueError(f"is empty; {empty}")
+            raise Wrong(f"is empty; {empty}")
         problems: Problems = []
         found = []
         for index, item in enumerate(value):
@@ -145,7 +145,7 @@ def mapping_of(hook: Callable[[object], V], name: Hook = text) -> Callable[[obje
 
     def read(value: object) -> dict[Any, V]:
         if not isinstance(value, dict):
-            raise ValueError(f"must be a table, not {shown(value)}")
+            raise Wrong(f"must be a table, not {shown(value)}")
         problems: Problems = []
         found = [take(pair, item, item[0], problems) for item in value.items()]
         if problems:
@@ -166,9 +166,7 @@ def take(hook: Hook, value: object, key: str, problems: Problems) -> Any:
 
 def _problems(key: str, error: Exception) -> Problems:
     if isinstance(error, Wrong):
-        return [
-            (key + (inner if inner.startswith("[") or not inner else f".{inner}"), m) for inner, m in error.problems
-        ]
+        return [(key + ("." if inner[:1] not in ("", "[") else "") + inner, text) for inner, text in error.problems]
     return [(key, "is nested too deep" if isinstance(error, RecursionError) else str(error))]
 
 
@@ -205,7 +203,7 @@ def _row(hooks: list[Hook]) -> Hook:
 
     def read(value: object) -> tuple[Any, ...]:
         if not isinstance(value, list) or len(value) != len(hooks):
-            raise ValueError(f"must be a list of {len(hooks)}, not {shown(value)}")
+            raise Wrong(f"must be a list of {len(hooks)}, not {shown(value)}")
         problems: Problems = []
         pairs = enumerate(zip(hooks, value, strict=True))
         found = tuple(take(hook, item, f"[{index}]", problems) for index, (hook, item) in pairs)
