@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from lab.mesh import Mesh, dump
 from lab.node import Node
@@ -14,27 +16,32 @@ from lab.program import Program
 from lab.waiting import until
 
 KEY = "/etc/mesh-sync/private.key"
+TIMER = 2.0
+"""Seconds; the product's has a minute."""
 BESIDE = ("private.key.next", "private.key.previous")
 
 
 @contextlib.contextmanager
-def timers(*nodes: Node) -> Iterator[None]:
-    """`mesh-sync now` on each of the nodes, again and again: their timers, in a hurry."""
+def timers(mesh: Mesh, *names: str) -> Iterator[None]:
+    """`mesh-sync now` on each of these nodes whenever the list has changed, and else every few seconds."""
     over = threading.Event()
 
     def run(node: Node) -> None:
-        while not over.wait(0.5):
-            node.run(["mesh-sync", "now"], check=False, timeout=60)
+        last, at = "", 0.0
+        while not over.wait(0.1):
+            head = mesh.lab.git.head()
+            if head != last or time.monotonic() > at + TIMER:
+                last, at = head, time.monotonic()
+                node.run(["mesh-sync", "now"], check=False, timeout=120)
 
-    threads = [threading.Thread(target=run, args=(node,)) for node in nodes]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
+    with ThreadPoolExecutor(len(names)) as pool:
+        running = [pool.submit(run, mesh.nodes[name]) for name in names]
+        try:
+            yield
+        finally:
+            over.set()
+    for each in running:
+        each.result()
 
 
 def begin(node: Node, *options: str) -> Program:
@@ -63,14 +70,16 @@ def pairs(names: Iterable[str]) -> list[tuple[str, str]]:
     return list(itertools.permutations(names, 2))
 
 
-def all_reach(mesh: Mesh, *names: str, seconds: float = 40) -> None:
-    """Every one of these nodes reaches every other one, at the latest after so long."""
+def all_reach(mesh: Mesh, *names: str, seconds: float = 90) -> None:
+    """Every one of these nodes reaches every other one, in one round of pings, at the latest after so long."""
     asked = [(mesh.nodes[one], address(mesh, other)) for one, other in pairs(names or mesh.nodes)]
+    silent: list[tuple[str, str]] = []
 
-    def unanswered() -> list[tuple[str, str]]:
-        return [pair for pair, answered in reachability(asked).items() if not answered]
+    def all_answer() -> bool:
+        silent[:] = [pair for pair, answered in reachability(asked).items() if not answered]
+        return not silent
 
-    until(lambda: not unanswered(), seconds, what=unanswered)
+    until(all_answer, seconds, what=lambda: silent)
 
 
 @contextlib.contextmanager

@@ -70,7 +70,7 @@ def test_no_pair_of_four_nodes_misses_more_than_a_moment_whoever_rotates(mesh: M
         dogs = {name: stack.enter_context(watching(node)) for name, node in mesh.nodes.items()}
         with counted(mesh, tuple(mesh.nodes)) as losses:
             for name in ("a", "home"):
-                with timers(*(node for other, node in mesh.nodes.items() if other != name)):
+                with timers(mesh, *(other for other in mesh.nodes if other != name)):
                     said = rotate(mesh.nodes[name])
                 assert "b is prepared" in said
                 assert "answers under the new key: " in said
@@ -96,14 +96,14 @@ def test_no_pair_of_four_nodes_misses_more_than_a_moment_whoever_rotates(mesh: M
 
 @pytest.mark.timeout(180)
 def test_a_node_that_is_away_is_waited_for(mesh: Mesh) -> None:
-    a, b, c = three(mesh)
+    a, _, c = three(mesh)
     phone = keys.public_key(keys.generate())
     mesh.set("phone", public_key=phone, addresses=["10.0.0.99"], managed=False)
     mesh.push()
     mesh.now()
     old = key_of(a)
     c.port.unplug()
-    with timers(b):
+    with timers(mesh, "b"):
         said = rotate(a, "--wait", "8", exit_code=1)
     assert "b is prepared" in said
     assert "the key stays as it is; not prepared within 8 s: c\n" in said
@@ -114,7 +114,7 @@ def test_a_node_that_is_away_is_waited_for(mesh: Mesh) -> None:
     assert "this node is changing its key" in a.run(["mesh-sync", "status"]).stdout
     all_reach(mesh, "a", "b")
     c.port.plug()
-    with timers(b, c):
+    with timers(mesh, "b", "c"):
         said = rotate(a)
     assert "announces" not in said, "the first run did that"
     assert "to be exported again, they know only the old key: phone" in said
@@ -127,7 +127,7 @@ def test_a_node_that_is_away_is_waited_for(mesh: Mesh) -> None:
 def test_a_node_that_was_left_behind_finds_the_new_key_in_the_list(mesh: Mesh) -> None:
     a, b, c = three(mesh)
     c.port.unplug()
-    with timers(b):
+    with timers(mesh, "b"):
         said = rotate(a, "--wait", "8", "--force")
     assert "not prepared, and without a tunnel to this node until they pull the list: c\n" in said
     now(b)
@@ -149,7 +149,7 @@ def test_where_nobody_answers_under_the_new_key_the_old_one_is_back(mesh: Mesh) 
         assert (key_of(a), held(a)) == (old, file)
         assert leftovers(a) == ["private.key.next"]
         all_reach(mesh)
-        with timers(b, c):
+        with timers(mesh, "b", "c"):
             rotate(a)
         assert key_of(a) != old
         all_reach(mesh)
@@ -168,7 +168,7 @@ def test_without_a_watchdog_the_next_now_moves_the_traffic(mesh: Mesh) -> None:
     all_reach(mesh, seconds=5)
     assert status(b)["drift"] == status(c)["drift"] == []
     first = key_of(a)
-    with timers(b, c):
+    with timers(mesh, "b", "c"):
         rotate(a)
     assert key_of(a) != first
     mesh.now()
@@ -191,7 +191,7 @@ def test_over_ipv6_and_where_commits_are_signed_the_node_signs_its_own(mesh: Mes
     signing_key = a.path("/etc/mesh-sync/signing.key")
     signing_key.touch(mode=0o600)
     signing_key.write_bytes(mesh.operator.path(f"{HOME}/signers/a@node.lab").read_bytes())
-    with timers(b, c):
+    with timers(mesh, "b", "c"):
         rotate(a)
     mesh.now()
     assert key_of(a) != old
@@ -203,7 +203,7 @@ def test_over_ipv6_and_where_commits_are_signed_the_node_signs_its_own(mesh: Mes
 def test_two_nodes_rotate_at_the_same_time(mesh: Mesh) -> None:
     a, b, c = three(mesh)
     before = [key_of(a), key_of(b), key_of(c)]
-    with watching(a), watching(b), watching(c), timers(a, b, c):
+    with watching(a), watching(b), watching(c), timers(mesh, "a", "b", "c"):
         for rotating in (begin(a), begin(b)):
             end(rotating)
         all_reach(mesh)
@@ -252,7 +252,7 @@ def test_a_power_cut_in_the_middle_of_it_cuts_nobody_off(mesh: Mesh) -> None:
     assert leftovers(a) == [], said
     mesh.lab.git.start()
     take_no_end(mesh, really=True)
-    with timers(b, c):
+    with timers(mesh, "b", "c"):
         rotate(a, exit_code=3)
     new = key_of(a)
     assert new != old

@@ -70,6 +70,10 @@ class GitHost:
         subprocess.run(["git", "init", "-q", "--bare", "-b", "main", bare], check=True, timeout=10)
         return bare
 
+    def head(self) -> str:
+        """The commit of the branch `main` of `bare`."""
+        return (self.bare / "refs/heads/main").read_text().strip()
+
     # -- who may use it
 
     def introduce(self, node: Node) -> None:
