@@ -1,4 +1,6 @@
-"""The rule for e2e tests: skipped only where the kernel forbids namespaces, loudly, and never in CI."""
+"""The rules for all tests: long files begin first; e2e tests are skipped only where the kernel forbids namespaces,
+loudly, and never in CI.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,21 @@ REQUIRED = os.environ.get("CI") == "true" or os.environ.get("MESH_SYNC_REQUIRE_E
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a shell that keeps Ctrl-C from it, and so from every program that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+LONG = (
+    "test_preshared", "test_confirm_killed", "test_confirm", "test_rotate_key", "test_crashes_killed",
+    "test_preshared_begin", "test_watchdog_leaves_alone", "test_confirm_not_fooled", "test_git_trouble",
+    "test_rollback", "test_watchdog_survives", "test_syncconf_traps", "test_rotate_key_killed",
+    "test_confirm_interrupted", "test_signers", "test_changes", "test_watchdog_names", "test_bombs",
+    "test_watchdog_moves", "test_trust", "test_join_signed",
+)  # fmt: skip
+"""The files that take longest, the longest first: so that none of them is left alone at the end of a run."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONG)))
 
 
 @functools.cache

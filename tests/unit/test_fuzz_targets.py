@@ -1,4 +1,4 @@
-"""Every fuzz target works, and stands a few seconds of what strangers might write; `script/fuzz` gives it longer."""
+"""Every fuzz target works, and stands some of what strangers might write; `script/fuzz` gives it longer."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ def test_a_target_stands_its_own_examples(name: str) -> None:
         TARGETS[name].eat(example)
 
 
-@pytest.mark.parametrize("name", TARGETS)
-def test_a_target_stands_a_few_seconds_of_nonsense(name: str) -> None:
+def test_all_targets_stand_some_nonsense() -> None:
     env = {**os.environ, "PYTHONPATH": str(TESTS)}
-    argv = [sys.executable, "-m", "fuzz", name, "1"]
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=90)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    executed = re.search(r"number_of_executed_units: +(\d+)", done.stdout + done.stderr)
-    assert executed
-    assert int(executed[1]) > 5
+    argv = [sys.executable, "-m", "fuzz", "all", "1", "500"]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=110)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-6000:]
+    executed = re.findall(r"number_of_executed_units: +(\d+)", said)
+    assert re.findall(r"(?m)^target: (.*)$", said) == list(TARGETS)
+    assert len(executed) == len(TARGETS)
+    assert min(map(int, executed)) > 5
