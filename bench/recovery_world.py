@@ -13,6 +13,7 @@ from pathlib import Path
 from attrs import frozen
 
 from lab import Host, Lab, Site
+from lab.firewall import LETS_NOTHING_BEGIN
 from lab.logged import LoggedPrograms
 from lab.mesh import PORT, Mesh, dump
 from lab.node import Node
@@ -34,13 +35,6 @@ BOUND = 170.0
 """Seconds for which an end of the outage is waited for; reresolve-dns.sh has done what it can after 135 + 30."""
 IDLE = 210.0
 """Seconds from the start after which the peer that roamed, and was idle since, is asked: 135 + 30 are over by then."""
-LET_NOTHING_BEGIN = """
-    table ip shut {
-        chain forward {
-            type filter hook forward priority 0
-            iifname "lan" udp sport 51820 ct direction original drop
-        }
-    }"""
 
 _ANSWER = re.compile(r"^\[([\d.]+)\] \d+ bytes from ", re.MULTILINE)
 
@@ -116,7 +110,7 @@ class World:
         self.mesh = mesh = Mesh(self.lab)
         self._node("obs")
         self._site("mute")
-        self.sites["mute"].router.nft(LET_NOTHING_BEGIN)
+        self.sites["mute"].router.nft(LETS_NOTHING_BEGIN)
         if self.kind.bad_name:
             self.lab.dns.set("bad.example", "203.0.113.200")
             mesh.set("bad", public_key=f"{'B' * 42}A=", addresses=["10.0.0.99"], endpoint=f"bad.example:{PORT}")

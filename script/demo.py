@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from lab import PLACES, Host, Lab, Site, available, reachability, reference_mesh, steady_ping
+from lab.firewall import LETS_NOTHING_BEGIN
 from lab.tree import HOME
 
 COLOURS = sys.stdout.isatty()
@@ -24,13 +25,6 @@ DEADLINE = 6
 """[confirm] deadline of aws in seconds; 30 by default."""
 NEW_SUBNET, NEW_HOST = "192.168.21.0/24", "192.168.21.10"
 NEW_WAN = "203.0.113.112"
-ONLY_ANSWERS = """
-    table ip shut {
-        chain forward {
-            type filter hook forward priority 0
-            iifname "lan" udp sport 51820 ct direction original drop
-        }
-    }"""
 SETTLE, PATIENCE = 12, 30
 """Seconds of traffic before azure moves, and the deadline for reaching it again."""
 
@@ -204,7 +198,7 @@ def move(lab: Lab, sites: Mapping[str, Site], watchdogs: Mapping[str, Path]) -> 
     target = str(azure.lan.v4[10])
     say(f"azure's provider gives it another address, {NEW_WAN}, and its DDNS service updates azure.com")
     print("  azure does not notice, and its firewall lets it only answer: the others have to find it themselves")
-    azure.router.nft(ONLY_ANSWERS)
+    azure.router.nft(LETS_NOTHING_BEGIN)
     azure.router.forget_translations()  # of what azure began
     with ExitStack() as stack:
         losses = {site.host.name: stack.enter_context(steady_ping(site.host, target, interval=0.1)) for site in others}

@@ -16,19 +16,19 @@ from lab.program import Program
 from lab.waiting import until
 
 KEY = "/etc/mesh-sync/private.key"
-TIMER = 2.0
+TIMER = 3.0
 """Seconds; the product's has a minute."""
 BESIDE = ("private.key.next", "private.key.previous")
 
 
 @contextlib.contextmanager
 def timers(mesh: Mesh, *names: str) -> Iterator[None]:
-    """`mesh-sync now` on each of these nodes whenever the list has changed, and else every few seconds."""
+    """`mesh-sync now` on each of these nodes when the list has changed, and else every few seconds."""
     over = threading.Event()
 
     def run(node: Node) -> None:
         last, at = "", 0.0
-        while not over.wait(0.1):
+        while not over.wait(0.5):
             head = mesh.lab.git.head()
             if head != last or time.monotonic() > at + TIMER:
                 last, at = head, time.monotonic()

@@ -72,9 +72,9 @@ def test_told_to_stop_it_puts_the_previous_state_back_first(mesh: Mesh, sent: si
     assert whole(a) != before
     began = time.monotonic()
     run.send_signal(sent)
-    assert "stopped" in run.communicate(timeout=20)[0]
+    assert "stopped" in run.communicate(timeout=50)[0]
     assert run.returncode == 130
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30, "it does not wait for the deadline, 60 s"
     assert whole(a) == before
     told = status(a)
     assert (told["commit"], told["trial"], told["refused_commits"]) == (good, None, [])

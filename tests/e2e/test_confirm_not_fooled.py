@@ -43,7 +43,7 @@ def test_an_ordinary_commit_is_confirmed_in_a_moment(mesh: Mesh) -> None:
     stranger(mesh, "c", 13)
     began = time.monotonic()
     confirmed(mesh.nodes["a"], mesh.push("c"))
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 25, "it does not wait for the deadline, 30 s"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_where_nothing_was_alive_only_the_remote_has_to_answer() -> None:
         stranger(mesh, "d", 14)
         began = time.monotonic()
         confirmed(a, mesh.push("second"))
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 25, "it does not wait for the deadline, 30 s"
 
 
 def test_a_commit_that_changes_nothing_here_needs_no_trial(mesh: Mesh) -> None:

@@ -11,7 +11,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from lab import DEAD_RESOLVER, Lab, Node, steady_ping, tarpit
-from lab.mesh import Mesh, dump, now, now_json, status
+from lab.mesh import Mesh, dump, now, now_json, status, two_peers
 from lab.segment import Family
 from lab.snapshot import conf_of, device
 from lab.waiting import eventually
@@ -23,18 +23,14 @@ GIT = f"git://{HOST}/mesh.git"
 SSH = f"ssh://git@{HOST}/srv/mesh.git"
 COPY = "/var/lib/mesh-sync/wg0/repo.git"
 FAMILIES: tuple[Family, ...] = ("ipv4", "ipv6")
-START = 2.0
+START = 10.0
 """Seconds that a run may take beyond its deadline on a slow and busy machine."""
 
 
 @pytest.fixture(scope="module")
 def mesh(lab: Lab) -> Mesh:
     """Peers a and b, up and talking."""
-    mesh = Mesh(lab)
-    for number, name in enumerate("ab", start=21):
-        mesh.node(name, number)
-    mesh.push("two peers")
-    mesh.now()
+    mesh = two_peers(lab)
     assert reaches(mesh.nodes["a"], "10.0.0.22")
     return mesh
 
@@ -375,7 +371,7 @@ def test_the_next_remote_is_asked_within_the_same_deadline(lab: Lab, mesh: Mesh,
         commit = mesh.push("by the third")
         begin = time.monotonic()
         assert now_json(a)["commit"] == commit
-        assert time.monotonic() - begin < 6
+        assert time.monotonic() - begin < 6 + START
         ask(mesh, a, hanging, refusing, deadline=3)
         assert unreachable(a) == f"{hanging} gives no answer; {refusing} refuses the connection"
     finally:
@@ -389,16 +385,19 @@ def processes(node: Node) -> str:
     return node.run(["ps", "-eo", "args"]).stdout
 
 
+STARTED = ("git", "ssh", "/usr/lib/git")
+
+
 def stopped(node: Node, program: str) -> None:
     """Ctrl-C while `program` hangs ends the run and everything it started."""
     run = node.popen(["mesh-sync", "now"])
     assert eventually(lambda: program in processes(node))
     begin = time.monotonic()
     run.send_signal(signal.SIGINT)
-    said, _ = run.communicate(timeout=10)
-    assert time.monotonic() - begin < 1.5
+    said, _ = run.communicate(timeout=2 * START)
+    assert time.monotonic() - begin < START
     assert (run.returncode, said.strip()) == (130, "stopped")
-    assert not [line for line in processes(node).splitlines() if line.startswith(("git", "ssh", "/usr/lib/git"))]
+    assert eventually(lambda: not any(line.startswith(STARTED) for line in processes(node).splitlines()))
 
 
 def test_ctrl_c_ends_a_look_that_hangs(lab: Lab, mesh: Mesh, a: Node) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lab import Lab
-from lab.mesh import WORK, Mesh, dump, now, now_json, status
+from lab.mesh import WORK, Mesh, dump, now, now_json, status, two_peers
 from lab.snapshot import untouched
 from mesh_sync.wireguard import keys
 
@@ -21,12 +21,7 @@ PRIVATE = keys.generate()
 @pytest.fixture(scope="module")
 def net(lab: Lab) -> Mesh:
     """Peers a and b, up."""
-    mesh = Mesh(lab)
-    for number, name in enumerate("ab", start=21):
-        mesh.node(name, number)
-    mesh.push("two peers")
-    mesh.now()
-    return mesh
+    return two_peers(lab)
 
 
 @pytest.fixture
@@ -102,7 +97,7 @@ BAD: dict[str, tuple[Callable[[Mesh], None], list[str]]] = {
         ],
     ),
 }
-"""tests/unit/test_bad_input.py and test_judged_content.py have them all."""
+"""tests/unit/test_bad_input.py and test_trust_content.py have them all."""
 
 
 @pytest.mark.parametrize(("spoil", "lines"), BAD.values(), ids=BAD)

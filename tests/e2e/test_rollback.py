@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 
@@ -35,20 +34,32 @@ class Story:
         return done.stdout + done.stderr
 
 
+def applied_three(lab: Lab) -> Story:
+    mesh = Mesh(lab)
+    a, b = mesh.node("a", 11), mesh.node("b", 12)
+    mesh.configure(a, confirm=SHORT)
+    commits, wholes = [], []
+    for number, name in enumerate("cde", start=13):
+        stranger(mesh, name, number)
+        commits.append(mesh.push(name))
+        mesh.now("a")
+        if name == "c":
+            mesh.now("b")
+            first_answer(b, "10.0.0.11")
+        wholes.append(whole(a))
+    return Story(mesh, a, tuple(commits), tuple(wholes))
+
+
 @pytest.fixture
 def story() -> Iterator[Story]:
     with Lab() as lab:
-        mesh = Mesh(lab)
-        a, b = mesh.node("a", 11), mesh.node("b", 12)
-        mesh.configure(a, confirm=SHORT)
-        commits, wholes = [], []
-        for number, name in enumerate("cde", start=13):
-            stranger(mesh, name, number)
-            commits.append(mesh.push(name))
-            mesh.now()
-            first_answer(b, "10.0.0.11")
-            wholes.append(whole(a))
-        yield Story(mesh, a, tuple(commits), tuple(wholes))
+        yield applied_three(lab)
+
+
+@pytest.fixture(scope="module")
+def unchanged(lab: Lab) -> Story:
+    """One for all the tests that leave it as it is."""
+    return applied_three(lab)
 
 
 def test_it_goes_back_and_stays_there_until_resumed(story: Story) -> None:
@@ -80,6 +91,7 @@ def test_it_goes_back_and_stays_there_until_resumed(story: Story) -> None:
 
 def test_it_goes_to_any_commit_of_the_history_and_without_a_network(story: Story) -> None:
     a, (one, _, three) = story.a, story.commits
+    story.mesh.configure(a, confirm={"deadline": 3})  # b is out of reach, and waited for in vain
     a.port.unplug()
     story.rollback(one[:7])
     assert status(a)["commit"] == one
@@ -103,19 +115,23 @@ def test_it_goes_to_any_commit_of_the_history_and_without_a_network(story: Story
         ("../../x", "'../../x' is not a commit"),
     ],
 )
-def test_what_it_cannot_go_back_to_changes_nothing(story: Story, argument: str, message: str) -> None:
-    said = story.rollback(argument, exit_code=2)
+def test_what_it_cannot_go_back_to_changes_nothing(unchanged: Story, argument: str, message: str) -> None:
+    said = unchanged.rollback(argument, exit_code=2)
     assert message in said
     assert "applied were: " in said
-    assert whole(story.a) == story.wholes[2]
-    assert not status(story.a)["paused"]
+    assert whole(unchanged.a) == unchanged.wholes[2]
+    assert not status(unchanged.a)["paused"]
 
 
-def test_a_damaged_copy_of_the_repository_is_said_and_changes_nothing(story: Story) -> None:
-    a = story.a
-    shutil.rmtree(a.path("/var/lib/mesh-sync/wg0/repo.git/objects"))
-    assert f"commit {story.commits[1][:10]} cannot be read from" in story.rollback(exit_code=6)
-    assert whole(a) == story.wholes[2]
+def test_a_damaged_copy_of_the_repository_is_said_and_changes_nothing(unchanged: Story) -> None:
+    a = unchanged.a
+    objects = a.path("/var/lib/mesh-sync/wg0/repo.git/objects")
+    objects.rename(objects.with_name("gone"))
+    try:
+        assert f"commit {unchanged.commits[1][:10]} cannot be read from" in unchanged.rollback(exit_code=6)
+    finally:
+        objects.with_name("gone").rename(objects)
+    assert whole(a) == unchanged.wholes[2]
     assert not status(a)["paused"]
 
 
@@ -160,10 +176,10 @@ def test_paused_it_stays_and_says_why(story: Story) -> None:
     assert now_json(a)["commit"] == four
 
 
-def test_status_tells_the_history(story: Story) -> None:
-    said = story.a.run(["mesh-sync", "status"]).stdout
+def test_status_tells_the_history(unchanged: Story) -> None:
+    said = unchanged.a.run(["mesh-sync", "status"]).stdout
     assert [line.split()[-2:] for line in said.splitlines() if line.startswith("applied ") and "UTC" in line] == [
-        [commit[:10], "confirmed"] for commit in reversed(story.commits)
+        [commit[:10], "confirmed"] for commit in reversed(unchanged.commits)
     ]
 
 

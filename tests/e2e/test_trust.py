@@ -1,13 +1,13 @@
 """What a node that verifies signatures does with its remote's commits: it refuses, says why, and goes on as it was.
 
-Which commits it refuses is told by tests/unit/test_judged_*.py; here, that the whole of `now` keeps to it.
+Which commits it refuses is told by tests/unit/test_trust_*.py; here, that the whole of `now` keeps to it.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from e2e.signed_mesh import ADMIN, NODE_A, NODE_B, OTHER, accepts, back, refused, sh
+from e2e.signed_mesh import ADMIN, NODE_B, OTHER, accepts, back, refused, sh
 from lab.mesh import WORK, Mesh, dump, now, now_json, status
 from lab.snapshot import whole
 from mesh_sync.wireguard import keys
@@ -33,17 +33,6 @@ def test_an_unsigned_head(signed: Mesh) -> None:
     accepts(back(signed))
 
 
-def test_rewritten_history(signed: Mesh) -> None:
-    newest = accepts(signed)
-    signed.git("reset", "-q", "--hard", "HEAD^")
-    signed.set("b", description="another past")
-    bad = signed.commit("instead")
-    signed.publish(force=True)
-    assert refused(signed, bad) == f"commit {bad[:10]} does not descend from {newest[:10]}: the branch was rewritten"
-    signed.git("reset", "-q", "--hard", newest)
-    accepts(signed)
-
-
 def test_what_a_node_may_do(signed: Mesh) -> None:
     a = signed.nodes["a"]
     new = keys.public_key(keys.generate())
@@ -63,23 +52,6 @@ def test_what_a_node_may_not_do(signed: Mesh) -> None:
         refused(signed, bad) == f"commit {bad[:10]} is signed by {NODE_B}, who may not change subnets in peers/b.toml"
     )
     accepts(back(signed))
-
-
-def test_a_refused_push_that_another_takes_the_place_of(signed: Mesh) -> None:
-    """Its good part is verified already; what that has revoked stays revoked."""
-    good = signed.git("rev-parse", "HEAD")
-    signed.allow(ADMIN, NODE_A, NODE_B)
-    signed.commit("otto leaves")
-    signed.sign_as(None)
-    bad = signed.push()
-    refused(signed, bad)
-    back(signed, good)
-    signed.sign_as(OTHER)
-    bad = signed.commit("otto stays")
-    signed.publish(force=True)
-    assert refused(signed, bad).startswith(f"commit {bad[:10]} is signed by {OTHER}, whose key was removed")
-    back(signed, good).allow(ADMIN, NODE_A, NODE_B)  # a list that still has otto brings him back no more
-    accepts(signed)
 
 
 def test_root_begins_trust_anew_when_nobody_is_left(signed: Mesh) -> None:

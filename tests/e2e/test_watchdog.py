@@ -20,6 +20,8 @@ from lab.waiting import until
 
 pytestmark = pytest.mark.e2e
 
+SOON = 20
+"""Seconds, on a busy machine; without a watchdog it would never be."""
 OLD, NEW = "203.0.113.12", "203.0.113.77"
 
 
@@ -145,13 +147,13 @@ def test_a_peer_that_moved_under_traffic_is_recovered(world: World, watchdog: Pr
         until(lambda: state_of_b(world.a) == "up")
     finally:
         end(ping, signal.SIGINT)
-    assert took < 12
+    assert took < SOON
     time.sleep(2)  # until the status file says it, too
     found = status(world.a)
     assert found is not None
     [peer] = found["peers"]
     assert (peer["switches"], peer["writes"]) == (1, 1)
-    assert peer["last_recovery"] < 12
+    assert peer["last_recovery"] < SOON
     world.move(OLD)
     world.a.run(["wg", "set", "wg0", "peer", key_of_b(world), "endpoint", f"{OLD}:51820"])
     code, said = end(watchdog)

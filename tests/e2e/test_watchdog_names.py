@@ -43,6 +43,8 @@ MOVED = {
 STAY = {f"w{number}": 40 + number for number in range(1, 7)}
 UNUSED = ("203.0.113.201", "203.0.113.202", "203.0.113.203")
 OWN, TUNNEL, LOOPBACK = "203.0.113.11", "10.0.0.41", "127.0.0.1"
+SOON = 15
+"""Seconds, on a busy machine; less than a round of the search that finds nothing."""
 FLOWING = 10
 """Seconds of traffic before the moves: after so long it is a conversation."""
 
@@ -154,7 +156,7 @@ def story(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]
 
 
 def test_of_three_addresses_the_one_that_works_is_found(story: Story) -> None:
-    assert story.took["three"] < 10
+    assert story.took["three"] < SOON
     assert story.world.endpoint("three") == f"{moved('three')}:{PORT}"
 
 
@@ -162,11 +164,11 @@ def test_a_black_hole_in_one_family_is_left_for_the_other(story: Story) -> None:
     """The names did not change, so nothing says that the peer moved: it is looked for after 15 s."""
     assert story.world.endpoint("six") == f"203.0.113.31:{PORT}"
     assert story.world.endpoint("four") == f"[2001:db8::32]:{PORT}"
-    assert max(story.took["six"], story.took["four"]) < 15 + 8
+    assert max(story.took["six"], story.took["four"]) < 15 + SOON
 
 
 def test_our_own_address_one_in_the_tunnel_and_loopback_are_never_tried(story: Story) -> None:
-    assert story.took["traps"] < 10
+    assert story.took["traps"] < SOON
     assert story.world.endpoint("traps") == f"{moved('traps')}:{PORT}"
     assert story.peer("lost")["state"] == "hunted"
     every = [endpoint for name in MOVED for endpoint in story.tried(name)]
@@ -193,15 +195,15 @@ def test_a_name_without_an_answer_costs_only_its_own_peer_and_says_why(story: St
 
 
 def test_a_name_that_comes_back_brings_its_peer_back(story: Story) -> None:
-    assert story.took["gone"] < 25
+    assert story.took["gone"] < 30
     assert story.world.endpoint("gone") == f"{moved('gone')}:{PORT}"
 
 
 def test_another_order_is_no_news(story: Story) -> None:
     """Each address once when it is new, and again in every round of the hunt; not with every answer."""
+    until(lambda: story.watchdog.peer("turning")["dns"][0]["queries"] >= 4, 40)
     [known] = story.peer("turning")["dns"]
     assert known["addresses"] == sorted(UNUSED)
-    assert known["queries"] >= 4
     rounds = 3  # at 15, 30 and 60 s
     everything = len(UNUSED) + 1 + 1  # and where it was, and the way back
     assert len(story.tried("turning")) <= everything * (rounds + 1)
@@ -210,7 +212,7 @@ def test_another_order_is_no_news(story: Story) -> None:
 def test_a_resolver_in_the_dead_tunnel_is_not_asked(story: Story) -> None:
     """It is the first of the list; everything above was found without losing a second to it."""
     assert story.questions
-    assert story.took["three"] < 10
+    assert story.took["three"] < SOON
     story.world.a.set_resolvers(IN_THE_TUNNEL)
     story.world.a.ip("address add 203.0.113.250/24 dev eth0")  # our own news: all names are asked again at once
     until(lambda: "inside the mesh" in str(story.watchdog.peer("servfail")["dns"][0]["problem"]), 20)

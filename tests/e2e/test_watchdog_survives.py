@@ -272,7 +272,7 @@ def test_told_to_end_it_ends_at_once_and_well(world: World, number: signal.Signa
             time.sleep(after)
             began = time.monotonic()
             assert watchdog.end(number) == 0, watchdog.said()
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 10
         assert "Traceback" not in watchdog.said()
 
 

@@ -75,6 +75,16 @@ class Mesh(MeshRepository):
             now(self.nodes[name])
 
 
+def two_peers(lab: Lab) -> Mesh:
+    """Peers a and b, 203.0.113.21 and .22, in sync with the list."""
+    mesh = Mesh(lab)
+    for number, name in enumerate("ab", start=21):
+        mesh.node(name, number)
+    mesh.push("two peers")
+    mesh.now()
+    return mesh
+
+
 def now(node: Node, *options: str, exit_code: int = 0, **how: Any) -> subprocess.CompletedProcess[str]:
     """Run `mesh-sync now` on a node and insist on its exit code."""
     done = node.run(["mesh-sync", "now", *options], check=False, **how)

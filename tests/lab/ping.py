@@ -9,12 +9,13 @@ import re
 import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 from lab.host import Host
-from lab.waiting import until
+from lab.waiting import eventually, until
 
 _ANSWER = re.compile(r"^\[([\d.]+)\] \d+ bytes from .*icmp_seq=(\d+)", re.MULTILINE)
+ON_THE_WAY = 3.0
+"""Seconds that an answer may take, on a busy machine, before its packet counts as lost."""
 _SENT = re.compile(r"^(\d+) packets transmitted", re.MULTILINE)
 
 
@@ -56,28 +57,27 @@ def steady_ping(host: Host, address: str, *, interval: float = 0.01) -> Iterator
     """Ping through the body of the `with`, aiming at 100 packets a second."""
     loss = Loss()
     begin = time.time()
-    process = host.popen(["ping", "-D", "-n", "-i", str(interval), address])
-    with ThreadPoolExecutor(1) as pool:
-        output = pool.submit(process.communicate)
-        try:
-            yield loss
-        finally:
-            process.send_signal(signal.SIGINT)
-        _count(loss, output.result(timeout=10)[0], begin, time.time())
+    pings = Pings(host, address, interval)
+    try:
+        yield loss
+    finally:
+        end = time.time()
+        eventually(lambda: pings.answers(end), ON_THE_WAY)
+        pings.end()
+        _count(loss, pings.output(), begin, end)
 
 
 def _count(loss: Loss, output: str, begin: float, end: float) -> None:
-    """The last packet does not count if its answer was still on the way."""
+    """What was sent until the first answer after the end counts: by then earlier answers have come, or never will."""
     answers = [(float(when), int(number)) for when, number in _ANSWER.findall(output)]
-    answered = {number for _, number in answers}
     sent = _SENT.search(output)
     assert sent is not None, f"ping said: {output}"
-    last = int(sent[1])
-    loss.sent = last if last in answered else last - 1
+    loss.sent = next((number for when, number in answers if when > end), int(sent[1]))
+    answered = {number for _, number in answers if number <= loss.sent}
     loss.received = len(answered)
     steps = itertools.pairwise([0, *sorted(answered), loss.sent + 1])
     loss.longest_gap = max(after - before - 1 for before, after in steps)
-    moments = itertools.pairwise([begin, *(when for when, _ in answers), end])
+    moments = itertools.pairwise([begin, *(when for when, _ in answers if when <= end), end])
     loss.longest_silence = max(after - before for before, after in moments)
 
 
@@ -89,9 +89,13 @@ class Pings:
         with self._file.open("wb") as out:
             self.program = host.popen(["ping", "-D", "-n", "-i", str(interval), address], stdout=out.fileno())
 
+    def output(self) -> str:
+        """All that ping has said so far."""
+        return self._file.read_text()
+
     def answers(self, since: float) -> list[float]:
         """The moments (wall clock) of the answers after that moment."""
-        moments = (float(when) for when, _ in _ANSWER.findall(self._file.read_text()))
+        moments = (float(when) for when, _ in _ANSWER.findall(self.output()))
         return [when for when in moments if when > since]
 
     def flows(self, since: float, seconds: float = 20.0) -> float:

@@ -16,7 +16,7 @@ def until(true: Callable[[], object], seconds: float = 15.0, *, every: float = 0
     return time.monotonic() - began
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
+def eventually(holds: Callable[[], object], seconds: float = 10) -> bool:
     """Whether it becomes true in time."""
     deadline = time.monotonic() + seconds
     while not holds():

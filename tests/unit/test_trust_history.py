@@ -18,6 +18,13 @@ def test_signed_commits_are_applied(signed: SignedMesh) -> None:
     assert signed.look().problem is None
 
 
+def test_an_unsigned_head(signed: SignedMesh) -> None:
+    signed.sign_as(None)
+    bad = signed.push()
+    assert refused(signed, bad) == f"commit {bad[:10]} is not signed"
+    accepts(back(signed))
+
+
 def test_an_unsigned_commit_under_a_signed_head(signed: SignedMesh) -> None:
     signed.sign_as(None)
     bad = signed.commit()
