@@ -30,6 +30,8 @@ EDGES = frozenset(
     {"mesh_sync.system.run", "mesh_sync.system.run.run"}
     | {f"mesh_sync.wireguard.{name}" for name in ("ip", "wg", "device")}
 )
+MAX_FUNCTION_IMPORTS = 25
+"""Each is there for start-up time, and has its reason beside it."""
 CLOCKS = frozenset({"now", "today", "utcnow", "time_ns", "monotonic", "perf_counter"})
 MODULES = [path for name in PURE for path in sorted(PACKAGE.glob(f"{name}.py"))] + sorted(
     (WATCHDOG / "policy").glob("*.py")
@@ -54,6 +56,23 @@ def test_the_core_touches_nothing_but_values(path: Path) -> None:
     assert not names & EDGES
     calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
     assert not {call.attr for call in calls if isinstance(call, ast.Attribute)} & CLOCKS, "reads a clock"
+
+
+def function_imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and text of every import inside a function."""
+    text = path.read_text()
+    functions = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    found = {
+        node.lineno for each in functions for node in ast.walk(each) if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    return ((number, text.splitlines()[number - 1]) for number in sorted(found))
+
+
+def test_imports_inside_functions_are_few_and_say_why() -> None:
+    paths = [*PACKAGE.rglob("*.py"), *WATCHDOG.rglob("*.py")]
+    found = [(path.relative_to(ROOT), *each) for path in paths for each in function_imports(path)]
+    assert len(found) <= MAX_FUNCTION_IMPORTS, found
+    assert not [(path, number) for path, number, line in found if "  # " not in line], "without a reason"
 
 
 def test_watchdog_is_the_library() -> None:

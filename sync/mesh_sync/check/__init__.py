@@ -1,0 +1,1 @@
+"""Every rule about a mesh repository; `examine` is the one entry."""

@@ -1,0 +1,1 @@
+"""This machine: node.toml, what it remembers, its keys, its locks."""

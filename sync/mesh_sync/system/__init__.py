@@ -1,0 +1,1 @@
+"""This machine without WireGuard: processes, files, locks, bounds."""

@@ -1,0 +1,1 @@
+"""What is believed of the peers, and what to do about it. Pure."""

@@ -1,0 +1,1 @@
+"""What is believed and was done, for people, Prometheus and systemd."""

@@ -1,0 +1,1 @@
+"""What the watchdog observes, a module for each sense."""
