@@ -278,6 +278,18 @@ def test_a_refused_or_rolled_back_commit_leaves_what_was_confirmed() -> None:
     histories(check)
 
 
+def test_a_commit_to_blame_is_not_tried_by_the_next_run() -> None:
+    def check(node: Node, before: State, event: Event) -> None:
+        tried = isinstance(node.decisions[-1], Evaluate) and event.good and event.confirm and not event.killed
+        new = event.head and is_new(
+            before.last_confirmed, Applied(event.head, NODE, interface(100 + int(event.head[1:])))
+        )
+        if tried and new and not event.lives and event.helps:
+            assert decide(node.state, event.head, NODE, node.moment) == Keep(Reason.ROLLED_BACK)
+
+    histories(check)
+
+
 def test_only_a_run_that_was_killed_leaves_a_trial_open_and_the_way_back_stays_the_same() -> None:
     def check(node: Node, before: State, event: Event) -> None:
         if node.state.trial:
