@@ -9,7 +9,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_sync.reconcile.conf_drift import public_keys
+from mesh_sync.reconcile.drift import public_keys
 from mesh_sync.wireguard import conf
 from mesh_sync.wireguard.desired import Desired, DesiredPeer, Owned
 from mesh_sync.wireguard.key_rollover import STAND_BY, carrier, placed

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import frozen
 
+from mesh_sync.errors import CommandError, DeviceError
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.own_keys import private_key
@@ -14,14 +15,17 @@ from mesh_sync.node.psk_counters import remember
 from mesh_sync.node.state import State, Trial
 from mesh_sync.reconcile import conf_file, endpoint_choice
 from mesh_sync.reconcile.drift import difference_of, for_kernel, owned
-from mesh_sync.reconcile.hooks import run_hooks
 from mesh_sync.reconcile.outcome import Done
 from mesh_sync.reconcile.promise import after_changes, before_changes, hooks_done, stamped
 from mesh_sync.system.lock import WAIT, locked
+from mesh_sync.system.run import run
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.device import Device
 from mesh_sync.wireguard.live import Live
 from mesh_sync.wireguard.plan import Change
+
+HOOK_DEADLINE = 60.0
+"""Seconds for each command of node.toml's `[hooks]`."""
 
 
 def apply(
@@ -84,6 +88,20 @@ def apply_locked(
 def device_of(node: Node, note: Callable[[str], None] = lambda text: None) -> Device:
     """This node's interface; ``note`` is told of each command that changes it."""
     return Device(node.interface, node.sysctl_file, note)
+
+
+class HookFailed(DeviceError):
+    """A command of root's own failed; the interface is as it should be."""
+
+
+def run_hooks(commands: Sequence[str], device: Device) -> None:
+    """Run root's own commands, in order. Raise HookFailed at the first that fails."""
+    for command in commands:
+        device.note(f"hook: {command}")
+        try:
+            run(["sh", "-c", command], deadline=HOOK_DEADLINE, env={"INTERFACE": device.name, "HOME": "/root"})
+        except CommandError as error:
+            raise HookFailed(f"the hook {command!r} of node.toml: {error.message}") from None
 
 
 @frozen

@@ -15,12 +15,11 @@ from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.own_keys import private_key, with_held_key
 from mesh_sync.node.state import BadCommit, State, Trial
-from mesh_sync.reconcile import conf_drift, conf_file, health
-from mesh_sync.reconcile.apply import apply
-from mesh_sync.reconcile.drift import difference, owned, touches
+from mesh_sync.reconcile import conf_file, health
+from mesh_sync.reconcile.apply import HookFailed, apply, run_hooks
+from mesh_sync.reconcile.drift import difference, owned, read_conf, touches
 from mesh_sync.reconcile.endpoint_choice import way_back
 from mesh_sync.reconcile.health_goal import Goal, by_key, goal, missing, proof
-from mesh_sync.reconcile.hooks import HookFailed, run_hooks
 from mesh_sync.reconcile.outcome import Done, Tried
 from mesh_sync.reconcile.promise import confirmed, given_up, gone_home, home, rolled_back
 from mesh_sync.reconcile.verdict import RETRY, Verdict
@@ -124,7 +123,7 @@ def _record(node: Node, before: State, target: State, live: Live | None, *, remo
     if not earlier:
         previous, found = origin.applied, None
         if not previous.desired:
-            text = conf_drift.read(node)
+            text = read_conf(node)
             previous = evolve(previous, owned=owned(node, before, live), conf=states.digest(text) if text else "")
             found = as_desired(live) if live else None
         return Trial(commit, fingerprint, time.time(), 1, previous, origin.intent, found, living, endpoints, remote)

@@ -7,7 +7,7 @@ from pathlib import Path
 from mesh_sync.node.config import Node
 from mesh_sync.node.own_keys import private_key
 from mesh_sync.node.state import digest
-from mesh_sync.reconcile.conf_drift import is_open, is_ours, read
+from mesh_sync.reconcile.drift import is_open, is_ours, read_conf
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard import conf
 from mesh_sync.wireguard.desired import Desired
@@ -16,7 +16,7 @@ from mesh_sync.wireguard.desired import Desired
 def write(node: Node, desired: Desired) -> str:
     """Write wg0.conf, keeping aside one that others wrote; return its digest."""
     text = conf.text(desired, private_key(node, desired))
-    present = read(node)
+    present = read_conf(node)
     if present and not is_ours(present):
         write_atomically(_aside(node), present)
     if present != text or is_open(node):
@@ -26,7 +26,7 @@ def write(node: Node, desired: Desired) -> str:
 
 def is_written(node: Node, desired: Desired) -> bool:
     """Whether it says already what `write` would write."""
-    return read(node) == conf.text(desired, private_key(node, desired)) and not is_open(node)
+    return read_conf(node) == conf.text(desired, private_key(node, desired)) and not is_open(node)
 
 
 def put_back(node: Node, written: str) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from mesh_sync.node.config import Node
 from mesh_sync.node.psk_counters import settled
-from mesh_sync.node.state import State
-from mesh_sync.reconcile import conf_drift
-from mesh_sync.wireguard.desired import Desired, Owned
+from mesh_sync.node.state import State, digest
+from mesh_sync.wireguard.desired import CONF_MARK, Desired, Owned
 from mesh_sync.wireguard.key_rollover import placed
 from mesh_sync.wireguard.live import Live
 from mesh_sync.wireguard.plan import Change, Context, plan
@@ -32,7 +31,7 @@ def difference_of(node: Node, kernel: Desired, state: State, live: Live | None, 
         moment=moment,
         remove_foreign=node.foreign_peers == "remove",
     )
-    return (*plan(kernel, live, context), *conf_drift.drift(node, applied.conf))
+    return (*plan(kernel, live, context), *conf_drift(node, applied.conf))
 
 
 def for_kernel(node: Node, desired: Desired, live: Live | None, moment: float) -> Desired:
@@ -49,8 +48,46 @@ def owned(node: Node, state: State, live: Live | None) -> Owned:
     """What is ours on the interface. Without a memory: what our wg0.conf names, and every address and route."""
     if state != State() and not state.lost:
         return state.applied.owned
-    text = conf_drift.read(node)
-    if not state.lost and not conf_drift.is_ours(text):
+    text = read_conf(node)
+    if not state.lost and not is_ours(text):
         return Owned()
     live = live or Live()
-    return Owned(conf_drift.public_keys(text), live.addresses, live.routes)
+    return Owned(public_keys(text), live.addresses, live.routes)
+
+
+def conf_drift(node: Node, written: str) -> Iterator[Change]:
+    """What became of the wg0.conf that was written last; ``written``: its digest, empty when none was."""
+    name, text = node.conf_file.name, read_conf(node)
+    if not written or (digest(text) == written and not is_open(node)):
+        return
+    if not text:
+        what = "was removed: written again"
+    elif digest(text) != written:
+        what = "was changed by hand: written again"
+    else:
+        what = "was readable by other users: mode reset to 0600"
+    yield Change("conf", f"{name} {what}")
+
+
+def read_conf(node: Node) -> str:
+    """Its text; empty when it is not there."""
+    try:
+        return node.conf_file.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def is_ours(text: str) -> bool:
+    """Whether mesh-sync has written this wg0.conf."""
+    return CONF_MARK in text.partition("\n")[0]
+
+
+def is_open(node: Node) -> bool:
+    """Whether other users can read it."""
+    return bool(node.conf_file.stat().st_mode & 0o077)
+
+
+def public_keys(conf: str) -> frozenset[str]:
+    """The peers a wg-quick text names."""
+    lines = (line.partition("=") for line in conf.splitlines())
+    return frozenset(value.strip() for key, _, value in lines if key.strip().lower() == "publickey")

@@ -12,8 +12,7 @@ from mesh_sync.node.config import Node
 from mesh_sync.node.desired import with_gateway
 from mesh_sync.node.own_keys import with_held_key
 from mesh_sync.node.run_lock import locked_run
-from mesh_sync.reconcile.apply import apply, device_of
-from mesh_sync.reconcile.hooks import run_hooks
+from mesh_sync.reconcile.apply import apply, device_of, run_hooks
 from mesh_sync.reconcile.outcome import Done
 from mesh_sync.reconcile.promise import home
 from mesh_sync.system.lock import locked
