@@ -6,36 +6,26 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
 
-from mesh_sync.node.config import DEFAULT_CONFIG, load
-from mesh_sync.reconcile.run import run_now
 from mesh_sync.terminal.exit import ending
 
 
 def main() -> None:
-    """Run the program: `mesh-sync now` from here, by the same steps as with options."""
+    """Run the program."""
     match sys.argv[1:]:
-        case ["now"]:
-            ending(_now)
-        case ["now", "--config", file]:
-            ending(partial(_now, Path(file)))
+        case ["now", *options] if not options or (options[0] == "--config" and len(options) == 2):
+            ending(lambda: _timer(options))
         case _:
-            from mesh_sync.cli.main import main as command_line  # the timer's run does without click
+            from mesh_sync.cli.main import main as command_line  # click, which the timer's run does without
 
             command_line()
 
 
-def _now(config: Path | None = None) -> int:
-    outcome = run_now(load(config or DEFAULT_CONFIG))
-    if outcome.uneventful:
-        print(outcome.in_sync, flush=True)
-        return 0
-    from mesh_sync.cli import present  # the timer's run mostly has nothing to present
+def _timer(options: list[str]) -> int:
+    from mesh_sync.cli.timer import now  # all of a run, which other commands do without
 
-    present.outcome(outcome, dry_run=False)
-    return outcome.exit_code
+    return now(*map(Path, options[1:]))
 
 
 if __name__ == "__main__":
