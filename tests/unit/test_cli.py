@@ -13,8 +13,7 @@ import click
 import pytest
 
 from command import mesh_sync
-from mesh_sync.cli.lazy_group import LazyGroup
-from mesh_sync.cli.main import cli
+from mesh_sync.cli.main import LazyGroup, cli
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,9 +13,8 @@ import pytest
 
 from command import mesh_sync
 from mesh_sync.wireguard import keys
-from mesh_sync.workspace.graph.graph import Edge, Graph, Node, dot
-from mesh_sync.workspace.graph.html import html
-from mesh_sync.workspace.graph.svg import MANY, layout, svg
+from mesh_sync.workspace.graph import Edge, Graph, Node, dot
+from mesh_sync.workspace.graph_picture import MANY, html, layout, svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 NASTY = 'a"b\\c </title><script>alert(1)</script> & \x1b[31m'

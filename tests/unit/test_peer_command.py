@@ -12,7 +12,7 @@ import git
 import pytest
 
 from command import Ended, mesh_sync
-from mesh_sync.terminal.table import table
+from mesh_sync.terminal.table import print_table
 from mesh_sync.wireguard import keys
 
 AWS = """\
@@ -256,7 +256,7 @@ def test_the_list_is_a_table_on_a_terminal(
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "100")
-    table([("peer", "endpoint"), ("aws", "[2001:db8::1]:51820"), ("azure", "[red]x")])
+    print_table([("peer", "endpoint"), ("aws", "[2001:db8::1]:51820"), ("azure", "[red]x")])
     shown = capsys.readouterr().out
     assert "\t" not in shown
     assert "[2001:db8::1]:51820" in shown

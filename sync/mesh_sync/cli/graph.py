@@ -11,10 +11,9 @@ from mesh_sync.cli.options import directory_argument, file
 from mesh_sync.mesh.peer_view import PeerView
 from mesh_sync.system.files import write_atomically
 from mesh_sync.terminal.table import count
-from mesh_sync.workspace.graph.graph import dot
-from mesh_sync.workspace.graph.graph import graph as graph_of
-from mesh_sync.workspace.graph.html import html
-from mesh_sync.workspace.graph.svg import svg
+from mesh_sync.workspace.graph import dot
+from mesh_sync.workspace.graph import graph as graph_of
+from mesh_sync.workspace.graph_picture import html, svg
 from mesh_sync.workspace.working_copy import PUBLIC, WorkingCopy
 
 SUFFIXES = (".dot", ".gv", ".svg", ".html")

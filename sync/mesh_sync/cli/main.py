@@ -1,38 +1,76 @@
-"""The command line: the group, and where its commands are."""
+"""The command line: its groups, where their commands are, and how a run ends.
+
+A command is imported only when it is asked for: `mesh-sync status` needs none of what `export` needs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
 
 import click
 
 from mesh_sync import __version__
-from mesh_sync.cli.lazy_group import LazyGroup
 from mesh_sync.terminal.exit import ending
+
+Commands = Mapping[str, tuple[str, str]]
+"""By name: ``module:attribute`` below mesh_sync.cli, and the line about the command in its group's help."""
 
 NODE = {
     "now": ("now:now", "Pull the list, check it, and make this node match"),
     "status": ("status:status", "Show the applied commit, the drift from it, and every peer"),
-    "join": ("join:join", "Make this machine a node of a mesh"),
-    "up": ("up_down:up", "Bring the interface up from the last confirmed state"),
-    "down": ("up_down:down", "Take the interface down, with its forwarding and masquerading"),
-    "rollback": ("rollback:rollback", "Go back to an earlier applied state and stay there"),
-    "pause": ("rollback:pause", "Stay at the applied commit until `resume`"),
-    "resume": ("rollback:resume", "Follow the list again after `pause` or `rollback`"),
-    "rotate-key": ("rotate_key:rotate_key", "Give this node a new WireGuard key without losing a tunnel"),
+    "join": ("membership:join", "Make this machine a node of a mesh"),
+    "up": ("control:up", "Bring the interface up from the last confirmed state"),
+    "down": ("control:down", "Take the interface down, with its forwarding and masquerading"),
+    "rollback": ("control:rollback", "Go back to an earlier applied state and stay there"),
+    "pause": ("control:pause", "Stay at the applied commit until `resume`"),
+    "resume": ("control:resume", "Follow the list again after `pause` or `rollback`"),
+    "rotate-key": ("membership:rotate_key", "Give this node a new WireGuard key without losing a tunnel"),
 }
 REPOSITORY = {
     "init": ("init:init", "Create a mesh repository, ready to push"),
     "check": ("check:check", "Check a mesh repository"),
-    "plan": ("plan:plan", "Show what a change to the list does to every node"),
-    "render": ("render:render", "Print the wg0.conf that a node gets, or write those of all nodes"),
-    "peer": ("peer:peer", "Add, change, remove and show peers"),
+    "plan": ("preview:plan", "Show what a change to the list does to every node"),
+    "render": ("preview:render", "Print the wg0.conf that a node gets, or write those of all nodes"),
+    "peer": ("main:peer", "Add, change, remove and show peers"),
     "signer": ("signer:signer", "List, add and remove the SSH keys that may sign commits"),
     "secret": ("secret:secret", "Make, rotate and seal the secret behind preshared keys"),
-    "import": ("import_:import_", "Import an existing setup into a mesh repository"),
+    "import": ("init:import_", "Import an existing setup into a mesh repository"),
     "export": ("export:export", "Print the config of an unmanaged peer, as text or as a QR code"),
     "graph": ("graph:graph", "Draw the mesh: peers, and the tunnels between them"),
 }
+PEER = {
+    "add": ("peer_edit:add", "Add a peer"),
+    "set": ("peer_edit:set_", "Change keys of a peer's file"),
+    "remove": ("peer_edit:remove", "Remove a peer: its file, and its keys in allowed_signers"),
+    "list": ("peer_show:list_", "List the peers"),
+    "show": ("peer_show:show", "Show one peer, every default filled in, and its tunnels"),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group of commands that are not imported yet, under the headings that its help shows."""
+
+    def __init__(self, *args: Any, sections: Mapping[str, Commands], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.sections = sections
+        self._places = {name: place for section in sections.values() for name, (place, _) in section.items()}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self._places)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in self._places:
+            return None
+        module, _, attribute = self._places[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"mesh_sync.cli.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        for title, section in self.sections.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, words) for name, (_, words) in section.items()], col_max=16)
 
 
 @click.group(
@@ -48,6 +86,14 @@ def cli() -> None:
     Exit codes: 0 fine; 1 a check found errors; 2 usage or node.toml; 3 no remote could be reached;
     4 the new commit was refused; 5 applied, not confirmed, rolled back;
     6 the interface could not be changed; 7 another run holds the lock.
+    """
+
+
+@click.group(cls=LazyGroup, sections={"Commands": PEER})
+def peer() -> None:
+    """Add, change, remove and show peers.
+
+    Files are edited in place and keep their comments; nothing is written that `mesh-sync check` would refuse.
     """
 
 

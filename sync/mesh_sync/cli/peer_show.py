@@ -15,7 +15,7 @@ from mesh_sync.findings import printable
 from mesh_sync.mesh.layout import peer_path
 from mesh_sync.mesh.peer_view import PeerView
 from mesh_sync.terminal.options import json_option, print_json
-from mesh_sync.terminal.table import count, table
+from mesh_sync.terminal.table import count, print_table
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 
@@ -29,7 +29,7 @@ def list_(directory: Path, as_json: bool) -> None:
     if as_json:
         print_json({"peers": [view.declared(peer) for _, peer in sorted(copy.mesh.peers.items())]})
     else:
-        table(tuple(view.rows()))
+        print_table(tuple(view.rows()))
     present.list_errors(copy.findings)
 
 

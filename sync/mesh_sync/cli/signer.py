@@ -11,7 +11,7 @@ from mesh_sync.cli import present
 from mesh_sync.cli.options import date_or_moment, repository_option
 from mesh_sync.cli.present_edit import edit_options, present_edit
 from mesh_sync.terminal.options import json_option, print_json
-from mesh_sync.terminal.table import table
+from mesh_sync.terminal.table import print_table
 from mesh_sync.trust.signers import Signers
 from mesh_sync.workspace import edit_signers
 from mesh_sync.workspace.edit import Edit
@@ -50,7 +50,7 @@ def _present(found: Signers) -> None:
         ]
         rights = "node" if one.is_node else "admin"
         rows.append((one.principal, rights, one.kind, one.fingerprint, ", ".join(limits) or "-"))
-    table(rows)
+    print_table(rows)
 
 
 @signer.command()

@@ -13,7 +13,7 @@ from mesh_sync.findings import printable
 from mesh_sync.node import config as nodes
 from mesh_sync.reconcile.status import PeerStatus, Status, look
 from mesh_sync.terminal.options import config_option, json_option, print_json
-from mesh_sync.terminal.table import table
+from mesh_sync.terminal.table import print_table
 
 
 @click.command()
@@ -68,4 +68,4 @@ def _peers(peers: Iterable[PeerStatus]) -> None:
         age = "never" if peer.handshake_age is None else f"{peer.handshake_age} s ago"
         numbers = (f"{peer.rx_bytes:,} B", f"{peer.tx_bytes:,} B")
         rows.append((peer.name, peer.state, peer.endpoint or "-", peer.endpoint_source, age, *numbers))
-    table(rows)
+    print_table(rows)

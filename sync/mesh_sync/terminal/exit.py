@@ -19,25 +19,22 @@ def ending(run: Callable[[], int], program: str = "mesh-sync") -> NoReturn:
     leave_no_core()
     try:
         sys.exit(run())
-    except MeshSyncError as error:
-        complain(error, program)
-        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except MeshSyncError as error:
+        problem = error
     except ImportError as error:
         if "git executable" not in str(error):  # what GitPython says when there is no git
             raise
-        missing = ConfigError("git is not installed", hint="install it, or put its directory on PATH")
-        complain(missing)
-        sys.exit(missing.exit_code)
+        problem = ConfigError("git is not installed", hint="install it, or put its directory on PATH")
     except OSError as error:
         problem = DeviceError(f"{error.filename or 'input or output'}: {error.strerror or error}")
-        complain(problem, program)
-        sys.exit(problem.exit_code)
+    complain(problem, program)
+    sys.exit(problem.exit_code)
 
 
 def leave_no_core() -> None:
@@ -52,7 +49,7 @@ def leave_no_core() -> None:
 
 def complain(error: MeshSyncError, program: str = "mesh-sync") -> None:
     """Print an error and its hint on stderr."""
-    import click  # not needed by the timer's run of `now` that has nothing to complain about
+    import click  # the timer's run of `now` that has nothing to complain about does without it
 
     click.secho(f"{program}: ", fg="red", bold=True, nl=False, err=True)
     click.echo(error.message, err=True)

@@ -13,17 +13,15 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + "s" * (number != 1)
 
 
-def table(rows: Sequence[tuple[str, ...]]) -> None:
-    """Rows under a row of headings: aligned on a terminal, separated by tabs elsewhere."""
+def print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows under a row of headings: aligned on a terminal, separated by tabs elsewhere."""
     if not sys.stdout.isatty():
         for row in rows:
             click.echo("\t".join(row))
         return
-    # rich takes 50 ms to import; only a table on a terminal needs it
-    from rich.console import Console
-    from rich.table import Table
+    from rich import console, table  # takes 50 ms, and only a table on a terminal needs it
 
-    shown = Table(*rows[0], box=None)
+    shown = table.Table(*rows[0], box=None)
     for row in rows[1:]:
         shown.add_row(*row)
-    Console(markup=False, emoji=False, highlight=False).print(shown)
+    console.Console(markup=False, emoji=False, highlight=False).print(shown)

@@ -1,7 +1,8 @@
-"""`mesh-sync render`: the wg0.conf that nodes get from a working copy."""
+"""`mesh-sync render` and `plan`: the wg0.conf that nodes get from a working copy, and what a change does to them."""
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from mesh_sync.check.examine import examine
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.findings import errors
 from mesh_sync.mesh.layout import MESH_FILE
-from mesh_sync.mesh.model import NO_SECRET, Mesh
+from mesh_sync.mesh.model import NO_SECRET
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
 from mesh_sync.preshared.derive import with_keys
@@ -17,7 +18,11 @@ from mesh_sync.preshared.secret_file import load
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard import conf
 from mesh_sync.wireguard.desired import Desired
+from mesh_sync.wireguard.key_rollover import placed
 from mesh_sync.wireguard.keys import public_key, read_private_key
+from mesh_sync.wireguard.live import Live, LivePeer
+from mesh_sync.wireguard.plan import Change, Context, plan
+from mesh_sync.workspace.revision import files_at
 from mesh_sync.workspace.working_copy import read
 
 
@@ -26,12 +31,16 @@ def render_one(directory: Path, name: str, private_key_file: Path | None, secret
 
     Raise MeshSyncError when the list has errors or does not have the node.
     """
-    rendered = renderer(read(directory), str(directory))
+    rendered = _renderer(read(directory), str(directory))
     if name not in rendered.topology.members:
         raise ConfigError(f"{name} is not in the mesh", hint=f"it has: {', '.join(rendered.names[:20])}")
     desired = rendered.desired(name)
     if secret_file:
-        desired = _with_keys(desired, rendered.mesh, secret_file)
+        try:
+            desired = with_keys(desired, rendered.mesh, load(secret_file))
+        except KeyError:
+            number = rendered.mesh.preshared.secret if rendered.mesh.preshared else NO_SECRET
+            raise ConfigError(f"{secret_file} does not have secret {number}, the one in use") from None
     if private_key_file is None:
         return conf.text(desired)
     key = read_private_key(private_key_file)
@@ -42,13 +51,54 @@ def render_one(directory: Path, name: str, private_key_file: Path | None, secret
 
 def render_all(directory: Path, output: Path) -> int:
     """Write OUT/N.conf for every node of the list; return how many."""
-    rendered = renderer(read(directory), str(directory))
+    rendered = _renderer(read(directory), str(directory))
     for name in rendered.names:
         write_atomically(output / f"{name}.conf", conf.text(rendered.desired(name)), durable=False)
     return len(rendered.names)
 
 
-def renderer(tree: Tree, what: str) -> Renderer:
+def plan_between(directory: Path, revisions: str) -> dict[str, tuple[Change, ...]]:
+    """What the change BASE..HEAD does to every node that is in either; BASE alone: up to the working copy."""
+    base, dots, head = revisions.partition("..")
+    before = _renderer(files_at(directory, base or "HEAD"), base)
+    after = _renderer(files_at(directory, head or "HEAD") if dots else read(directory), head or str(directory))
+    names = sorted({*before.names, *after.names})
+    return {name: changes for name in names if (changes := _changes(name, before, after))}
+
+
+def _changes(name: str, before: Renderer, after: Renderer) -> tuple[Change, ...]:
+    if name not in after.topology.members:
+        return (Change("node-removed", "leaves the mesh: it is no longer a peer of any node", name),)
+    desired = after.desired(name)
+    if name not in before.topology.members:
+        return (Change("node-added", f"joins the mesh with {len(desired.peers)} peers", name),)
+    old = placed(before.desired(name), None, 0.0)
+    live = _as_live(old)
+    context = Context(
+        owned=old.owned,
+        given={peer.public_key: ", ".join(peer.endpoint) for peer in old.peers},
+        names={peer.public_key: peer.name for peer in old.peers},
+        moment=time.time(),
+    )
+    return plan(placed(desired, live, context.moment), live, context)
+
+
+def _as_live(desired: Desired) -> Live:
+    """The interface of a node that has applied ``desired``."""
+    peers = {
+        peer.public_key: LivePeer(
+            public_key=peer.public_key, allowed_ips=peer.allowed_ips, keepalive=peer.keepalive,
+            endpoint=peer.endpoint[0] if peer.endpoint else "", preshared_key=peer.preshared_key,
+        )
+        for peer in desired.peers
+    }  # fmt: skip
+    return Live(
+        public_key=desired.public_key, listen_port=desired.listen_port, fwmark=desired.fwmark, mtu=desired.mtu, up=True,
+        addresses=desired.addresses, routes=desired.routes, peers=peers,
+    )  # fmt: skip
+
+
+def _renderer(tree: Tree, what: str) -> Renderer:
     """What renders a tree for its nodes. Raise MeshSyncError, which names it ``what``, when it has errors."""
     moment = datetime.now(UTC)
     mesh, findings = examine(tree, moment)
@@ -57,11 +107,3 @@ def renderer(tree: Tree, what: str) -> Renderer:
         lines = "\n".join(map(str, wrong)) or f"{MESH_FILE} is missing"
         raise MeshSyncError(f"the list in {what} has errors:\n{lines}")
     return Renderer(mesh, moment)
-
-
-def _with_keys(desired: Desired, mesh: Mesh, secret_file: Path) -> Desired:
-    try:
-        return with_keys(desired, mesh, load(secret_file))
-    except KeyError:
-        number = mesh.preshared.secret if mesh.preshared else NO_SECRET
-        raise ConfigError(f"{secret_file} does not have secret {number}, the one in use") from None

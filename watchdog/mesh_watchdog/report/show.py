@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mesh_sync.findings import printable
-from mesh_sync.terminal.table import count, table
+from mesh_sync.terminal.table import count, print_table
 
 _DONE = (("writes", "endpoint write"), ("probes", "probe"), ("dns_queries", "DNS lookup"))
 
@@ -26,7 +26,7 @@ def show(view: Mapping[str, Any]) -> None:
         click.secho("this machine is cut off: no peer is to blame, and none is touched", fg="yellow")
     rows: list[tuple[str, ...]] = [("peer", "state", "for", "endpoint", "from", "dns", "recovered in", "switches")]
     rows += [_row(peer, view) for peer in view["peers"]]
-    table(rows)
+    print_table(rows)
     done = (count(view[key], noun) for key, noun in _DONE)
     click.echo(f"so far: {', '.join(done)}")
 

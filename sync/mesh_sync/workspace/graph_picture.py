@@ -1,14 +1,18 @@
-"""A graph as SVG: the roots on a circle, each peer behind a relay further out in the relay's own sector. Pure."""
+"""A graph as SVG, alone or in a page of HTML. Pure.
+
+The roots are on a circle, each peer behind a relay further out in the relay's own sector.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from attrs import frozen
 
-from mesh_sync.workspace.graph.graph import FIXED, HIDDEN, NAMED, Edge, Graph, Node
+from mesh_sync.findings import printable
+from mesh_sync.workspace.graph import FIXED, HIDDEN, NAMED, Edge, Graph, Node
 
 SPACING, STEP = 64.0, 120.0
 """Units between neighbours on a circle, and between circles."""
@@ -30,6 +34,13 @@ circle.node { stroke: #33475b; stroke-width: 1.5; } .fixed { fill: #7db7e8; } .n
   line, .ring { stroke: #44566a; } line.relay { stroke: #8d99a6; }
   .hidden { fill: #10161d; } circle.node { stroke: #b8c4d0; } circle.off { fill: #2a343f; }
 }
+""".strip()
+PAGE_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
+:root { color-scheme: light dark; }
+svg { max-width: 100%; height: auto; display: block; margin: auto; }
+div { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8884; vertical-align: top; }
 """.strip()
 LEGEND = (
     (FIXED, "reached at a fixed address"),
@@ -143,3 +154,29 @@ def _legend(mesh: Graph, x: float, y: float) -> Iterator[str]:
         names = f": {', '.join(node.name for node in mesh.others)}" if kind == "off" and mesh.others else ""
         yield f'<text x="{x + 14:.0f}" y="{y:.0f}">{escape(words + names)}</text>'
         y += LINE
+
+
+def html(mesh: Graph, rows: Sequence[tuple[str, ...]]) -> str:
+    """One self-contained page: the picture, and a table of the peers whose ``rows`` start with the headings."""
+    head, *body = rows
+    lines = [
+        "<!DOCTYPE html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+        f"<title>{escape(mesh.name)}</title><style>{PAGE_STYLE}</style></head><body>",
+        f"<h1>{escape(mesh.name)}</h1>",
+        f"<p>{len(mesh.nodes)} peers, {len(mesh.edges)} tunnels</p>",
+        svg(mesh).rstrip(),
+        "<div><table>",
+        _row("th", head),
+        *(_row("td", row) for row in body),
+        "</table></div>",
+        "</body></html>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(cell: str, texts: Sequence[str]) -> str:
+    cells = "".join(f"<{cell}>{escape(printable(text))}</{cell}>" for text in texts)
+    return f"<tr>{cells}</tr>"

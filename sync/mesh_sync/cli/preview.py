@@ -1,4 +1,4 @@
-"""`mesh-sync render`: what nodes get."""
+"""`mesh-sync render` and `plan`: what nodes get, and what a change does to them before it is pushed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
-from mesh_sync.cli.options import directory_argument, folder, private_key_option, secret_option
+from mesh_sync.cli import present
+from mesh_sync.cli.options import directory_argument, folder, private_key_option, repository_option, secret_option
+from mesh_sync.terminal.options import json_option, print_json
 from mesh_sync.terminal.table import count
-from mesh_sync.workspace.preview import render_all, render_one
+from mesh_sync.workspace.preview import plan_between, render_all, render_one
 
 
 @click.command()
@@ -31,3 +33,19 @@ def render(
         click.echo(render_one(directory, name, private_key_file, secret_file), nl=False)
     else:
         raise click.UsageError("give --node N, or --all -o OUT")
+
+
+@click.command()
+@click.argument("revisions", default="HEAD~1..HEAD", metavar="[BASE..HEAD]")
+@repository_option
+@json_option
+def plan(revisions: str, directory: Path, as_json: bool) -> None:
+    """Show what a change to the list does to every node. BASE alone: up to the working copy."""
+    nodes = plan_between(directory, revisions)
+    if as_json:
+        print_json({"nodes": {name: [change.as_json() for change in changes] for name, changes in nodes.items()}})
+        return
+    for name, changes in nodes.items():
+        click.secho(name, bold=True)
+        present.changes(changes)
+    click.echo(f"{count(len(nodes), 'node')} would change" if nodes else "no node would change")

@@ -1,4 +1,4 @@
-"""The mesh as a graph: peers, and the tunnels between them. Pure; `svg` draws it."""
+"""The mesh as a graph: peers, and the tunnels between them. Pure; `graph_picture` draws it."""
 
 from __future__ import annotations
 

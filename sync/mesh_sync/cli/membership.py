@@ -1,4 +1,4 @@
-"""`mesh-sync join`: this machine becomes a node."""
+"""`mesh-sync join` and `rotate-key`: this machine becomes a node, and gets a new WireGuard key."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import click
 from mesh_sync.cli.options import confirm_on_terminal, existing_file
 from mesh_sync.membership.join import join as run_join
 from mesh_sync.membership.join_request import JoinRequest
+from mesh_sync.membership.rotate_key import rotate_key as rotate
+from mesh_sync.node import config as nodes
 from mesh_sync.terminal.options import config_option
 
 
@@ -46,3 +48,20 @@ def join(config: Path, **options: Any) -> None:
     joined = run_join(JoinRequest(config=config, **options), note=click.echo, confirm=confirm_on_terminal())
     later = ", once the branch is merged" if options["review"] else ""
     click.echo(f"this machine is {joined.name}, {', '.join(joined.addresses)}; next: mesh-sync now{later}")
+
+
+@click.command("rotate-key")
+@click.option("--wait", type=click.FloatRange(min=0), default=180.0, show_default=True, metavar="SECONDS",
+              help="How long the other nodes may take to prepare.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Then switch anyway, without the nodes that are not prepared.")
+@config_option
+def rotate_key(config: Path, wait: float, force: bool) -> None:
+    """Give this node a new WireGuard key without losing a tunnel.
+
+    Announces the new key in the list, waits until every other node has prepared for it, switches, and makes it the
+    node's key in the list. If no peer answers under the new key, the node switches back. Safe to interrupt: run it
+    again and it continues.
+    """
+    node = nodes.load(config)
+    key = rotate(node, wait=wait, force=force, note=click.echo)
+    click.echo(f"{node.name} has a new key: {key}")

@@ -1,1 +1,0 @@
-"""The mesh as a picture."""
