@@ -29,30 +29,17 @@ from mesh_sync.trust.verify_history import verify_clone, verify_history
 
 
 @frozen
-class CommitLabel:
-    """A commit as people name it."""
-
-    commit: str
-    date: str
-    author: str
-
-    def __str__(self) -> str:
-        return f"{self.commit[:10]} of {self.date} by {self.author}"
-
-
-@frozen
 class Claim:
-    """What a git host says about a mesh, and nothing proves yet; ``content`` is its list of signers."""
+    """What a git host says about a mesh, and nothing proves yet; ``content`` is its list of signers, ``first`` and
+    ``newest`` are commits as people name them.
+    """
 
     mesh: str
     content: bytes
     signers: Signers
-    first: CommitLabel
-    newest: CommitLabel
-
-    @property
-    def fingerprint(self) -> str:
-        return signers.fingerprint(self.first.commit, self.signers)
+    fingerprint: str
+    first: str
+    newest: str
 
     def lines(self) -> Iterator[str]:
         """What a person compares, one thing a line."""
@@ -74,13 +61,13 @@ def read_claim(copy: FreshCopy) -> Claim:
         raise ConfigError("\n".join(map(str, wrong)))
     words = ("rev-list", "--first-parent", "--max-parents=0", copy.head)
     first = copy.objects.git(*words).decode().strip()
-    return Claim(checked(copy).name, content, present, _label(copy, first), _label(copy, copy.head))
+    fingerprint = signers.fingerprint(first, present)
+    return Claim(checked(copy).name, content, present, fingerprint, _label(copy, first), _label(copy, copy.head))
 
 
-def _label(copy: FreshCopy, commit: str) -> CommitLabel:
-    printed = copy.objects.git("log", "-1", "--format=%cs%n%an <%ae>", commit, "--").decode(errors="replace")
-    date, author = printed.strip().split("\n", 1)
-    return CommitLabel(commit, printable(date), printable(author))
+def _label(copy: FreshCopy, commit: str) -> str:
+    printed = copy.objects.git("log", "-1", "--format=of %cs by %an <%ae>", commit, "--").decode(errors="replace")
+    return f"{commit[:10]} {printable(printed.strip())}"
 
 
 def admins_in(file: Path) -> tuple[Signer, ...]:

@@ -16,7 +16,7 @@ from mesh_sync.errors import MeshSyncError
 from mesh_sync.findings import errors
 from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.mesh.model import Mesh
-from mesh_sync.repository.fresh_copy import Author, FreshCopy
+from mesh_sync.repository.fresh_copy import FreshCopy
 from mesh_sync.trust import signers
 from mesh_sync.trust.ssh_keys import public_half
 from mesh_sync.trust.verify_history import verify_clone
@@ -55,8 +55,7 @@ def publish(copy: FreshCopy, change: Change, branch: str) -> None:
     mesh = checked(copy, files)
     if problem := signing_problem(copy, change.node, mesh.name, change.signing_key):
         raise NeedsAdmin(problem, hint=change.if_not_listed)
-    author = Author(change.node, mesh.name, change.signing_key)
-    commit = copy.commit(files, f"{change.node}: {change.message}", author)
+    commit = copy.commit(files, f"{change.node}: {change.message}", change.node, mesh.name, change.signing_key)
     if SIGNERS_FILE in copy.tree.texts:
         for problem in verify_clone(copy.remote.bare.place, copy.head, commit).problems:
             raise NeedsAdmin(f"nodes would refuse this commit: {problem}", hint=change.if_refused)

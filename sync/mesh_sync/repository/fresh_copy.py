@@ -33,22 +33,6 @@ class Overtaken(Exception):
 
 
 @frozen
-class Author:
-    """The node that commits, and the file of the SSH key that signs; None for a commit without a signature."""
-
-    node: str
-    mesh: str
-    signing_key: Path | None = None
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What tells git who commits."""
-        mail = f"{self.node}@node.{self.mesh}"
-        roles = ("AUTHOR", "COMMITTER")
-        return {f"GIT_{role}_NAME": self.node for role in roles} | {f"GIT_{role}_EMAIL": mail for role in roles}
-
-
-@frozen
 class FreshCopy:
     """A bare copy of the branch, which ``head`` is the newest commit of."""
 
@@ -65,8 +49,8 @@ class FreshCopy:
         """The files of the newest commit."""
         return tree_at(self.objects, self.head)
 
-    def commit(self, files: Mapping[str, str], message: str, author: Author) -> str:
-        """Commit these files on top of the newest commit, signed if the author has a key; return the new commit."""
+    def commit(self, files: Mapping[str, str], message: str, node: str, mesh: str, signing_key: Path | None) -> str:
+        """Commit these files as ``node`` on top of the newest commit, signed if there is a key; return the commit."""
         git, index = self.remote.bare.git, {"GIT_INDEX_FILE": str(self.remote.bare.place / "mesh-index")}
         git("read-tree", self.head, env=index)
         for path, text in files.items():
@@ -74,11 +58,13 @@ class FreshCopy:
             git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=index)
         tree = git("write-tree", env=index)
         signing: list[str] = []
-        if author.signing_key:
-            settings = ("gpg.format=ssh", "gpg.ssh.program=ssh-keygen", f"user.signingKey={author.signing_key}")
+        if signing_key:
+            settings = ("gpg.format=ssh", "gpg.ssh.program=ssh-keygen", f"user.signingKey={signing_key}")
             signing = [word for setting in settings for word in ("-c", setting)]
         words = ["commit-tree", *(["-S"] if signing else []), "-p", self.head, "-m", message, tree]
-        return git(*words, options=signing, env=author.environment)
+        who = {"NAME": node, "EMAIL": f"{node}@node.{mesh}"}
+        env = {f"GIT_{role}_{what}": text for role in ("AUTHOR", "COMMITTER") for what, text in who.items()}
+        return git(*words, options=signing, env=env)
 
     def fetch(self, branch: str) -> str | None:
         """Fetch another branch; return its newest commit, or None when there is no such branch. Raise Unreachable."""

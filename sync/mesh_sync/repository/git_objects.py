@@ -80,17 +80,16 @@ class GitObjects:
 
     def blobs_at(self, paths: Sequence[str]) -> Iterator[str | None]:
         """The blob at each `COMMIT:PATH`, None where there is no file."""
-        for some in _batches(paths):
-            printed = self.git("cat-file", "--batch-check", input=_lines(some))
-            for line in printed.decode().splitlines():
-                name, kind, *_ = [*line.rsplit(" ", 2), ""]
-                yield name if kind == "blob" else None
+        return (name if kind == "blob" else None for name, kind, _ in self._listed(paths))
 
     def contents(self, names: Sequence[str], most: int) -> Iterator[tuple[str, bytes | None]]:
         """Each object, None in place of one of more than ``most`` bytes. Raise CommandError if one is missing."""
         chosen: list[tuple[str, int]] = []
         total = 0
-        for name, size in self._sizes(list(dict.fromkeys(names))):
+        names = list(dict.fromkeys(names))
+        for name, (_, kind, size) in zip(names, self._listed(names), strict=True):
+            if not kind:
+                raise damaged(name)
             if size > most:
                 yield name, None
                 continue
@@ -109,13 +108,13 @@ class GitObjects:
         names = _lines([name for name, _ in chosen])
         yield from unpacked(chosen, self.git("cat-file", "--batch", input=names, most=most, deadline=deadline))
 
-    def _sizes(self, names: Sequence[str]) -> Iterator[tuple[str, int]]:
-        for some in _batches(names):
-            printed = self.git("cat-file", "--batch-check=%(objectsize)", input=_lines(some))
-            for name, size in zip(some, printed.decode().splitlines(), strict=True):
-                if not size.isdigit():
-                    raise damaged(name)
-                yield name, int(size)
+    def _listed(self, names: Sequence[str]) -> Iterator[tuple[str, str, int]]:
+        """Name, type and size of each object; no type where there is no such object."""
+        for start in range(0, len(names), _AT_ONCE):
+            some = names[start : start + _AT_ONCE]
+            for line in self.git("cat-file", "--batch-check", input=_lines(some)).decode().splitlines():
+                name, *words = line.rsplit(" ", 2)
+                yield (name, words[0], int(words[1])) if len(words) == 2 and words[1].isdigit() else (name, "", 0)
 
 
 def unpacked(chosen: Sequence[tuple[str, int]], packed: bytes) -> Iterator[tuple[str, bytes]]:
@@ -134,10 +133,6 @@ def unpacked(chosen: Sequence[tuple[str, int]], packed: bytes) -> Iterator[tuple
 def damaged(name: str) -> CommandError:
     """The error for an object that is missing, or is not what it is listed as."""
     return CommandError(f"git object {name} is missing or broken", program="git", reason=Reason.BAD_OUTPUT)
-
-
-def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))
 
 
 def _lines(names: Sequence[str]) -> str:

@@ -18,7 +18,6 @@ from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.trust.node_rights import Edit, NodeRights, forbidden
 from mesh_sync.trust.signature import SSH, Signature
 from mesh_sync.trust.signers import NAMESPACE, Signer, Signers
-from mesh_sync.trust.validity import problem_at, valid
 
 
 @frozen
@@ -104,7 +103,7 @@ class Authorization:
         return self._is_usable(own) or (own is None and self.effective[name].signers is None)
 
     def _is_usable(self, signers: Signers | None) -> bool:
-        return signers is not None and bool(valid(signers, self.moment).admins)
+        return signers is not None and signers.has_admin_at(self.moment)
 
     def lines_for(self, commit: Commit) -> tuple[Signer, ...]:
         """The lines for ssh-keygen to verify this commit with. Raise Untrusted when no signature would be enough."""
@@ -118,10 +117,10 @@ class Authorization:
                 text = f"is signed by {signer.principal}, whose key is not in {SIGNERS_FILE} at commit {name[:10]}"
                 raise Untrusted(f"commit {commit.short} {text}")
         for lines in self._lists(commit):
-            if all(problem_at(line, self.moment) for line in lines):
-                text = f"is signed by {signer.principal}, whose key {problem_at(lines[0], self.moment)}"
+            if all(line.problem_at(self.moment) for line in lines):
+                text = f"is signed by {signer.principal}, whose key {lines[0].problem_at(self.moment)}"
                 raise Untrusted(f"commit {commit.short} {text}", lasting=False)
-        return tuple(line for line in bases[0] if not problem_at(line, self.moment))
+        return tuple(line for line in bases[0] if not line.problem_at(self.moment))
 
     def _lists(self, commit: Commit) -> list[list[Signer]]:
         """The lines of the commit's key, in every list that counts for it."""
@@ -131,7 +130,7 @@ class Authorization:
     def is_by_node(self, commit: Commit) -> bool:
         """Whether, in some list that counts, the key of this commit is only a node's; it has passed `lines_for`."""
         lists = self._lists(commit)
-        return not all(any(not line.is_node and not problem_at(line, self.moment) for line in lines) for lines in lists)
+        return not all(any(not line.is_node and not line.problem_at(self.moment) for line in lines) for lines in lists)
 
     def _check_signature(self, commit: Commit) -> None:
         signature = commit.signature

@@ -62,6 +62,24 @@ class Signer:
         found = next((value for option, value in _OPTION.findall(self.options) if option == name), None)
         return moment_of(found) if found else None
 
+    def problem_at(self, moment: datetime) -> str:
+        """Why the key is not valid at ``moment`` (an aware time), as the end of a sentence; empty when it is.
+
+        git has ssh-keygen apply the limits to the commit's own date, which the signer writes: an expired key could go
+        on signing commits of last year. So ssh-keygen only sees the lines that are valid by this machine's clock.
+        """
+        for option, words in _OPTION.findall(self.options):
+            if not option.startswith("valid-"):
+                continue
+            limit = moment_of(words)
+            if limit is None:
+                return f"has no valid date in {option}: {words!r}"
+            if option == "valid-after" and moment < limit:
+                return f"is not valid before {words}"
+            if option == "valid-before" and moment > limit:
+                return f"expired at {words}"
+        return ""
+
     @property
     def is_node(self) -> bool:
         """Whether this is a node's key, of this mesh or of another; such a key never has an admin's rights."""
@@ -87,6 +105,10 @@ class Signers:
     @property
     def admins(self) -> tuple[Signer, ...]:
         return tuple(signer for signer in self.entries if not signer.is_node)
+
+    def has_admin_at(self, moment: datetime) -> bool:
+        """Whether an admin's key is valid at ``moment``."""
+        return any(not signer.problem_at(moment) for signer in self.admins)
 
     def of(self, node: str, mesh: str) -> tuple[Signer, ...]:
         """The keys of one node."""

@@ -1,0 +1,147 @@
+"""The verification of new commits, parents first: each signature, what a node's key changes, and the last list."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from attrs import frozen
+
+from mesh_sync.mesh.layout import SIGNERS_FILE
+from mesh_sync.repository.git_objects import GitObjects
+from mesh_sync.system.cpu_limit import CHECKING
+from mesh_sync.trust import git_history
+from mesh_sync.trust.authorization import Authorization, Commit, Untrusted
+from mesh_sync.trust.trust_anchor import revoked, trust_anchor
+
+SECONDS = 60.0
+"""How long one run verifies; what it has verified by then is remembered, and the next run continues there."""
+THREADS = 4
+AT_ONCE = 8 * THREADS
+"""Commits whose lists are read together."""
+MOST_PROBLEMS = 100
+"""After so many bad commits in a push, the rest is not looked at."""
+WAY_OUT = "nothing of it is applied until the branch is corrected: see docs/trust.md"
+
+Note = Callable[[str], None]
+
+
+@frozen
+class Verification:
+    """What of a history is verified. ``trusted``: the newest commit that a node may trust, with all before it.
+
+    ``problems``: a sentence for each commit that does not count, and for a limit that was reached. ``verified``: how
+    many commits count. ``lasting``: another run would find the same; not after the time limit, or where the clock
+    matters.
+    """
+
+    trusted: str | None
+    problems: tuple[str, ...] = ()
+    verified: int = 0
+    lasting: bool = True
+    hint: str = WAY_OUT
+
+
+def verify_commits(
+    repository: GitObjects, authorization: Authorization, bases: Sequence[str], note: Note
+) -> Verification:
+    """Verify the commits of ``authorization``, of which one that descends from ``bases`` is trusted then."""
+    return _Pass(repository, authorization, note).run(bases)
+
+
+class _Pass:
+    """One pass over new commits, parents first, within the limits; what comes after a bad commit is not read."""
+
+    def __init__(self, repository: GitObjects, authorization: Authorization, note: Note) -> None:
+        self._repository = repository
+        self._authorization = authorization
+        self._note = note
+        self._good: list[Commit] = []
+        self._problems: dict[str, Untrusted] = {}
+        self._bad: set[str] = set()
+        """Commits that do not count, and those after them."""
+        self._files: dict[git_history.FileVersion, Any] = {}
+        self._end = time.monotonic() + SECONDS
+        self._reading = 0.0
+        """Seconds of processor time that the lists took."""
+
+    def run(self, bases: Sequence[str]) -> Verification:
+        commits = self._authorization.commits
+        limit: Untrusted | None = None
+        with ThreadPoolExecutor(THREADS) as pool:
+            for start in range(0, len(commits), AT_ONCE):
+                limit = self._limit()
+                if limit or len(self._problems) >= MOST_PROBLEMS:
+                    break
+                if start:
+                    self._note(f"verified {len(self._good):,} of {len(commits):,} commits")
+                self._verify(commits[start : start + AT_ONCE], pool)
+        if not limit and not self._problems:
+            self._check_list_of(commits[-1])
+        first = next(iter(self._problems), None)
+        problems = [*self._problems.values(), *([limit] if limit else [])]
+        return Verification(
+            trusted=trust_anchor(self._good, self._authorization, bases, first),
+            problems=tuple(map(str, problems)),
+            verified=len(self._good),
+            lasting=all(problem.lasting for problem in problems),
+            hint=WAY_OUT if first else "",
+        )
+
+    def _limit(self) -> Untrusted | None:
+        total = len(self._authorization.commits)
+        if time.monotonic() > self._end:
+            text = f"{len(self._good):,} of {total:,} new commits are verified; the next run continues"
+            return Untrusted(text, lasting=False)
+        if self._reading > CHECKING:
+            return Untrusted(
+                f"the lists of {total:,} new commits take more than {CHECKING:g} s of processor time to read"
+            )
+        return None
+
+    def _verify(self, commits: Iterable[Commit], pool: ThreadPoolExecutor) -> None:
+        some = [commit for commit in commits if not self._follows_bad(commit)]
+        began = time.process_time()
+        known = self._authorization.rules
+        names = [name for commit in some for name in (*commit.parents, commit.name) if name not in known]
+        self._authorization.learn(git_history.rules(self._repository, names, self._files))
+        self._reading += time.process_time() - began
+        for commit, problem in zip(some, pool.map(self._problem, some), strict=True):
+            if self._follows_bad(commit):
+                continue
+            if problem:
+                self._problems[commit.name] = problem
+                self._bad.add(commit.name)
+            else:
+                self._good.append(commit)
+
+    def _follows_bad(self, commit: Commit) -> bool:
+        if self._bad.intersection(commit.parents):
+            self._bad.add(commit.name)
+            return True
+        return False
+
+    def _problem(self, commit: Commit) -> Untrusted | None:
+        """Why a commit does not count, or None. Its edits are read only once its signature is verified."""
+        authorization = self._authorization
+        try:
+            lines = authorization.lines_for(commit)
+            if not git_history.is_signed(self._repository, commit, lines):
+                return Untrusted(f"commit {commit.short} has a signature that does not match it")
+            if authorization.is_by_node(commit):
+                one_parent = len(commit.parents) == 1
+                authorization.check_node(git_history.with_edits(self._repository, commit) if one_parent else commit)
+        except Untrusted as problem:
+            return problem
+        return None
+
+    def _check_list_of(self, head: Commit) -> None:
+        authorization = self._authorization
+        if not authorization.is_sound(head.name):
+            text = f"commit {head.short} leaves no admin with a valid key in {SIGNERS_FILE}: correct the list"
+            self._problems[head.name] = Untrusted(text, lasting=False)
+        elif revoked(authorization) & authorization.keys(head.name):
+            text = f"commit {head.short} brings back a key that was removed from {SIGNERS_FILE}"
+            self._problems[head.name] = Untrusted(text)
