@@ -30,7 +30,7 @@ from mesh_sync.wireguard.desired import Desired, DesiredPeer
 from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_sync.wireguard.ip import understood
 from mesh_sync.workspace.import_ import wg_gen_web, wg_meshconf, wg_quick
-from mesh_watchdog import clock, memory, settings
+from mesh_watchdog import memory, settings
 from mesh_watchdog.report import status_file
 from mesh_watchdog.sense import wg_counters
 
@@ -181,7 +181,7 @@ MEMORY = {
     "believed": {"peers": {}, "names": {"b.example": {"addresses": ["192.0.2.1"]}}},
 }  # fmt: skip
 SEEN = {"since": 1.0, "heard": 1.0, "probed": 1.0}
-STATUS = {"boot": clock.boot_id(), "written": 1.0, "started": 1.0, "peers": [SEEN]}
+STATUS = {"boot": status_file.boot_id(), "written": 1.0, "started": 1.0, "peers": [SEEN]}
 SIGNER = b'anna@example.org namespaces="git" ssh-ed25519 ' + base64.b64encode(b"\0\0\0\x0bssh-ed25519" + b"k" * 36)
 COMMIT = b"tree 1\ngpgsig -----BEGIN SSH SIGNATURE-----\n " + base64.b64encode(
     b"SSHSIG\0\0\0\x01" + b"\0\0\0\x08abcdabcd"

@@ -8,8 +8,8 @@ import pytest
 
 from mesh_sync.reconcile.endpoint_choice import names
 from mesh_sync.wireguard import resolve
-from mesh_sync.wireguard.answer import Answer, Unresolved
 from mesh_sync.wireguard.endpoint import Endpoint
+from mesh_sync.wireguard.nameservers import Answer, Unresolved
 from mesh_sync.wireguard.resolve import AT_ONCE
 
 

@@ -13,7 +13,7 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from mesh_sync.wireguard.answer import Answer
+from mesh_sync.wireguard.nameservers import Answer
 from mesh_sync.wireguard.resolve import look_up, resolve
 from unit.hostile_resolver import NAME, Mood, Resolver, good, resolvers
 

@@ -14,8 +14,7 @@ import dns.rcode
 import pytest
 
 from mesh_sync.wireguard import nameservers, resolve
-from mesh_sync.wireguard.answer import Answer, Unresolved
-from mesh_sync.wireguard.nameservers import DOUBT, Nameserver, parse_resolv_conf
+from mesh_sync.wireguard.nameservers import DOUBT, Answer, Nameserver, Unresolved, parse_resolv_conf
 from unit.hostile_resolver import FOUR, NAME, SIX, Mood, Resolver, good, is_four, knows, resolvers, says
 
 __all__ = ["resolvers"]

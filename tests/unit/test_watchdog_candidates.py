@@ -8,13 +8,14 @@ from collections.abc import Iterable
 import pytest
 from attrs import evolve
 
-from mesh_sync.wireguard.answer import Answer, Unresolved
 from mesh_sync.wireguard.endpoint import Address
+from mesh_sync.wireguard.nameservers import Answer, Unresolved
 from mesh_watchdog.policy import dns_names
-from mesh_watchdog.policy.candidates import Knowledge, candidates, news
+from mesh_watchdog.policy.candidates import candidates, news
 from mesh_watchdog.policy.dns_names import NameState, asking, heard_back, is_due, seeded
 from mesh_watchdog.policy.events import Seen, Surroundings
 from mesh_watchdog.policy.peer import PeerState
+from mesh_watchdog.policy.state import State
 from sim import at, declared
 
 HOST = "b.example"
@@ -38,13 +39,14 @@ def peer(endpoints: Iterable[str] = (HOST,), *, good: str = D, expected: Iterabl
     )  # fmt: skip
 
 
-def places(*texts: str, answered: float | None = 120, replaced: float | None = None) -> Knowledge:
+def places(*texts: str, answered: float | None = 120, replaced: float | None = None) -> State:
     name = NameState(addresses=addresses(*texts), answered=answered, replaced=replaced)
     own = addresses("203.0.113.1")
-    return Knowledge({HOST: name}, Surroundings(own, frozenset({4, 6})), (ipaddress.ip_network("10.0.0.0/24"),))
+    around = Surroundings(own, frozenset({4, 6}))
+    return State(names={HOST: name}, surroundings=around, tunnelled=(ipaddress.ip_network("10.0.0.0/24"),))
 
 
-def found(state: PeerState, around: Knowledge) -> list[str]:
+def found(state: PeerState, around: State) -> list[str]:
     return [endpoint for endpoint, _ in candidates(state, around)]
 
 

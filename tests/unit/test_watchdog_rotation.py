@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mesh_watchdog.policy.events import Seen
-from mesh_watchdog.policy.key_alias import misplaced, under_listed_keys
 from mesh_watchdog.policy.polling import BUSY, ROTATING, ROTATING_LONG, next_poll
-from mesh_watchdog.policy.state import State
+from mesh_watchdog.policy.state import State, misplaced, under_listed_keys
 
 NOW = 1_000_000.0
 PAIRS = {"old": "new"}

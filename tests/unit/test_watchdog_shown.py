@@ -12,6 +12,7 @@ import pytest
 from mesh_sync.node.config import Node
 from mesh_sync.system.lock import locked
 from mesh_watchdog import memory
+from mesh_watchdog.journal import Tally
 from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.events import Applied, SetEndpoint, Snapshot
@@ -19,8 +20,7 @@ from mesh_watchdog.policy.peer import SEARCHING
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.report import metrics, status_file
 from mesh_watchdog.report import view as views
-from mesh_watchdog.report.metrics_http import response
-from mesh_watchdog.tally import Tally
+from mesh_watchdog.report.metrics import response
 from unit.believed import ALIVE, KEY, applied_node, peer
 
 
@@ -81,7 +81,7 @@ def shown() -> dict[str, Any]:
     state = State(peers={KEY: peer(recovery=4.5)}, names={"b.example": name}, interface=True)
     tally = Tally()
     tally.writes[KEY] += 2
-    about = views.About(node="a", interface="wg0", boot="b", started=0.0)
+    about = {"node": "a", "interface": "wg0", "boot": "b", "started": 0.0}
     return views.view(state, tally, about, ["a problem"], 1000.0)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mesh_watchdog.policy.events import Surroundings
-from mesh_watchdog.sense import route_events
+from mesh_watchdog.sense import own_network
 from mesh_watchdog.sense.own_addresses import parse
 
 LINKS: list[dict[str, Any]] = [
@@ -81,4 +81,4 @@ def test_only_messages_about_the_way_out_matter(data: bytes, matters: bool) -> N
     with ours, theirs:
         ours.setblocking(False)
         theirs.send(data)
-        assert route_events.drain(ours) is matters
+        assert own_network.drain(ours) is matters

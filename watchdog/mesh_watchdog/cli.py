@@ -45,10 +45,10 @@ def once(config: Path) -> int:
 
     It takes a second when all peers answer, and half a minute when one does not.
     """
-    from mesh_watchdog import once as one_pass  # see `run`
+    from mesh_watchdog import service  # see `run`
 
     journal.set_up()
-    return one_pass.once(config)
+    return service.once(config)
 
 
 @cli.command()

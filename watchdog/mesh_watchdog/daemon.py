@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,24 +11,23 @@ from typing import Any
 from attrs import evolve
 
 from mesh_sync.node.config import Node
-from mesh_watchdog import clock, memory
+from mesh_watchdog import memory
 from mesh_watchdog.act.carry_out import Actor
-from mesh_watchdog.act.source_address import forget_source
-from mesh_watchdog.journal import Problems
+from mesh_watchdog.act.changes import forget_source
+from mesh_watchdog.journal import Problems, Tally
 from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.events import Observation, Snapshot
 from mesh_watchdog.policy.peer import SEARCHING, UP
 from mesh_watchdog.policy.polling import BUSY, TRYING, next_poll
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.report import status_file
-from mesh_watchdog.report.view import About, view
+from mesh_watchdog.report.view import view
 from mesh_watchdog.sense.applied_state import AppliedState
 from mesh_watchdog.sense.dns_lookup import DnsLookup
 from mesh_watchdog.sense.own_network import OwnNetwork
 from mesh_watchdog.sense.sense import Inbox, Sense
 from mesh_watchdog.sense.wg_counters import WgCounters
 from mesh_watchdog.settings import Settings
-from mesh_watchdog.tally import Tally
 
 
 class Daemon:
@@ -39,7 +39,12 @@ class Daemon:
         self.state = state
         self.problems = Problems()
         self.tally = Tally()
-        self.about = About(node=node.name, interface=node.interface, boot=clock.boot_id(), started=clock.moment())
+        self.about = {
+            "node": node.name,
+            "interface": node.interface,
+            "boot": status_file.boot_id(),
+            "started": time.monotonic(),
+        }
         self.stopping = False
         self.changed = True
         dns = DnsLookup(self.tally)
@@ -51,7 +56,7 @@ class Daemon:
         ]
         self._actor = Actor(node, self.problems, self.tally, dns.ask)
         self.inbox: Inbox = asyncio.Queue()
-        self._next = self._last = clock.moment()
+        self._next = self._last = time.monotonic()
         self._shown: tuple[bool, bool, int, int] = (False, False, 0, 0)
 
     async def start(self, *, probe_all: bool = False) -> None:
@@ -67,17 +72,17 @@ class Daemon:
     async def step(self, periodic: Callable[[], None] = lambda: None, within: float = float("inf")) -> None:
         """Wait for the next observation, and see to it; after ``within`` seconds only to what is ``periodic``."""
         try:
-            wait = min(within, self._next - clock.moment())
+            wait = min(within, self._next - time.monotonic())
             observation = await asyncio.wait_for(self.inbox.get(), max(0.0, wait))
             if observation is None:
-                self._next = min(self._next, max(clock.moment(), self._last + TRYING))
+                self._next = min(self._next, max(time.monotonic(), self._last + TRYING))
         except TimeoutError:
             observation = None
         if self.stopping:
             return
         if observation is not None:
             await self._feed(observation)
-        elif clock.moment() >= self._next:
+        elif time.monotonic() >= self._next:
             await self._look()
         periodic()
 
@@ -91,7 +96,7 @@ class Daemon:
             await sense.stop()
 
     def view(self) -> dict[str, Any]:
-        return view(self.state, self.tally, self.about, self.problems.present, clock.moment())
+        return view(self.state, self.tally, self.about, self.problems.present, time.monotonic())
 
     def remember(self) -> None:
         if self.state.peers:  # else there is no applied state (yet); the memory may be of use when there is
@@ -100,16 +105,16 @@ class Daemon:
     async def _look(self) -> None:
         for sense in self.senses:
             await sense.look()
-        self._last = clock.moment()
+        self._last = time.monotonic()
         self._next = self._last + self.settings.idle_interval  # a snapshot tells better
         self._notice(self.state)
 
     async def _feed(self, observation: Observation) -> None:
-        before, moment = self.state, clock.moment()
+        before, moment = self.state, time.monotonic()
         after, actions = decide(before, observation, moment)
         self.state = await self._actor.carry_out(actions, before, after)
         self._notice(before)
-        self._next = moment = clock.moment()
+        self._next = moment = time.monotonic()
         if isinstance(observation, Snapshot):
             wait = next_poll(self.state, moment, idle=float(self.settings.idle_interval))
             self._next += min(wait, BUSY) if self.changed else wait

@@ -1,12 +1,16 @@
-"""What the watchdog says while it runs: one line for each thing an operator can act on, with its priority."""
+"""What the watchdog says while it runs: to the journal each thing an operator can act on, to systemd; and its tally."""
 
 from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
+import time
+from collections import Counter
 
-from mesh_watchdog import clock
+from attrs import Factory, define
+
 from mesh_watchdog.policy.events import Announce
 
 log = logging.getLogger("mesh_watchdog")
@@ -72,7 +76,7 @@ class Announcer:
 
     def say(self, note: Announce, name: str) -> None:
         """``name``: whom it is about."""
-        moment = clock.moment()
+        moment = time.monotonic()
         said_at, text = self._said.get(note.key, (float("-inf"), ""))
         if text == note.text and moment - said_at < REPEAT:
             return
@@ -82,3 +86,43 @@ class Announcer:
     def forget(self, key: str) -> None:
         """Whatever is said next of this peer is new."""
         self._said.pop(key, None)
+
+
+@define
+class Tally:
+    """What the watchdog did since it started: numbers that only grow.
+
+    By public key: ``writes`` of endpoints, ``avoided`` (it was heard in between), ``searches``; the rest in all.
+    """
+
+    writes: Counter[str] = Factory(Counter)
+    avoided: Counter[str] = Factory(Counter)
+    searches: Counter[str] = Factory(Counter)
+    probes: int = 0
+    dns_queries: int = 0
+    dns_failures: int = 0
+    readings: int = 0
+
+
+def notify(*lines: str) -> None:
+    """Tell systemd lines like READY=1 (sd_notify(3)). Does nothing outside systemd, and never fails."""
+    place = os.environ.get("NOTIFY_SOCKET", "")
+    if not place.startswith(("/", "@")):
+        return
+    address = "\0" + place[1:] if place.startswith("@") else place
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+            sender.setblocking(False)
+            sender.sendto("\n".join(lines).encode(), address)
+    except OSError:
+        return
+
+
+def ping_interval() -> float:
+    """Seconds between the pings to systemd that WatchdogSec asks for: half of it; 0 when it does not."""
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return 0.0
+    try:
+        return int(os.environ.get("WATCHDOG_USEC", "0")) / 2_000_000
+    except ValueError:
+        return 0.0

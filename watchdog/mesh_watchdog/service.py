@@ -1,9 +1,13 @@
-"""`mesh-watchdog run`: the daemon with all that surrounds it: signals, systemd, periodic work, the files it writes."""
+"""The daemon with all that surrounds it: signals, systemd, periodic work, the files it writes.
+
+`mesh-watchdog once` is one pass for a timer. The memory makes successive passes slices of one run.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -11,18 +15,19 @@ from mesh_sync.errors import MeshSyncError
 from mesh_sync.node import config as nodes
 from mesh_sync.node.config import Node
 from mesh_sync.system.files import write_atomically
-from mesh_watchdog import clock, memory
+from mesh_watchdog import memory
 from mesh_watchdog.daemon import Daemon
 from mesh_watchdog.jobs import SteadyScheduler
-from mesh_watchdog.journal import log
+from mesh_watchdog.journal import log, notify, ping_interval
+from mesh_watchdog.policy.polling import is_settled
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.report import metrics, status_file
-from mesh_watchdog.report.metrics_http import serve
-from mesh_watchdog.report.sd_notify import notify, ping_interval
 from mesh_watchdog.settings import Settings, settings_of
 
 STATUS_INTERVAL = 15
 """Seconds between two writes of the status file when nothing changes."""
+DEADLINE = 30.0
+"""Seconds for a pass: a silent peer is suspected after 11, searched for after 15 (rule R3), and then has to answer."""
 
 
 def run(config: Path) -> int:
@@ -52,18 +57,16 @@ class Service:
         self.config = config
         self.node = node
         self.settings = settings
-        self.daemon = Daemon(node, settings, state or memory.load(status_file.memory_file(node), clock.moment()))
+        self.daemon = Daemon(node, settings, state or memory.load(status_file.memory_file(node), time.monotonic()))
         self.again: tuple[Node, Settings] | None = None
-        self.jobs = SteadyScheduler(clock.moment)
+        self.jobs = SteadyScheduler(time.monotonic)
         self._written = float("-inf")
         self._server: asyncio.Server | None = None
 
     async def run(self) -> tuple[Node, Settings] | None:
         """Return the configuration to go on with, or None to end."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.daemon.stop)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        _stop_on_signals(self.daemon)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
         self._declare()
         try:
             await self.daemon.start()
@@ -99,14 +102,14 @@ class Service:
             every(interval).seconds.do(notify, "WATCHDOG=1")
 
     def _periodic(self) -> None:
-        if self.daemon.changed and clock.moment() - self._written >= 1:
+        if self.daemon.changed and time.monotonic() - self._written >= 1:
             self.daemon.changed = False
             self._write_status()
             self.daemon.remember()
         self.jobs.run_pending()
 
     def _write_status(self) -> None:
-        self._written = clock.moment()
+        self._written = time.monotonic()
         self.daemon.problems.set("status", status_file.write(status_file.status_file(self.node), self.daemon.view()))
         notify(f"STATUS={self._sentence()}")
 
@@ -119,13 +122,13 @@ class Service:
             self.daemon.problems.set("metrics", "", over=f"{path} can be written again")
 
     def _metrics(self) -> str:
-        return metrics.metrics(self.daemon.view(), clock.moment())
+        return metrics.metrics(self.daemon.view(), time.monotonic())
 
     async def _listen(self) -> None:
         if not self.settings.metrics_listen:
             return
         try:
-            self._server = await serve(self.settings.metrics_listen, self._metrics)
+            self._server = await metrics.serve(self.settings.metrics_listen, self._metrics)
         except OSError as error:
             self.daemon.problems.set("listen", f"metrics cannot be served: {error.strerror or error}")
 
@@ -153,3 +156,34 @@ class Service:
         log.info("%s has changed", self.config)
         self.again = node, settings
         self.daemon.stop()
+
+
+def _stop_on_signals(daemon: Daemon) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, daemon.stop)
+
+
+def once(config: Path) -> int:
+    """Make one pass: probe all peers, search for those that stay silent. Return the exit code."""
+    node = nodes.load(config)
+    settings = settings_of(node, config)
+    with status_file.alone(node):
+        return asyncio.run(_pass(node, settings))
+
+
+async def _pass(node: Node, settings: Settings) -> int:
+    began = time.monotonic()
+    file, boot = status_file.memory_file(node), status_file.boot_id()
+    daemon = Daemon(node, settings, memory.load_pass(file, began, boot))
+    _stop_on_signals(daemon)
+    try:
+        await daemon.start(probe_all=True)
+        while not daemon.stopping and not is_settled(daemon.state, began, time.monotonic()):
+            await asyncio.wait_for(daemon.step(), max(0.1, began + DEADLINE - time.monotonic()))
+    except TimeoutError:
+        pass
+    finally:
+        memory.save(file, daemon.state, boot)
+        status_file.write(status_file.status_file(node), daemon.view())
+        await daemon.close()
+    return 6 if daemon.problems.present else 0

@@ -29,10 +29,14 @@ def carrier(old: str, new: str, handshakes: Mapping[str, int], moment: float) ->
     return new if after and (after <= moment, after) >= (before <= moment and before > 0, before) else old
 
 
-def carriers(peers: Iterable[DesiredPeer], handshakes: Mapping[str, int], moment: float) -> dict[str, str]:
-    """For each peer that has two keys: the listed one, and the one that carries."""
-    both = ((peer.public_key, peer.next_public_key) for peer in peers)
-    return {old: carrier(old, new, handshakes, moment) for old, new in both if new}
+def pairs_of(peers: Iterable[DesiredPeer]) -> dict[str, str]:
+    """For each peer that has two keys: the listed one, and the one it is moving to."""
+    return {peer.public_key: peer.next_public_key for peer in peers if peer.next_public_key}
+
+
+def carriers(pairs: Mapping[str, str], handshakes: Mapping[str, int], moment: float) -> dict[str, str]:
+    """For each of ``pairs``: the listed key, and the one that carries."""
+    return {old: carrier(old, new, handshakes, moment) for old, new in pairs.items()}
 
 
 def placed(desired: Desired, live: Live | None, moment: float) -> Desired:
@@ -40,10 +44,11 @@ def placed(desired: Desired, live: Live | None, moment: float) -> Desired:
 
     ``live`` tells who spoke last; without one the listed key carries.
     """
-    if not any(peer.next_public_key for peer in desired.peers):
+    pairs = pairs_of(desired.peers)
+    if not pairs:
         return desired
     found = live.peers if live else {}
-    chosen = carriers(desired.peers, {key: peer.handshake for key, peer in found.items()}, moment)
+    chosen = carriers(pairs, {key: peer.handshake for key, peer in found.items()}, moment)
     peers = (one for peer in desired.peers for one in _split(peer, chosen.get(peer.public_key, ""), found))
     return evolve(desired, peers=tuple(peers))
 

@@ -1,4 +1,4 @@
-"""Which nameserver is asked when, and what their answers come to. Pure.
+"""What a host name stands for: which nameserver is asked when, and what their answers come to. Pure.
 
 No nameserver decides alone that a name has no address, neither by saying so nor by failing or by its silence, while
 another one may know better. The first that knows addresses of an IP version decides about that version.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from enum import Enum
 
 from attrs import Factory, define, frozen
 
-from mesh_sync.wireguard.answer import Answer, Unresolved
 from mesh_sync.wireguard.endpoint import Address
 
 VERSIONS = (4, 6)
@@ -21,6 +21,38 @@ PATIENCE = 0.3
 """Seconds one IP version is waited for once the other has addresses: some resolvers swallow AAAA."""
 DOUBT = 0.5
 """Seconds in which the last nameserver asked may contradict one that knows no address."""
+
+
+class Unresolved(Enum):
+    """Why a name has no address."""
+
+    NO_NAMESERVER = "no resolver is configured"
+    NONE_OUTSIDE = "every resolver of /etc/resolv.conf is inside the mesh"
+    NO_NAME = "the name does not exist"
+    NO_ADDRESS = "it has no address"
+    SILENCE = "the resolver does not answer"
+    FAILURE = "the resolver fails"
+
+
+@frozen
+class Answer:
+    """The addresses of ``host``, IPv4 before IPv6, for ``ttl`` seconds; without any, ``reason`` says why.
+
+    ``unanswered``: the IP versions of which no nameserver said whether there are any. ``detail``: what failed.
+    """
+
+    host: str
+    addresses: tuple[Address, ...] = ()
+    ttl: float = 0.0
+    reason: Unresolved | None = None
+    detail: str = ""
+    unanswered: frozenset[int] = frozenset()
+
+    @property
+    def problem(self) -> str:
+        """The reason as a part of a sentence, empty when there is none."""
+        text = self.reason.value if self.reason else ""
+        return f"{text}: {self.detail}" if self.detail else text
 
 
 @frozen

@@ -20,9 +20,8 @@ import dns.rcode
 
 from mesh_sync.errors import CommandError, Reason
 from mesh_sync.system.run import run
-from mesh_sync.wireguard.answer import Answer, Unresolved
 from mesh_sync.wireguard.endpoint import Address, Endpoint
-from mesh_sync.wireguard.nameservers import Nameserver, Query, Race, Reply, parse_resolv_conf
+from mesh_sync.wireguard.nameservers import Answer, Nameserver, Query, Race, Reply, Unresolved, parse_resolv_conf
 
 DEADLINE = 3.0
 """Seconds for one name, and for all names of a run together (rule R10)."""

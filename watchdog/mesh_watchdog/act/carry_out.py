@@ -1,4 +1,4 @@
-"""Carries out what the policy decided, each kind of action by its module."""
+"""Carries out what the policy decided."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from attrs import evolve
 
 from mesh_sync.node.config import Node
 from mesh_sync.wireguard.probe import Prober
-from mesh_watchdog.act import promote_key, set_endpoint
-from mesh_watchdog.journal import Announcer, Problems, log
+from mesh_watchdog.act import changes
+from mesh_watchdog.journal import Announcer, Problems, Tally, log
 from mesh_watchdog.policy.events import Action, Announce, LookUp, Probe, Promote, SetEndpoint
 from mesh_watchdog.policy.state import State
-from mesh_watchdog.tally import Tally
 
 
 class Actor:
@@ -54,7 +53,7 @@ class Actor:
 
     async def _set_endpoints(self, chosen: Sequence[SetEndpoint], before: State, after: State) -> State:
         decided = {key: peer.seen for key, peer in after.peers.items() if peer.seen}
-        result = await asyncio.to_thread(set_endpoint.set_endpoints, self._node, chosen, decided)
+        result = await asyncio.to_thread(changes.set_endpoints, self._node, chosen, decided)
         self._problems.set("endpoints", result.problem, over="endpoints can be set again")
         self._tally.writes.update(result.done)
         self._tally.avoided.update(result.alive)
@@ -65,7 +64,7 @@ class Actor:
         return evolve(after, peers={**after.peers, **undone})
 
     async def _promote(self) -> None:
-        result = await asyncio.to_thread(promote_key.promote, self._node)
+        result = await asyncio.to_thread(changes.promote, self._node)
         self._problems.set("promote", result.problem, over="allowed IPs can be moved again")
         for name in sorted(result.done):
             log.info("%s has changed its key: its traffic follows", name)

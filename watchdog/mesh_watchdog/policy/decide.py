@@ -10,11 +10,9 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from mesh_sync.wireguard.answer import Answer
+from mesh_sync.wireguard.nameservers import Answer
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
 from mesh_watchdog.policy import dns_names
-from mesh_watchdog.policy.candidates import Knowledge
-from mesh_watchdog.policy.constants import BLIND, CALM, DNS_AT_ONCE, PROBE_ALL, PROBE_ALL_PAUSE, WITNESS_PAUSE
 from mesh_watchdog.policy.events import (
     Action,
     Announce,
@@ -28,12 +26,24 @@ from mesh_watchdog.policy.events import (
     Snapshot,
     Surroundings,
 )
-from mesh_watchdog.policy.key_alias import misplaced, under_listed_keys
 from mesh_watchdog.policy.local_outage import is_local_outage, witnesses
-from mesh_watchdog.policy.peer import MISSING, UP, PeerState, begin, listen, probed
+from mesh_watchdog.policy.peer import MISSING, SUSPECT_AFTER, UP, PeerState, begin, listen, probed
 from mesh_watchdog.policy.peer_step import is_at_ease, step
 from mesh_watchdog.policy.polling import measured
-from mesh_watchdog.policy.state import State
+from mesh_watchdog.policy.state import State, misplaced, under_listed_keys
+
+DNS_AT_ONCE = 8
+"""Questions under way at the same time, over all names."""
+PROBE_ALL = (0.0, 1.0, 3.0, 10.0)
+"""When every peer is sent a packet after our own network changed (R5)."""
+PROBE_ALL_PAUSE = 1.0
+"""However often it changes, the first of them comes at most this often."""
+WITNESS_PAUSE = 3.0
+"""Witnesses are not asked more often than this (R4)."""
+CALM = SUSPECT_AFTER
+"""After this machine was cut off, every peer has this long to answer."""
+BLIND = 15.0
+"""Not having looked for so long (the machine slept) says nothing about the peers."""
 
 Decision = tuple[State, tuple[Action, ...]]
 
@@ -96,7 +106,7 @@ def _probe_all(state: State, moment: float) -> Decision:
     if not state.probe_all or state.probe_all[0] > moment or not state.surroundings.versions:
         return state, ()
     later = tuple(due for due in state.probe_all if due > moment)
-    reachable = [key for key, peer in state.peers.items() if peer.seen and peer.seen.endpoint]
+    reachable = [key for key, peer in state.peers.items() if peer.endpoint]
     peers = {**state.peers, **{key: probed(state.peers[key], moment) for key in reachable}}
     return evolve(state, peers=peers, probe_all=later, probed_all=moment), tuple(map(Probe, reachable))
 
@@ -180,13 +190,12 @@ def _welcome(key: str, before: PeerState, peer: PeerState, moment: float) -> tup
 def _see_to_all(state: State, done: list[Action], moment: float) -> Decision:
     """Probe, suspect and search for each peer as its time comes; then ask witnesses and DNS about silent ones."""
     peers, names = dict(state.peers), dict(state.names)
-    knowledge = Knowledge(names, state.surroundings, state.tunnelled)
     unsure = state.cut_off or moment < state.calm
     wanted = dict[str, None]()
     for key, peer in state.peers.items():
         if is_at_ease(peer, moment):
             continue
-        peers[key], acts, looks = step(key, peer, knowledge, unsure, moment)
+        peers[key], acts, looks = step(key, peer, state, unsure, moment)
         done += acts
         wanted |= dict.fromkeys(looks)
     if state.surroundings.versions and moment >= state.witnesses_from and (called := witnesses(peers, moment)):

@@ -7,10 +7,20 @@ from collections.abc import Iterable
 
 from attrs import evolve, frozen
 
-from mesh_sync.wireguard.answer import Answer
 from mesh_sync.wireguard.endpoint import Address, Endpoint
-from mesh_watchdog.policy.constants import DNS_CEILING, DNS_EAGER, DNS_FLOOR, DNS_LOST, DNS_TTL_CAP
+from mesh_sync.wireguard.nameservers import Answer
 from mesh_watchdog.policy.events import Declared
+
+DNS_FLOOR = 5.0
+"""No name is asked more often (R10): 720 questions in the worst hour."""
+DNS_TTL_CAP = 60.0
+"""A longer TTL is not waited for (R10)."""
+DNS_EAGER = 60.0
+"""For so long after a peer fell silent its names are asked as often as their TTL allows; then ever less (R10)."""
+DNS_CEILING = 300.0
+"""The longest wait between two questions (R10)."""
+DNS_LOST = 15.0
+"""A question without an answer or a failure after this time is forgotten."""
 
 
 @frozen(kw_only=True)
@@ -36,17 +46,16 @@ class NameState:
 
 def seeded(host: str, peers: Iterable[Declared], known: NameState | None = None) -> NameState:
     """The name before it was ever answered: what it stood for when the peers that use it were applied."""
-    seeds = set[Address]()
-    for peer in peers:
-        if host not in peer.hosts or not peer.resolved:
-            continue
-        try:
-            address = Endpoint.parse(peer.resolved).address
-        except ValueError:
-            continue
-        if address is not None:
-            seeds.add(address)
-    return evolve(known or NameState(), addresses=frozenset(seeds))
+    seeds = {numeric(peer.resolved) for peer in peers if host in peer.hosts and peer.resolved}
+    return evolve(known or NameState(), addresses=frozenset(address for address in seeds if address))
+
+
+def numeric(endpoint: str) -> Address | None:
+    """The address of a numeric endpoint; None for one that no other machine can have (`Endpoint.parse` refuses it)."""
+    try:
+        return Endpoint.parse(endpoint).address
+    except ValueError:
+        return None
 
 
 def is_due(name: NameState, moment: float) -> bool:

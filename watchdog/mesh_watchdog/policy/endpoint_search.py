@@ -4,47 +4,53 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from mesh_watchdog.policy.candidates import Candidate, Knowledge, candidates, news
-from mesh_watchdog.policy.constants import (
-    MAX_CANDIDATES,
-    NEWS_LISTEN,
-    RX_HOLDS,
-    SEARCH_ROUNDS,
-    TRY_OLD,
-    TRY_YOUNG,
-    WRITE_EVERY,
-    WRITES_AT_ONCE,
-    YOUNG,
-)
+from mesh_sync.wireguard.protocol import REJECT_AFTER_TIME, REKEY_TIMEOUT
+from mesh_watchdog.policy.candidates import Candidate, candidates, news
 from mesh_watchdog.policy.events import Action, Probe, SetEndpoint
-from mesh_watchdog.policy.peer import SEARCHING, SUSPECT, PeerState, probed
+from mesh_watchdog.policy.peer import RX_HOLDS, SEARCHING, SUSPECT, WRITES_AT_ONCE, PeerState, probed
+from mesh_watchdog.policy.state import State
+
+SEARCH_ROUNDS = (15.0, 30.0, 60.0, 120.0, 240.0, 300.0)
+"""Pauses between two rounds of tries; the last one repeats (R11)."""
+TRY_YOUNG = 0.1
+"""Between two endpoints tried while the session is alive: one packet is enough (R8)."""
+TRY_OLD = REKEY_TIMEOUT + 0.5
+"""The same without a session: each needs a handshake, which WireGuard begins every 5 to 5.33 s (R8)."""
+YOUNG = REJECT_AFTER_TIME - 10.0
+"""A session is counted on up to this age: readings are late, and the tries take time."""
+NEWS_LISTEN = 1.0
+"""A peer that is merely suspect is given its new DNS address for so long, and then its old one again."""
+MAX_CANDIDATES = 6
+"""Endpoints tried in one round."""
+WRITE_EVERY = 15.0
+"""An endpoint is written once in this time on the average: 270 in the worst hour."""
 
 
-def attempt(key: str, peer: PeerState, knowledge: Knowledge, moment: float) -> tuple[PeerState, list[Action]]:
+def attempt(key: str, peer: PeerState, state: State, moment: float) -> tuple[PeerState, list[Action]]:
     """Give a silent peer its next endpoint if one is due: of the round under way, of news from DNS, of a new round."""
     if peer.reached is not None and moment - peer.reached < RX_HOLDS:
         return peer, []
     if not peer.tries:
-        peer = _with_news(peer, knowledge, moment) if peer.declared.hosts else peer
+        peer = _with_news(peer, state, moment) if peer.declared.hosts else peer
     if not peer.tries and peer.phase == SEARCHING and moment >= peer.next_round:
-        peer = _with_round(peer, knowledge, moment)
+        peer = _with_round(peer, state, moment)
     if not peer.tries or moment < peer.next_try:
         return peer, []
     return _try_next(key, peer, moment)
 
 
-def _with_news(peer: PeerState, knowledge: Knowledge, moment: float) -> PeerState:
+def _with_news(peer: PeerState, state: State, moment: float) -> PeerState:
     """What is new in DNS is tried at once, and once; then the peer has its old endpoint again, or the best there is.
 
     During a search everything that was not tried yet is new.
     """
-    current = peer.seen.endpoint if peer.seen else ""
+    current = peer.endpoint
     if peer.phase == SEARCHING:
-        known = candidates(peer, knowledge)
+        known = candidates(peer, state)
         fresh = [found for found in known if found[1] == "dns" and found[0] not in peer.tried] if peer.rounds else []
         back = known[:1]
     else:
-        fresh = [found for found in news(peer, knowledge) if found[0] not in (current, *peer.tried)]
+        fresh = [found for found in news(peer, state) if found[0] not in (current, *peer.tried)]
         back = ((current, peer.source),) if current else ()
     if not fresh:
         return peer
@@ -57,9 +63,9 @@ def _with_news(peer: PeerState, knowledge: Knowledge, moment: float) -> PeerStat
     )
 
 
-def _with_round(peer: PeerState, knowledge: Knowledge, moment: float) -> PeerState:
+def _with_round(peer: PeerState, state: State, moment: float) -> PeerState:
     """All candidates, and the best of them again: there the peer is left if nothing answers."""
-    chosen = _share(candidates(peer, knowledge), peer.rounds)
+    chosen = _share(candidates(peer, state), peer.rounds)
     if not chosen:
         return peer
     tries = (*chosen, *chosen[: len(chosen) > 1])
@@ -98,7 +104,7 @@ def _try_next(key: str, peer: PeerState, moment: float) -> tuple[PeerState, list
         source=source,
         last_set=endpoint,
         writes=peer.writes + 1,
-        switches=peer.switches + (peer.seen is None or endpoint != peer.seen.endpoint),
+        switches=peer.switches + (endpoint != peer.endpoint),
         allowance=allowance - 1,
         wrote=moment,
     ), [SetEndpoint(key, endpoint, source), Probe(key)]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mesh_watchdog.policy.constants import (
-    HEARD_LATELY,
-    OUTAGE_LEAST,
-    OUTAGE_PATIENCE,
-    OUTAGE_SHARE,
-    RX_HOLDS,
-    WITNESSES,
-)
 from mesh_watchdog.policy.events import Surroundings
-from mesh_watchdog.policy.peer import UP, PeerState
+from mesh_watchdog.policy.peer import RX_HOLDS, UP, PeerState
+
+OUTAGE_SHARE = 0.75
+"""If this share of the sites we hear from falls silent together, it is us (R4) …"""
+OUTAGE_LEAST = 3
+"""… and there are at least so many of them. A site is an address: peers behind one NAT are one."""
+OUTAGE_PATIENCE = 60.0
+"""For so long it is believed to be us."""
+WITNESSES = 8
+"""So many idle peers are asked when one misses an answer: is it them or us?"""
+HEARD_LATELY = 5.0
+"""A peer that was heard within this time shows that it is not us."""
 
 
 def is_in_doubt(peer: PeerState, moment: float) -> bool:

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
+from mesh_sync.wireguard import protocol
 from mesh_sync.wireguard.protocol import INITIATION_SIZE, KEEPALIVE_SIZE, RESPONSE_SIZE
-from mesh_watchdog.policy.constants import (
-    HANDSHAKE_OWED,
-    MISS,
-    PROMPT,
-    SEARCH_AFTER,
-    SUSPECT_AFTER,
-    TALK,
-    TALK_PAUSE,
-    WRITES_AT_ONCE,
-)
 from mesh_watchdog.policy.events import Declared, Seen
 
 UP, NEW, SUSPECT, SEARCHING, MISSING = "up", "new", "suspect", "hunted", "missing"
 """`new`: not heard since we began to look; `missing`: the interface does not have it."""
+
+PROMPT = protocol.KEEPALIVE_TIMEOUT - 2.0
+"""Data within this time after a question is the other machine's answer, and not WireGuard's passive keepalive."""
+MISS = 0.95
+"""A probe without an answer for so long is a miss, for a peer that answers at once; such a one is then asked again."""
+TALK = 3
+"""Readings in a row with data from a peer that make it one in conversation …"""
+TALK_PAUSE = 5.0
+"""… with at most this between two of them."""
+SUSPECT_AFTER = protocol.ANSWER_OWED
+"""An answer was owed this long ago (R3)."""
+SEARCH_AFTER = protocol.NEW_HANDSHAKE_TIME
+"""WireGuard itself gives up on a path after this: from here on endpoints are tried (R3)."""
+HANDSHAKE_OWED = protocol.REKEY_TIMEOUT + 0.5
+"""A peer we never had a session with answers a handshake at once: it needs no more patience than a second try."""
+RX_HOLDS = 2.0
+"""No write for so long after anything was received from a peer: a handshake may be under way."""
+WRITES_AT_ONCE = 30
+"""An endpoint may be written so often in a row; then `endpoint_search.WRITE_EVERY` apart."""
 
 _WANTS_NOTHING = frozenset(
     keepalives * KEEPALIVE_SIZE + responses * RESPONSE_SIZE for keepalives in range(3) for responses in range(3)
@@ -66,6 +76,11 @@ class PeerState:
     wrote: float = 0.0
     allowance: float = WRITES_AT_ONCE
     recovery: float | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Where the interface sends to; empty when there is none."""
+        return self.seen.endpoint if self.seen else ""
 
     @property
     def silent(self) -> bool:

@@ -7,21 +7,27 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from mesh_watchdog.policy.candidates import Knowledge, expected
-from mesh_watchdog.policy.constants import (
-    LONG_PROBE,
-    MISS,
-    MISSES,
-    PROBE_IDLE,
-    PROBE_PROMPT,
-    PROBE_WANTED,
-    SILENT_LONG,
-    SILENT_PROBE,
-    TALK,
-)
+from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
+from mesh_watchdog.policy.candidates import expected
 from mesh_watchdog.policy.endpoint_search import attempt
 from mesh_watchdog.policy.events import Action, Announce, Probe
-from mesh_watchdog.policy.peer import MISSING, NEW, SEARCHING, SUSPECT, UP, PeerState, probed
+from mesh_watchdog.policy.peer import MISS, MISSING, NEW, SEARCHING, SUSPECT, TALK, UP, PeerState, probed
+from mesh_watchdog.policy.state import State
+
+PROBE_WANTED = 10.0
+"""Silence after which a peer is probed while traffic is wanted (rule R2)."""
+PROBE_IDLE = 25.0
+"""The same while no traffic is wanted (R2)."""
+PROBE_PROMPT = 2.0
+"""The same for a peer that answers at once, or may do so for all we know, while traffic is wanted (R3)."""
+MISSES = 3
+"""Misses after which such a peer is suspect (R3)."""
+SILENT_PROBE = REKEY_TIMEOUT
+"""A silent peer is sent a packet this often …"""
+SILENT_LONG = 60.0
+"""… for this long …"""
+LONG_PROBE = 25.0
+"""… and then this often: WireGuard's own handshakes go on for 90 s after each."""
 
 Step = tuple[PeerState, list[Action], Iterable[str]]
 """The peer, what to do, and the names to ask for."""
@@ -34,9 +40,9 @@ def is_at_ease(peer: PeerState, moment: float) -> bool:
     return peer.phase == MISSING
 
 
-def step(key: str, peer: PeerState, knowledge: Knowledge, unsure: bool, moment: float) -> Step:
+def step(key: str, peer: PeerState, state: State, unsure: bool, moment: float) -> Step:
     """Move one peer on. ``unsure``: it may be us who are cut off: ask, but suspect and change nothing (R4)."""
-    if peer.seen is None or not knowledge.surroundings.versions:
+    if peer.seen is None or not state.surroundings.versions:
         return peer, [], ()
     actions: list[Action] = []
     if peer.seen.endpoint:
@@ -44,16 +50,16 @@ def step(key: str, peer: PeerState, knowledge: Knowledge, unsure: bool, moment: 
             peer = probed(peer, moment)
             actions.append(Probe(key))
         if not peer.silent and _is_overdue(peer, moment) and not unsure:
-            peer = evolve(peer, phase=SUSPECT, since=moment, expected=expected(peer, knowledge.names))
-            actions.append(Announce(key, f"does not answer at {_endpoint(peer)}", urgent=True))
+            peer = evolve(peer, phase=SUSPECT, since=moment, expected=expected(peer, state.names))
+            actions.append(Announce(key, f"does not answer at {peer.endpoint}", urgent=True))
     elif peer.phase == NEW and peer.declared.endpoint:
         # Nothing that works can be lost, but the first reading is only for looking (R16).
-        return evolve(peer, phase=SEARCHING, expected=expected(peer, knowledge.names)), actions, ()
+        return evolve(peer, phase=SEARCHING, expected=expected(peer, state.names)), actions, ()
     if not peer.silent or unsure:
         return peer, actions, ()
     if peer.phase == SUSPECT and peer.asked is not None and moment - peer.asked >= peer.search_after:
         peer = evolve(peer, phase=SEARCHING, since=moment)
-    peer, tries = attempt(key, peer, knowledge, moment)
+    peer, tries = attempt(key, peer, state, moment)
     return peer, actions + tries, peer.declared.hosts
 
 
@@ -85,10 +91,6 @@ def _is_overdue(peer: PeerState, moment: float) -> bool:
     waited = peer.probed is not None and moment - peer.probed >= MISS
     quickly = peer.quick and peer.misses + waited >= MISSES
     return quickly or moment - peer.asked >= peer.suspect_after
-
-
-def _endpoint(peer: PeerState) -> str:
-    return peer.seen.endpoint if peer.seen else ""
 
 
 def _spread(key: str) -> float:

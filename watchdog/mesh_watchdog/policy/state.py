@@ -1,4 +1,8 @@
-"""Everything the watchdog believes."""
+"""Everything the watchdog believes; and peers that change their key, under the one by which it knows them. Pure.
+
+While the list names two keys of a peer, what is read is translated here; which of them counts is decided by
+`mesh_sync.wireguard.key_rollover`, for mesh-sync and for the watchdog.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from mesh_sync.wireguard.endpoint import Network
+from mesh_sync.wireguard.key_rollover import carriers
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.events import Pairs, Seen, Surroundings
 from mesh_watchdog.policy.peer import PeerState
@@ -39,3 +44,18 @@ class State:
     cut_off: bool = False
     calm: float = 0.0
     witnesses_from: float = 0.0
+
+
+def in_use(pairs: Pairs, seen: Mapping[str, Seen], moment: float) -> dict[str, str]:
+    """For each of ``pairs``, the listed key and the one the peer speaks under (``moment`` in Unix seconds)."""
+    return carriers(pairs, {key: one.handshake for key, one in seen.items()} if pairs else {}, moment)
+
+
+def under_listed_keys(pairs: Pairs, seen: Mapping[str, Seen], moment: float) -> Mapping[str, Seen]:
+    """A reading of the interface as the policy knows its peers."""
+    return {**seen, **{old: seen[key] for old, key in in_use(pairs, seen, moment).items() if key in seen}}
+
+
+def misplaced(pairs: Pairs, seen: Mapping[str, Seen], moment: float) -> bool:
+    """Whether a peer's traffic goes to another key than the one it speaks under."""
+    return any(key in seen and not seen[key].carries for key in in_use(pairs, seen, moment).values())

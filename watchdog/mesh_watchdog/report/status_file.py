@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,19 @@ from mesh_sync.node.config import Node
 from mesh_sync.system.files import write_atomically
 from mesh_sync.system.lock import locked
 from mesh_sync.typed_toml.reader import read_json
-from mesh_watchdog import clock
 
 _MOMENTS = ("since", "heard", "probed")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 STALE = 60.0
 """Seconds after which what is written there is not how things are."""
+
+
+def boot_id() -> str:
+    """What tells this boot from every other; monotonic times of one boot mean nothing in the next."""
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
 
 
 def status_file(node: Node) -> Path:
@@ -50,9 +59,9 @@ def read(node: Node) -> dict[str, Any]:
     path = status_file(node)
     try:
         view: dict[str, Any] = read_json(path.read_bytes())
-        moment, same_boot = clock.moment(), view["boot"] == clock.boot_id()
+        moment, same_boot = time.monotonic(), view["boot"] == boot_id()
         view["age"] = moment - view["written"] if same_boot else None
-        offset = clock.wall() - moment if same_boot else 0.0
+        offset = time.time() - moment if same_boot else 0.0
         for table, keys in [(view, ("started", "written")), *((peer, _MOMENTS) for peer in view["peers"])]:
             for key in keys:
                 table[key] = table[key] + offset if same_boot and table[key] is not None else None

@@ -5,36 +5,24 @@ Moments are on the monotonic clock until they are shown, so that a step of the w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import frozen
-
+from mesh_watchdog.journal import Tally
+from mesh_watchdog.policy.candidates import from_dns
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.peer import PeerState
 from mesh_watchdog.policy.state import State
-from mesh_watchdog.tally import Tally
 
 
-@frozen(kw_only=True)
-class About:
-    """Who reports: ``started`` on the monotonic clock of this ``boot``."""
-
-    node: str
-    interface: str
-    boot: str
-    started: float
-
-
-def view(state: State, tally: Tally, about: About, problems: Iterable[str], moment: float) -> dict[str, Any]:
-    """Everything worth showing, as one JSON object."""
+def view(
+    state: State, tally: Tally, about: Mapping[str, Any], problems: Iterable[str], moment: float
+) -> dict[str, Any]:
+    """Everything worth showing, as one JSON object; ``about`` says who reports."""
     peers = sorted(state.peers.items(), key=lambda item: item[1].declared.name)
     return {
-        "node": about.node,
-        "interface": about.interface,
-        "boot": about.boot,
+        **about,
         "written": moment,
-        "started": about.started,
         "interface_up": state.interface,
         "ours": state.cut_off,
         "own_addresses": sorted(map(str, state.surroundings.own)),
@@ -51,14 +39,13 @@ def view(state: State, tally: Tally, about: About, problems: Iterable[str], mome
 
 
 def _peer(key: str, peer: PeerState, state: State, tally: Tally, moment: float) -> dict[str, Any]:
-    endpoint = peer.seen.endpoint if peer.seen else ""
     names = {host: state.names[host] for host in peer.declared.hosts if host in state.names}
     return {
         "name": peer.declared.name,
         "state": peer.phase,
         "since": peer.since,
         "heard": peer.heard,
-        "endpoint": endpoint or None,
+        "endpoint": peer.endpoint or None,
         "source": source(peer, names),
         "dns": [_name(host, name, moment) for host, name in names.items()],
         "probed": peer.probed,
@@ -74,22 +61,17 @@ def _peer(key: str, peer: PeerState, state: State, tally: Tally, moment: float) 
     }
 
 
-def source(peer: PeerState, names: dict[str, NameState]) -> str:
+def source(peer: PeerState, names: Mapping[str, NameState]) -> str:
     """Where the endpoint comes from: `list` (a literal), `dns`, `last good`, `roamed` (the peer came), or `none`."""
-    endpoint = peer.seen.endpoint if peer.seen else ""
+    endpoint = peer.endpoint
     if not endpoint:
         return "none"
     if endpoint == peer.last_set and peer.source == "last good":
         return "last good"
     if endpoint in map(str, peer.declared.endpoint):
         return "list"
-    host, _, port = endpoint.rpartition(":")
-    address = host.removeprefix("[").removesuffix("]")
-    for declared in peer.declared.endpoint:
-        name = names.get(declared.host)
-        if name and str(declared.port) == port and address in map(str, name.addresses):
-            return "dns"
-    return "dns" if endpoint == peer.declared.resolved else "roamed"
+    told = (found for found, _ in from_dns(peer, names))
+    return "dns" if endpoint == peer.declared.resolved or endpoint in told else "roamed"
 
 
 def _name(host: str, name: NameState, moment: float) -> dict[str, Any]:

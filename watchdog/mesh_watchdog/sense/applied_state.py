@@ -23,10 +23,10 @@ from mesh_sync.node import state as states
 from mesh_sync.system.files import Stamp, make_folder, stamp
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.endpoint import Endpoint, Network
+from mesh_sync.wireguard.key_rollover import pairs_of
 from mesh_sync.wireguard.probe import target
 from mesh_watchdog.journal import Problems
 from mesh_watchdog.policy.events import Applied, Declared
-from mesh_watchdog.policy.key_alias import pairs_of
 from mesh_watchdog.sense.sense import Inbox, Sense
 
 
@@ -101,7 +101,7 @@ def _applied(desired: Desired, resolved: Mapping[str, str]) -> Applied:
     routes = {ipaddress.ip_network(route) for route in desired.routes}
     allowed = {ipaddress.ip_network(network) for peer in desired.peers for network in peer.allowed_ips}
     tunnelled = sorted(routes | _uncovered(allowed, routes), key=str)
-    return Applied(peers, tuple(tunnelled), desired.fwmark, pairs_of(desired))
+    return Applied(peers, tuple(tunnelled), desired.fwmark, pairs_of(desired.peers))
 
 
 def _uncovered(allowed: Iterable[Network], routes: Iterable[Network]) -> set[Network]:

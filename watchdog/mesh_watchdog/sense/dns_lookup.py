@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from mesh_sync.wireguard.answer import Unresolved
+from mesh_sync.wireguard.nameservers import Unresolved
+from mesh_watchdog.journal import Tally
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.sense.sense import Sense
-from mesh_watchdog.tally import Tally
 
 
 class DnsLookup(Sense):

@@ -1,19 +1,24 @@
-"""This machine's own addresses, links and routes: what they are now, whenever they change (rule R5)."""
+"""This machine's own addresses, links and routes: what they are now, whenever they change (rule R5).
+
+A routing socket only says that something changed: what, is asked of `ip` (`own_addresses`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
-from collections.abc import Callable
+import struct
+import time
+from collections.abc import Callable, Iterator
 
 from attrs import evolve
 
 from mesh_sync.errors import CommandError
-from mesh_watchdog import clock
 from mesh_watchdog.journal import Problems, log
 from mesh_watchdog.policy.events import Surroundings
-from mesh_watchdog.sense import own_addresses, route_events
+from mesh_watchdog.sense import own_addresses
 from mesh_watchdog.sense.own_addresses import OwnAddresses
 from mesh_watchdog.sense.sense import Inbox, Sense
 
@@ -23,6 +28,19 @@ INTERVAL = 60.0
 """Seconds between readings that no message asked for, in case one was lost."""
 ATTEMPTS = 10
 """How often ``forget_source`` is tried before it is left at that."""
+ASLEEP = 2.0
+"""Seconds by which the machine must have slept for that to count."""
+
+RTMGRP_LINK = 0x1
+RTMGRP_IPV4_IFADDR = 0x10
+RTMGRP_IPV4_ROUTE = 0x40
+RTMGRP_IPV6_IFADDR = 0x100
+RTMGRP_IPV6_ROUTE = 0x400
+GROUPS = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE
+
+RTM_NEWROUTE, RTM_DELROUTE = 24, 25
+_HEADER = struct.Struct("=IHHII")
+"""struct nlmsghdr (linux/netlink.h): length, type, flags, sequence, port."""
 
 
 class OwnNetwork(Sense):
@@ -38,14 +56,14 @@ class OwnNetwork(Sense):
         self._forget_source = forget_source
         self._listener: socket.socket | None = None
         self._due = asyncio.Event()
-        self._sleep = clock.Sleep()
+        self._slept = slept()
         self._own = OwnAddresses(Surroundings(frozenset(), frozenset()))
 
     async def start(self, inbox: Inbox) -> None:
         """Listen first, then look, so that nothing falls in between."""
         await super().start(inbox)
         try:
-            self._listener = route_events.listening()
+            self._listener = listening()
             asyncio.get_running_loop().add_reader(self._listener, self._on_message)
         except OSError as error:
             self._problems.set("netlink", f"changes of the network are seen late: {error.strerror}")
@@ -54,7 +72,8 @@ class OwnNetwork(Sense):
         self.spawn(self._watch())
 
     async def look(self) -> None:
-        if self._sleep.is_over():
+        before, self._slept = self._slept, slept()
+        if self._slept - before > ASLEEP:
             log.info("this machine was asleep")
             self.spawn(self._tell())
             self._due.set()
@@ -67,7 +86,7 @@ class OwnNetwork(Sense):
 
     def _on_message(self) -> None:
         assert self._listener is not None
-        if route_events.drain(self._listener):
+        if drain(self._listener):
             self.inbox.put_nowait(None)
             self._due.set()
 
@@ -100,3 +119,46 @@ class OwnNetwork(Sense):
                 self.inbox.put_nowait(self._own.surroundings)
             if not problem:
                 return
+
+
+def slept() -> float:
+    """Seconds this machine has slept since it booted: what CLOCK_BOOTTIME counts and the monotonic clock does not."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+
+
+def listening() -> socket.socket:
+    """A non-blocking socket that is told of links, addresses and routes (rtnetlink(7))."""
+    made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
+    made.bind((0, GROUPS))
+    return made
+
+
+def drain(listener: socket.socket) -> bool:
+    """Read all that is there; return whether any of it may matter. Lost messages do: what they said is not known."""
+    matters = False
+    while True:
+        try:
+            data = listener.recv(65536)
+        except BlockingIOError:
+            return matters
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                return True
+            matters = True
+        else:
+            matters = matters or any(_matters(kind, body) for kind, body in messages(data))
+
+
+def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The messages in one datagram, as (type, payload); whatever is cut short ends it."""
+    while len(data) >= _HEADER.size:
+        length, kind, *_ = _HEADER.unpack_from(data)
+        if length < _HEADER.size or length > len(data):
+            return
+        yield kind, data[_HEADER.size : length]
+        data = data[(length + 3) & ~3 :]
+
+
+def _matters(kind: int, body: bytes) -> bool:
+    """Of routes only those for everything (rtm_dst_len 0): a router has thousands of others that come and go."""
+    return kind not in (RTM_NEWROUTE, RTM_DELROUTE) or len(body) < 2 or body[1] == 0

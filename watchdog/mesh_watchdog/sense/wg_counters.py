@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Mapping
 
 from mesh_sync.errors import CommandError, DeviceError, MeshSyncError, Reason
 from mesh_sync.system.run import run
 from mesh_sync.wireguard.live import LivePeer, parse_dump
 from mesh_sync.wireguard.wg import NOT_PERMITTED
-from mesh_watchdog import clock
-from mesh_watchdog.journal import Problems, log
+from mesh_watchdog.journal import Problems, Tally, log
 from mesh_watchdog.policy.events import Seen, Snapshot
 from mesh_watchdog.sense.sense import Sense
-from mesh_watchdog.tally import Tally
 
 
 class WgCounters(Sense):
@@ -39,7 +38,7 @@ class WgCounters(Sense):
         if there != self._there and not (there and self._there is None):
             log.info("%s is %s", self._interface, "there" if there else "not there; waiting for it")
         self._there = there
-        self.inbox.put_nowait(Snapshot(found, clock.wall()))
+        self.inbox.put_nowait(Snapshot(found, time.time()))
 
 
 def read(interface: str) -> dict[str, Seen] | None:
