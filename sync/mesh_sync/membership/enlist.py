@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 
 from attrs import evolve, frozen
@@ -12,6 +11,7 @@ from mesh_sync.membership.join_request import JoinRequest, peer_toml
 from mesh_sync.membership.publish import Change, checked, publish, signing_problem
 from mesh_sync.mesh.addresses import free_addresses
 from mesh_sync.mesh.layout import peer_path
+from mesh_sync.mesh.manifest import read_peers
 from mesh_sync.mesh.model import Peer
 from mesh_sync.repository.commit_tree import tree_at
 from mesh_sync.repository.fresh_copy import FreshCopy
@@ -82,12 +82,8 @@ def _waiting(copy: FreshCopy, request: JoinRequest, key: str) -> tuple[str, ...]
     commit = copy.fetch(request.target)
     if commit is None:
         return ()
-    try:
-        peer = tomllib.loads(tree_at(copy.objects, commit).texts[peer_path(request.name)].decode())
-        known, addresses = peer["public_key"], tuple(map(str, peer["addresses"]))
-    except (ValueError, KeyError, TypeError):
-        known, addresses = "", ()
-    if known != key:
+    peer = read_peers(tree_at(copy.objects, commit).texts, []).get(request.name)
+    if peer is None or peer.public_key != key:
         text = f"{public(request.url)} has a branch {request.target} already, and it is not this machine's"
         raise ConfigError(text, hint="choose another --name, or delete that branch first")
-    return addresses
+    return tuple(map(str, peer.addresses))

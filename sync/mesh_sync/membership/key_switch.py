@@ -17,6 +17,9 @@ from mesh_sync.node.own_keys import KeyFiles
 from mesh_sync.reconcile.apply import apply_locked, device_of
 from mesh_sync.system.files import write_atomically
 from mesh_sync.system.lock import locked
+from mesh_sync.typed_toml.fields import whole
+from mesh_sync.typed_toml.reader import read_json
+from mesh_sync.typed_toml.table import Wrong, mapping_of
 from mesh_sync.wireguard import wg
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.live import LivePeer
@@ -108,10 +111,12 @@ def _remember(node: Node, desired: Desired, live: Mapping[str, LivePeer]) -> Non
 def _remembered(node: Node) -> dict[str, int]:
     """The peers that were alive before the switch, and their handshakes; empty when that was not kept."""
     try:
-        found = json.loads(_memory(node).read_bytes())
-        return {str(name): int(shaken) for name, shaken in found.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        return _handshakes_of(read_json(_memory(node).read_bytes()))
+    except (OSError, Wrong):
         return {}
+
+
+_handshakes_of = mapping_of(whole)
 
 
 def _memory(node: Node) -> Path:

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from mesh_sync.errors import ConfigError
 from mesh_sync.findings import errors
-from mesh_sync.mesh.layout import SIGNERS_FILE
+from mesh_sync.mesh.layout import MESH_FILE, SIGNERS_FILE
 from mesh_sync.trust import signer_file
 from mesh_sync.trust.signers import parse
 from mesh_sync.trust.ssh_keys import named
@@ -66,7 +66,7 @@ def create(directory: Path, name: str, networks: tuple[str, ...], admin: Admin |
         raise ConfigError(f"{directory} is not empty", hint="name a new directory")
     try:
         shutil.copytree(template(), directory, dirs_exist_ok=True)
-        file = directory / "mesh.toml"
+        file = directory / MESH_FILE
         document = tomlkit.parse(file.read_text())
         document["name"] = name
         document["networks"] = list(networks)
@@ -85,6 +85,6 @@ def template() -> Path:
         Path(__file__).parents[2] / "mesh-repo-template",
         Path(sys.prefix) / "share/mesh-sync/mesh-repo-template",
     ):
-        if (place / "mesh.toml").exists():
+        if (place / MESH_FILE).exists():
             return place
     raise ConfigError("the template of a mesh repository is not installed", hint="install mesh-sync again")
