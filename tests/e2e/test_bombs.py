@@ -33,7 +33,7 @@ OF_GIT, OURS = 300, 110
 """MiB of memory that a process may have."""
 MORE_FILES = ".:: more than 20,000 files or 16,777,216 bytes; this is not a mesh repository"
 NO_LIST = "mesh.toml:: is missing; `mesh-sync init` creates one"
-IN_TIME = f"did not deliver branch 'main' within {DEADLINE} s|gives no answer"
+IN_TIME = r"did not deliver branch 'main' within \d+ s|gives no answer"
 MEMORY = "needs more memory than git is given here"
 SIZE = "has a repository larger than this node takes"
 

@@ -19,7 +19,7 @@ import pytest
 from e2e.running_watchdog import Watchdog, endpoint, watching
 from lab import Lab
 from lab.firewall import NEVER_SPEAKS_FIRST
-from lab.logged import LoggedPrograms
+from lab.logged import LoggedPrograms, sets_endpoint
 from lab.mesh import Mesh, key_of
 from lab.node import Node
 from lab.tree import ENVIRONMENT
@@ -82,10 +82,6 @@ class World:
 @pytest.fixture(scope="module")
 def world(lab: Lab) -> World:
     return World(lab)
-
-
-def is_endpoint_set(call: str) -> bool:
-    return call.startswith("wg set") and " endpoint " in call
 
 
 # -- clocks
@@ -158,7 +154,7 @@ def test_killed_at_any_moment_it_looks_before_it_writes(world: World, tmp_path: 
         time.sleep(chance.uniform(0.3, 3.0))
         watchdog.end(signal.SIGKILL)
         calls = logged.calls()
-        writes = [index for index, call in enumerate(calls) if is_endpoint_set(call)]
+        writes = [index for index, call in enumerate(calls) if sets_endpoint(call)]
         looks = [index for index, call in enumerate(calls) if call == "wg show wg0 dump"]
         # Once to see, and once more under the lock; a peer with an endpoint has 5 s at least to say something.
         assert not writes, f"in life {life}: {calls}"

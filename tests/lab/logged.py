@@ -36,6 +36,29 @@ class LoggedPrograms:
         """Those of `calls` that are more than looking."""
         return [call for call in self.calls() if not is_reading(call)]
 
+    def endpoints_set(self) -> list[str]:
+        """Those of `calls` that give a peer an endpoint."""
+        return [call for call in self.calls() if sets_endpoint(call)]
+
+
+class LogsByNode(dict[str, LoggedPrograms]):
+    """Programs that log, for each node its own."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._directory = directory
+
+    def __missing__(self, name: str) -> LoggedPrograms:
+        place = self._directory / name
+        place.mkdir()
+        self[name] = LoggedPrograms(place)
+        return self[name]
+
+
+def sets_endpoint(call: str) -> bool:
+    """Whether a call gives a peer an endpoint."""
+    return call.startswith("wg set") and " endpoint " in call
+
 
 def is_reading(call: str) -> bool:
     """Whether a call of `wg`, `ip` or `nft` only shows something."""
