@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 
@@ -42,7 +43,7 @@ def test_a_repository_that_does_not_arrive_in_time(lab: Lab, mesh: Mesh, a: Node
     a.run(["rm", "-r", COPY])
     ask(mesh, a, huge)
     with slow(lab):
-        assert unreachable(a) == f"{huge} did not deliver branch 'main' within 3 s"
+        assert re.fullmatch(rf"{huge} did not deliver branch 'main' within [0-3] s", unreachable(a))
     assert leftovers(a) == []
 
 
