@@ -8,6 +8,7 @@ import click
 
 from mesh_sync.cli.options import existing_file, folder
 from mesh_sync.cli.present_edit import present_findings
+from mesh_sync.findings import errors
 from mesh_sync.terminal.table import count
 from mesh_sync.workspace import commits
 from mesh_sync.workspace.edit import Edit
@@ -73,7 +74,7 @@ def import_(
     edit = Edit(directory, commit)
     made = take_over(edit, source, path, networks, keys, lambda text: click.secho(f"  ! {text}", fg="yellow"))
     _present_imported(made, directory, keys)
-    return 1 if made.edited.written and made.edited.written.errors else 0
+    return 1 if errors(made.edited.findings) else 0
 
 
 def _present_imported(made: Imported, directory: Path, keys: Path | None) -> None:

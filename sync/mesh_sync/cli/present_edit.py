@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from mesh_sync.cli.options import commit_option, repository_option
+from mesh_sync.findings import errors
 from mesh_sync.terminal.table import count
 from mesh_sync.workspace.edit import Edit, Edited
 
@@ -28,29 +29,28 @@ def edit_options(command: Callable[..., int]) -> Callable[..., int]:
 
 def present_edit(edit: Edit, edited: Edited, following: str = "commit and push") -> int:
     """Print what was written and committed, and what comes next; return the exit code."""
-    if edited.written is None:
+    if not edited.path:
         click.echo(f"{edited.message}; nothing was written")
         return 0
     present_findings(edited)
-    path = edited.written.paths[0]
-    if edited.written.errors:
-        wrong = count(len(edited.written.errors), "error")
+    result = f"{edited.path} {edited.became}"
+    if wrong := errors(edited.findings):
         rest = "was not committed" if edit.commit else "is not ready to be committed"
-        click.echo(f"{path} {edited.became}, but {rest}: the list still has {wrong} from before", err=True)
+        click.echo(f"{result}, but {rest}: the list still has {count(len(wrong), 'error')} from before", err=True)
         return 1
     if edited.commit:
-        click.echo(f"{path} {edited.became}")
+        click.echo(result)
         click.echo(f"committed {edited.commit}, {edited.message.splitlines()[0]!r}; next: git push")
     elif edit.commit:
-        click.echo(f"{path} is as it was committed already")
+        click.echo(f"{edited.path} is as it was committed already")
     else:
-        click.echo(f"{path} {edited.became}; next: {following}")
+        click.echo(f"{result}; next: {following}")
     return 0
 
 
 def present_findings(edited: Edited) -> None:
     """Print on stderr what is doubtful or wrong with the list now, and why nodes would reject the commit."""
-    for finding in (*edited.written.warnings, *edited.written.errors) if edited.written else ():
+    for finding in edited.findings:
         click.secho(str(finding), fg="yellow", err=True)
     if edited.rejection:
         click.secho(edited.rejection, fg="yellow", err=True)

@@ -13,8 +13,9 @@ from mesh_sync.cli.present_edit import edit_options, present_edit
 from mesh_sync.terminal.options import json_option, print_json
 from mesh_sync.terminal.table import print_table
 from mesh_sync.trust.signers import Signers
-from mesh_sync.workspace import edit_signers
+from mesh_sync.workspace import commits, edit_signers
 from mesh_sync.workspace.edit import Edit
+from mesh_sync.workspace.working_copy import WorkingCopy
 
 
 @click.group()
@@ -31,12 +32,14 @@ def signer() -> None:
 @json_option
 def list_(directory: Path, as_json: bool) -> None:
     """List the keys, and the fingerprint of the mesh to compare with what `mesh-sync join` shows on a node."""
-    found, copy = edit_signers.listing(directory)
+    copy = WorkingCopy.open(directory)
+    found, fingerprint = edit_signers.in_force(copy), commits.fingerprint(directory)
     if as_json:
-        print_json(found.as_json())
+        entries = [edit_signers.as_json(one) for one in found.entries]
+        print_json({"mesh": copy.mesh.name, "fingerprint": fingerprint, "signers": entries})
     else:
-        _present(found.signers)
-        click.echo(f"fingerprint of the mesh {found.mesh}: {found.fingerprint or 'none before the first commit'}")
+        _present(found)
+        click.echo(f"fingerprint of the mesh {copy.mesh.name}: {fingerprint or 'none before the first commit'}")
     present.list_errors(copy.findings)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import git
@@ -13,7 +14,7 @@ from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.trust import signers
 
 ROLES = ("AUTHOR", "COMMITTER")
-FALLBACK = ("mesh-sync", "mesh-sync@localhost")
+FALLBACK = (("NAME", "mesh-sync"), ("EMAIL", "mesh-sync@localhost"))
 _REJECTED = """\
 the commit is {}: nodes that verify signatures would refuse it. Undo it, have git sign, and commit again:
   git reset --soft HEAD~1
@@ -29,15 +30,11 @@ def require(directory: Path) -> None:
 
 def begin(directory: Path, branch: str, message: str, settings: Sequence[tuple[str, str]]) -> None:
     """Make ``directory`` a repository with these settings, and commit all that is in it."""
-    with git.Repo.init(directory, initial_branch=branch) as repository:
-        try:
-            for name, value in settings:
-                repository.git.config("--local", name, value)
-            repository.git.add("--all")
-            repository.git.update_environment(**_identity(repository.git))
-            repository.git.commit("--quiet", "-m", message)
-        except git.GitCommandError as error:
-            raise _not_taken(error) from None
+    with git.Repo.init(directory, initial_branch=branch) as repository, _committing(repository.git) as program:
+        for name, value in settings:
+            program.config("--local", name, value)
+        program.add("--all")
+        program.commit("--quiet", "-m", message)
 
 
 def commit_files(directory: Path, paths: Sequence[str], message: str) -> str | None:
@@ -45,18 +42,13 @@ def commit_files(directory: Path, paths: Sequence[str], message: str) -> str | N
 
     git itself commits, so that a person's settings hold: name, signature, hooks. Raise MeshSyncError when it fails.
     """
-    with _open(directory) as repository:
-        program = repository.git
-        files = [str((directory / path).absolute()) for path in paths]
-        try:
-            changed = [file for file in files if program.status("--porcelain", "--", file)]
-            if not changed:
-                return None
-            program.add("--all", "--", *changed)
-            program.update_environment(**_identity(program))
-            program.commit("--quiet", "--only", "-m", message, "--", *changed)
-        except git.GitCommandError as error:
-            raise _not_taken(error) from None
+    files = [str((directory / path).absolute()) for path in paths]
+    with _open(directory) as repository, _committing(repository.git) as program:
+        changed = [file for file in files if program.status("--porcelain", "--", file)]
+        if not changed:
+            return None
+        program.add("--all", "--", *changed)
+        program.commit("--quiet", "--only", "-m", message, "--", *changed)
         return repository.head.commit.hexsha[:10]
 
 
@@ -101,11 +93,6 @@ def _show(program: git.Git, revision: str) -> str:
         return ""
 
 
-def _not_taken(error: git.GitCommandError) -> MeshSyncError:
-    said = " ".join((error.stderr.partition("stderr: '")[2] or error.stderr).strip(" '\n").split())
-    return MeshSyncError(f"the files are written, but git refused the commit: {said or f'exit {error.status}'}")
-
-
 def _open(directory: Path) -> git.Repo:
     try:
         return git.Repo(directory, search_parent_directories=True)
@@ -113,11 +100,16 @@ def _open(directory: Path) -> git.Repo:
         raise ConfigError(f"{directory.resolve()} is not in a git repository: nothing can be committed there") from None
 
 
-def _identity(program: git.Git) -> dict[str, str]:
-    """A committer for where git has none configured, and would refuse."""
+@contextmanager
+def _committing(program: git.Git) -> Iterator[git.Git]:
+    """Give git a committer where it has none configured and would refuse; its refusal is a MeshSyncError."""
     try:
         program.var("GIT_AUTHOR_IDENT"), program.var("GIT_COMMITTER_IDENT")
     except git.GitCommandError:
-        name, mail = FALLBACK
-        return {f"GIT_{who}_NAME": name for who in ROLES} | {f"GIT_{who}_EMAIL": mail for who in ROLES}
-    return {}
+        program.update_environment(**{f"GIT_{who}_{what}": text for who in ROLES for what, text in FALLBACK})
+    try:
+        yield program
+    except git.GitCommandError as error:
+        said = " ".join((error.stderr.partition("stderr: '")[2] or error.stderr).strip(" '\n").split())
+        text = f"the files are written, but git refused the commit: {said or f'exit {error.status}'}"
+        raise MeshSyncError(text) from None

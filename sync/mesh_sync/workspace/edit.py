@@ -8,8 +8,9 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from mesh_sync.errors import ConfigError
+from mesh_sync.findings import Finding, errors
 from mesh_sync.workspace import commits
-from mesh_sync.workspace.working_copy import WorkingCopy, Written
+from mesh_sync.workspace.working_copy import WorkingCopy
 
 
 @frozen
@@ -18,10 +19,12 @@ class Edited:
 
     message: str
     """The commit's message; why nothing was written, if so."""
+    path: str = ""
+    """The first of the files; empty when they did not have to change."""
     became: str = ""
-    """What happened to the first file, in words that follow its path."""
-    written: Written | None = None
-    """None when the files did not have to change."""
+    """What happened to it, in words that follow its path."""
+    findings: tuple[Finding, ...] = ()
+    """The warnings that the edit brought, and the errors from before."""
     commit: str | None = None
     rejection: str = ""
     """Why nodes would reject the commit's signature."""
@@ -48,8 +51,8 @@ class Edit:
 
     def finish(self, copy: WorkingCopy, files: Mapping[str, str | None], message: str, became: str) -> Edited:
         """Write these files (None removes one), and commit them unless the list has errors from before."""
-        edited = Edited(message, became, copy.write(files))
-        if not self.commit or (edited.written and edited.written.errors):
+        edited = Edited(message, next(iter(files), ""), became, copy.write(files))
+        if not self.commit or errors(edited.findings):
             return edited
         made = commits.commit_files(self.directory, tuple(files), message)
         return evolve(edited, commit=made, rejection=commits.rejection(self.directory) if made else "")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
-from pathlib import Path
 from typing import Any
-
-from attrs import frozen
 
 from mesh_sync.errors import ConfigError
 from mesh_sync.findings import shown
@@ -15,38 +12,29 @@ from mesh_sync.trust import signers
 from mesh_sync.trust.signer_file import added, line, without
 from mesh_sync.trust.signers import Signer, Signers
 from mesh_sync.trust.ssh_keys import named
-from mesh_sync.workspace import commits
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 
-@frozen
-class Listing:
-    """The signers of a mesh, and its fingerprint as committed; None before the first commit."""
-
-    mesh: str
-    signers: Signers
-    fingerprint: str | None
-
-    def as_json(self) -> dict[str, Any]:
-        entries = [
-            {
-                "principal": one.principal,
-                "node": one.principal.partition("@")[0] if one.is_node else None,
-                "type": one.kind,
-                "fingerprint": one.fingerprint,
-                "valid_after": one.valid_after and one.valid_after.isoformat(),
-                "valid_before": one.valid_before and one.valid_before.isoformat(),
-            }
-            for one in self.signers.entries
-        ]
-        return {"mesh": self.mesh, "fingerprint": self.fingerprint, "signers": entries}
+def in_force(copy: WorkingCopy) -> Signers:
+    """Who may sign. Raise ConfigError when the mesh has no signers."""
+    text = copy.text(SIGNERS_FILE)
+    if text is None:
+        hint = "`mesh-sync signer add YOU@DOMAIN KEY` creates it"
+        raise ConfigError(f"this mesh has no {SIGNERS_FILE}: its commits are not signed", hint=hint)
+    return signers.parse(text.encode())[0]
 
 
-def listing(directory: Path) -> tuple[Listing, WorkingCopy]:
-    """Who may sign, and the working copy that says so. Raise ConfigError when the mesh has no signers."""
-    copy = WorkingCopy.open(directory)
-    return Listing(copy.mesh.name, _signers(copy), commits.fingerprint(directory)), copy
+def as_json(one: Signer) -> dict[str, Any]:
+    """One signer, as `signer list --json` shows it."""
+    return {
+        "principal": one.principal,
+        "node": one.principal.partition("@")[0] if one.is_node else None,
+        "type": one.kind,
+        "fingerprint": one.fingerprint,
+        "valid_after": one.valid_after and one.valid_after.isoformat(),
+        "valid_before": one.valid_before and one.valid_before.isoformat(),
+    }
 
 
 def add(edit: Edit, principal: str, key: str, valid_before: date | None = None) -> Edited:
@@ -59,7 +47,7 @@ def add(edit: Edit, principal: str, key: str, valid_before: date | None = None) 
 def remove(edit: Edit, who: str) -> Edited:
     """Remove all keys of a principal, or the one with this fingerprint (SHA256:…). ConfigError if there is none."""
     copy = edit.open()
-    present = _signers(copy)
+    present = in_force(copy)
     gone = tuple(signer for signer in present.entries if who in (signer.principal, signer.fingerprint))
     if not gone:
         names = ", ".join(sorted({signer.principal for signer in present.entries})[:20])
@@ -88,11 +76,3 @@ def keys_of(copy: WorkingCopy, node: str) -> tuple[Signer, ...]:
 def _in_utc(day: date) -> datetime:
     moment = day if isinstance(day, datetime) else datetime.combine(day, time())
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _signers(copy: WorkingCopy) -> Signers:
-    text = copy.text(SIGNERS_FILE)
-    if text is None:
-        hint = "`mesh-sync signer add YOU@DOMAIN KEY` creates it"
-        raise ConfigError(f"this mesh has no {SIGNERS_FILE}: its commits are not signed", hint=hint)
-    return signers.parse(text.encode())[0]

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cache
 from html import escape
 
 from attrs import frozen
 
 from mesh_sync.findings import printable
-from mesh_sync.workspace.graph import FIXED, HIDDEN, NAMED, Edge, Graph, Node
+from mesh_sync.workspace.graph import FIXED, HIDDEN, NAMED, Graph, Node
 
 SPACING, STEP = 64.0, 120.0
 """Units between neighbours on a circle, and between circles."""
@@ -62,37 +63,26 @@ class Spot:
 
 def layout(mesh: Graph) -> dict[str, Spot]:
     """A place for each peer in the mesh. Sectors are as wide as what hangs in them."""
-    weights: dict[str, int] = {}
-    for root in mesh.roots:
-        _weigh(mesh, root, weights)
-    total = sum(weights[root.name] for root in mesh.roots) or 1
-    inner = 0.0 if len(mesh.roots) == 1 else max(total * SPACING / math.tau, STEP)
-    spots: dict[str, Spot] = {}
-    start = -math.pi / 2
-    for root in mesh.roots:
-        width = math.tau * weights[root.name] / total
-        _place(mesh, root, (start, width), inner, weights, spots)
-        start += width
-    return spots
 
+    @cache
+    def leaves(node: Node) -> int:
+        """How many leaves hang below a peer, itself if none."""
+        return sum(map(leaves, mesh.children(node))) or 1
 
-def _weigh(mesh: Graph, node: Node, weights: dict[str, int]) -> int:
-    """How many leaves hang below a peer, itself if none."""
-    weights[node.name] = sum(_weigh(mesh, child, weights) for child in mesh.children(node)) or 1
-    return weights[node.name]
+    def place(nodes: Sequence[Node], start: float, width: float, inner: float) -> Iterator[tuple[str, Spot]]:
+        """Share the sector among these peers, which are at least ``inner`` from the middle."""
+        total = sum(map(leaves, nodes))
+        for node in nodes:
+            share = width * leaves(node) / total
+            radius = max(inner, SPACING / share if share < 1 else 0)
+            angle = start + share / 2
+            yield node.name, Spot(radius * math.cos(angle), radius * math.sin(angle), angle)
+            yield from place(mesh.children(node), start, share, radius + STEP)
+            start += share
 
-
-def _place(
-    mesh: Graph, node: Node, sector: tuple[float, float], radius: float, weights: dict[str, int], spots: dict[str, Spot]
-) -> None:
-    start, width = sector
-    angle = start + width / 2
-    spots[node.name] = Spot(radius * math.cos(angle), radius * math.sin(angle), angle)
-    for child in mesh.children(node):
-        share = width * weights[child.name] / weights[node.name]
-        reach = max(radius + STEP, SPACING / share if share < 1 else 0)
-        _place(mesh, child, (start, share), reach, weights, spots)
-        start += share
+    roots = mesh.roots
+    inner = 0.0 if len(roots) == 1 else max(sum(map(leaves, roots)) * SPACING / math.tau, STEP)
+    return dict(place(roots, -math.pi / 2, math.tau, inner))
 
 
 def svg(mesh: Graph) -> str:
@@ -121,13 +111,9 @@ def _tunnels(mesh: Graph, spots: dict[str, Spot]) -> Iterator[str]:
         yield f'<circle class="ring" r="{radius:.0f}"><title>each with each</title></circle>'
     for edge in mesh.edges:
         if edge.relayed or not crowded:
-            yield _tunnel(edge, spots[edge.one], spots[edge.other])
-
-
-def _tunnel(edge: Edge, one: Spot, other: Spot) -> str:
-    kind = "relay" if edge.relayed else "direct"
-    kind += "" if edge.possible else " never"
-    return f'<line class="{kind}" x1="{one.x:.1f}" y1="{one.y:.1f}" x2="{other.x:.1f}" y2="{other.y:.1f}"/>'
+            kind = ("relay" if edge.relayed else "direct") + ("" if edge.possible else " never")
+            one, other = spots[edge.one], spots[edge.other]
+            yield f'<line class="{kind}" x1="{one.x:.1f}" y1="{one.y:.1f}" x2="{other.x:.1f}" y2="{other.y:.1f}"/>'
 
 
 def _peer(node: Node, spot: Spot) -> Iterator[str]:

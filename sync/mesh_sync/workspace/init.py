@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import tomlkit
@@ -16,6 +17,7 @@ from mesh_sync.mesh.layout import MESH_FILE, SIGNERS_FILE
 from mesh_sync.trust import signer_file
 from mesh_sync.trust.signers import parse
 from mesh_sync.trust.ssh_keys import named
+from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.workspace import commits
 
 BRANCH = "main"
@@ -50,18 +52,14 @@ def create(directory: Path, name: str, networks: tuple[str, ...], admin: Admin |
 
     git itself commits, with the person's own settings; ``admin`` signs, and is the first of allowed_signers.
     """
-    for network in networks:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            raise ConfigError(f"--network: {error}") from None
-    signers = signer_file.added("", admin.line) if admin else ""
-    if wrong := errors(parse(signers.encode())[1]):
+    parse_networks(networks)
+    text = signer_file.added("", admin.line) if admin else ""
+    signers, findings = parse(text.encode())
+    if wrong := errors(findings):
         raise ConfigError(f"--signer: {wrong[0].message}")
-    if admin and not parse(signers.encode())[0].admins:
-        raise ConfigError(
-            f"--signer: {admin.principal} is the name of a node key", hint="name a person, such as you@example.org"
-        )
+    if admin and not signers.admins:
+        hint = "name a person, such as you@example.org"
+        raise ConfigError(f"--signer: {admin.principal} is the name of a node key", hint=hint)
     if directory.exists() and any(directory.iterdir()):
         raise ConfigError(f"{directory} is not empty", hint="name a new directory")
     try:
@@ -71,12 +69,20 @@ def create(directory: Path, name: str, networks: tuple[str, ...], admin: Admin |
         document["name"] = name
         document["networks"] = list(networks)
         file.write_text(tomlkit.dumps(document))
-        if signers:
-            (directory / SIGNERS_FILE).write_text(signers)
+        if text:
+            (directory / SIGNERS_FILE).write_text(text)
     except OSError as error:
         raise ConfigError(f"{directory} cannot be written: {error.strerror}") from None
     commits.begin(directory, BRANCH, f"mesh: {name} begins", admin.settings if admin else ())
     return directory
+
+
+def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
+    """The networks given with --network. Raise ConfigError when one is none."""
+    try:
+        return tuple(map(ipaddress.ip_network, texts))
+    except ValueError as error:
+        raise ConfigError(f"--network: {error}") from None
 
 
 def template() -> Path:

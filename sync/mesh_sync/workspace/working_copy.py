@@ -21,15 +21,6 @@ PUBLIC = 0o644
 
 
 @frozen
-class Written:
-    """What was written: the files, the warnings they brought, and the errors from before."""
-
-    paths: tuple[str, ...]
-    warnings: tuple[Finding, ...] = ()
-    errors: tuple[Finding, ...] = ()
-
-
-@frozen
 class WorkingCopy:
     """The files of a mesh repository as they are on disk, and the mesh they declare."""
 
@@ -71,13 +62,13 @@ class WorkingCopy:
             raise MeshSyncError("nothing was written, the list would have errors:\n" + "\n".join(map(str, new)))
         return findings
 
-    def write(self, files: Mapping[str, str | None]) -> Written:
-        """Replace, add and remove (None) files that pass `verify`."""
+    def write(self, files: Mapping[str, str | None]) -> tuple[Finding, ...]:
+        """Replace, add and remove (None) files that pass `verify`; return the new warnings and the old errors."""
         findings = self.verify(files)
         for path, text in files.items():
-            self._put(self.directory / path, text)
-        warnings = tuple(f for f in findings if f.severity == WARNING and f not in self.findings)
-        return Written(tuple(files), warnings, errors(findings))
+            _put(self.directory / path, text)
+        warnings = (f for f in findings if f.severity == WARNING and f not in self.findings)
+        return (*warnings, *errors(findings))
 
     def text(self, path: str) -> str | None:
         """One file's text, None if there is none. Raise MeshSyncError when it cannot be edited as text."""
@@ -87,26 +78,14 @@ class WorkingCopy:
             except UnicodeDecodeError:
                 raise MeshSyncError(f"{path} is not UTF-8 text", hint="correct it in an editor first") from None
         if os.path.lexists(self.directory / path):
-            raise MeshSyncError(
-                "\n".join(str(f) for f in self.findings if f.file == path) or f"{path} is not a plain file"
-            )
+            wrong = "\n".join(str(f) for f in self.findings if f.file == path)
+            raise MeshSyncError(wrong or f"{path} is not a plain file")
         return None
 
     def _with(self, files: Mapping[str, str | None]) -> Tree:
         texts = {path: text for path, text in self.tree.texts.items() if path not in files}
         texts |= {path: text.encode() for path, text in files.items() if text is not None}
         return Tree(texts, tuple(finding for finding in self.tree.findings if finding.file not in files))
-
-    @staticmethod
-    def _put(path: Path, text: str | None) -> None:
-        try:
-            if text is None:
-                path.unlink()
-                return
-            path.parent.mkdir(exist_ok=True)
-        except OSError as error:
-            raise DeviceError(f"{path} cannot be changed: {error.strerror}") from None
-        write_atomically(path, text, PUBLIC)
 
 
 def read(directory: Path) -> Tree:
@@ -115,6 +94,17 @@ def read(directory: Path) -> Tree:
         return from_directory(directory)
     except OSError as error:
         raise ConfigError(f"{directory} cannot be read: {error}") from None
+
+
+def _put(path: Path, text: str | None) -> None:
+    try:
+        if text is None:
+            path.unlink()
+            return
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise DeviceError(f"{path} cannot be changed: {error.strerror}") from None
+    write_atomically(path, text, PUBLIC)
 
 
 def examine_directory(directory: Path) -> tuple[Mesh | None, tuple[Finding, ...]]:

@@ -11,18 +11,6 @@ from mesh_sync.mesh.peer_file import Value
 from mesh_sync.wireguard.endpoint import Address, Endpoint, Network
 
 MAX_NAME = 63
-SETTINGS_LEFT = {
-    "DNS": "mesh-sync sets no resolver",
-    "FwMark": "mesh-sync chooses the mark itself",
-    "PostDown": "the list holds no commands",
-    "PostUp": "the list holds no commands",
-    "PreDown": "the list holds no commands",
-    "PreUp": "the list holds no commands",
-    "PresharedKey": "the list holds no secrets",
-    "SaveConfig": "mesh-sync writes the file itself",
-    "Table": "mesh-sync manages the routes itself",
-}
-"""Settings of wg-quick that are not imported, and why."""
 
 
 @frozen(kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.import_ import wg_gen_web, wg_meshconf, wg_quick
 from mesh_sync.workspace.import_.machine import Machine, Takeover
-from mesh_sync.workspace.init import create
+from mesh_sync.workspace.init import create, parse_networks
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 SOURCES: Mapping[str, Callable[[Path, tuple[Network, ...]], Takeover]] = {
@@ -60,7 +59,12 @@ def take_over(
     takeover = _read(source, path, networks, present.mesh if present else None)
     for line in dict.fromkeys(takeover.notes):
         note(line)
-    copy = present or _imagined(directory, takeover.networks)
+    if present:
+        copy = present
+    else:  # as `create` will create it
+        declared = {"format": 1, "name": directory.resolve().name, "networks": list(map(str, takeover.networks))}
+        tree = Tree({MESH_FILE: tomlkit.dumps(declared).encode()})
+        copy = WorkingCopy.of(directory, tree, datetime.now(UTC))
     known: dict[str, str] = {peer.public_key: name for name, peer in copy.mesh.peers.items()}
     machines = tuple(_new(takeover.machines, copy.mesh, known, note))
     files = {peer_path(one.name): made(one.values(copy.mesh.listen_port)) for one in machines}
@@ -76,22 +80,13 @@ def take_over(
 
 
 def _read(source: str, path: Path, networks: Sequence[str], mesh: Mesh | None) -> Takeover:
-    try:
-        asked = tuple(ipaddress.ip_network(text) for text in networks)
-    except ValueError as error:
-        raise ConfigError(f"--network: {error}") from None
+    asked = parse_networks(networks)
     if mesh and asked:
         raise ConfigError("--network is for a new mesh; this one has its networks in mesh.toml")
     takeover = SOURCES[source](path, mesh.networks if mesh else asked)
     if not takeover.machines:
         raise MeshSyncError(f"{path} has nothing to import:\n" + "\n".join(dict.fromkeys(takeover.notes)))
     return takeover
-
-
-def _imagined(directory: Path, networks: tuple[Network, ...]) -> WorkingCopy:
-    """The repository that `create` will create."""
-    text = tomlkit.dumps({"format": 1, "name": directory.resolve().name, "networks": list(map(str, networks))})
-    return WorkingCopy.of(directory, Tree({MESH_FILE: text.encode()}), datetime.now(UTC))
 
 
 def _new(

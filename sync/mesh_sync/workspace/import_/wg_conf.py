@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 
-from attrs import frozen
+from attrs import field, frozen
 
 _EXPLICIT = re.compile(r"(?i)(?:friendly[_ -]?name|begin_peer|name|client|peer|node|host)\b\s*[:=]?\s*(\S.*)")
 _SETTING = re.compile(r"(?i)(?:allowedips|address|dns|endpoint|fwmark|listenport|mtu|persistentkeepalive|table|"
@@ -18,8 +17,8 @@ MAX_WORDS, MAX_LENGTH = 3, 40
 class Section:
     """``[Interface]`` or one ``[Peer]``: values by lower-case key in the order of the file, and what comments say."""
 
-    settings: Mapping[str, Sequence[str]]
-    comments: Sequence[str] = ()
+    settings: dict[str, list[str]] = field(factory=dict)
+    comments: list[str] = field(factory=list)
 
     def one(self, key: str) -> str:
         """The last value of a key, as wg takes it; empty when it is not there."""
@@ -54,38 +53,30 @@ class Conf:
 
 
 def parse(text: str) -> Conf:
-    """Given the text of a file, return its sections. Never fails: what it cannot read is in ``odd``."""
-    interface: dict[str, list[str]] = {}
-    about: list[str] = []
-    peers: list[tuple[dict[str, list[str]], list[str]]] = []
-    settings, comments = interface, about
-    above: list[str] = []
+    """Given the text of a file, return its sections. Never fails: what it cannot read is in ``odd``.
+
+    A comment belongs to the section that it stands in before any setting, or to the one that follows it.
+    """
+    interface, peers = Section(), list[Section]()
+    section, above = interface, list[str]()
     odd: list[int] = []
     for number, line in enumerate(text.splitlines(), start=1):
         code, mark, comment = (part.strip() for part in line.partition("#"))
         key, equals, value = (part.strip() for part in code.partition("="))
         if mark and not code:
-            _collect(comment.strip("# "), above, None if settings else comments)
-        elif code.lower() == "[peer]":
-            settings, comments = {}, above
-            peers.append((settings, comments))
-            above = []
+            comment = comment.strip("# ")
+            if comment and not _SETTING.match(comment) and not comment.lower().startswith("end"):
+                (above if section.settings else section.comments).append(comment)
+            continue
+        if code.lower() == "[peer]":
+            peers.append(section := Section(comments=above))
         elif code.lower() == "[interface]":
-            settings, comments = interface, about
-            about += above
-            above = []
+            section = interface
+            section.comments.extend(above)
         elif equals and key:
-            settings.setdefault(key.lower(), []).append(value)
-            above = []
+            section.settings.setdefault(key.lower(), []).append(value)
         elif code:
             odd.append(number)
-        else:
-            above = []
-    return Conf(Section(interface, about), tuple(Section(*peer) for peer in peers), tuple(odd))
-
-
-def _collect(comment: str, above: list[str], inside: list[str] | None) -> None:
-    """A comment belongs to the section that it stands in before any setting, or to the one that follows it."""
-    if not comment or _SETTING.match(comment) or comment.lower().startswith("end"):
-        return
-    (above if inside is None else inside).append(comment)
+            continue
+        above = []
+    return Conf(interface, tuple(peers), tuple(odd))

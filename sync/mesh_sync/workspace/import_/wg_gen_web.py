@@ -6,21 +6,21 @@ the server, so they become unmanaged peers `via` it.
 
 from __future__ import annotations
 
-import ipaddress
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mesh_sync.errors import ConfigError
 from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.wireguard.keys import is_key, public_key
-from mesh_sync.workspace.import_.fields import endpoint, interfaces
-from mesh_sync.workspace.import_.machine import SETTINGS_LEFT, Machine, Names, Takeover
-from mesh_sync.workspace.import_.networks import Interface, mesh_networks, overlap
+from mesh_sync.workspace.import_.fields import endpoint, interfaces, note_settings, read_text
+from mesh_sync.workspace.import_.machine import Machine, Names, Takeover
+from mesh_sync.workspace.import_.networks import mesh_networks, overlap
 
 SERVER = "server.json"
-SERVER_SETTINGS = ("dns", "preUp", "postUp", "preDown", "postDown")
 UNTOUCHED = "echo WireGuard"
 """How the commands of a new wg-gen-web start; they do nothing."""
 
@@ -38,18 +38,17 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
     key = str(server.get("privateKey", ""))
     if not is_key(key) or not addresses:
         raise ConfigError(f"{file} has no usable privateKey or address", hint="PATH is wg-gen-web's data directory")
-    _note_settings(server, notes)
+    note_settings(partial(_setting, server), "server", notes)
     clients = _clients(file.parent, notes)
     name = names.make("server")
     networks = networks or mesh_networks(addresses, [], notes)
     spokes = [one for text, client in clients if (one := _spoke(client, text, name, server, names, notes))]
-    where = _endpoint(server, notes)
     hub = Machine(
         name=name,
         public_key=public_key(key),
         private_key=key,
         addresses=tuple(one.ip for one in addresses),
-        endpoint=(where,) if where else (),
+        endpoint=_endpoint(server, notes),
         subnets=tuple(_behind([client for _, client in clients], networks, notes)),
         listen_port=_number(server, "listenPort"),
         mtu=_number(server, "mtu"),
@@ -59,9 +58,7 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
 
 def _load(file: Path) -> dict[str, Any]:
     try:
-        data = json.loads(file.read_text())
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
+        data = json.loads(read_text(file))
     except (ValueError, RecursionError):
         raise ConfigError(f"{file} is not JSON") from None
     if not isinstance(data, dict):
@@ -92,8 +89,7 @@ def _spoke(
         notes.append(f"{called}: left out, {file} has no usable publicKey or address")
         return None
     name = names.make(called)
-    if client.get("presharedKey"):
-        notes.append(f"{name}: PresharedKey is not imported: {SETTINGS_LEFT['PresharedKey']}")
+    note_settings(partial(_setting, client), name, notes)
     quiet = bool(client.get("ignorePersistentKeepalive"))
     return Machine(
         name=name,
@@ -112,46 +108,34 @@ def _spoke(
 
 def _behind(clients: Sequence[Mapping[str, Any]], networks: tuple[Network, ...], notes: list[str]) -> list[Network]:
     """The networks behind the server: what clients reach through it besides the mesh."""
-    found: dict[Network, int] = {}
-    for client in clients:
-        what = f"{client.get('name')}: allowedIPs"
-        for one in dict.fromkeys(interfaces(_texts(client, "allowedIPs"), what, notes)):
-            if not _of_mesh(one, networks):
-                found[one.network] = found.get(one.network, 0) + 1
-    exits = [network for network in found if not network.prefixlen]
-    for network in exits:
-        if found[network] < len(clients):
-            notes.append(
-                f"server: only {found[network]} of {len(clients)} clients sent everything ({network}) through it; "
-                f"`mesh-sync peer set server --subnet {network}` would make every peer do so: left out"
-            )
-    return [network for network, users in found.items() if network.prefixlen or users == len(clients)]
+    users = Counter(
+        one.network
+        for client in clients
+        for one in dict.fromkeys(interfaces(_texts(client, "allowedIPs"), f"{client.get('name')}: allowedIPs", notes))
+        if not one.network.prefixlen or not any(overlap(own, one.network) for own in networks)
+    )
+    left = [network for network, number in users.items() if not network.prefixlen and number < len(clients)]
+    notes += (
+        f"server: only {users[network]} of {len(clients)} clients sent everything ({network}) through it; "
+        f"`mesh-sync peer set server --subnet {network}` would make every peer do so: left out"
+        for network in left
+    )
+    return [network for network in users if network not in left]
 
 
-def _of_mesh(one: Interface, networks: tuple[Network, ...]) -> bool:
-    return bool(one.network.prefixlen) and any(overlap(own, one.network) for own in networks)
-
-
-def _endpoint(server: Mapping[str, Any], notes: list[str]) -> str:
+def _endpoint(server: Mapping[str, Any], notes: list[str]) -> tuple[str, ...]:
     """The server's endpoint; one without a port has the port that it listens on."""
     text = str(server.get("endpoint") or "")
-    if not text:
-        return ""
     host, colon, port = text.rpartition(":")
-    try:
-        ipaddress.IPv6Address(text.strip("[]"))
-    except ValueError:
-        if colon:
-            return endpoint(host, port, "server: endpoint", notes)
-    return endpoint(text, str(_number(server, "listenPort") or 51820), "server: endpoint", notes)
+    if not colon or text.endswith("]") or (":" in host and "[" not in host):  # a name, or an IPv6 address
+        host, port = text, str(_number(server, "listenPort") or 51820)
+    return endpoint(host, port, "server: endpoint", notes) if text else ()
 
 
-def _note_settings(server: Mapping[str, Any], notes: list[str]) -> None:
-    for key in SERVER_SETTINGS:
-        value = server.get(key)
-        if value and not str(value).startswith(UNTOUCHED):
-            setting = "DNS" if key == "dns" else key[0].upper() + key[1:]
-            notes.append(f"server: {setting} is not imported: {SETTINGS_LEFT[setting]}")
+def _setting(data: Mapping[str, Any], key: str) -> bool:
+    """Whether one of wg-quick's settings has a value that does something."""
+    value = data.get("dns" if key == "DNS" else key[0].lower() + key[1:])
+    return bool(value) and not str(value).startswith(UNTOUCHED)
 
 
 def _texts(data: Mapping[str, Any], key: str) -> list[str]:

@@ -14,8 +14,8 @@ from attrs import evolve
 from mesh_sync.errors import ConfigError
 from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.wireguard.keys import public_key
-from mesh_sync.workspace.import_.fields import endpoint, interfaces, number
-from mesh_sync.workspace.import_.machine import SETTINGS_LEFT, Machine, Names, Takeover
+from mesh_sync.workspace.import_.fields import SETTINGS_LEFT, endpoint, interfaces, note_settings, number, read_text
+from mesh_sync.workspace.import_.machine import Machine, Names, Takeover
 from mesh_sync.workspace.import_.networks import Interface, in_mesh, is_host, mesh_networks
 
 DATABASE = "database.csv"
@@ -54,11 +54,8 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
 
 def _rows(file: Path) -> list[dict[str, str]]:
     try:
-        with file.open(encoding="utf-8", newline="") as lines:
-            rows = list(csv.DictReader(lines))
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.DictReader(read_text(file).splitlines(keepends=True)))
+    except csv.Error as error:
         raise ConfigError(f"{file} is not a CSV file: {error}") from None
     if not rows or (missing := [column for column in NEEDED if column not in rows[0]]):
         what = f"no column {missing[0]!r}" if rows else "no peers"
@@ -68,20 +65,18 @@ def _rows(file: Path) -> list[dict[str, str]]:
 
 
 def _machine(row: Mapping[str, str], name: str, key: str, notes: list[str]) -> Machine:
-    for setting, why in SETTINGS_LEFT.items():
-        if row[setting]:
-            notes.append(f"{name}: {setting} is not imported: {why}")
+    note_settings(row.get, name, notes)
     port = number(row["ListenPort"], f"{name}: ListenPort", notes)
     keepalive = number(row["PersistentKeepalive"], f"{name}: PersistentKeepalive", notes)
     if keepalive is not None:
         notes.append(f"{name}: the others sent it keepalives every {keepalive} s; now it sends them itself")
-    where = endpoint(row["Endpoint"], str(port or 51820), f"{name}: Endpoint", notes) if row["Endpoint"] else ""
+    where = endpoint(row["Endpoint"], str(port or 51820), f"{name}: Endpoint", notes) if row["Endpoint"] else ()
     return Machine(
         name=name,
         public_key=key,
         private_key=row["PrivateKey"],
         addresses=(),
-        endpoint=(where,) if where else (),
+        endpoint=where,
         listen_port=port,
         mtu=number(row["MTU"], f"{name}: MTU", notes),
         keepalive=keepalive,
