@@ -59,7 +59,7 @@ def test_a_groups_help_says_of_a_command_what_the_command_says(group: click.Comm
 
 
 @pytest.mark.parametrize(("command", "needs"), [
-    ("main", set()), ("status", set()), ("now", set()), ("check", {"mesh_sync.mesh.model"}),
+    ("main", set()), ("node", set()), ("check", {"mesh_sync.mesh.model"}),
     ("peer_show", {"mesh_sync.mesh.model"}), ("export", {"mesh_sync.mesh.model", "nacl", "segno"}),
 ])  # fmt: skip
 def test_a_command_imports_no_library_that_it_does_not_need(command: str, needs: set[str]) -> None:

@@ -12,7 +12,7 @@ import git
 import pytest
 
 from command import Ended, mesh_sync
-from mesh_sync.terminal.table import print_table
+from mesh_sync.terminal.command_line import print_table
 from mesh_sync.wireguard import keys
 
 AWS = """\

@@ -9,8 +9,8 @@ import click
 
 from mesh_sync import __version__
 from mesh_sync.node import config as nodes
+from mesh_sync.terminal.command_line import config_option, json_option, print_json
 from mesh_sync.terminal.exit import ending
-from mesh_sync.terminal.options import config_option, json_option, print_json
 from mesh_watchdog import journal
 from mesh_watchdog.report import show, status_file
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from mesh_sync.check.examine import examine
 from mesh_sync.cli import present
 from mesh_sync.cli.options import directory_argument
-from mesh_sync.findings import Finding, errors
-from mesh_sync.mesh.model import Mesh
-from mesh_sync.terminal.options import json_option, print_json
-from mesh_sync.terminal.table import count
-from mesh_sync.workspace.working_copy import examine_directory
+from mesh_sync.findings import errors
+from mesh_sync.terminal.command_line import count, json_option, print_json
+from mesh_sync.workspace.working_copy import read
 
 
 @click.command()
@@ -22,25 +22,19 @@ from mesh_sync.workspace.working_copy import examine_directory
 @json_option
 def check(directory: Path, since: str | None, as_json: bool) -> int:
     """Check a mesh repository. Every finding is a line, file:key: message; exit 1 if one is an error."""
-    mesh, findings = examine_directory(directory)
+    mesh, findings = examine(read(directory), datetime.now(UTC), advice=True)
     if since is not None:
-        # GitPython and what verifies histories would add half to the start-up time of a check without --since
-        from mesh_sync.workspace.preflight import refusals
+        from mesh_sync.workspace.preflight import refusals  # a check without --since starts faster without it
 
         findings = (*refusals(directory, since), *findings)
+    wrong = len(errors(findings))
     if as_json:
         print_json({"findings": [finding.as_json() for finding in findings]})
-    else:
-        _present(findings, mesh)
-    return 1 if errors(findings) else 0
-
-
-def _present(found: tuple[Finding, ...], mesh: Mesh | None) -> None:
-    """Print the findings, and a closing sentence on stderr."""
-    present.findings(found, err=False)
-    wrong = len(errors(found))
+        return 1 if wrong else 0
+    present.findings(findings, err=False)
     if wrong:
-        click.secho(f"{count(wrong, 'error')}, {count(len(found) - wrong, 'warning')}", fg="red", err=True)
+        click.secho(f"{count(wrong, 'error')}, {count(len(findings) - wrong, 'warning')}", fg="red", err=True)
     else:
         peers = count(len(mesh.peers), "peer") if mesh else "no peers"
-        click.secho(f"no errors, {count(len(found), 'warning')}, {peers}", fg="green", err=True)
+        click.secho(f"no errors, {count(len(findings), 'warning')}, {peers}", fg="green", err=True)
+    return 1 if wrong else 0

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from mesh_sync.cli import present
-from mesh_sync.cli.now import report
-from mesh_sync.cli.options import command_echo, verbose_option
+from mesh_sync.cli.node import report
+from mesh_sync.cli.options import verbose_option
 from mesh_sync.node import config as nodes
 from mesh_sync.reconcile import rollback as reconcile
 from mesh_sync.reconcile.up_down import bring_up, take_down
-from mesh_sync.terminal.options import config_option, json_option
+from mesh_sync.terminal.command_line import config_option, json_option
 
 
 @click.command()
 @config_option
 @verbose_option
-def up(config: Path, verbose: bool) -> None:
+def up(config: Path, note: Callable[[str], None]) -> None:
     """Bring the interface up from the last confirmed state. Needs no network."""
     node = nodes.load(config)
-    done = bring_up(node, command_echo(verbose))
+    done = bring_up(node, note)
     present.changes(done.changes)
     present.notes(done.notes)
     click.echo(f"{node.interface} is up")
@@ -30,13 +31,13 @@ def up(config: Path, verbose: bool) -> None:
 @click.command()
 @config_option
 @verbose_option
-def down(config: Path, verbose: bool) -> None:
+def down(config: Path, note: Callable[[str], None]) -> None:
     """Take the interface down, with its forwarding and masquerading.
 
     The timer's next run brings it up again; to keep it down, stop mesh-sync.timer first.
     """
     node = nodes.load(config)
-    take_down(node, command_echo(verbose))
+    take_down(node, note)
     click.echo(f"{node.interface} is down")
 
 
@@ -45,13 +46,13 @@ def down(config: Path, verbose: bool) -> None:
 @config_option
 @json_option
 @verbose_option
-def rollback(commit: str | None, config: Path, as_json: bool, verbose: bool) -> int:
+def rollback(commit: str | None, config: Path, as_json: bool, note: Callable[[str], None]) -> int:
     """Go back to an earlier applied state and stay there until `resume`. Needs no network.
 
     Without COMMIT to the one before; `status` lists the last ten. Going back is itself rolled back unless a previously
     live peer, and a remote if one answers beforehand, answer within `[confirm] deadline`.
     """
-    return report(config, as_json, lambda: reconcile.rollback(nodes.load(config), commit, note=command_echo(verbose)))
+    return report(config, as_json, lambda: reconcile.rollback(nodes.load(config), commit, note=note))
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""`mesh-sync export`: configs for what cannot run mesh-sync."""
+"""`mesh-sync export` and `graph`: the mesh for what does not run mesh-sync, as configs, QR codes and pictures."""
 
 from __future__ import annotations
 
@@ -7,9 +7,19 @@ from pathlib import Path
 
 import click
 
-from mesh_sync.cli.options import file, private_key_option, repository_option, secret_option
+from mesh_sync.cli import present
+from mesh_sync.cli.options import directory_argument, file, private_key_option, repository_option, secret_option
+from mesh_sync.mesh.peer_view import PeerView
+from mesh_sync.system.files import write_atomically
+from mesh_sync.terminal.command_line import count
 from mesh_sync.wireguard.conf import PLACEHOLDER
 from mesh_sync.workspace.export import IMAGE_SUFFIXES, check_output, code, draw, text, write
+from mesh_sync.workspace.graph import dot
+from mesh_sync.workspace.graph import graph as graph_of
+from mesh_sync.workspace.graph_picture import html, svg
+from mesh_sync.workspace.working_copy import PUBLIC, WorkingCopy
+
+PICTURE_SUFFIXES = (".dot", ".gv", ".svg", ".html")
 
 
 @click.command()
@@ -42,3 +52,29 @@ def export(
             click.echo(click.style(line, fg="bright_white", bg="black") if sys.stdout.isatty() else line)
     elif not output:
         click.echo(config, nl=False)
+
+
+@click.command()
+@directory_argument
+@click.option("-o", "--output", type=file, metavar="FILE",
+              help="Write to FILE, in the format of its suffix: .dot or .gv, .svg, .html.")  # fmt: skip
+def graph(directory: Path, output: Path | None) -> None:
+    """Draw the mesh: peers, and the tunnels between them. Without -o in Graphviz's language, to stdout.
+
+    \b
+    Example: a page with the picture and a table of the peers
+      mesh-sync graph -o mesh.html
+    """
+    kind = output.suffix.lower() if output else ".dot"
+    if kind not in PICTURE_SUFFIXES:
+        raise click.UsageError(f"-o {output}: the name must end in one of {', '.join(PICTURE_SUFFIXES)}")
+    copy = WorkingCopy.open(directory)
+    view = PeerView(copy.mesh, copy.moment)
+    mesh = graph_of(view)
+    drawn = svg(mesh) if kind == ".svg" else html(mesh, tuple(view.rows())) if kind == ".html" else dot(mesh)
+    if output:
+        write_atomically(output, drawn, PUBLIC)
+        click.echo(f"wrote {output}: {count(len(mesh.nodes), 'peer')}, {count(len(mesh.edges), 'tunnel')}")
+    else:
+        click.echo(drawn, nl=False)
+    present.list_errors(copy.findings)

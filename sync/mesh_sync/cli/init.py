@@ -9,11 +9,11 @@ import click
 from mesh_sync.cli.options import existing_file, folder
 from mesh_sync.cli.present_edit import present_findings
 from mesh_sync.findings import errors
-from mesh_sync.terminal.table import count
+from mesh_sync.terminal.command_line import count
 from mesh_sync.workspace import commits
 from mesh_sync.workspace.edit import Edit
-from mesh_sync.workspace.import_.take_over import SOURCES, Imported, take_over
-from mesh_sync.workspace.init import Admin, create
+from mesh_sync.workspace.import_.take_over import SOURCES, take_over
+from mesh_sync.workspace.init import create
 
 
 @click.command()
@@ -37,11 +37,10 @@ def init(
     """
     if bool(signer) != bool(signing_key):
         raise click.UsageError("--signer goes with --signing-key")
-    admin = Admin(signer, signing_key) if signer and signing_key else None
-    made = create(directory, name or directory.resolve().name, networks, admin)
+    made = create(directory, name or directory.resolve().name, networks, signer, signing_key)
     click.echo(f"created a mesh repository in {made}, committed to branch main; next:")
     click.echo(f"  git -C {made} push YOUR-GIT-HOST main")
-    if admin:
+    if signer:
         click.echo("  mesh-sync join YOUR-GIT-HOST --name NODE --trust signed    # on each node; it shows the")
         click.echo(f"                            fingerprint of the mesh: {commits.fingerprint(made)}")
     else:
@@ -73,11 +72,6 @@ def import_(
     """
     edit = Edit(directory, commit)
     made = take_over(edit, source, path, networks, keys, lambda text: click.secho(f"  ! {text}", fg="yellow"))
-    _present_imported(made, directory, keys)
-    return 1 if errors(made.edited.findings) else 0
-
-
-def _present_imported(made: Imported, directory: Path, keys: Path | None) -> None:
     for machine in made.machines:
         where = f", {', '.join(machine.endpoint)}" if machine.endpoint else ""
         via = f", via {machine.via}" if machine.via else ""
@@ -94,3 +88,4 @@ def _present_imported(made: Imported, directory: Path, keys: Path | None) -> Non
         click.echo(f"committed {made.edited.commit}; next: git push")
     elif made.machines:
         click.echo(f"next: look at {directory / 'peers'}, then commit and push")
+    return 1 if errors(made.edited.findings) else 0

@@ -18,8 +18,8 @@ Commands = Mapping[str, tuple[str, str]]
 """By name: ``module:attribute`` below mesh_sync.cli, and the line about the command in its group's help."""
 
 NODE = {
-    "now": ("now:now", "Pull the list, check it, and make this node match"),
-    "status": ("status:status", "Show the applied commit, the drift from it, and every peer"),
+    "now": ("node:now", "Pull the list, check it, and make this node match"),
+    "status": ("node:status", "Show the applied commit, the drift from it, and every peer"),
     "join": ("membership:join", "Make this machine a node of a mesh"),
     "up": ("control:up", "Bring the interface up from the last confirmed state"),
     "down": ("control:down", "Take the interface down, with its forwarding and masquerading"),
@@ -38,7 +38,7 @@ REPOSITORY = {
     "secret": ("secret:secret", "Make, rotate and seal the secret behind preshared keys"),
     "import": ("init:import_", "Import an existing setup into a mesh repository"),
     "export": ("export:export", "Print the config of an unmanaged peer, as text or as a QR code"),
-    "graph": ("graph:graph", "Draw the mesh: peers, and the tunnels between them"),
+    "graph": ("export:graph", "Draw the mesh: peers, and the tunnels between them"),
 }
 PEER = {
     "add": ("peer_edit:add", "Add a peer"),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -14,8 +12,7 @@ from mesh_sync.errors import ConfigError
 from mesh_sync.findings import printable
 from mesh_sync.mesh.layout import peer_path
 from mesh_sync.mesh.peer_view import PeerView
-from mesh_sync.terminal.options import json_option, print_json
-from mesh_sync.terminal.table import count, print_table
+from mesh_sync.terminal.command_line import count, json_option, print_json, print_table
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 
@@ -48,11 +45,7 @@ def show(name: str, directory: Path, as_json: bool) -> None:
     facts = view.declared(found) | {"effective": view.effective(found), "talks_to": view.talks_to(found)}
     if as_json:
         print_json(facts)
-    else:
-        _present(facts)
-
-
-def _present(facts: Mapping[str, Any]) -> None:
+        return
     effective = facts["effective"]
     click.secho(f"{facts['name']}: {facts['state']}", bold=True)
     _line("public key", facts["public_key"])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import click
 
 from mesh_sync.findings import ERROR, Finding, errors
-from mesh_sync.terminal.table import count
+from mesh_sync.terminal.command_line import count
 from mesh_sync.wireguard.plan import Change
 
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red")}

@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from mesh_sync.cli.options import commit_option, repository_option
+from mesh_sync.cli import present
+from mesh_sync.cli.options import repository_option
 from mesh_sync.findings import errors
-from mesh_sync.terminal.table import count
+from mesh_sync.terminal.command_line import count
 from mesh_sync.workspace.edit import Edit, Edited
 
 
@@ -19,7 +20,7 @@ def edit_options(command: Callable[..., int]) -> Callable[..., int]:
     """The options -C and --commit, which ``command`` gets as its argument ``edit``."""
 
     @repository_option
-    @commit_option
+    @click.option("--commit", is_flag=True, help="Commit the files that are written, and nothing else.")
     @wraps(command)
     def run(directory: Path, commit: bool, **options: Any) -> int:
         return command(edit=Edit(directory, commit), **options)
@@ -50,7 +51,6 @@ def present_edit(edit: Edit, edited: Edited, following: str = "commit and push")
 
 def present_findings(edited: Edited) -> None:
     """Print on stderr what is doubtful or wrong with the list now, and why nodes would reject the commit."""
-    for finding in edited.findings:
-        click.secho(str(finding), fg="yellow", err=True)
+    present.findings(edited.findings, err=True)
     if edited.rejection:
         click.secho(edited.rejection, fg="yellow", err=True)

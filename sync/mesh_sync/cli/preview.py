@@ -8,8 +8,7 @@ import click
 
 from mesh_sync.cli import present
 from mesh_sync.cli.options import directory_argument, folder, private_key_option, repository_option, secret_option
-from mesh_sync.terminal.options import json_option, print_json
-from mesh_sync.terminal.table import count
+from mesh_sync.terminal.command_line import count, json_option, print_json
 from mesh_sync.workspace.preview import plan_between, render_all, render_one
 
 

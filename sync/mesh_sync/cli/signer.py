@@ -10,8 +10,7 @@ import click
 from mesh_sync.cli import present
 from mesh_sync.cli.options import date_or_moment, repository_option
 from mesh_sync.cli.present_edit import edit_options, present_edit
-from mesh_sync.terminal.options import json_option, print_json
-from mesh_sync.terminal.table import print_table
+from mesh_sync.terminal.command_line import json_option, print_json, print_table
 from mesh_sync.trust.signers import Signers
 from mesh_sync.workspace import commits, edit_signers
 from mesh_sync.workspace.edit import Edit

@@ -14,7 +14,7 @@ def now(config: Path = DEFAULT_CONFIG) -> int:
     if outcome.uneventful:
         print(outcome.in_sync, flush=True)
         return 0
-    from mesh_sync.cli.now import present_outcome  # click, which a run with nothing to do does without
+    from mesh_sync.cli.node import present_outcome  # click, which a run with nothing to do does without
 
     present_outcome(outcome, dry_run=False)
     return outcome.exit_code

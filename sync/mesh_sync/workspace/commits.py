@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,15 +23,18 @@ the commit is {}: nodes that verify signatures would refuse it. Undo it, have gi
   git config commit.gpgSign true"""
 
 
-def require(directory: Path) -> None:
-    """Raise ConfigError when ``directory`` is not in a git repository, so that nothing can be committed."""
-    _open(directory).close()
+def repository_of(directory: Path) -> git.Repo:
+    """The git repository that ``directory`` is in. Raise ConfigError when there is none to commit to."""
+    try:
+        return git.Repo(directory, search_parent_directories=True)
+    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
+        raise ConfigError(f"{directory.resolve()} is not in a git repository: nothing can be committed there") from None
 
 
-def begin(directory: Path, branch: str, message: str, settings: Sequence[tuple[str, str]]) -> None:
+def begin(directory: Path, branch: str, message: str, settings: Mapping[str, str]) -> None:
     """Make ``directory`` a repository with these settings, and commit all that is in it."""
     with git.Repo.init(directory, initial_branch=branch) as repository, _committing(repository.git) as program:
-        for name, value in settings:
+        for name, value in settings.items():
             program.config("--local", name, value)
         program.add("--all")
         program.commit("--quiet", "-m", message)
@@ -43,7 +46,7 @@ def commit_files(directory: Path, paths: Sequence[str], message: str) -> str | N
     git itself commits, so that a person's settings hold: name, signature, hooks. Raise MeshSyncError when it fails.
     """
     files = [str((directory / path).absolute()) for path in paths]
-    with _open(directory) as repository, _committing(repository.git) as program:
+    with repository_of(directory) as repository, _committing(repository.git) as program:
         changed = [file for file in files if program.status("--porcelain", "--", file)]
         if not changed:
             return None
@@ -91,13 +94,6 @@ def _show(program: git.Git, revision: str) -> str:
         return str(program.show(f"{revision}:./{SIGNERS_FILE}", strip_newline_in_stdout=False))
     except git.GitCommandError:
         return ""
-
-
-def _open(directory: Path) -> git.Repo:
-    try:
-        return git.Repo(directory, search_parent_directories=True)
-    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
-        raise ConfigError(f"{directory.resolve()} is not in a git repository: nothing can be committed there") from None
 
 
 @contextmanager

@@ -40,7 +40,7 @@ class Edit:
     def open(self) -> WorkingCopy:
         """Read the working copy. Raise ConfigError when there is none, or no git repository to commit to."""
         if self.commit:
-            commits.require(self.directory)
+            commits.repository_of(self.directory).close()
         return WorkingCopy.open(self.directory)
 
     def outside(self, file: Path) -> Path:

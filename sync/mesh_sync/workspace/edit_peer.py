@@ -13,10 +13,12 @@ from mesh_sync.mesh.layout import SIGNERS_FILE, peer_path
 from mesh_sync.mesh.peer_file import Value, edited, made
 from mesh_sync.system.files import write_atomically
 from mesh_sync.trust.guard import TRAILER
+from mesh_sync.trust.signer_file import without
+from mesh_sync.trust.signers import parse
 from mesh_sync.typed_toml.fields import LABEL
 from mesh_sync.wireguard.keys import generate, public_key, read_private_key
 from mesh_sync.workspace.edit import Edit, Edited
-from mesh_sync.workspace.edit_signers import keys_of, with_key, without_keys
+from mesh_sync.workspace.edit_signers import with_key
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 
@@ -67,22 +69,19 @@ def remove(edit: Edit, name: str) -> Edited:
         _text(copy, path)
     files: dict[str, str | None] = {path: None}
     became = "is removed"
-    if keys := keys_of(copy, name):
-        files[SIGNERS_FILE] = without_keys(copy, keys)
+    signing = copy.text(SIGNERS_FILE) or ""
+    if keys := parse(signing.encode())[0].of(name, copy.mesh.name):
+        files[SIGNERS_FILE] = without(signing, keys)
         became += f", and its {'key' if len(keys) == 1 else f'{len(keys)} keys'} in {SIGNERS_FILE}"
-    return edit.finish(copy, files, f"{name}: leaves the mesh\n\n{_trailers(copy, name)}", became)
+    allowed = [f"remove {name}", *(["empty-list"] if len(copy.mesh.peers.keys() - {name}) < 2 else [])]
+    trailers = "\n".join(f"{TRAILER}: {what}" for what in allowed)
+    return edit.finish(copy, files, f"{name}: leaves the mesh\n\n{trailers}", became)
 
 
 def _path(name: str) -> str:
     if not LABEL.fullmatch(name):
         raise ConfigError(f"{name!r} is not a peer name: a lower-case DNS label (a-z, 0-9, -, at most 63)")
     return peer_path(name)
-
-
-def _trailers(copy: WorkingCopy, name: str) -> str:
-    """The guard trailers that allow the removal of ``name``."""
-    empty = len(copy.mesh.peers.keys() - {name}) < 2
-    return "\n".join(f"{TRAILER}: {what}" for what in (f"remove {name}", *(["empty-list"] if empty else [])))
 
 
 def _text(copy: WorkingCopy, path: str) -> str:

@@ -12,6 +12,7 @@ from mesh_sync.mesh.mesh_file import with_preshared
 from mesh_sync.mesh.model import NO_SECRET, Preshared
 from mesh_sync.preshared import secret_file
 from mesh_sync.preshared.derive import SIZE, Secrets
+from mesh_sync.terminal.command_line import count
 from mesh_sync.wireguard.keys import read_private_key
 from mesh_sync.workspace import sealed_files
 from mesh_sync.workspace.edit import Edit, Edited
@@ -36,7 +37,7 @@ def new(edit: Edit, file: Path, since: datetime | None = None, *, sealing: bool 
 def rotate(edit: Edit, file: Path, since: datetime | None = None) -> Edited:
     """A new secret; the former one works until `retire`."""
     copy = edit.open()
-    use = _settled(copy)
+    use = _in_use(copy, settled=True)
     present = secret_file.load(edit.outside(file))
     if use.secret not in present:
         raise ConfigError(f"{file} does not have secret {use.secret}, the one in use: it belongs to another mesh")
@@ -59,7 +60,7 @@ def _begin(
 def off(edit: Edit, since: datetime | None = None) -> Edited:
     """Back to no preshared keys; the secret works until `retire`."""
     copy = edit.open()
-    use = Preshared(secret=NO_SECRET, former=_settled(copy).secret, since=since or _soon(copy))
+    use = Preshared(secret=NO_SECRET, former=_in_use(copy, settled=True).secret, since=since or _soon(copy))
     says = f"nodes stop using preshared keys from {use.since}"
     return _finish(edit, copy, use, Secrets(), "mesh: stops using preshared keys", says)
 
@@ -130,8 +131,7 @@ def _finish(
     files = {path: text for path, text in files.items() if present.get(path) != (text and text.encode())}
     if not files:
         return Edited(message)
-    number = sum(map(is_secret_file, files))
-    sealed = f"{number} file" + "s" * (number != 1) + " in secrets/ changed"
+    sealed = f"{count(sum(map(is_secret_file, files)), 'file')} in secrets/ changed"
     became = f"says that {says}, {sealed}" if MESH_FILE in files else f"is changed, {sealed}"
     return edit.finish(copy, files, message, became)
 
@@ -147,18 +147,15 @@ def _at_hand(edit: Edit, file: Path | None, private_key_file: Path | None) -> Se
     return found
 
 
-def _settled(copy: WorkingCopy) -> Preshared:
-    use = _in_use(copy)
-    if use.former is not None:
-        text = f"the mesh is still moving: {in_words(use)}"
-        raise ConfigError(text, hint="once every node has it: `mesh-sync secret retire`")
-    return use
-
-
-def _in_use(copy: WorkingCopy) -> Preshared:
-    if copy.mesh.preshared is None:
+def _in_use(copy: WorkingCopy, *, settled: bool = False) -> Preshared:
+    """What the mesh uses. Raise ConfigError when that is nothing, or is to be ``settled`` and still moves."""
+    use = copy.mesh.preshared
+    if use is None:
         raise ConfigError("the mesh has no preshared keys", hint="`mesh-sync secret new` starts using them")
-    return copy.mesh.preshared
+    if settled and use.former is not None:
+        hint = "once every node has it: `mesh-sync secret retire`"
+        raise ConfigError(f"the mesh is still moving: {in_words(use)}", hint=hint)
+    return use
 
 
 def _soon(copy: WorkingCopy) -> datetime:

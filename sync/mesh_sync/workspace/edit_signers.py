@@ -53,7 +53,7 @@ def remove(edit: Edit, who: str) -> Edited:
         names = ", ".join(sorted({signer.principal for signer in present.entries})[:20])
         raise ConfigError(f"{SIGNERS_FILE} has no {shown(who)}", hint=f"it has: {names}")
     message = f"{', '.join(sorted({signer.principal for signer in gone}))}: may no longer sign"
-    return edit.finish(copy, {SIGNERS_FILE: without_keys(copy, gone)}, message, "is written")
+    return edit.finish(copy, {SIGNERS_FILE: without(copy.text(SIGNERS_FILE) or "", gone)}, message, "is written")
 
 
 def with_key(copy: WorkingCopy, principal: str, key: str, valid_before: datetime | None = None) -> str:
@@ -61,16 +61,6 @@ def with_key(copy: WorkingCopy, principal: str, key: str, valid_before: datetime
     public = named(key)
     new = line(principal, str(public), comment=public.comment, valid_before=valid_before)
     return added(copy.text(SIGNERS_FILE) or "", new)
-
-
-def without_keys(copy: WorkingCopy, gone: tuple[Signer, ...]) -> str:
-    """The file without these keys."""
-    return without(copy.text(SIGNERS_FILE) or "", gone)
-
-
-def keys_of(copy: WorkingCopy, node: str) -> tuple[Signer, ...]:
-    """The signing keys of a node; none if the mesh has no signers."""
-    return signers.parse((copy.text(SIGNERS_FILE) or "").encode())[0].of(node, copy.mesh.name)
 
 
 def _in_utc(day: date) -> datetime:

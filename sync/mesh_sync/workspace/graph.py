@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import combinations
 
 from attrs import frozen
@@ -67,15 +66,34 @@ def graph(view: PeerView) -> Graph:
     """The graph of a mesh, in order of the peers' names."""
     nodes = tuple(_node(view, peer) for _, peer in sorted(view.mesh.peers.items()))
     active = {node.name: node for node in nodes if node.active}
-    roots = [name for name, node in active.items() if not node.via]
-    edges = [Edge(one, other, _possible(active, one, other)) for one, other in combinations(roots, 2)]
-    edges += [Edge(one.via, one.name, _possible(active, one.via, one.name), True) for one in active.values() if one.via]
+    roots = [node for node in active.values() if not node.via]
+    tunnels = [(one, other, False) for one, other in combinations(roots, 2)]
+    tunnels += [(active[one.via], one, True) for one in active.values() if one.via]
+    edges = [
+        Edge(one.name, other.name, one.kind != HIDDEN or other.kind != HIDDEN, relayed)
+        for one, other, relayed in tunnels
+    ]
     return Graph(view.mesh.name, nodes, tuple(edges))
 
 
 def dot(mesh: Graph) -> str:
     """The graph in Graphviz's language."""
-    return "\n".join(_dot_lines(mesh)) + "\n"
+    lines = [
+        f"graph {_quoted(mesh.name)} {{",
+        '  layout=circo; node [shape=box, style="rounded,filled", fillcolor=white, fontname="sans-serif"];',
+    ]
+    colours = {FIXED: "lightblue", NAMED: "palegreen", HIDDEN: "white"}
+    for node in mesh.nodes:
+        label = "\\n".join(_escaped(text) for text in (node.name, *node.lines[:1]))
+        look = f"fillcolor={colours[node.kind]}" if node.active else 'style="rounded,dashed", fontcolor=gray'
+        if node.state == "unmanaged":
+            look += ", shape=ellipse"
+        tip = "\\n".join(_escaped(text) for text in (node.state, *node.lines))
+        lines.append(f'  {_quoted(node.name)} [label="{label}", tooltip="{tip}", {look}];')
+    for edge in mesh.edges:
+        look = " [style=dotted, color=red]" if not edge.possible else " [penwidth=2]" if edge.relayed else ""
+        lines.append(f"  {_quoted(edge.one)} -- {_quoted(edge.other)}{look};")
+    return "\n".join((*lines, "}\n"))
 
 
 def _node(view: PeerView, peer: Peer) -> Node:
@@ -88,27 +106,6 @@ def _node(view: PeerView, peer: Peer) -> Node:
         *([peer.description] if peer.description else []),
     ]
     return Node(peer.name, kind, view.state(peer), tuple(map(printable, facts)), peer.via or "")
-
-
-def _possible(nodes: dict[str, Node], one: str, other: str) -> bool:
-    return nodes[one].kind != HIDDEN or nodes[other].kind != HIDDEN
-
-
-def _dot_lines(mesh: Graph) -> Iterator[str]:
-    yield f"graph {_quoted(mesh.name)} {{"
-    yield '  layout=circo; node [shape=box, style="rounded,filled", fillcolor=white, fontname="sans-serif"];'
-    colours = {FIXED: "lightblue", NAMED: "palegreen", HIDDEN: "white"}
-    for node in mesh.nodes:
-        label = "\\n".join(_escaped(text) for text in (node.name, *node.lines[:1]))
-        look = f"fillcolor={colours[node.kind]}" if node.active else 'style="rounded,dashed", fontcolor=gray'
-        if node.state == "unmanaged":
-            look += ", shape=ellipse"
-        tip = "\\n".join(_escaped(text) for text in (node.state, *node.lines))
-        yield f'  {_quoted(node.name)} [label="{label}", tooltip="{tip}", {look}];'
-    for edge in mesh.edges:
-        look = " [style=dotted, color=red]" if not edge.possible else " [penwidth=2]" if edge.relayed else ""
-        yield f"  {_quoted(edge.one)} -- {_quoted(edge.other)}{look};"
-    yield "}"
 
 
 def _quoted(text: str) -> str:

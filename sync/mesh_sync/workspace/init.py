@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import tomlkit
-from attrs import frozen
 
 from mesh_sync.errors import ConfigError
 from mesh_sync.findings import errors
@@ -23,43 +22,16 @@ from mesh_sync.workspace import commits
 BRANCH = "main"
 
 
-@frozen
-class Admin:
-    """Who signs the first commit: the name in allowed_signers, and the file of the key."""
-
-    principal: str
-    key_file: Path
-
-    @property
-    def line(self) -> str:
-        public = named(str(self.key_file))
-        return signer_file.line(self.principal, str(public), comment=public.comment)
-
-    @property
-    def settings(self) -> tuple[tuple[str, str], ...]:
-        """git's settings for the new repository: it signs, and `git log --show-signature` knows the signers."""
-        key_file = self.key_file.expanduser().absolute()
-        return (
-            ("gpg.format", "ssh"),
-            ("user.signingKey", str(key_file)),
-            ("commit.gpgSign", "true"),
-            ("gpg.ssh.allowedSignersFile", SIGNERS_FILE),
-        )
-
-
-def create(directory: Path, name: str, networks: tuple[str, ...], admin: Admin | None = None) -> Path:
+def create(
+    directory: Path, name: str, networks: Sequence[str], admin: str | None = None, key_file: Path | None = None
+) -> Path:
     """Make ``directory`` a git repository with the template's files in one commit. ConfigError if it is in use.
 
-    git itself commits, with the person's own settings; ``admin`` signs, and is the first of allowed_signers.
+    git itself commits, with the person's own settings; ``admin`` signs with the key, and is the first of
+    allowed_signers.
     """
     parse_networks(networks)
-    text = signer_file.added("", admin.line) if admin else ""
-    signers, findings = parse(text.encode())
-    if wrong := errors(findings):
-        raise ConfigError(f"--signer: {wrong[0].message}")
-    if admin and not signers.admins:
-        hint = "name a person, such as you@example.org"
-        raise ConfigError(f"--signer: {admin.principal} is the name of a node key", hint=hint)
+    signers, settings = _signing(admin, key_file) if admin and key_file else ("", {})
     if directory.exists() and any(directory.iterdir()):
         raise ConfigError(f"{directory} is not empty", hint="name a new directory")
     try:
@@ -69,12 +41,30 @@ def create(directory: Path, name: str, networks: tuple[str, ...], admin: Admin |
         document["name"] = name
         document["networks"] = list(networks)
         file.write_text(tomlkit.dumps(document))
-        if text:
-            (directory / SIGNERS_FILE).write_text(text)
+        if signers:
+            (directory / SIGNERS_FILE).write_text(signers)
     except OSError as error:
         raise ConfigError(f"{directory} cannot be written: {error.strerror}") from None
-    commits.begin(directory, BRANCH, f"mesh: {name} begins", admin.settings if admin else ())
+    commits.begin(directory, BRANCH, f"mesh: {name} begins", settings)
     return directory
+
+
+def _signing(admin: str, key_file: Path) -> tuple[str, dict[str, str]]:
+    """The text of allowed_signers, and the settings with which git signs and `git log --show-signature` verifies."""
+    public = named(str(key_file))
+    text = signer_file.added("", signer_file.line(admin, str(public), comment=public.comment))
+    signers, findings = parse(text.encode())
+    if wrong := errors(findings):
+        raise ConfigError(f"--signer: {wrong[0].message}")
+    if not signers.admins:
+        hint = "name a person, such as you@example.org"
+        raise ConfigError(f"--signer: {admin} is the name of a node key", hint=hint)
+    return text, {
+        "gpg.format": "ssh",
+        "user.signingKey": str(key_file.expanduser().absolute()),
+        "commit.gpgSign": "true",
+        "gpg.ssh.allowedSignersFile": SIGNERS_FILE,
+    }
 
 
 def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from mesh_sync.errors import CommandError, ConfigError, Refused
+from mesh_sync.errors import Refused
 from mesh_sync.findings import WARNING, Finding, errors
 from mesh_sync.mesh import manifest
 from mesh_sync.mesh.layout import SIGNERS_FILE
@@ -21,7 +21,7 @@ from mesh_sync.trust import guard_history
 from mesh_sync.trust.guard import standing
 from mesh_sync.trust.signers import Signers
 from mesh_sync.trust.verify_history import verify_clone
-from mesh_sync.workspace.revision import files_at, objects_of
+from mesh_sync.workspace.preview import commit_in, files_at
 
 PLACE = "."
 """The file of a finding about the history."""
@@ -51,20 +51,17 @@ def _guard(directory: Path, base: str, before: Tree, after: Tree) -> Iterator[Fi
     if old is None or new is None:
         return
     moment = datetime.now(UTC)
-    repository = objects_of(directory)
-    try:
-        first, last = repository.resolve(base), repository.resolve("HEAD")
-    except CommandError as error:
-        raise ConfigError(f"the history of {directory} cannot be read: {error.message}") from None
+    repository, first = commit_in(directory, base)
+    last = commit_in(directory, "HEAD")[1]
     trees = cache(lambda commit: files_at(directory, commit))
     own = Signers() if SIGNERS_FILE in before.texts else None
-    said = set()
-    for node in _concerned(old, new):
-        most = old.guard.max_removed_peers
+    changed = [name for name, peer in old.peers.items() if new.peers.get(name) != peer]
+    others = [name for name in old.peers if name not in set(changed)]
+    most, said = old.guard.max_removed_peers, set()
+    for node in (*changed, *others[:2]):  # the others all see the same
+        applied = standing(old, node, moment)
         try:
-            guard_history.check(
-                standing(old, node, moment), first, most, (last, new), node, moment, repository, trees, own
-            )
+            guard_history.check(applied, first, most, (last, new), node, moment, repository, trees, own)
         except Refused as problem:
             said.add(problem.message)
     yield from (Finding(PLACE, "", message) for message in sorted(said))
@@ -73,10 +70,3 @@ def _guard(directory: Path, base: str, before: Tree, after: Tree) -> Iterator[Fi
 def _mesh(tree: Tree) -> Mesh | None:
     mesh, findings = manifest.read(tree.manifests)
     return None if errors((*tree.findings, *findings)) else mesh
-
-
-def _concerned(old: Mesh, new: Mesh) -> Iterator[str]:
-    """The nodes to ask: all that change, and two of the others, which all see the same."""
-    changed = [name for name, peer in old.peers.items() if new.peers.get(name) != peer]
-    yield from changed
-    yield from [name for name in old.peers if name not in set(changed)][:2]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mesh_sync.check.examine import examine
-from mesh_sync.errors import ConfigError, MeshSyncError
+from mesh_sync.errors import CommandError, ConfigError, MeshSyncError, Reason
 from mesh_sync.findings import errors
 from mesh_sync.mesh.layout import MESH_FILE
 from mesh_sync.mesh.model import NO_SECRET
@@ -15,6 +15,8 @@ from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
 from mesh_sync.preshared.derive import with_keys
 from mesh_sync.preshared.secret_file import load
+from mesh_sync.repository.commit_tree import tree_at
+from mesh_sync.repository.git_objects import GitObjects, git_directory
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard import conf
 from mesh_sync.wireguard.desired import Desired
@@ -22,7 +24,6 @@ from mesh_sync.wireguard.key_rollover import placed
 from mesh_sync.wireguard.keys import public_key, read_private_key
 from mesh_sync.wireguard.live import Live, LivePeer
 from mesh_sync.wireguard.plan import Change, Context, plan
-from mesh_sync.workspace.revision import files_at
 from mesh_sync.workspace.working_copy import read
 
 
@@ -96,6 +97,28 @@ def _as_live(desired: Desired) -> Live:
         public_key=desired.public_key, listen_port=desired.listen_port, fwmark=desired.fwmark, mtu=desired.mtu, up=True,
         addresses=desired.addresses, routes=desired.routes, peers=peers,
     )  # fmt: skip
+
+
+def files_at(directory: Path, revision: str) -> Tree:
+    """The files of one commit. Raise ConfigError when there is no such repository or commit."""
+    objects, commit = commit_in(directory, revision)
+    try:
+        return tree_at(objects, commit)
+    except CommandError as error:
+        raise ConfigError(f"commit {commit[:10]} of {directory} cannot be read: {error.message}") from None
+
+
+def commit_in(directory: Path, revision: str) -> tuple[GitObjects, str]:
+    """The objects of the clone that ``directory`` is in, and a commit's full name. ConfigError when there is none."""
+    try:
+        objects = GitObjects(git_directory(directory))
+    except CommandError as error:
+        known = error.reason is Reason.EXIT_STATUS
+        raise ConfigError(f"{directory} is not a git repository" if known else error.message) from None
+    try:
+        return objects, objects.resolve(revision)
+    except CommandError:
+        raise ConfigError(f"{revision!r} is not a commit of {directory}") from None
 
 
 def _renderer(tree: Tree, what: str) -> Renderer:

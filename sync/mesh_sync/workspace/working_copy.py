@@ -57,7 +57,10 @@ class WorkingCopy:
 
         Raise MeshSyncError when the list would have errors that it does not have yet.
         """
-        findings = examine(self._with(files), self.moment, advice=True)[1]
+        texts = {path: text for path, text in self.tree.texts.items() if path not in files}
+        texts |= {path: text.encode() for path, text in files.items() if text is not None}
+        tree = Tree(texts, tuple(finding for finding in self.tree.findings if finding.file not in files))
+        findings = examine(tree, self.moment, advice=True)[1]
         if new := [error for error in errors(findings) if error not in self.findings]:
             raise MeshSyncError("nothing was written, the list would have errors:\n" + "\n".join(map(str, new)))
         return findings
@@ -82,11 +85,6 @@ class WorkingCopy:
             raise MeshSyncError(wrong or f"{path} is not a plain file")
         return None
 
-    def _with(self, files: Mapping[str, str | None]) -> Tree:
-        texts = {path: text for path, text in self.tree.texts.items() if path not in files}
-        texts |= {path: text.encode() for path, text in files.items() if text is not None}
-        return Tree(texts, tuple(finding for finding in self.tree.findings if finding.file not in files))
-
 
 def read(directory: Path) -> Tree:
     """The files of a working copy. Raise ConfigError when it cannot be read at all."""
@@ -105,8 +103,3 @@ def _put(path: Path, text: str | None) -> None:
     except OSError as error:
         raise DeviceError(f"{path} cannot be changed: {error.strerror}") from None
     write_atomically(path, text, PUBLIC)
-
-
-def examine_directory(directory: Path) -> tuple[Mesh | None, tuple[Finding, ...]]:
-    """Read and check a working copy, as far as there is one. Raise ConfigError when it cannot be read at all."""
-    return examine(read(directory), datetime.now(UTC), advice=True)

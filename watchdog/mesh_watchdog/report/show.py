@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mesh_sync.findings import printable
-from mesh_sync.terminal.table import count, print_table
+from mesh_sync.terminal.command_line import count, print_table
 
 _DONE = (("writes", "endpoint write"), ("probes", "probe"), ("dns_queries", "DNS lookup"))
 

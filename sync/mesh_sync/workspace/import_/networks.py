@@ -60,11 +60,11 @@ def overlap(one: Network, other: Network) -> bool:
     return one.version == other.version and one.overlaps(other)
 
 
-def in_mesh(network: Interface, networks: Iterable[Network]) -> bool:
-    """Whether an address is one of the mesh's own."""
-    return any(network.ip in own for own in networks)
-
-
 def is_host(network: Interface) -> bool:
     """Whether one machine is meant: wg takes ``10.0.0.1/24`` as well, and means the whole network."""
     return network.network.prefixlen == network.max_prefixlen or network.ip != network.network.network_address
+
+
+def is_own_host(network: Interface, networks: Iterable[Network]) -> bool:
+    """Whether one machine of the mesh is meant."""
+    return is_host(network) and any(network.ip in own for own in networks)

@@ -68,7 +68,12 @@ def take_over(
     known: dict[str, str] = {peer.public_key: name for name, peer in copy.mesh.peers.items()}
     machines = tuple(_new(takeover.machines, copy.mesh, known, note))
     files = {peer_path(one.name): made(one.values(copy.mesh.listen_port)) for one in machines}
-    _verify(copy, files, new)
+    try:
+        copy.verify(files)
+    except MeshSyncError as error:
+        where = "--network CIDR" if new else "`networks` in mesh.toml"
+        hint = f"{where} says which addresses are the mesh's own; or change the source, then import again"
+        raise MeshSyncError(error.message, hint=hint) from None
     found = {known.get(one.public_key, one.name): one.private_key for one in takeover.machines if one.private_key}
     kept = _keep_keys(found, keys)
     if new:
@@ -100,15 +105,6 @@ def _new(
             text = f"the mesh has another peer named {machine.name}"
             raise MeshSyncError(text, hint="nothing was written; rename one of them and import again")
     return [machine for machine in machines if machine.public_key not in known]
-
-
-def _verify(copy: WorkingCopy, files: Mapping[str, str], new: bool) -> None:
-    try:
-        copy.verify(files)
-    except MeshSyncError as error:
-        where = "--network CIDR" if new else "`networks` in mesh.toml"
-        hint = f"{where} says which addresses are the mesh's own; or change the source, then import again"
-        raise MeshSyncError(error.message, hint=hint) from None
 
 
 def _keep_keys(keys: Mapping[str, str], folder: Path | None) -> int:

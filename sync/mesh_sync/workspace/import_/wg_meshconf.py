@@ -16,7 +16,7 @@ from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.wireguard.keys import public_key
 from mesh_sync.workspace.import_.fields import SETTINGS_LEFT, endpoint, interfaces, note_settings, number, read_text
 from mesh_sync.workspace.import_.machine import Machine, Names, Takeover
-from mesh_sync.workspace.import_.networks import Interface, in_mesh, is_host, mesh_networks
+from mesh_sync.workspace.import_.networks import Interface, is_host, is_own_host, mesh_networks
 
 DATABASE = "database.csv"
 NEEDED = ("Name", "Address", "PrivateKey")
@@ -85,7 +85,7 @@ def _machine(row: Mapping[str, str], name: str, key: str, notes: list[str]) -> M
 
 def _placed(machine: Machine, carried: list[Interface], networks: tuple[Network, ...]) -> Machine:
     """AllowedIPs are further addresses of the peer where they lie in the mesh, else networks behind it."""
-    hosts = tuple(one.ip for one in carried if is_host(one) and in_mesh(one, networks))
-    subnets = tuple(one.network for one in carried if not (is_host(one) and in_mesh(one, networks)))
+    hosts = tuple(one.ip for one in carried if is_own_host(one, networks))
+    subnets = tuple(one.network for one in carried if not is_own_host(one, networks))
     addresses = tuple(dict.fromkeys(machine.addresses + hosts))
     return evolve(machine, addresses=addresses, subnets=tuple(dict.fromkeys(subnets)))

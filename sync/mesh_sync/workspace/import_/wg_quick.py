@@ -18,7 +18,7 @@ from mesh_sync.wireguard.keys import is_key, public_key
 from mesh_sync.workspace.import_ import wg_conf
 from mesh_sync.workspace.import_.fields import SETTINGS_LEFT, endpoint, interfaces, note_settings, number, read_text
 from mesh_sync.workspace.import_.machine import Machine, Names, Takeover
-from mesh_sync.workspace.import_.networks import Interface, in_mesh, is_host, mesh_networks, overlap
+from mesh_sync.workspace.import_.networks import Interface, is_host, is_own_host, mesh_networks, overlap
 from mesh_sync.workspace.import_.wg_conf import Conf, Section
 
 MAX_FILE = 1024 * 1024
@@ -195,7 +195,7 @@ class _Merger:
         if peer.addresses:
             return tuple(dict.fromkeys(one.ip for one in peer.addresses))
         owned = {one.ip for other in self._peers.values() for one in other.addresses}
-        hosts = dict.fromkeys(one.ip for one in self._carried(peer) if self._is_own(one))
+        hosts = dict.fromkeys(one.ip for one in self._carried(peer) if is_own_host(one, self._networks))
         return tuple(ip for ip in hosts if ip not in owned)
 
     def _subnets(self, peer: _Peer) -> Iterator[Network]:
@@ -208,17 +208,13 @@ class _Merger:
                 f"`mesh-sync peer set {peer.name} --subnet 0.0.0.0/0` would make every node do so: left out"
             )
         for one in self._carried(peer):
-            if _default(one) or self._is_own(one):
+            if _default(one) or is_own_host(one, self._networks):
                 continue
             within = [own for own in self._networks if overlap(own, one.network)]
             if not within:
                 yield one.network
             elif all(one.network.prefixlen > own.prefixlen for own in within):
                 self._notes.append(f"{peer.name}: {one.network} is part of the mesh's own {within[0]}: left out")
-
-    def _is_own(self, one: Interface) -> bool:
-        """Whether it is the address of one machine of the mesh."""
-        return is_host(one) and in_mesh(one, self._networks)
 
     def _endpoints(self, peer: _Peer) -> tuple[str, ...]:
         """All that others know, the most common one first."""

@@ -1,23 +1,26 @@
-"""`mesh-sync now`: the main job of a node."""
+"""`mesh-sync now` and `status`: the main job of a node, and how it stands."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mesh_sync.cli import present
-from mesh_sync.cli.options import command_echo, verbose_option
+from mesh_sync.cli.options import verbose_option
 from mesh_sync.errors import MeshSyncError, Refused, RolledBack
+from mesh_sync.findings import printable
 from mesh_sync.node import config as nodes
 from mesh_sync.node import state as states
 from mesh_sync.reconcile.outcome import Outcome
 from mesh_sync.reconcile.run import run_now
+from mesh_sync.reconcile.status import look
+from mesh_sync.terminal.command_line import config_option, count, json_option, print_json, print_table
 from mesh_sync.terminal.exit import complain
-from mesh_sync.terminal.options import config_option, json_option, print_json
-from mesh_sync.terminal.table import count
 
 
 @click.command()
@@ -28,7 +31,7 @@ from mesh_sync.terminal.table import count
               help="How long to wait for another run to end.")  # fmt: skip
 @json_option
 @verbose_option
-def now(config: Path, dry_run: bool, retry: bool, wait: float, as_json: bool, verbose: bool) -> int:
+def now(config: Path, dry_run: bool, retry: bool, wait: float, as_json: bool, note: Callable[[str], None]) -> int:
     """Pull the list, check it, and make this node match.
 
     When no remote answers, or the new commit is refused, the last applied state stays in force.
@@ -37,7 +40,6 @@ def now(config: Path, dry_run: bool, retry: bool, wait: float, as_json: bool, ve
     node.toml; if no peer was live, a remote is enough. If what stayed silent does not answer under the previous state
     either, the next run retries the commit; otherwise this node refuses it until a newer one comes, or --retry.
     """
-    note = command_echo(verbose)
     return report(
         config,
         as_json,
@@ -63,11 +65,9 @@ def report(config: Path, as_json: bool, run: Callable[[], Outcome], *, dry_run: 
 
 def _failed(config: Path, error: MeshSyncError) -> dict[str, Any]:
     """The object of `now --json` for a run that could not do its job."""
-    try:
+    name, state = None, states.State()
+    with suppress(MeshSyncError):
         node = nodes.load(config)
-    except MeshSyncError:
-        name, state = None, states.State()
-    else:
         name, state = node.name, states.load(node.state_file)
     found = {"node": name, "result": "failed", "commit": state.applied.commit, "remote_commit": state.remote.commit}
     return {**found, "changes": [], "findings": [], "message": error.message}
@@ -94,3 +94,50 @@ def present_outcome(found: Outcome, *, dry_run: bool) -> None:
         click.echo(f"{interface} is at {at}: {count(len(acted), 'change')}, {count(found.peers, 'peer')}")
     else:
         click.echo(found.in_sync)
+
+
+@click.command()
+@config_option
+@json_option
+def status(config: Path, as_json: bool) -> None:
+    """Show the applied commit, the drift from it, and every peer. Changes nothing."""
+    found = look(nodes.load(config))
+    if as_json:
+        print_json(found.as_json())
+        return
+    node, state = found.node, found.state
+    applied, remote, pause = state.applied, state.remote, state.intent.pause
+    click.echo(f"{node.name} on {node.interface}: {'up' if found.up else 'down'}")
+    click.echo(f"applied commit: {applied.commit or 'none yet'}")
+    if remote.commit and remote.commit != applied.commit:
+        click.echo(f"remote commit:  {remote.commit}")
+    if remote.silent_since:
+        click.secho(f"no remote has answered since {_time(remote.silent_since)}; `mesh-sync now` says why", fg="red")
+    if remote.refusal:
+        click.secho(f"refused commit: {remote.refusal.commit}: {remote.refusal.message}", fg="red")
+    if remote.bad:
+        click.secho(remote.bad.message, fg="red")
+    if state.trial:
+        click.secho(f"on trial, not confirmed yet: {state.trial.commit}", fg="yellow")
+    if applied.desired and applied.desired.other_key:
+        click.secho("this node is changing its key; `mesh-sync rotate-key` continues", fg="yellow")
+    if pause:
+        why = f": {printable(pause.reason)}" if pause.reason else ""
+        click.secho(f"paused since {_time(pause.since)}{why}; `mesh-sync resume` ends it", fg="yellow")
+    for past in reversed(state.history):
+        click.echo(f"applied {_time(past.applied_at)}: {past.commit[:10]} {past.ended}")
+    if state.lost:
+        click.secho("the state file could not be read; the next `mesh-sync now` writes a new one", fg="red")
+    if found.drift:
+        click.secho("the interface has drifted from it; `mesh-sync now` would make these changes:", fg="yellow")
+        present.changes(found.drift)
+    rows = [("peer", "state", "endpoint", "from", "handshake", "received", "sent")]
+    for peer in found.peers:
+        age = "never" if peer.handshake_age is None else f"{peer.handshake_age} s ago"
+        numbers = (f"{peer.rx_bytes:,} B", f"{peer.tx_bytes:,} B")
+        rows.append((peer.name, peer.state, peer.endpoint or "-", peer.endpoint_source, age, *numbers))
+    print_table(rows)
+
+
+def _time(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M} UTC"
