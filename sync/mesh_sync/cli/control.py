@@ -52,7 +52,7 @@ def rollback(commit: str | None, config: Path, as_json: bool, note: Callable[[st
     Without COMMIT to the one before; `status` lists the last ten. Going back is itself rolled back unless a previously
     live peer, and a remote if one answers beforehand, answer within `[confirm] deadline`.
     """
-    return report(config, as_json, lambda: reconcile.rollback(nodes.load(config), commit, note=note))
+    return report(config, as_json, lambda node: reconcile.rollback(node, commit, note=note))
 
 
 @click.command()

@@ -21,9 +21,8 @@ from mesh_sync.workspace.init import create
 @click.option("--name", metavar="NAME", help="The mesh's name. [default: the name of DIR]")
 @click.option("--network", "networks", multiple=True, metavar="CIDR", default=("10.0.0.0/24",), show_default=True,
               help="A range for the peers' addresses; may be repeated.")  # fmt: skip
-@click.option(
-    "--signer", metavar="YOU@DOMAIN", help="Your name in allowed_signers; nodes then accept signed commits only."
-)
+@click.option("--signer", metavar="YOU@DOMAIN",
+              help="Your name in allowed_signers; nodes then accept signed commits only.")  # fmt: skip
 @click.option("--signing-key", type=existing_file, metavar="F",
               help="Your SSH key, or its public half if an agent holds it; goes with --signer.")  # fmt: skip
 def init(

@@ -99,14 +99,14 @@ def peer() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; what a person can cause ends in a sentence and an exit code, never a traceback."""
-    ending(lambda: _run(arguments))
 
+    def run() -> int:
+        try:
+            return cli.main(arguments, prog_name="mesh-sync", standalone_mode=False) or 0
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except click.Abort:
+            raise KeyboardInterrupt from None
 
-def _run(arguments: Sequence[str] | None) -> int:
-    try:
-        return cli.main(arguments, prog_name="mesh-sync", standalone_mode=False) or 0
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.Abort:
-        raise KeyboardInterrupt from None
+    ending(run)

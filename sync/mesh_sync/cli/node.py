@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +41,14 @@ def now(config: Path, dry_run: bool, retry: bool, wait: float, as_json: bool, no
     node.toml; if no peer was live, a remote is enough. If what stayed silent does not answer under the previous state
     either, the next run retries the commit; otherwise this node refuses it until a newer one comes, or --retry.
     """
-    return report(
-        config,
-        as_json,
-        lambda: run_now(nodes.load(config), dry_run=dry_run, retry=retry, wait=wait, note=note),
-        dry_run=dry_run,
-    )
+    run = partial(run_now, dry_run=dry_run, retry=retry, wait=wait, note=note)
+    return report(config, as_json, run, dry_run=dry_run)
 
 
-def report(config: Path, as_json: bool, run: Callable[[], Outcome], *, dry_run: bool = False) -> int:
+def report(config: Path, as_json: bool, run: Callable[[nodes.Node], Outcome], *, dry_run: bool = False) -> int:
     """Run, print how it ended, and return the exit code."""
     try:
-        outcome = run()
+        outcome = run(nodes.load(config))
     except MeshSyncError as error:
         if as_json:
             print_json(_failed(config, error))

@@ -16,7 +16,10 @@ from mesh_sync.errors import ConfigError, DeviceError, MeshSyncError
 def ending(run: Callable[[], int], program: str = "mesh-sync") -> NoReturn:
     """Run, and exit with the code that it returns; what a person can cause never ends in a traceback."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the programs it started end too
-    leave_no_core()
+    # A crash of this program, or of one it starts, must not leave a private key on the disk. 0 would still hand the
+    # memory to a handler (`core_pattern` with a pipe); 1 is the kernel's word for not at all (core(5), fs/coredump.c).
+    with suppress(ValueError, OSError):  # systemd's LimitCORE=0 can only be lowered
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
     try:
         sys.exit(run())
     except KeyboardInterrupt:
@@ -35,16 +38,6 @@ def ending(run: Callable[[], int], program: str = "mesh-sync") -> NoReturn:
         problem = DeviceError(f"{error.filename or 'input or output'}: {error.strerror or error}")
     complain(problem, program)
     sys.exit(problem.exit_code)
-
-
-def leave_no_core() -> None:
-    """A crash of this program, or of one it starts, must not leave a private key on the disk.
-
-    0 would still hand the memory to a handler (`core_pattern` with a pipe); 1 is the kernel's word for not at all
-    (core(5), fs/coredump.c).
-    """
-    with suppress(ValueError, OSError):  # systemd's LimitCORE=0 can only be lowered
-        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
 
 
 def complain(error: MeshSyncError, program: str = "mesh-sync") -> None:

@@ -27,8 +27,7 @@ def create(
 ) -> Path:
     """Make ``directory`` a git repository with the template's files in one commit. ConfigError if it is in use.
 
-    git itself commits, with the person's own settings; ``admin`` signs with the key, and is the first of
-    allowed_signers.
+    git itself commits, with the person's own settings; ``admin`` signs, and is the first of allowed_signers.
     """
     parse_networks(networks)
     signers, settings = _signing(admin, key_file) if admin and key_file else ("", {})
@@ -77,10 +76,8 @@ def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
 
 def template() -> Path:
     """The template's files: beside the sources, or where the package is installed."""
-    for place in (
-        Path(__file__).parents[2] / "mesh-repo-template",
-        Path(sys.prefix) / "share/mesh-sync/mesh-repo-template",
-    ):
+    installed = Path(sys.prefix) / "share/mesh-sync/mesh-repo-template"
+    for place in (Path(__file__).parents[2] / "mesh-repo-template", installed):
         if (place / MESH_FILE).exists():
             return place
     raise ConfigError("the template of a mesh repository is not installed", hint="install mesh-sync again")
