@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
 
 from bench import faults, living, recovery, recovery_cost, rendering, table
 from bench.series import Row
@@ -34,6 +36,7 @@ def main() -> None:
         "--quick", action="store_true", help="of recovery: one run, without keepalives; of faults: each once"
     )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    parser.add_argument("--before", type=Path, metavar="DIR", help="of idle: beside the version in this checkout")
     asked = parser.parse_args()
     names = asked.rows or list(ROWS)
     if unknown := set(names) - ROWS.keys() - set(TABLES):
@@ -45,7 +48,11 @@ def main() -> None:
         names = [name for name in names if name not in IN_LAB]
         print(f"bench: rows that need the lab are left out: {reason}", file=sys.stderr)
     show = table.markdown if asked.markdown else table.text
-    if rows := list(_rows([name for name in names if name in ROWS], asked.full)):
+    measured: dict[str, Callable[[bool], Iterator[Row]]] = {
+        **ROWS,
+        "idle": partial(living.idle, before=asked.before and asked.before.resolve()),
+    }
+    if rows := list(_rows({name: measured[name] for name in names if name in ROWS}, asked.full)):
         print(show(table.lines_of(rows)))
         print("Medians: of time by the clock, of CPU time, of peak memory. What stands beside ran in turns with ours.")
     if "recovery" in names:
@@ -61,9 +68,9 @@ def main() -> None:
     print(f"\n{table.machine(wireguard_in_lab=bool(set(names) & set(IN_LAB)))}")
 
 
-def _rows(names: Sequence[str], full: bool) -> Iterator[Row]:
-    for name in names:
-        for row in ROWS[name](full):
+def _rows(measured: Mapping[str, Callable[[bool], Iterator[Row]]], full: bool) -> Iterator[Row]:
+    for rows in measured.values():
+        for row in rows(full):
             print("  ".join(filter(None, table.cells(row))), file=sys.stderr)
             yield row
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from bench import meshes
 from bench.series import Command, Row, Runner, Series, measure
@@ -15,12 +16,17 @@ from mesh_sync.wireguard.keys import public_key
 MANY = 1000
 
 
-def idle(full: bool) -> Iterator[Row]:
-    """`mesh-sync now` with nothing to do, beside `git ls-remote` of the same remote; with 1 peer and with 1,000."""
+def idle(full: bool, before: Path | None = None) -> Iterator[Row]:
+    """`mesh-sync now` with nothing to do, beside `git ls-remote` of the same remote; with 1 peer and with 1,000.
+
+    ``before``: another checkout with its .venv; its `now` runs in turns with ours, on the same node and interface.
+    """
     with Lab() as lab:
         mesh, node = _small(lab)
         for name, url in (("ssh", lab.git.url), ("git", lab.git.daemon_url)):
             yield _idle(node, mesh, f"idle now over {name}://", url, 41 if full else 21, goal=name == "ssh")
+            if before:
+                yield _beside(node, before, f"idle now over {name}://", 41 if full else 21)
         grow(mesh, MANY)
         mesh.now("anna")
         yield _idle(node, mesh, f"idle now, {MANY:,} peers, ssh://", lab.git.url, 21 if full else 11)
@@ -92,6 +98,16 @@ def _idle(node: Node, mesh: Mesh, name: str, url: str, runs: int, *, goal: bool 
         return row
     met = (row.ratio or 9) <= 2.5 and ours.mib < 25
     return Row(name, ours, row.peer, theirs, "2.5x, 25 MiB", met)
+
+
+def _beside(node: Node, before: Path, name: str, runs: int) -> Row:
+    """Ours and another version's, each with a state of its own."""
+    config = node.path("/etc/mesh-sync/before.toml")
+    config.write_text(node.path("/etc/mesh-sync/node.toml").read_text() + '\n[paths]\nstate = "/var/lib/before"\n')
+    theirs = [str(before / ".venv/bin/mesh-sync"), "now", "--config", "/etc/mesh-sync/before.toml"]
+    node.run(theirs)
+    ours, other = measure(runs, Command(["mesh-sync", "now"]), Command(theirs), run=_on(node))
+    return Row(name, ours, "the version before", other)
 
 
 def _on(node: Node) -> Runner:
