@@ -58,6 +58,23 @@ def test_the_core_touches_nothing_but_values(path: Path) -> None:
     assert not {call.attr for call in calls if isinstance(call, ast.Attribute)} & CLOCKS, "reads a clock"
 
 
+def function_imports(path: Path) -> Iterator[tuple[int, str]]:
+    """The line of every import inside a function, and its text with that of the line above."""
+    text = path.read_text()
+    functions = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    found = {
+        node.lineno for each in functions for node in ast.walk(each) if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    return ((number, "\n".join(text.splitlines()[number - 2 : number])) for number in sorted(found))
+
+
+def test_imports_inside_functions_are_few_and_say_why() -> None:
+    paths = [*PACKAGE.rglob("*.py"), *WATCHDOG.rglob("*.py")]
+    found = [(path.relative_to(ROOT), *each) for path in paths for each in function_imports(path)]
+    assert len(found) <= MAX_FUNCTION_IMPORTS, found
+    assert not [(path, number) for path, number, lines in found if " # " not in lines], "without a reason"
+
+
 def test_watchdog_is_the_library() -> None:
     for folder in ("sync", "watchdog"):
         assert not (ROOT / folder / "__init__.py").exists()
