@@ -131,7 +131,7 @@ def typed_json(data: bytes) -> None:
 def memory_file(data: bytes) -> None:
     file = written("watchdog.json", data)
     memory.load(file, 1.0)
-    memory.save(file, memory.load_pass(file, 1.0, "boot"), "boot")
+    memory.save(file, memory.load(file, 1.0, "boot"), "boot")
 
 
 def status_of_watchdog(data: bytes) -> None:

@@ -15,8 +15,8 @@ from mesh_sync.errors import CommandError, ConfigError
 from mesh_sync.node.config import Node
 from mesh_sync.system.lock import locked
 from mesh_sync.wireguard.endpoint import Endpoint
-from mesh_watchdog.act import changes
-from mesh_watchdog.act.changes import Changed
+from mesh_watchdog import act
+from mesh_watchdog.act import Changed
 from mesh_watchdog.journal import notify, ping_interval
 from mesh_watchdog.policy.events import Applied, Declared, Seen, SetEndpoint
 from mesh_watchdog.sense import applied_state, wg_counters
@@ -74,7 +74,7 @@ def test_a_broken_state_file_is_lost_and_a_missing_one_is_not(node: Node, conten
 
 def test_all_endpoints_of_a_decision_are_set_by_one_command(node: Node, wg: Callable[[dict[str, Seen]], Path]) -> None:
     log = wg({KEY: ALIVE})
-    result = changes.set_endpoints(node, [SetEndpoint(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
+    result = act.set_endpoints(node, [SetEndpoint(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
     assert result.done == {KEY}
     assert log.read_text() == f"set wg0 peer {KEY} endpoint 203.0.113.77:51820\n"
 
@@ -85,7 +85,7 @@ def test_a_peer_that_was_heard_since_the_decision_is_left_alone(
 ) -> None:
     fields = {"endpoint": ALIVE.endpoint, "handshake": ALIVE.handshake, "rx": ALIVE.rx, "tx": ALIVE.tx, **change}
     log = wg({KEY: Seen(**fields)})  # type: ignore[arg-type]
-    result = changes.set_endpoints(node, [SetEndpoint(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
+    result = act.set_endpoints(node, [SetEndpoint(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
     assert result == Changed(alive=frozenset({KEY}))
     assert log.read_text() == ""
 
@@ -96,7 +96,7 @@ def test_a_key_that_left_the_list_or_the_interface_is_never_written(
     """`wg set` would create it."""
     log = wg({OTHER: ALIVE})
     points = [SetEndpoint(KEY, "203.0.113.77:51820", "dns"), SetEndpoint(OTHER, "203.0.113.77:51820", "dns")]
-    assert changes.set_endpoints(node, points, {KEY: ALIVE, OTHER: ALIVE}).done == set()
+    assert act.set_endpoints(node, points, {KEY: ALIVE, OTHER: ALIVE}).done == set()
     assert log.read_text() == ""
 
 
@@ -104,9 +104,9 @@ def test_nothing_is_written_while_mesh_sync_has_the_lock(
     node: Node, wg: Callable[[dict[str, Seen]], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = wg({KEY: ALIVE})
-    monkeypatch.setattr(changes, "LOCK_WAIT", 0.1)
+    monkeypatch.setattr(act, "LOCK_WAIT", 0.1)
     with locked(node.lock_file):
-        result = changes.set_endpoints(node, [SetEndpoint(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
+        result = act.set_endpoints(node, [SetEndpoint(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
     assert not result.done
     assert log.read_text() == ""
     assert "mesh-sync" in result.problem

@@ -19,7 +19,6 @@ from mesh_watchdog.policy.events import Applied, SetEndpoint, Snapshot
 from mesh_watchdog.policy.peer import SEARCHING
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.report import metrics, status_file
-from mesh_watchdog.report import view as views
 from mesh_watchdog.report.metrics import response
 from unit.believed import ALIVE, KEY, applied_node, peer
 
@@ -58,10 +57,10 @@ def test_a_pass_goes_on_where_the_last_one_ended_until_the_machine_is_booted(tmp
     name = NameState(addresses=frozenset({ipaddress.ip_address("2001:db8::1")}), pending=True, next=7.0)
     before = State(peers={KEY: peer(phase=SEARCHING, rounds=3, tries=(("203.0.113.7:1", "dns"),))}, names={"b": name})
     memory.save(file, before, "this boot")
-    found = memory.load_pass(file, 1000.0, "this boot")
+    found = memory.load(file, 1000.0, "this boot")
     assert found.peers == before.peers
     assert (found.names["b"].next, found.names["b"].pending) == (7.0, False)
-    assert memory.load_pass(file, 1000.0, "another boot") == memory.load(file, 1000.0)
+    assert memory.load(file, 1000.0, "another boot") == memory.load(file, 1000.0)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +69,7 @@ def test_a_pass_goes_on_where_the_last_one_ended_until_the_machine_is_booted(tmp
 def test_a_broken_memory_is_an_empty_one(tmp_path: Path, content: str) -> None:
     file = tmp_path / "memory.json"
     file.write_text(content)
-    assert memory.load(file, 0.0) == memory.load_pass(file, 0.0, "boot") == State()
+    assert memory.load(file, 0.0) == memory.load(file, 0.0, "boot") == State()
 
 
 # -- what is shown
@@ -82,7 +81,7 @@ def shown() -> dict[str, Any]:
     tally = Tally()
     tally.writes[KEY] += 2
     about = {"node": "a", "interface": "wg0", "boot": "b", "started": 0.0}
-    return views.view(state, tally, about, ["a problem"], 1000.0)
+    return status_file.view(state, tally, about, ["a problem"], 1000.0)
 
 
 def test_the_status_has_the_keys_of_the_contract_and_no_key_of_a_peer() -> None:
@@ -97,7 +96,7 @@ def test_the_status_has_the_keys_of_the_contract_and_no_key_of_a_peer() -> None:
 
 
 def test_a_status_file_is_stale_or_of_another_boot(node: Node) -> None:
-    status_file.write(status_file.status_file(node), shown())
+    status_file.write(status_file.status_file(node), json.dumps(shown()))
     found = status_file.read(node)
     assert (found["running"], found["stale"], found["age"]) == (False, True, None)
     with locked(status_file.alone_file(node)):

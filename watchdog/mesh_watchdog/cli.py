@@ -45,7 +45,7 @@ def once(config: Path) -> int:
 
     It takes a second when all peers answer, and half a minute when one does not.
     """
-    from mesh_watchdog import service  # see `run`
+    from mesh_watchdog import service  # the same
 
     journal.set_up()
     return service.once(config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from functools import partial
@@ -12,8 +13,7 @@ from attrs import evolve
 
 from mesh_sync.node.config import Node
 from mesh_watchdog import memory
-from mesh_watchdog.act.carry_out import Actor
-from mesh_watchdog.act.changes import forget_source
+from mesh_watchdog.act import Actor, forget_source
 from mesh_watchdog.journal import Problems, Tally
 from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.events import Observation, Snapshot
@@ -21,7 +21,6 @@ from mesh_watchdog.policy.peer import SEARCHING, UP
 from mesh_watchdog.policy.polling import BUSY, TRYING, next_poll
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.report import status_file
-from mesh_watchdog.report.view import view
 from mesh_watchdog.sense.applied_state import AppliedState
 from mesh_watchdog.sense.dns_lookup import DnsLookup
 from mesh_watchdog.sense.own_network import OwnNetwork
@@ -39,12 +38,9 @@ class Daemon:
         self.state = state
         self.problems = Problems()
         self.tally = Tally()
-        self.about = {
-            "node": node.name,
-            "interface": node.interface,
-            "boot": status_file.boot_id(),
-            "started": time.monotonic(),
-        }
+        self._next = self._last = time.monotonic()
+        boot = status_file.boot_id()
+        self.about = {"node": node.name, "interface": node.interface, "boot": boot, "started": self._last}
         self.stopping = False
         self.changed = True
         dns = DnsLookup(self.tally)
@@ -56,7 +52,6 @@ class Daemon:
         ]
         self._actor = Actor(node, self.problems, self.tally, dns.ask)
         self.inbox: Inbox = asyncio.Queue()
-        self._next = self._last = time.monotonic()
         self._shown: tuple[bool, bool, int, int] = (False, False, 0, 0)
 
     async def start(self, *, probe_all: bool = False) -> None:
@@ -96,7 +91,11 @@ class Daemon:
             await sense.stop()
 
     def view(self) -> dict[str, Any]:
-        return view(self.state, self.tally, self.about, self.problems.present, time.monotonic())
+        return status_file.view(self.state, self.tally, self.about, self.problems.present, time.monotonic())
+
+    def write_status(self) -> None:
+        text = json.dumps(self.view(), separators=(",", ":"))
+        self.problems.set("status", status_file.write(status_file.status_file(self.node), text))
 
     def remember(self) -> None:
         if self.state.peers:  # else there is no applied state (yet); the memory may be of use when there is

@@ -30,7 +30,7 @@ class SteadyScheduler(schedule.Scheduler):
 
     def pause(self) -> float:
         """Seconds until the next job is due; infinite when there is none."""
-        due = min((job.next_run for job in self.jobs if job.next_run is not None), default=None)
+        due = self.next_run
         return float("inf") if due is None else max(0.0, (due - self.moment()).total_seconds())
 
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve, frozen
 
-from mesh_sync.errors import MeshSyncError
-from mesh_sync.system.files import write_atomically
 from mesh_sync.typed_toml.fields import text
 from mesh_sync.typed_toml.plain_types import plain
 from mesh_sync.typed_toml.reader import read_json
@@ -25,6 +24,7 @@ from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.events import Declared
 from mesh_watchdog.policy.peer import PeerState
 from mesh_watchdog.policy.state import State
+from mesh_watchdog.report.status_file import write
 
 VERSION = 1
 _NOBODY = Declared("", (), "")
@@ -57,43 +57,30 @@ def save(path: Path, state: State, boot: str = "") -> str:
     }
     if boot:
         data |= {"boot": boot, "believed": _Belief(state.peers, state.names)}
+    return write(path, json.dumps(plain(data), separators=(",", ":")))
+
+
+def load(path: Path, moment: float, boot: str = "") -> State:
+    """What is left of an earlier run: peers that were not heard yet, where they last were. A broken memory is empty.
+
+    With ``boot`` it is what the last pass believed, if that ended in this boot.
+    """
     try:
-        write_atomically(path, json.dumps(plain(data), separators=(",", ":")), durable=False)
-    except MeshSyncError as error:
-        return error.message
-    return ""
-
-
-def load(path: Path, moment: float) -> State:
-    """What is left of an earlier run: peers that were not heard yet, where they last were. A broken memory is empty."""
-    memory = _read(path)
-    if memory is None:
+        memory = _memory_of(read_json(path.read_bytes()))
+    except (OSError, Wrong):
         return State()
+    if memory.version != VERSION:
+        return State()
+    if boot and memory.boot == boot:
+        with suppress(Wrong):
+            belief = _belief_of(memory.believed)
+            names = {host: evolve(name, pending=False) for host, name in belief.names.items()}
+            return State(peers=belief.peers, names=names)
     new = PeerState(declared=_NOBODY, since=moment, heard=moment)
     return State(
         peers={key: evolve(new, good=endpoint) for key, endpoint in memory.good.items()},
         names={host: NameState(addresses=addresses) for host, addresses in memory.names.items()},
     )
-
-
-def load_pass(path: Path, moment: float, boot: str) -> State:
-    """What the last pass believed; as `load` if it ended in another boot, or under another version."""
-    memory = _read(path)
-    try:
-        belief = _belief_of(memory.believed) if memory and memory.boot == boot else None
-    except Wrong:
-        belief = None
-    if belief is None:
-        return load(path, moment)
-    return State(peers=belief.peers, names={host: evolve(name, pending=False) for host, name in belief.names.items()})
-
-
-def _read(path: Path) -> _Memory | None:
-    try:
-        memory = _memory_of(read_json(path.read_bytes()))
-    except (OSError, Wrong):
-        return None
-    return memory if memory.version == VERSION else None
 
 
 def _address(value: object) -> Address:

@@ -14,7 +14,6 @@ from pathlib import Path
 from mesh_sync.errors import MeshSyncError
 from mesh_sync.node import config as nodes
 from mesh_sync.node.config import Node
-from mesh_sync.system.files import write_atomically
 from mesh_watchdog import memory
 from mesh_watchdog.daemon import Daemon
 from mesh_watchdog.jobs import SteadyScheduler
@@ -79,22 +78,19 @@ class Service:
         finally:
             if self.again is None:
                 notify("STOPPING=1")
-            await self._end()
+            if self._server:
+                self._server.close()
+            self.daemon.remember()
+            self._write_status()
+            await self.daemon.close()
+            log.info("no longer watching %s", self.node.interface)
         return self.again
-
-    async def _end(self) -> None:
-        if self._server:
-            self._server.close()
-        self.daemon.remember()
-        self._write_status()
-        await self.daemon.close()
-        log.info("no longer watching %s", self.node.interface)
 
     def _declare(self) -> None:
         """The periodic work, all of it."""
         every = self.jobs.every
         every(self.settings.memory_interval).seconds.do(self.daemon.remember)
-        every(self.settings.summary_interval).seconds.do(self._summarise)
+        every(self.settings.summary_interval).seconds.do(lambda: log.info("%s", self._sentence()))
         every(STATUS_INTERVAL).seconds.do(self._write_status)
         if self.settings.metrics_file:
             every(self.settings.metrics_interval).seconds.do(self._write_metrics, self.settings.metrics_file)
@@ -110,16 +106,12 @@ class Service:
 
     def _write_status(self) -> None:
         self._written = time.monotonic()
-        self.daemon.problems.set("status", status_file.write(status_file.status_file(self.node), self.daemon.view()))
+        self.daemon.write_status()
         notify(f"STATUS={self._sentence()}")
 
     def _write_metrics(self, path: Path) -> None:
-        try:
-            write_atomically(path, self._metrics(), mode=0o644, durable=False)
-        except MeshSyncError as error:
-            self.daemon.problems.set("metrics", error.message)
-        else:
-            self.daemon.problems.set("metrics", "", over=f"{path} can be written again")
+        problem = status_file.write(path, self._metrics(), mode=0o644)
+        self.daemon.problems.set("metrics", problem, over=f"{path} can be written again")
 
     def _metrics(self) -> str:
         return metrics.metrics(self.daemon.view(), time.monotonic())
@@ -131,9 +123,6 @@ class Service:
             self._server = await metrics.serve(self.settings.metrics_listen, self._metrics)
         except OSError as error:
             self.daemon.problems.set("listen", f"metrics cannot be served: {error.strerror or error}")
-
-    def _summarise(self) -> None:
-        log.info("%s", self._sentence())
 
     def _sentence(self) -> str:
         if not self.daemon.state.interface:
@@ -174,7 +163,7 @@ def once(config: Path) -> int:
 async def _pass(node: Node, settings: Settings) -> int:
     began = time.monotonic()
     file, boot = status_file.memory_file(node), status_file.boot_id()
-    daemon = Daemon(node, settings, memory.load_pass(file, began, boot))
+    daemon = Daemon(node, settings, memory.load(file, began, boot))
     _stop_on_signals(daemon)
     try:
         await daemon.start(probe_all=True)
@@ -183,7 +172,8 @@ async def _pass(node: Node, settings: Settings) -> int:
     except TimeoutError:
         pass
     finally:
+        failed = bool(daemon.problems.present)
         memory.save(file, daemon.state, boot)
-        status_file.write(status_file.status_file(node), daemon.view())
+        daemon.write_status()
         await daemon.close()
-    return 6 if daemon.problems.present else 0
+    return 6 if failed else 0

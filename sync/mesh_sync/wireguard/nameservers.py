@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import Enum
 
 from attrs import Factory, define, frozen
@@ -70,15 +71,13 @@ class Nameserver:
 
 def parse_resolv_conf(text: str) -> tuple[Nameserver, ...]:
     """Given a resolv.conf(5), return its nameservers in order; lines that are none are skipped, as by the system."""
-    lines = (line.split() for line in text.splitlines())
-    return tuple(Nameserver(line[1]) for line in lines if line[:1] == ["nameserver"] and _is_address(line[1:2]))
-
-
-def _is_address(words: list[str]) -> bool:
-    try:
-        return bool(words and ipaddress.ip_address(words[0]))
-    except ValueError:
-        return False
+    found = []
+    for line in text.splitlines():
+        keyword, address, *_ = *line.split(), "", ""
+        with suppress(ValueError):
+            if keyword == "nameserver" and ipaddress.ip_address(address):
+                found.append(Nameserver(address))
+    return tuple(found)
 
 
 @frozen

@@ -10,7 +10,7 @@ import ipaddress
 import socket
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +62,9 @@ async def _all(hosts: Sequence[str], servers: Sequence[Nameserver], deadline: fl
         async with slots:
             answers[host] = await look_up(host, servers, deadline=end - time.monotonic())
 
-    tasks = [asyncio.create_task(one(host)) for host in hosts]
-    _, late = await asyncio.wait(tasks, timeout=deadline + 0.1)
-    for task in late:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(deadline + 0.1):
+            await asyncio.gather(*map(one, hosts))
     return answers
 
 

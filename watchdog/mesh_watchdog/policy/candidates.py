@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
 
 from mesh_sync.wireguard.endpoint import Address, Endpoint
 from mesh_watchdog.policy.dns_names import NameState, numeric
@@ -22,8 +23,9 @@ def candidates(peer: PeerState, state: State) -> tuple[Candidate, ...]:
     current = [(peer.endpoint, peer.source)] if peer.endpoint else []
     good = [(peer.good, "last good")] if peer.good else []
     at_home = good + current if peer.lived else current + good
+    literals = ((str(endpoint), "list") for endpoint in peer.declared.endpoint if endpoint.address)
     ranked = dict[str, str]()
-    for endpoint, source in (*news(peer, state), *at_home, *from_dns(peer, state.names), *_literals(peer)):
+    for endpoint, source in (*news(peer, state), *at_home, *from_dns(peer, state.names), *literals):
         if _usable(endpoint, state):
             ranked.setdefault(endpoint, source)
     return tuple(ranked.items())
@@ -68,20 +70,10 @@ def from_dns(peer: PeerState, names: Mapping[str, NameState], only: str = "") ->
                 yield str(Endpoint(str(address), endpoint.port)), "dns"
 
 
-def _literals(peer: PeerState) -> Iterator[Candidate]:
-    for endpoint in peer.declared.endpoint:
-        if endpoint.address is not None:
-            yield str(endpoint), "list"
-
-
 def _alternating(addresses: Iterable[Address]) -> Iterator[Address]:
     """IPv4 and IPv6 in turn: one of the families may be a black hole."""
-    ordered = sorted(addresses, key=lambda address: (address.version, int(address)))
-    four = [address for address in ordered if address.version == 4]
-    six = [address for address in ordered if address.version == 6]
-    for index in range(max(len(four), len(six))):
-        yield from four[index : index + 1]
-        yield from six[index : index + 1]
+    by_version = ([one for one in sorted(addresses, key=int) if one.version == version] for version in (4, 6))
+    return (address for pair in zip_longest(*by_version) for address in pair if address)
 
 
 def _usable(endpoint: str, state: State) -> bool:
@@ -92,5 +84,5 @@ def _usable(endpoint: str, state: State) -> bool:
         and address.version in state.surroundings.versions
         and address not in state.surroundings.own
         and not (address.is_link_local and address.version == 6)
-        and not any(network.prefixlen and address in network for network in state.tunnelled)
+        and not any(address in network for network in state.tunnelled)
     )

@@ -65,10 +65,7 @@ def _apply(state: State, applied: Applied, moment: float) -> State:
     """Peers that left the list are forgotten at once: nothing is ever done to them again."""
     peers = {key: _declare(state.peers.get(key), declared, moment) for key, declared in applied.peers.items()}
     hosts = {host for declared in applied.peers.values() for host in declared.hosts}
-    names = {}
-    for host in hosts:
-        known = state.names.get(host)
-        names[host] = known if known and known.addresses else dns_names.seeded(host, applied.peers.values(), known)
+    names = {host: dns_names.seeded(host, applied.peers.values(), state.names.get(host)) for host in hosts}
     paired = state.paired if applied.pairs == state.pairs else moment if applied.pairs else None
     return evolve(
         state, peers=peers, names=names, tunnelled=applied.tunnelled, mark=applied.mark, pairs=applied.pairs,
@@ -122,8 +119,9 @@ def _answer(state: State, answer: Answer, moment: float) -> State:
 
 
 def _take_in(state: State, snapshot: Snapshot, moment: float) -> Decision:
-    if snapshot.peers is None:
-        return _blinded(state, moment), ()
+    if snapshot.peers is None:  # those of the next interface start from the beginning
+        peers, _ = _listen_to_all(state, {}, False, moment)
+        return evolve(state, peers=peers, interface=False), ()
     blind = state.looked is not None and moment - state.looked > BLIND
     seen = under_listed_keys(state.pairs, snapshot.peers, snapshot.wall)
     state = measured(state, seen, moment)
@@ -142,36 +140,24 @@ def _take_in(state: State, snapshot: Snapshot, moment: float) -> Decision:
     return _see_to_all(evolve(state, cut_off=cut_off), done, moment)
 
 
-def _blinded(state: State, moment: float) -> State:
-    """There is no interface: the peers of the next one start from the beginning."""
-    peers = {
-        key: peer if peer.phase == MISSING else evolve(begin(peer, None, moment), phase=MISSING)
-        for key, peer in state.peers.items()
-    }
-    return evolve(state, peers=peers, interface=False)
-
-
 def _listen_to_all(
     state: State, seen: Mapping[str, Seen], blind: bool, moment: float
 ) -> tuple[dict[str, PeerState], list[Action]]:
-    peers, done = {}, list[Action]()
+    peers, done = dict(state.peers), list[Action]()
     for key, before in state.peers.items():
         if key not in seen:
-            peers[key] = before if before.phase == MISSING else evolve(begin(before, None, moment), phase=MISSING)
-            continue
-        if before.phase == MISSING:
+            if before.phase != MISSING:
+                peers[key] = evolve(begin(before, None, moment), phase=MISSING)
+        elif before.phase == MISSING:
             peers[key] = begin(before, seen[key], moment)
-            continue
-        if seen[key] == before.seen and not blind:
-            peers[key] = before
-            continue
-        peer, heard = listen(before, seen[key], moment)
-        if heard and before.phase != UP:
-            peer, said = _welcome(key, before, peer, moment)
-            done += said
-        if blind and not heard:
-            peer = evolve(peer, wanted=None, asked=None, misses=0)
-        peers[key] = peer
+        elif seen[key] != before.seen or blind:
+            peer, heard = listen(before, seen[key], moment)
+            if heard and before.phase != UP:
+                peer, said = _welcome(key, before, peer, moment)
+                done += said
+            if blind and not heard:
+                peer = evolve(peer, wanted=None, asked=None, misses=0)
+            peers[key] = peer
     return peers, done
 
 
@@ -182,9 +168,7 @@ def _welcome(key: str, before: PeerState, peer: PeerState, moment: float) -> tup
         peer, phase=UP, since=moment, expected=(), tried=(), tries=(), rounds=0, next_try=0.0, next_round=0.0,
         recovery=before.recovery if took is None else took,
     )  # fmt: skip
-    if took is None or peer.seen is None:
-        return back, []
-    return back, [Announce(key, f"is back at {peer.seen.endpoint} after {took:.0f} s of silence")]
+    return back, [] if took is None else [Announce(key, f"is back at {peer.endpoint} after {took:.0f} s of silence")]
 
 
 def _see_to_all(state: State, done: list[Action], moment: float) -> Decision:

@@ -45,7 +45,9 @@ class NameState:
 
 
 def seeded(host: str, peers: Iterable[Declared], known: NameState | None = None) -> NameState:
-    """The name before it was ever answered: what it stood for when the peers that use it were applied."""
+    """The name as it is known; before it was ever answered, what it stood for when its peers were applied."""
+    if known and known.addresses:
+        return known
     seeds = {numeric(peer.resolved) for peer in peers if host in peer.hosts and peer.resolved}
     return evolve(known or NameState(), addresses=frozenset(address for address in seeds if address))
 

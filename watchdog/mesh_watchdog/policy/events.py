@@ -49,9 +49,10 @@ class Seen:
 
 @frozen
 class Applied:
-    """There is a (new) applied state: its peers by public key, the mesh's own networks.
+    """There is a (new) applied state: its peers by public key.
 
-    ``mark``: the firewall mark of the tunnel's own packets, 0 for none.
+    ``tunnelled``: the networks that the tunnel leads to, without default routes; ``mark``: the firewall mark of the
+    tunnel's own packets, 0 for none.
     """
 
     peers: Mapping[str, Declared]

@@ -128,18 +128,9 @@ def listen(peer: PeerState, seen: Seen, moment: float) -> tuple[PeerState, bool]
 def begin(peer: PeerState, seen: Seen | None, moment: float) -> PeerState:
     """The peer as one that we begin to listen to; what is known of its whereabouts stays."""
     return PeerState(
-        declared=peer.declared,
-        since=moment,
-        heard=moment,
-        seen=seen,
-        good=peer.good,
-        source=peer.source,
-        writes=peer.writes,
-        switches=peer.switches,
-        wrote=peer.wrote,
-        allowance=peer.allowance,
-        recovery=peer.recovery,
-    )
+        declared=peer.declared, since=moment, heard=moment, seen=seen, good=peer.good, source=peer.source,
+        writes=peer.writes, switches=peer.switches, wrote=peer.wrote, allowance=peer.allowance, recovery=peer.recovery,
+    )  # fmt: skip
 
 
 def _heard(peer: PeerState, seen: Seen, received: int, shaken: bool, moment: float) -> PeerState:

@@ -19,7 +19,7 @@ _HEAD = "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r
 
 
 def metrics(view: Mapping[str, Any], moment: float) -> str:
-    """Given what `view.view` returns, and the moment, return the metrics."""
+    """Given what `status_file.view` returns, and the moment, return the metrics."""
     return "".join(_lines(view, moment))
 
 
@@ -27,8 +27,8 @@ def _lines(view: Mapping[str, Any], moment: float) -> Iterator[str]:
     peers = view["peers"]
     yield from _family("up", "gauge", "Whether the interface is there.", [({}, float(view["interface_up"]))])
     yield from _family("offline", "gauge", "Whether it is this machine that is cut off.", [({}, float(view["ours"]))])
-    text = "Whether the peer is in this state."
-    yield from _family("peer_state", "gauge", text, _states(peers))
+    states = [({**_of(p), "state": state}, float(p["state"] == state)) for p in peers for state in STATES]
+    yield from _family("peer_state", "gauge", "Whether the peer is in this state.", states)
     text = "Where the peer's endpoint comes from."
     yield from _family("peer_endpoint_source", "gauge", text, [({**_of(p), "source": p["source"]}, 1.0) for p in peers])
     text = "Since the peer was last heard, or since we began to listen."
@@ -55,10 +55,6 @@ def _lines(view: Mapping[str, Any], moment: float) -> Iterator[str]:
         ("readings", "Readings of the interface."),
     ):
         yield from _family(f"{key}_total", "counter", text, [({}, float(view[key]))])
-
-
-def _states(peers: Iterable[Mapping[str, Any]]) -> list[Sample]:
-    return [({**_of(peer), "state": state}, float(peer["state"] == state)) for peer in peers for state in STATES]
 
 
 def _of(peer: Mapping[str, Any]) -> dict[str, str]:
@@ -97,13 +93,12 @@ def response(head: bytes, text: Callable[[], str]) -> bytes:
     """Given a request's head, return the whole response."""
     method, _, rest = head.split(b"\r\n", 1)[0].partition(b" ")
     target = rest.partition(b" ")[0].partition(b"?")[0]
+    status, body, kind = "200 OK", "", "text/plain; charset=utf-8"
     if target != b"/metrics":
-        return _response("404 Not Found", "only /metrics is here\n")
-    if method != b"GET":
-        return _response("405 Method Not Allowed", "only GET is\n")
-    return _response("200 OK", text(), "text/plain; version=0.0.4; charset=utf-8")
-
-
-def _response(status: str, body: str, kind: str = "text/plain; charset=utf-8") -> bytes:
+        status, body = "404 Not Found", "only /metrics is here\n"
+    elif method != b"GET":
+        status, body = "405 Method Not Allowed", "only GET is\n"
+    else:
+        body, kind = text(), "text/plain; version=0.0.4; charset=utf-8"
     content = body.encode()
     return _HEAD.format(status=status, kind=kind, length=len(content)).encode() + content

@@ -14,7 +14,7 @@ _DONE = (("writes", "endpoint write"), ("probes", "probe"), ("dns_queries", "DNS
 
 
 def show(view: Mapping[str, Any]) -> None:
-    """Print what `statusfile.read` returned."""
+    """Print what `status_file.read` returned."""
     click.echo(f"{view['node']} on {view['interface']}: {'up' if view['interface_up'] else 'down'}")
     if not view["running"]:
         click.secho("no watchdog is running; this is how the last one left it", fg="red")

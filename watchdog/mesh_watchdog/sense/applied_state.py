@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from watchdog.events import (
@@ -22,7 +22,7 @@ from watchdog.observers.api import BaseObserver
 from mesh_sync.node import state as states
 from mesh_sync.system.files import Stamp, make_folder, stamp
 from mesh_sync.wireguard.desired import Desired
-from mesh_sync.wireguard.endpoint import Endpoint, Network
+from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_sync.wireguard.key_rollover import pairs_of
 from mesh_sync.wireguard.probe import target
 from mesh_watchdog.journal import Problems
@@ -98,16 +98,8 @@ def _applied(desired: Desired, resolved: Mapping[str, str]) -> Applied:
         )
         for peer in desired.peers
     }
-    routes = {ipaddress.ip_network(route) for route in desired.routes}
-    allowed = {ipaddress.ip_network(network) for peer in desired.peers for network in peer.allowed_ips}
-    tunnelled = sorted(routes | _uncovered(allowed, routes), key=str)
-    return Applied(peers, tuple(tunnelled), desired.fwmark, pairs_of(desired.peers))
-
-
-def _uncovered(allowed: Iterable[Network], routes: Iterable[Network]) -> set[Network]:
-    """What peers may use and no route covers; their own addresses mostly lie in one route."""
-    return {network for network in allowed if not any(_within(network, route) for route in routes)}
-
-
-def _within(inner: Network, outer: Network) -> bool:
-    return inner.version == outer.version and inner.network_address in outer and inner.prefixlen >= outer.prefixlen
+    used = {*desired.routes, *(network for peer in desired.peers for network in peer.allowed_ips)}
+    networks = [ipaddress.ip_network(text) for text in used if not text.endswith("/0")]
+    four = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv4Network))
+    six = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv6Network))
+    return Applied(peers, (*four, *six), desired.fwmark, pairs_of(desired.peers))

@@ -25,9 +25,8 @@ class DnsLookup(Sense):
         from mesh_sync.wireguard import resolve  # dnspython, 3 MiB: only where a peer with a name falls silent
 
         self._tally.dns_queries += 1
-        inside = [network for network in state.tunnelled if network.prefixlen]
         servers = resolve.nameservers()
-        usable = [server for server in servers if not any(server.ip in network for network in inside)]
+        usable = [server for server in servers if not any(server.ip in network for network in state.tunnelled)]
         answer = await resolve.look_up(host, usable, mark=state.mark)
         if servers and answer.reason is Unresolved.NO_NAMESERVER:
             answer = evolve(answer, reason=Unresolved.NONE_OUTSIDE)

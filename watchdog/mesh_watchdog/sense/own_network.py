@@ -31,13 +31,8 @@ ATTEMPTS = 10
 ASLEEP = 2.0
 """Seconds by which the machine must have slept for that to count."""
 
-RTMGRP_LINK = 0x1
-RTMGRP_IPV4_IFADDR = 0x10
-RTMGRP_IPV4_ROUTE = 0x40
-RTMGRP_IPV6_IFADDR = 0x100
-RTMGRP_IPV6_ROUTE = 0x400
-GROUPS = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE
-
+GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
+"""RTMGRP_LINK, RTMGRP_IPV4_IFADDR and _ROUTE, RTMGRP_IPV6_IFADDR and _ROUTE (linux/rtnetlink.h)."""
 RTM_NEWROUTE, RTM_DELROUTE = 24, 25
 _HEADER = struct.Struct("=IHHII")
 """struct nlmsghdr (linux/netlink.h): length, type, flags, sequence, port."""
@@ -62,8 +57,10 @@ class OwnNetwork(Sense):
     async def start(self, inbox: Inbox) -> None:
         """Listen first, then look, so that nothing falls in between."""
         await super().start(inbox)
+        kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
         try:
-            self._listener = listening()
+            self._listener = socket.socket(socket.AF_NETLINK, kind, 0)
+            self._listener.bind((0, GROUPS))
             asyncio.get_running_loop().add_reader(self._listener, self._on_message)
         except OSError as error:
             self._problems.set("netlink", f"changes of the network are seen late: {error.strerror}")
@@ -124,13 +121,6 @@ class OwnNetwork(Sense):
 def slept() -> float:
     """Seconds this machine has slept since it booted: what CLOCK_BOOTTIME counts and the monotonic clock does not."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
-
-
-def listening() -> socket.socket:
-    """A non-blocking socket that is told of links, addresses and routes (rtnetlink(7))."""
-    made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
-    made.bind((0, GROUPS))
-    return made
 
 
 def drain(listener: socket.socket) -> bool:

@@ -1,1 +1,0 @@
-"""Carries out what the policy decided."""
