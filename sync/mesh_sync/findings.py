@@ -31,7 +31,7 @@ def shown(value: object) -> str:
 def some(things: Sequence[object], separator: str = ", ", more: int = 0) -> str:
     """The first of some things by name, and how many there are besides; ``more``: not counting those given."""
     more = max(more, len(things) - MAX_NAMED)
-    return separator.join(map(str, things[:MAX_NAMED])) + (f" and {more} more" if more > 0 else "")
+    return separator.join(map(str, things[:MAX_NAMED])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def printable(text: str) -> str:

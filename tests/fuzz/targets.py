@@ -19,8 +19,7 @@ from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
 from mesh_sync.node import config, state
 from mesh_sync.preshared import sealed, sealed_box
-from mesh_sync.repository.commit_tree import entries
-from mesh_sync.repository.git_objects import unpacked
+from mesh_sync.repository.git_objects import entries, unpacked
 from mesh_sync.trust import node_rights, signature, signers
 from mesh_sync.typed_toml.plain_types import plain
 from mesh_sync.typed_toml.reader import read_json

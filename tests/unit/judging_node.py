@@ -22,8 +22,7 @@ from mesh_sync.reconcile.decision import Evaluate, decide
 from mesh_sync.reconcile.evaluate import evaluate
 from mesh_sync.reconcile.promise import heard
 from mesh_sync.reconcile.verdict import Verdict, keep
-from mesh_sync.repository.head_request import asked, remotes
-from mesh_sync.repository.remote import Head
+from mesh_sync.repository.remote import Head, asked, remotes
 from mesh_sync.wireguard import keys
 
 ADMIN, OTHER, NODE_A, NODE_B = "anna@example.org", "otto@example.org", "a@node.lab", "b@node.lab"

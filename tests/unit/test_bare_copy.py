@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mesh_sync.node.config import Repository
-from mesh_sync.repository.commit_tree import tree_at
 from mesh_sync.repository.git_command import MANY_PACKS
+from mesh_sync.repository.git_objects import tree_at
 from mesh_sync.repository.remote import Remote
 
 

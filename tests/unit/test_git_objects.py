@@ -9,9 +9,8 @@ import pytest
 
 from mesh_sync.errors import CommandError, Reason, Unreachable
 from mesh_sync.mesh.tree import TOO_MUCH
-from mesh_sync.repository import commit_tree
-from mesh_sync.repository.commit_tree import tree_at
-from mesh_sync.repository.git_objects import GitObjects, git_directory
+from mesh_sync.repository import git_objects
+from mesh_sync.repository.git_objects import GitObjects, git_directory, tree_at
 
 
 class Clone:
@@ -67,11 +66,11 @@ def test_an_object_that_is_too_large_is_left_out(clone: Clone) -> None:
 
 
 def test_what_takes_too_long_or_is_too_long_to_list(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commit_tree, "DEADLINE", 0.0001)
+    monkeypatch.setattr(git_objects, "TREE_DEADLINE", 0.0001)
     with pytest.raises(Unreachable, match="takes too long to read"):
         tree_at(clone.objects, clone.head)
     monkeypatch.undo()
-    monkeypatch.setattr(commit_tree, "MAX_LISTING", 10)
+    monkeypatch.setattr(git_objects, "MAX_LISTING", 10)
     assert [finding.message for finding in tree_at(clone.objects, clone.head).findings] == [TOO_MUCH]
 
 

@@ -111,4 +111,4 @@ def test_the_sentences_name_names() -> None:
 
 
 def test_nothing_is_lost_from_nothing() -> None:
-    assert trips(Standing(), standing(mesh(), "a", MOMENT), "a", 0) == ()
+    assert not list(trips(Standing(), standing(mesh(), "a", MOMENT), "a", 0))

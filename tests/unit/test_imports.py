@@ -20,7 +20,7 @@ PACKAGE = ROOT / "sync/mesh_sync"
 PURE = (
     "check/*", "findings", "membership/handshake", "mesh/[!t]*", "mesh/topology", "preshared/derive",
     "preshared/sealed*", "reconcile/health_goal", "trust/authorization", "trust/guard", "trust/node_rights",
-    "trust/sign*", "trust/trust_anchor", "typed_toml/*", "wireguard/conf",
+    "trust/sign*", "typed_toml/*", "wireguard/conf",
     "wireguard/desired", "wireguard/endpoint", "wireguard/key_rollover", "wireguard/live", "wireguard/nameservers",
     "wireguard/plan", "wireguard/protocol", "wireguard/psk_rollover", "wireguard/syncconf", "workspace/sealed_files",
 )  # fmt: skip

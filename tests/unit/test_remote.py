@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mesh_sync.errors import CommandError, DeviceError, Reason
-from mesh_sync.repository.git_words import public, raise_if_local, trouble, unsound
+from mesh_sync.repository.git_command import public, raise_if_local, trouble, unsound
 
 
 def failed(stderr: str = "", *, reason: Reason = Reason.EXIT_STATUS, status: int = 128) -> CommandError:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mesh_sync.findings import Finding, some
-from mesh_sync.mesh.addresses import reserved
 from mesh_sync.mesh.layout import MESH_FILE
-from mesh_sync.mesh.model import Mesh, Peer
+from mesh_sync.mesh.model import Mesh, Peer, reserved
 from mesh_sync.wireguard.endpoint import Address, Network
 
 IPV6_MIN_MTU = 1280

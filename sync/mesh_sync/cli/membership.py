@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from mesh_sync.cli.options import existing_file
+from mesh_sync.membership.enlist import JoinRequest
 from mesh_sync.membership.join import join as run_join
-from mesh_sync.membership.join_request import JoinRequest
 from mesh_sync.membership.rotate_key import rotate_key as rotate
 from mesh_sync.node import config as nodes
 from mesh_sync.terminal.command_line import config_option
@@ -47,9 +47,9 @@ def join(config: Path, **options: Any) -> None:
     if options["trust"] == "none" and (options["fingerprint"] or options["signers"]):
         raise click.UsageError("--fingerprint and --signers go with --trust signed")
     confirm = click.confirm if sys.stdin.isatty() and sys.stdout.isatty() else None
-    joined = run_join(JoinRequest(config=config, **options), note=click.echo, confirm=confirm)
+    addresses = run_join(JoinRequest(config=config, **options), note=click.echo, confirm=confirm)
     later = ", once the branch is merged" if options["review"] else ""
-    click.echo(f"this machine is {joined.name}, {', '.join(joined.addresses)}; next: mesh-sync now{later}")
+    click.echo(f"this machine is {options['name']}, {', '.join(addresses)}; next: mesh-sync now{later}")
 
 
 @click.command("rotate-key")

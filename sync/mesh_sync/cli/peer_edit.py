@@ -11,7 +11,7 @@ import click
 
 from mesh_sync.cli.options import date_or_moment, file
 from mesh_sync.cli.present_edit import edit_options, present_edit
-from mesh_sync.mesh.peer_file import KEYS
+from mesh_sync.mesh.edit_toml import KEYS
 from mesh_sync.workspace import edit_peer, edit_secrets
 from mesh_sync.workspace.edit import Edit
 

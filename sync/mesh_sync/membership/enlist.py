@@ -1,31 +1,86 @@
-"""A joining node's own file in the list: written there and pushed, or left to an admin."""
+"""What `mesh-sync join` is asked for, and the node's own file in the list: pushed, or left to an admin."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from pathlib import Path
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from mesh_sync.errors import ConfigError
-from mesh_sync.membership.join_request import JoinRequest, peer_toml
 from mesh_sync.membership.publish import Change, checked, publish, signing_problem
-from mesh_sync.mesh.addresses import free_addresses
+from mesh_sync.mesh.edit_toml import made
 from mesh_sync.mesh.layout import peer_path
 from mesh_sync.mesh.manifest import read_peers
 from mesh_sync.mesh.model import Peer
-from mesh_sync.repository.commit_tree import tree_at
-from mesh_sync.repository.fresh_copy import FreshCopy
-from mesh_sync.repository.git_words import public
+from mesh_sync.node.config import Repository
+from mesh_sync.repository.fresh_copy import FreshCopy, Note
+from mesh_sync.repository.git_command import public
+from mesh_sync.repository.git_objects import tree_at
 
-Note = Callable[[str], None]
 
+@frozen(kw_only=True)
+class JoinRequest:
+    """What `mesh-sync join` is asked for: the command line's options, under their own names."""
 
-@frozen
-class PublicKeys:
-    """The public halves of this machine's keys: WireGuard's, and where commits are signed the SSH key's."""
+    config: Path
+    url: str
+    name: str
+    endpoints: tuple[str, ...] = ()
+    subnets: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    interface: str = "wg0"
+    masquerade: str = ""
+    branch: str = "main"
+    review: bool = False
+    trust: str
+    fingerprint: str | None = None
+    signers: Path | None = None
+    identity_file: Path | None = None
+    known_hosts_file: Path | None = None
 
-    wireguard: str
-    signing: str = ""
+    @property
+    def is_signed(self) -> bool:
+        return self.trust == "signed"
+
+    @property
+    def private_key_file(self) -> Path:
+        return self.config.parent / "private.key"
+
+    @property
+    def signing_key_file(self) -> Path:
+        return self.config.absolute().parent / "signing.key"
+
+    @property
+    def signers_file(self) -> Path:
+        return self.config.absolute().parent / "allowed_signers"
+
+    @property
+    def pinned_hosts_file(self) -> Path:
+        """Where a host key is kept that ssh did not know."""
+        return self.config.absolute().parent / "known_hosts"
+
+    @property
+    def target(self) -> str:
+        """The branch that is pushed to."""
+        return f"join/{self.name}" if self.review else self.branch
+
+    @property
+    def repository(self) -> Repository:
+        return Repository(
+            urls=(self.url,),
+            branch=self.branch,
+            identity_file=self.identity_file and self.identity_file.resolve(),
+            known_hosts_file=self.known_hosts_file and self.known_hosts_file.resolve(),
+        )
+
+    def by_an_admin(self, key: str, signing_key: str = "") -> str:
+        """The command with which an admin does what this machine may not do itself."""
+        words = ["mesh-sync", "peer", "add", self.name, "--public-key", key]
+        words += ["--signing-key", signing_key] if signing_key else []
+        lists = (("--address", self.addresses), ("--endpoint", self.endpoints), ("--subnet", self.subnets))
+        words += [word for option, items in lists for item in items for word in (option, item)]
+        return shlex.join([*words, "--commit"])
 
 
 def raise_if_taken(copy: FreshCopy, request: JoinRequest, public_key: str) -> None:
@@ -36,27 +91,31 @@ def raise_if_taken(copy: FreshCopy, request: JoinRequest, public_key: str) -> No
         raise ConfigError(text, hint="choose another --name, or remove its file from the list first")
 
 
-def enlist(copy: FreshCopy, request: JoinRequest, keys: PublicKeys, note: Note) -> tuple[str, ...]:
-    """Add this node's file to the list and push it; return the node's addresses. Raise NeedsAdmin, nothing pushed."""
-    raise_if_taken(copy, request, keys.wireguard)
+def enlist(copy: FreshCopy, request: JoinRequest, key: str, ssh_key: str, note: Note) -> tuple[str, ...]:
+    """Add this node's file to the list and push it; return the node's addresses. Raise NeedsAdmin, nothing pushed.
+
+    ``key``: WireGuard's public key; ``ssh_key``: that of the signing key, empty where commits are not signed.
+    """
+    raise_if_taken(copy, request, key)
     mesh = checked(copy)
     signing_key = request.signing_key_file if request.is_signed else None
     if present := mesh.peers.get(request.name):
         note(f"{present.file} is in the list already" + _ignored(request, present))
         if signing_key and signing_problem(copy, request.name, mesh.name, signing_key):
-            command = f"mesh-sync signer add {request.name}@node.{mesh.name} '{keys.signing}' --commit"
+            command = f"mesh-sync signer add {request.name}@node.{mesh.name} '{ssh_key}' --commit"
             note(f"this machine may not sign changes of its own file; an admin can allow it: {command}")
         return tuple(map(str, present.addresses))
-    if request.review and (waiting := _waiting(copy, request, keys.wireguard)):
+    if request.review and (waiting := _waiting(copy, request, key)):
         note(f"the branch {request.target} is there already, with this machine's key; delete it to push it again")
         return waiting
-    addresses = request.addresses or tuple(map(str, free_addresses(mesh)))
-    command = request.by_an_admin(keys.wireguard, keys.signing)
+    addresses = request.addresses or tuple(map(str, mesh.free_addresses()))
+    lists = {"addresses": addresses, "endpoint": request.endpoints, "subnets": request.subnets}
+    command = request.by_an_admin(key, ssh_key)
     by_admin = f"an admin adds it, in a working copy of the list, and pushes:\n  {command}\n  then join again, here"
     change = Change(
         node=request.name,
         path=peer_path(request.name),
-        text=peer_toml(evolve(request, addresses=addresses), keys.wireguard),
+        text=made({"public_key": key, **{name: items for name, items in lists.items() if items}}),
         message="joins the mesh",
         signing_key=signing_key,
         if_not_listed=by_admin,

@@ -10,18 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import tomlkit
 from attrs import evolve, frozen
 
 from mesh_sync.errors import ConfigError, Refused
 from mesh_sync.membership import first_trust, ssh_host_key
-from mesh_sync.membership.enlist import PublicKeys, enlist, raise_if_taken
-from mesh_sync.membership.join_request import JoinRequest, node_toml
+from mesh_sync.membership.enlist import JoinRequest, enlist, raise_if_taken
 from mesh_sync.membership.publish import NeedsAdmin
 from mesh_sync.membership.ssh_host_key import HostKeys
 from mesh_sync.node import config as nodes
-from mesh_sync.node.config import Node
-from mesh_sync.repository.fresh_copy import FreshCopy, with_fresh_copy
-from mesh_sync.repository.git_words import public
+from mesh_sync.node.config import DEFAULT_SIGNING_KEY, Node
+from mesh_sync.repository.fresh_copy import FreshCopy, Note, with_fresh_copy
+from mesh_sync.repository.git_command import public
 from mesh_sync.system.files import write_atomically
 from mesh_sync.trust import ssh_keys
 from mesh_sync.trust.signers import same
@@ -29,17 +29,8 @@ from mesh_sync.typed_toml.fields import LABEL
 from mesh_sync.wireguard.keys import public_key, read_private_key, write_private_key
 
 PUBLIC = 0o644
-Note = Callable[[str], None]
 Confirm = Callable[[str], bool]
 """Asks a person; None in its place where no person is at a terminal."""
-
-
-@frozen
-class Joined:
-    """Who this machine is now."""
-
-    name: str
-    addresses: tuple[str, ...]
 
 
 @frozen
@@ -51,8 +42,8 @@ class Pins:
     first_commit: str = ""
 
 
-def join(request: JoinRequest, note: Note, confirm: Confirm | None = None) -> Joined:
-    """Do it all. Raise ConfigError (2), Unreachable (3), Refused (4), or NeedsAdmin (1)."""
+def join(request: JoinRequest, note: Note, confirm: Confirm | None = None) -> tuple[str, ...]:
+    """Do it all; return the node's addresses. Raise ConfigError (2), Unreachable (3), Refused (4) or NeedsAdmin (1)."""
     present = _present(request)
     if not present and request.is_signed and not (confirm or request.fingerprint or request.signers):
         hint = "--fingerprint X: an admin's `mesh-sync signer list` prints it; or --signers FILE: "
@@ -66,7 +57,7 @@ def join(request: JoinRequest, note: Note, confirm: Confirm | None = None) -> Jo
                 pins.append(_compared(copy, request, present, host, note, confirm))
             elif pins[0].first_commit:
                 first_trust.raise_unless_verified(copy, pins[0].first_commit)
-            return enlist(copy, request, _keys(copy, request, note), note)
+            return enlist(copy, request, *_public_keys(copy, request, note), note)
 
         try:
             addresses = with_fresh_copy(reached.repository, request.url, attempt, note, whole=request.is_signed)
@@ -74,7 +65,7 @@ def join(request: JoinRequest, note: Note, confirm: Confirm | None = None) -> Jo
             _settle(request, present, pins[0], note)
             raise
         _settle(request, present, pins[0], note)
-    return Joined(request.name, addresses)
+    return addresses
 
 
 def _present(request: JoinRequest) -> Node | None:
@@ -159,7 +150,8 @@ def _compared(
     return Pins(host, claim.content, copy.head)
 
 
-def _keys(copy: FreshCopy, request: JoinRequest, note: Note) -> PublicKeys:
+def _public_keys(copy: FreshCopy, request: JoinRequest, note: Note) -> tuple[str, str]:
+    """The public halves of this machine's keys, made where missing: WireGuard's, and the signing key's if it signs."""
     file = request.private_key_file
     if file.exists():
         key = public_key(read_private_key(file))
@@ -170,11 +162,11 @@ def _keys(copy: FreshCopy, request: JoinRequest, note: Note) -> PublicKeys:
         key = write_private_key(file)
         note(f"made a private key in {file}; it never leaves this machine")
     if not request.is_signed:
-        return PublicKeys(key)
+        return key, ""
     if not request.signing_key_file.exists():
         ssh_keys.make_key(request.signing_key_file, request.name)
         note(f"made a signing key in {request.signing_key_file}")
-    return PublicKeys(key, ssh_keys.public_half(request.signing_key_file))
+    return key, ssh_keys.public_half(request.signing_key_file)
 
 
 def _settle(request: JoinRequest, present: Node | None, pins: Pins, note: Note) -> None:
@@ -194,3 +186,28 @@ def _settle(request: JoinRequest, present: Node | None, pins: Pins, note: Note) 
         note(f"wrote {request.signers_file}: whom this machine trusts at first")
     write_atomically(request.config, node_toml(request, pins.first_commit))
     note(f"wrote {request.config}")
+
+
+def node_toml(request: JoinRequest, first_commit: str = "") -> str:
+    """This machine's node.toml: what was asked for; everything else has its default."""
+    repository: dict[str, object] = {"urls": [request.url], "branch": request.branch}
+    for name in ("identity_file", "known_hosts_file"):
+        if file := getattr(request.repository, name):
+            repository[name] = str(file)
+    trust = {"mode": request.trust}
+    if request.is_signed:
+        trust["allowed_signers"] = str(request.signers_file)
+    if first_commit:
+        trust["first_commit"] = first_commit
+    values: dict[str, object] = {
+        "name": request.name,
+        "interface": request.interface,
+        "private_key_file": str(request.private_key_file.absolute()),
+    }
+    if request.is_signed and request.signing_key_file != DEFAULT_SIGNING_KEY:
+        values["signing_key_file"] = str(request.signing_key_file)
+    values |= {"repository": repository, "trust": trust}
+    if request.masquerade:
+        values["gateway"] = {"masquerade": request.masquerade}
+    head = "# This machine's place in the mesh. It belongs to root and never goes into git.\n"
+    return head + tomlkit.dumps(values)

@@ -37,7 +37,9 @@ def switch(node: Node, files: KeyFiles, next_key: str) -> None:
         desired = _desired(node)
         if next_key != desired.other_key:
             raise MeshSyncError("the list no longer names the next key", hint="run it again")
-        _remember(node, desired, _at_rest(node))
+        shaken = _handshakes(desired, _at_rest(node))
+        alive = {name: moment for name, moment in shaken.items() if is_alive(moment, time.time())}
+        write_atomically(_memory(node), json.dumps(alive))  # one that differs later was made under the new key
         files.switch()
         try:
             _enforce(node)
@@ -100,12 +102,6 @@ def _handshakes(desired: Desired, live: Mapping[str, LivePeer]) -> dict[str, int
     return {
         peer.name: max((live[key].handshake for key in peer.keys if key in live), default=0) for peer in desired.peers
     }
-
-
-def _remember(node: Node, desired: Desired, live: Mapping[str, LivePeer]) -> None:
-    """Keep the handshakes of live peers: one that differs later was made under the new key."""
-    alive = {name: shaken for name, shaken in _handshakes(desired, live).items() if is_alive(shaken, time.time())}
-    write_atomically(_memory(node), json.dumps(alive))
 
 
 def _remembered(node: Node) -> dict[str, int]:

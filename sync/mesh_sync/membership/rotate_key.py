@@ -22,23 +22,21 @@ from mesh_sync.errors import ConfigError, Locked, MeshSyncError, Unreachable
 from mesh_sync.membership.key_switch import confirm, forget, switch
 from mesh_sync.membership.publish import Change, NeedsAdmin, checked, publish
 from mesh_sync.membership.wait_for_peers import Neighbours, neighbours, wait_for_peers
+from mesh_sync.mesh.edit_toml import edited
 from mesh_sync.mesh.layout import SIGNERS_FILE, peer_path
 from mesh_sync.mesh.model import Peer
-from mesh_sync.mesh.peer_file import edited
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.own_keys import KeyFiles
 from mesh_sync.reconcile.run import run_now
-from mesh_sync.repository.commit_tree import tree_at
-from mesh_sync.repository.fresh_copy import FreshCopy, with_fresh_copy
-from mesh_sync.repository.git_objects import GitObjects
+from mesh_sync.repository.fresh_copy import FreshCopy, Note, with_fresh_copy
+from mesh_sync.repository.git_objects import GitObjects, tree_at
 from mesh_sync.system.lock import locked
 from mesh_sync.trust.ssh_keys import public_half
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.keys import read_private_key
 
 T = TypeVar("T")
-Note = Callable[[str], None]
 
 
 def rotate_key(node: Node, *, wait: float, force: bool, note: Note) -> str:
@@ -121,16 +119,6 @@ def _listed(node: Node) -> Peer:
     return peer
 
 
-def _caught_up(node: Node) -> None:
-    """Raise unless this node follows the newest list: it pushes nothing on top of a list that it refuses."""
-    outcome = run_now(node)
-    if outcome.problem:
-        raise outcome.problem
-    if states.load(node.state_file).intent.pause:
-        text = f"{node.name} is paused; nothing was pushed"
-        raise MeshSyncError(text, hint="`mesh-sync resume`, then run it again")
-
-
 def _publish(node: Node, values: Mapping[str, str], unset: Iterable[str], what: str, note: Note) -> None:
     """Change keys of this node's own file in the list; nothing is pushed when it says so already."""
     path = peer_path(node.name)
@@ -143,8 +131,12 @@ def _publish(node: Node, values: Mapping[str, str], unset: Iterable[str], what: 
         publish(copy, own_change(node, copy, text, what, values), node.repository.branch)
         note(f"pushed {path}: {node.name} {what}")
 
+    if problem := run_now(node).problem:  # nothing is pushed on top of a list that this node refuses
+        raise problem
+    if states.load(node.state_file).intent.pause:
+        text = f"{node.name} is paused; nothing was pushed"
+        raise MeshSyncError(text, hint="`mesh-sync resume`, then run it again")
     whole = node.trust.mode == "signed"
-    _caught_up(node)
     _at_the_first(node, lambda url: with_fresh_copy(node.repository, url, work, note, whole=whole))
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import hashlib
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -14,6 +12,7 @@ from attrs import frozen
 from mesh_sync.errors import CommandError, ConfigError, Unreachable
 from mesh_sync.findings import printable
 from mesh_sync.system.run import run
+from mesh_sync.trust.signers import key_fingerprint
 
 DEADLINE = 10
 """Seconds for a host to show its keys."""
@@ -42,7 +41,7 @@ class HostKeys:
     @property
     def fingerprints(self) -> tuple[str, ...]:
         """As ssh shows them when it asks: `ssh-ed25519 SHA256:…`."""
-        return tuple(f"{kind} {_fingerprint(key)}" for _, kind, key in (line.split() for line in self.lines))
+        return tuple(f"{kind} {key_fingerprint(f'{kind} {key}')}" for _, kind, key in map(str.split, self.lines))
 
     @property
     def text(self) -> str:
@@ -116,9 +115,5 @@ def _is_key(words: list[str]) -> bool:
         return False
     try:
         return bool(base64.b64decode(words[2], validate=True))
-    except binascii.Error:
+    except ValueError:
         return False
-
-
-def _fingerprint(key: str) -> str:
-    return "SHA256:" + base64.b64encode(hashlib.sha256(base64.b64decode(key)).digest()).decode().rstrip("=")

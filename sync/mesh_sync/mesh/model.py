@@ -5,12 +5,13 @@ Attribute names are the keys of the files. Nothing here knows about files, time 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NewType
 
 from attrs import field, frozen
 
+from mesh_sync.errors import MeshSyncError
 from mesh_sync.mesh.layout import peer_path
 from mesh_sync.wireguard.endpoint import Address, Endpoint, Network
 
@@ -26,6 +27,8 @@ NAT_KEEPALIVE = Seconds(25)
 
 MAX_SECRET = 999_999
 """The highest id of a mesh secret; they count up from 1."""
+NO_SECRET = 0
+"""The id that stands for "no preshared key" in `[preshared]`."""
 
 
 @frozen(kw_only=True)
@@ -129,6 +132,20 @@ class Mesh:
                 return declared
         return NAT_KEEPALIVE if peer.roams else 0
 
+    def free_addresses(self) -> Iterator[Address]:
+        """The lowest free address of each network. Raise MeshSyncError when one is full."""
+        taken = {address for peer in self.peers.values() for address in peer.addresses}
+        for network in self.networks:
+            some: Iterator[Address] = (network[number] for number in range(min(network.num_addresses, len(taken) + 3)))
+            free = next((one for one in some if one not in taken and not reserved(one, network)), None)
+            if free is None:
+                raise MeshSyncError(f"{network} has no free address", hint="add a network to mesh.toml")
+            yield free
 
-NO_SECRET = 0
-"""The id that stands for "no preshared key" in `[preshared]`."""
+
+def reserved(address: Address, network: Network) -> bool:
+    """Whether ``address`` names the network (or all of its hosts) and so cannot be a peer's."""
+    if network.max_prefixlen - network.prefixlen < 2:
+        return False
+    broadcast = network.version == 4 and address == network.broadcast_address
+    return address == network.network_address or broadcast

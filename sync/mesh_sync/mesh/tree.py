@@ -64,10 +64,7 @@ def choose(entries: Iterable[Entry]) -> tuple[list[Entry], list[Finding]]:
         if count >= MAX_FILES or total > MAX_TOTAL:
             return [], [*findings, Finding(".", "", TOO_MUCH)]
         if manifests > MAX_MANIFESTS:
-            return [], [
-                *findings,
-                Finding(PEERS, "", f"more than {MAX_MANIFESTS:,} bytes of peer files are not read"),
-            ]
+            return [], [*findings, Finding(PEERS, "", f"more than {MAX_MANIFESTS:,} bytes of peer files are not read")]
         problem = _problem(entry)
         if problem:
             findings.append(Finding(entry.path, "", problem))

@@ -6,9 +6,8 @@ What this protects against, and what not, is in docs/preshared.md.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from attrs import evolve, field, frozen
 
@@ -75,7 +74,10 @@ def parse(text: str) -> Secrets:
         if not line.strip() or line.startswith("#"):
             continue
         words = line.split()
-        secret = _decoded(words[1]) if len(words) == 2 else b""
+        try:
+            secret = base64.b64decode(words[1], validate=True) if len(words) == 2 else b""
+        except ValueError:
+            secret = b""
         if len(secret) != SIZE or not is_id(words[0]):
             raise ValueError(f"line {number} is not an id and a secret (32 bytes of base64)")
         if int(words[0]) in found:
@@ -86,22 +88,11 @@ def parse(text: str) -> Secrets:
 
 def text(secrets: Secrets) -> str:
     """The secret file of these secrets."""
-    return "".join(_lines(secrets))
-
-
-def _lines(secrets: Secrets) -> Iterator[str]:
-    yield "# Secrets of the mesh: every preshared key can be computed from them. Never commit them.\n"
-    for number, secret in sorted(secrets.by_id.items()):
-        yield f"{number} {base64.b64encode(secret).decode()}\n"
+    head = "# Secrets of the mesh: every preshared key can be computed from them. Never commit them.\n"
+    lines = (f"{number} {base64.b64encode(secret).decode()}\n" for number, secret in sorted(secrets.by_id.items()))
+    return head + "".join(lines)
 
 
 def is_id(text: str) -> bool:
     """Whether this is how an id is written: 1 and up."""
     return text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= len(str(MAX_SECRET))
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return b""

@@ -16,8 +16,7 @@ from mesh_sync.mesh.tree import Tree
 from mesh_sync.node.config import Node
 from mesh_sync.node.own_keys import with_own_key
 from mesh_sync.preshared.secret_file import Source
-from mesh_sync.repository.commit_tree import tree_at
-from mesh_sync.repository.git_objects import GitObjects
+from mesh_sync.repository.git_objects import GitObjects, tree_at
 from mesh_sync.system.cpu_limit import CHECKING, spending
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.keys import public_key, read_private_key

@@ -21,9 +21,8 @@ from mesh_sync.node.state import Refusal, State
 from mesh_sync.reconcile.derive import interface, left, mesh_at
 from mesh_sync.reconcile.promise import accepted, heard, refused
 from mesh_sync.reconcile.verdict import Verdict, stay
-from mesh_sync.repository.commit_tree import tree_at
-from mesh_sync.repository.git_objects import GitObjects
-from mesh_sync.repository.git_words import public, raise_if_local
+from mesh_sync.repository.git_command import public, raise_if_local
+from mesh_sync.repository.git_objects import GitObjects, tree_at
 from mesh_sync.repository.remote import Head, Remote
 from mesh_sync.trust import guard_history
 from mesh_sync.trust.guard import remembered, standing

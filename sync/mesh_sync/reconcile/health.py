@@ -10,8 +10,7 @@ from contextlib import contextmanager, nullcontext
 from mesh_sync.errors import DeviceError, Unreachable
 from mesh_sync.node.config import Node
 from mesh_sync.reconcile.health_goal import Goal, heard
-from mesh_sync.repository.head_request import asked, remotes
-from mesh_sync.repository.remote import Head
+from mesh_sync.repository.remote import Head, asked, remotes
 from mesh_sync.wireguard import ip, wg
 from mesh_sync.wireguard.desired import DesiredPeer
 from mesh_sync.wireguard.live import Live, LivePeer

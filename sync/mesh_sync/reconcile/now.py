@@ -16,8 +16,7 @@ from mesh_sync.reconcile.drift import difference, owned, touches
 from mesh_sync.reconcile.outcome import Done, Outcome, outcome, told
 from mesh_sync.reconcile.promise import entered, heard, is_settled, nothing_applied
 from mesh_sync.reconcile.verdict import keep
-from mesh_sync.repository.head_request import HeadRequest
-from mesh_sync.repository.remote import Head
+from mesh_sync.repository.remote import Head, HeadRequest
 from mesh_sync.wireguard.read import read
 
 

@@ -21,7 +21,7 @@ from mesh_sync.reconcile.derive import desired_at
 from mesh_sync.reconcile.outcome import Outcome, outcome, told
 from mesh_sync.reconcile.promise import paused, went_back
 from mesh_sync.reconcile.verdict import Verdict
-from mesh_sync.repository.head_request import remotes
+from mesh_sync.repository.remote import remotes
 from mesh_sync.system.lock import WAIT
 from mesh_sync.wireguard.desired import Desired
 

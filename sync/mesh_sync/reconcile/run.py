@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mesh_sync.node.config import Node
 from mesh_sync.node.run_lock import locked_run
-from mesh_sync.repository.head_request import asked, remotes
+from mesh_sync.repository.remote import asked, remotes
 from mesh_sync.system.lock import WAIT
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ class BareCopy:
     ) -> str:
         """Run a git command on it, with git's own ``options`` before it. Raise CommandError."""
         argv = self.argv(*options, *words)
-        return run(argv, input=input, env={**_home(), **(env or {})}, deadline=deadline).strip()
+        return run(argv, input=input, env={**home(), **(env or {})}, deadline=deadline).strip()
 
     def is_whole(self) -> bool:
         """Whether the history is complete, if it has to be."""
@@ -60,7 +60,7 @@ class BareCopy:
             return
         try:
             make_folder(self.place.parent)
-            run(git("init", "--quiet", "--bare", "--template=", str(self.place), max_size=self.max_size), env=_home())
+            run(git("init", "--quiet", "--bare", "--template=", str(self.place), max_size=self.max_size), env=home())
         except OSError as error:
             raise DeviceError(f"{self.place} cannot be made: {error.strerror}") from None
 
@@ -112,5 +112,6 @@ class BareCopy:
         return git("--git-dir", str(self.place), *words, max_size=self.max_size)
 
 
-def _home() -> dict[str, str]:
+def home() -> dict[str, str]:
+    """Where git and ssh find the user's own settings."""
     return {"HOME": pwd.getpwuid(os.geteuid()).pw_dir}

@@ -17,9 +17,8 @@ from mesh_sync.errors import CommandError, Unreachable
 from mesh_sync.findings import printable
 from mesh_sync.mesh.tree import Tree
 from mesh_sync.node.config import Repository
-from mesh_sync.repository.commit_tree import tree_at
-from mesh_sync.repository.git_objects import GitObjects
-from mesh_sync.repository.git_words import NO_SUCH_REF, OVERTAKEN, public
+from mesh_sync.repository.git_command import NO_SUCH_REF, OVERTAKEN, public
+from mesh_sync.repository.git_objects import GitObjects, tree_at
 from mesh_sync.repository.remote import Remote, environment
 
 T = TypeVar("T")

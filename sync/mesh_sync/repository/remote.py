@@ -5,23 +5,22 @@ GitPython is for the places where people make commits; a node on a one-minute ti
 
 from __future__ import annotations
 
-import os
-import pwd
 import re
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import TypeVar
 
 from attrs import frozen
 
 from mesh_sync.errors import CommandError, Reason, Refused, Unreachable
-from mesh_sync.node.config import Repository
-from mesh_sync.repository.bare_copy import BareCopy
-from mesh_sync.repository.git_command import git
-from mesh_sync.repository.git_words import public, raise_if_local, trouble, unsound
-from mesh_sync.system.run import run
+from mesh_sync.node.config import Node, Repository
+from mesh_sync.repository.bare_copy import BareCopy, home
+from mesh_sync.repository.git_command import git, public, raise_if_local, trouble, unsound
+from mesh_sync.system.run import end_all, run
 
 T = TypeVar("T")
 CANDIDATE = "refs/mesh/candidate"
@@ -137,6 +136,11 @@ class Remote:
         return self.bare.objects.resolve(CANDIDATE)
 
 
+def remotes(node: Node, seconds: float | None = None) -> Remote:
+    """The remotes of a node; ``seconds``: another deadline than node.toml's."""
+    return Remote(node.repository, node.bare_repository, whole=node.trust.mode == "signed", seconds=seconds)
+
+
 def environment(repository: Repository, seconds: float) -> dict[str, str]:
     """git's environment: root's own git and ssh settings count, and git never prompts.
 
@@ -148,9 +152,68 @@ def environment(repository: Repository, seconds: float) -> dict[str, str]:
     if repository.known_hosts_file:
         ssh += [f"-oUserKnownHostsFile={repository.known_hosts_file}", "-oStrictHostKeyChecking=yes"]
     return {
-        "HOME": pwd.getpwuid(os.geteuid()).pw_dir,
+        **home(),
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_SSH_COMMAND": shlex.join(ssh),
         "SSH_ASKPASS_REQUIRE": "never",
         "RES_OPTIONS": "timeout:1 attempts:2",  # a dead first resolver costs one second, not five
     }
+
+
+class HeadRequest(Thread):
+    """`Remote.head` in the background: the answer takes longer than all else that an idle run does.
+
+    With ``again``, ask until a remote answers or the time is up, pausing for so many seconds.
+    """
+
+    def __init__(self, remote: Remote, again: float = 0.0) -> None:
+        super().__init__(name="remote")
+        self.remote = remote
+        self._again = again
+        self._stopped = Event()
+        self._answer: Head | BaseException | None = None
+
+    def run(self) -> None:
+        while True:
+            try:
+                self._answer = self.remote.head()
+            except BaseException as problem:
+                self._answer = problem
+            if not self._again or not isinstance(self._answer, Unreachable) or self._stopped.wait(self._again):
+                return
+            if self.remote.time_is_up:
+                return
+
+    def stop(self) -> None:
+        """End what is under way; the answer is not needed any more."""
+        self.remote.give_up()
+        self._stopped.set()
+        while self.is_alive():  # it may be starting a program just now
+            end_all()
+            self.join(0.1)
+
+    @property
+    def so_far(self) -> Head | Unreachable | None:
+        """The last answer; None before the first."""
+        return self._answer if isinstance(self._answer, Head | Unreachable) else None
+
+    def result(self) -> Head | Unreachable:
+        """Wait for the answer; Unreachable when no remote can tell. Raise what is wrong with this machine."""
+        self.join()
+        if isinstance(self._answer, Head | Unreachable):
+            return self._answer
+        raise self._answer or RuntimeError("no remote was asked")
+
+
+@contextmanager
+def asked(remote: Remote, again: float = 0.0) -> Iterator[HeadRequest]:
+    """Ask in the background while the body runs; when that fails, stop asking."""
+    request = HeadRequest(remote, again)
+    request.start()
+    try:
+        yield request
+    except BaseException:
+        request.stop()
+        raise
+    finally:
+        request.join()

@@ -1,4 +1,4 @@
-"""Whose signature each commit of a piece of history needs, decided before any signature is verified. Pure.
+"""Whose signature each commit of a piece of history needs, and which verified commit a node then trusts. Pure.
 
 The signers that count are those of the last trusted commit, for the whole piece, and never those of the commit itself.
 Each must also be in the list of the commit's own parents, so that a key that one commit removes signs none of the
@@ -7,7 +7,7 @@ commits after it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 
@@ -17,7 +17,7 @@ from mesh_sync.findings import shown
 from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.trust.node_rights import Edit, NodeRights, forbidden
 from mesh_sync.trust.signature import SSH, Signature
-from mesh_sync.trust.signers import NAMESPACE, Signer, Signers
+from mesh_sync.trust.signers import NAMESPACE, Signer, Signers, key_fingerprint
 
 
 @frozen
@@ -73,10 +73,9 @@ class Authorization:
     moment: datetime
     rules: dict[str, Rules] = field(init=False, factory=dict)
     effective: dict[str, Rules] = field(init=False, factory=dict)
-    by_name: Mapping[str, Commit] = field(init=False)
 
-    @by_name.default
-    def _(self) -> Mapping[str, Commit]:
+    @cached_property
+    def by_name(self) -> Mapping[str, Commit]:
         return {commit.name: commit for commit in self.commits}
 
     @cached_property
@@ -95,7 +94,13 @@ class Authorization:
 
     def keys(self, name: str) -> frozenset[str]:
         """The keys that may sign after a commit."""
-        return frozenset(line.key for line in _entries(self.effective[name]))
+        return _keys(self.effective[name])
+
+    @cached_property
+    def revoked(self) -> frozenset[str]:
+        """The keys that the applied list has, and a newer trusted list has no more."""
+        trusted, *beside = map(_keys, self.bases)
+        return frozenset().union(*beside) - trusted
 
     def is_sound(self, name: str) -> bool:
         """Whether a commit can be trusted: its list has an admin with a valid key, or there never was a list."""
@@ -168,20 +173,57 @@ class Authorization:
             if adder is commit:
                 return f"{signer.principal}, whom only this commit itself adds"
             return f"{signer.principal}, whom commit {adder.short} adds: that counts from the next run on"
-        fingerprint = Signer("", commit.key, "").fingerprint
         known = next((s for base in self.bases for s in _entries(base) if s.key == commit.key), None)
         if known:
             return f"{known.principal}, whose key was removed"
-        return f"a key that is not in {SIGNERS_FILE} ({fingerprint})"
+        return f"a key that is not in {SIGNERS_FILE} ({key_fingerprint(commit.key)})"
 
 
 def _adding(key: str, commits: Iterable[Commit], rules: Mapping[str, Rules]) -> Iterator[tuple[Commit, Signer]]:
     for commit in (commit for commit in commits if commit.parents and {commit.name, *commit.parents} <= rules.keys()):
-        before = {signer.key for name in commit.parents for signer in _entries(rules[name])}
-        for signer in _entries(rules[commit.name]):
-            if signer.key == key and key not in before:
-                yield commit, signer
+        if not any(key in _keys(rules[name]) for name in commit.parents):
+            yield from ((commit, signer) for signer in _entries(rules[commit.name]) if signer.key == key)
 
 
 def _entries(rules: Rules) -> tuple[Signer, ...]:
     return rules.signers.entries if rules.signers else ()
+
+
+def _keys(rules: Rules) -> frozenset[str]:
+    return frozenset(signer.key for signer in _entries(rules))
+
+
+def trust_anchor(
+    good: Sequence[Commit], authorization: Authorization, bases: Sequence[str], problem: str | None
+) -> str | None:
+    """The last good commit that descends from a base, has a sound list, and forgets no removal of a key.
+
+    Preferably a parent of the first ``problem``: its list is what that commit may be waiting for.
+    """
+    fit = list(_fit(good, authorization, bases))
+    above = authorization.by_name[problem].parents if problem and problem in authorization.by_name else ()
+    preferred = [name for name in fit if name in above] or fit
+    return preferred[-1] if preferred else (bases[0] if bases else None)
+
+
+def _fit(good: Sequence[Commit], authorization: Authorization, bases: Sequence[str]) -> Iterator[str]:
+    removals: dict[str, frozenset[tuple[str, str]]] = {}
+    for commit in good:
+        removals[commit.name] = frozenset().union(
+            *(removals.get(name, frozenset()) for name in commit.parents), _removals(commit, authorization)
+        )
+    everywhere = frozenset().union(*removals.values())
+    on = set(bases)
+    for commit in good:
+        if bases and not on.intersection(commit.parents):
+            continue
+        on.add(commit.name)
+        gone = authorization.revoked.union(key for _, key in everywhere - removals[commit.name])
+        if authorization.is_sound(commit.name) and not gone & authorization.keys(commit.name):
+            yield commit.name
+
+
+def _removals(commit: Commit, authorization: Authorization) -> Iterator[tuple[str, str]]:
+    for name in commit.parents:
+        if authorization.effective[name].signers is not authorization.effective[commit.name].signers:
+            yield from ((commit.name, key) for key in authorization.keys(name) - authorization.keys(commit.name))

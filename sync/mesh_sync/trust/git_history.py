@@ -16,8 +16,8 @@ from attrs import evolve
 from mesh_sync.errors import CommandError, DeviceError, Reason
 from mesh_sync.mesh.layout import MESH_FILE, POLICY_FILE, SIGNERS_FILE
 from mesh_sync.mesh.tree import MAX_FILE
+from mesh_sync.repository.git_command import CANNOT_VERIFY
 from mesh_sync.repository.git_objects import GitObjects
-from mesh_sync.repository.git_words import CANNOT_VERIFY
 from mesh_sync.trust import signature, signers
 from mesh_sync.trust.authorization import Commit, Rules, Untrusted
 from mesh_sync.trust.node_rights import Edit, NodeRights
@@ -71,10 +71,8 @@ def with_edits(repository: GitObjects, commit: Commit) -> Commit:
     edits = [(*meta.lstrip(":").split()[:4], path) for meta, path in zip(parts[::2], parts[1::2], strict=False)]
     blobs = [blob for edit in edits[:4] for blob in edit[2:4] if int(blob, 16)]
     texts = dict(repository.contents(blobs, MAX_FILE))
-    return evolve(
-        commit,
-        edits=tuple(Edit(path, old, new, texts.get(was), texts.get(now)) for old, new, was, now, path in edits),
-    )
+    changes = (Edit(path, old, new, texts.get(was), texts.get(now)) for old, new, was, now, path in edits)
+    return evolve(commit, edits=tuple(changes))
 
 
 def rules(repository: GitObjects, names: Iterable[str], read: dict[FileVersion, Any] | None = None) -> dict[str, Rules]:

@@ -7,13 +7,12 @@ from datetime import datetime
 
 from attrs import field, frozen
 
+from mesh_sync.findings import some
 from mesh_sync.mesh.model import Mesh
 from mesh_sync.mesh.topology import Topology
 from mesh_sync.wireguard.desired import Desired
 
 TRAILER = "Mesh-Allow"
-MOST_NAMED = 5
-"""How many peers a message lists before it says "and N more"."""
 
 
 @frozen
@@ -50,17 +49,13 @@ def remembered(desired: Desired) -> Standing:
     return Standing({desired.name: frozenset(), **peers}, desired.public_key, desired.other_key)
 
 
-def trips(before: Standing, after: Standing, node: str, max_removed: int) -> tuple[Trip, ...]:
+def trips(before: Standing, after: Standing, node: str, max_removed: int) -> Iterator[Trip]:
     """What the change does that needs a trailer. ``max_removed`` is the limit of the mesh before."""
-    return tuple(_trips(before, after, node, max_removed))
-
-
-def _trips(before: Standing, after: Standing, node: str, max_removed: int) -> Iterator[Trip]:
     others = before.peers.keys() - {node}
     left = sorted(others - after.peers.keys())
     if len(left) > max_removed:
         limit = f"more than max_removed_peers = {max_removed}"
-        yield Trip("removed-peers", f"removes {len(left):,} of {len(others):,} peers ({_list(left)}), {limit}")
+        yield Trip("removed-peers", f"removes {len(left):,} of {len(others):,} peers ({some(left)}), {limit}")
     if others and not after.peers.keys() - {node}:
         yield Trip("empty-list", "leaves no other peer in the mesh")
     if node in before.peers and node not in after.peers:
@@ -70,8 +65,3 @@ def _trips(before: Standing, after: Standing, node: str, max_removed: int) -> It
     known = [name for name in others & after.peers.keys() if before.peers[name]]
     if len(known) > 1 and all(before.peers[name] != after.peers[name] for name in known):
         yield Trip("all-endpoints", f"changes the endpoints of all {len(known):,} peers that have one")
-
-
-def _list(names: list[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more

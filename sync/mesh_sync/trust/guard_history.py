@@ -17,7 +17,7 @@ from mesh_sync.mesh.tree import Tree
 from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.trust.authorization import Commit
 from mesh_sync.trust.git_history import commits, rules
-from mesh_sync.trust.guard import TRAILER, Standing, Trip, standing, trips
+from mesh_sync.trust.guard import TRAILER, Standing, standing, trips
 from mesh_sync.trust.signers import Signer, Signers
 
 MAX_STEPS = 100
@@ -47,7 +47,8 @@ def check(
             continue  # no mesh there: its step is part of the next one
         for trip in trips(position, reached, node, most):
             if trip.what in net:
-                missing[trip.what] = _sentence(commit, trip)
+                remedy = f'if that is intended, its message needs the line "{TRAILER}: {trip.what}"'
+                missing[trip.what] = f"commit {commit[:10]} {trip.does}; {remedy}"
         if missing:  # a later commit may allow it, so that no history has to be rewritten
             for what in _allowed(repository, commit, since, own):
                 missing.pop(what, None)
@@ -55,10 +56,6 @@ def check(
     if missing:
         raise Refused("; ".join(missing.values()), hint="or correct the list; docs/trust.md explains the guard")
     return tuple(net)
-
-
-def _sentence(commit: str, trip: Trip) -> str:
-    return f'commit {commit[:10]} {trip.does}; if that is intended, its message needs the line "{TRAILER}: {trip.what}"'
 
 
 def _steps(repository: GitObjects, base: str | None, head: str) -> tuple[Sequence[str], str | None]:

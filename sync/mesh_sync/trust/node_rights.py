@@ -135,16 +135,12 @@ def _too_wide(old: Table, new: Table) -> str:
 
 def _networks(subnets: object) -> list[Network] | None:
     """What a list of networks has; None when it is no such list."""
-    found = []
-    for words in subnets if isinstance(subnets, list) else [None]:
-        try:
-            network = ipaddress.ip_network(words, strict=False) if isinstance(words, str) else None
-        except ValueError:
-            network = None
-        if network is None:
-            return None
-        found.append(network)
-    return found
+    if not isinstance(subnets, list) or not all(isinstance(words, str) for words in subnets):
+        return None
+    try:
+        return [ipaddress.ip_network(words, strict=False) for words in subnets]
+    except ValueError:
+        return None
 
 
 def _size(networks: Sequence[Network], version: int) -> int:

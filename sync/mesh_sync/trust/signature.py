@@ -6,7 +6,6 @@ It chooses the line that ssh-keygen then has to verify the commit with, and word
 from __future__ import annotations
 
 import base64
-import binascii
 
 from attrs import frozen
 
@@ -68,7 +67,7 @@ def _signature(lines: list[str]) -> Signature:
         if lines != _armour(blob) or reserved or rest or not _is_least(key, proof):
             return Signature(UNUSUAL)
         return Signature(SSH, f"{strings(key)[0].decode('ascii')} {base64.b64encode(key).decode()}", namespace.decode())
-    except (binascii.Error, ValueError, IndexError):
+    except (ValueError, IndexError):
         return Signature(SSH)
 
 

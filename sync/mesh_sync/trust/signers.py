@@ -8,10 +8,9 @@ file; every other principal is an admin's, good for everything.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 
 from attrs import frozen
@@ -33,6 +32,12 @@ MIN_RSA = 1024
 """Bits; OpenSSH reads no shorter key."""
 GROUPS = 8
 """Of four hexadecimal digits each: 128 bits, against second preimages (NIST SP 800-107, 4.2)."""
+
+HEAD = """\
+# Whose SSH keys may sign the commits of this mesh; one line each (ssh-keygen(1), ALLOWED SIGNERS).
+# NAME@node.MESH is a node's key, good for its own file in peers/; every other is an admin's, good for everything.
+# `mesh-sync signer` lists and edits them; docs/signers.md of mesh-sync says how to change keys without locking out.
+"""
 
 
 @frozen
@@ -91,9 +96,7 @@ class Signer:
 
     @property
     def fingerprint(self) -> str:
-        """The key's fingerprint as `ssh-keygen -l` and git hosts show it."""
-        digest = hashlib.sha256(base64.b64decode(self.key.split()[1])).digest()
-        return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+        return key_fingerprint(self.key)
 
 
 @frozen
@@ -113,6 +116,12 @@ class Signers:
     def of(self, node: str, mesh: str) -> tuple[Signer, ...]:
         """The keys of one node."""
         return tuple(signer for signer in self.entries if signer.is_of(node, mesh))
+
+
+def key_fingerprint(key: str) -> str:
+    """Given `TYPE BASE64` of an SSH key, return its fingerprint as `ssh-keygen -l` and git hosts show it."""
+    digest = hashlib.sha256(base64.b64decode(key.split()[1])).digest()
+    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
 def fingerprint(first_commit: str, signers: Signers) -> str:
@@ -225,7 +234,7 @@ def _is_key(kind: str, encoded: str) -> bool:
     try:
         blob = base64.b64decode(encoded, validate=True)
         name, *parts = strings(blob)
-    except (binascii.Error, ValueError):
+    except ValueError:
         return False
     if base64.b64encode(blob).decode() != encoded or name != kind.encode():
         return False
@@ -234,7 +243,8 @@ def _is_key(kind: str, encoded: str) -> bool:
         if not application:
             return False
     if kind == "ssh-rsa":
-        return len(parts) == 2 and all(part and part[0] < 0x80 for part in parts) and _bits(parts[1]) >= MIN_RSA
+        positive = all(part and part[0] < 0x80 for part in parts)
+        return len(parts) == 2 and positive and int.from_bytes(parts[1], "big").bit_length() >= MIN_RSA
     if "ed25519" in kind:
         return [len(part) for part in parts] == [32]
     curve = kind.partition("nistp")[2].partition("@")[0]
@@ -244,13 +254,30 @@ def _is_key(kind: str, encoded: str) -> bool:
     )
 
 
-def _bits(number: bytes) -> int:
-    return int.from_bytes(number, "big").bit_length()
-
-
 def _twice(entries: list[Signer], file: str) -> Iterator[Finding]:
     seen: dict[str, Signer] = {}
     for signer in entries:
         other = seen.setdefault(signer.key, signer)
         if other is not signer:
             yield Finding(file, "", f"{signer.principal} has the same key as {other.principal}")
+
+
+def line(principal: str, key: str, valid_before: datetime | None = None) -> str:
+    """One line: ``key`` is its type, its base64 and any comment; the moment at which it ends is written in UTC."""
+    options = f'namespaces="{NAMESPACE}"'
+    if valid_before:
+        options += f',valid-before="{valid_before.astimezone(UTC):%Y%m%d%H%M%S}Z"'
+    return f"{principal} {options} {key}"
+
+
+def added(text: str, new: str) -> str:
+    """Given the text of the file (empty: there is none yet), return it with the line ``new`` at its end."""
+    if not text:
+        return f"{HEAD}{new}\n"
+    return f"{text}{'' if text.endswith(chr(10)) else chr(10)}{new}\n"
+
+
+def without(text: str, gone: Collection[Signer]) -> str:
+    """Given the text of the file, return it without these signers' lines."""
+    lines = {signer.line for signer in gone}
+    return "\n".join(kept for kept in text.split("\n") if kept.replace("\t", " ").strip() not in lines)

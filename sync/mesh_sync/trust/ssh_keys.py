@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
-
-from attrs import frozen
+from tempfile import TemporaryDirectory
 
 from mesh_sync.errors import CommandError, ConfigError, DeviceError, Reason
 from mesh_sync.findings import shown
+from mesh_sync.system.files import make_folder, write_atomically
 from mesh_sync.system.run import run
 from mesh_sync.trust.signers import is_public_key
 
 MAX_KEY_FILE = 16 * 1024
 
 
-@frozen
-class PublicKey:
-    """An SSH public key, as its file has it: type and base64, and a comment for people."""
-
-    key: str
-    comment: str = ""
-
-    def __str__(self) -> str:
-        return self.key
-
-
-def named(word: str) -> PublicKey:
-    """Given a public key, or the name of its file, return it. ConfigError if it is neither.
+def named(word: str) -> str:
+    """Given a public key, or the name of its file, return it: type, base64, any comment. ConfigError if it is neither.
 
     For a private key's file the public half beside it is read, never the key itself.
     """
     if is_public_key(word):
-        return _public(word)
+        return " ".join(word.split())
     file = Path(word).expanduser()
     if file.suffix != ".pub" and file.with_name(file.name + ".pub").exists():
         file = file.with_name(file.name + ".pub")
@@ -48,31 +34,19 @@ def named(word: str) -> PublicKey:
     if len(lines) != 1 or not is_public_key(lines[0]):
         hint = "give the public half: its file ends in .pub, `ssh-keygen -y -f FILE` prints it"
         raise ConfigError(f"{file} does not hold one SSH public key", hint=hint)
-    return _public(lines[0])
-
-
-def _public(line: str) -> PublicKey:
-    kind, encoded, *comment = line.split()
-    return PublicKey(f"{kind} {encoded}", " ".join(comment))
+    return " ".join(lines[0].split())
 
 
 def make_key(path: Path, comment: str) -> None:
     """Make a node's signing key in ``path``: ed25519, no passphrase, 0600 from the first byte, there whole or not."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".signing-", dir=path.parent))
+        make_folder(path.parent)
+        with TemporaryDirectory(prefix=".signing-", dir=path.parent, ignore_cleanup_errors=True) as folder:
+            made = Path(folder, "key")
+            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(made)])
+            write_atomically(path, made.read_bytes())
     except OSError as error:
         raise DeviceError(f"{path} cannot be written: {error.strerror}") from None
-    try:
-        made = folder / "key"
-        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(made)])
-        _sync(made)
-        made.rename(path)
-        _sync(path.parent)
-    except OSError as error:
-        raise DeviceError(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def public_half(path: Path) -> str:
@@ -86,12 +60,4 @@ def public_half(path: Path) -> str:
         raise ConfigError(
             text, hint=f"remove it and `mesh-sync join` makes a new one; it has to be 0600: chmod 600 {path}"
         ) from None
-    return str(_public(text))
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return " ".join(text.split()[:2])

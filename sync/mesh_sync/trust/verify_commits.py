@@ -13,8 +13,7 @@ from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.system.cpu_limit import CHECKING
 from mesh_sync.trust import git_history
-from mesh_sync.trust.authorization import Authorization, Commit, Untrusted
-from mesh_sync.trust.trust_anchor import revoked, trust_anchor
+from mesh_sync.trust.authorization import Authorization, Commit, Untrusted, trust_anchor
 
 SECONDS = 60.0
 """How long one run verifies; what it has verified by then is remembered, and the next run continues there."""
@@ -142,6 +141,6 @@ class _Pass:
         if not authorization.is_sound(head.name):
             text = f"commit {head.short} leaves no admin with a valid key in {SIGNERS_FILE}: correct the list"
             self._problems[head.name] = Untrusted(text, lasting=False)
-        elif revoked(authorization) & authorization.keys(head.name):
+        elif authorization.revoked & authorization.keys(head.name):
             text = f"commit {head.short} brings back a key that was removed from {SIGNERS_FILE}"
             self._problems[head.name] = Untrusted(text)

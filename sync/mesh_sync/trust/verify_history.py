@@ -104,7 +104,8 @@ def _verified_since(
         if not applied or not replaces:
             raise Untrusted(_rewritten(head, trusted))
         bases.append(applied)
-    known = [_with(rules, own) for rules in git_history.rules(repository, bases).values()]
+    found = git_history.rules(repository, bases).values()
+    known = [rules if rules.signers is not None else evolve(rules, signers=own) for rules in found]
     return _verify(repository, head, bases, known, note)
 
 
@@ -123,10 +124,6 @@ def _first_trust(node: Node, own: Signers, head: str, repository: GitObjects, no
     [commit] = git_history.commits(repository, head, [f"{head}^@"])
     alone = Authorization((Rules(own),), (evolve(commit, parents=()),), datetime.now(UTC))
     return verify_commits(repository, alone, [], note)
-
-
-def _with(rules: Rules, own: Signers) -> Rules:
-    return rules if rules.signers is not None else evolve(rules, signers=own)
 
 
 def _verify(repository: GitObjects, head: str, bases: list[str], known: Sequence[Rules], note: Note) -> Verification:

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mesh_sync.errors import ConfigError, MeshSyncError
-from mesh_sync.mesh.addresses import free_addresses
+from mesh_sync.mesh.edit_toml import Value, edited, made
 from mesh_sync.mesh.layout import SIGNERS_FILE, peer_path
-from mesh_sync.mesh.peer_file import Value, edited, made
 from mesh_sync.system.files import write_atomically
 from mesh_sync.trust.guard import TRAILER
-from mesh_sync.trust.signer_file import without
-from mesh_sync.trust.signers import parse
+from mesh_sync.trust.signers import parse, without
 from mesh_sync.typed_toml.fields import LABEL
 from mesh_sync.wireguard.keys import generate, public_key, read_private_key
 from mesh_sync.workspace.edit import Edit, Edited
@@ -33,7 +31,7 @@ def add(edit: Edit, name: str, values: Mapping[str, Any], new_key: Path | None =
     private = ""
     if new_key:
         private = read_private_key(new_key) if edit.outside(new_key).exists() else generate()
-    values = {"addresses": [str(address) for address in free_addresses(copy.mesh)], **values}
+    values = {"addresses": [str(address) for address in copy.mesh.free_addresses()], **values}
     if private:
         values["public_key"] = public_key(private)
     files: dict[str, str | None] = {path: made(values)}

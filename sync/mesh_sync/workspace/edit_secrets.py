@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from mesh_sync.errors import ConfigError, MeshSyncError
+from mesh_sync.mesh.edit_toml import with_preshared
 from mesh_sync.mesh.layout import MESH_FILE, is_secret_file
-from mesh_sync.mesh.mesh_file import with_preshared
 from mesh_sync.mesh.model import NO_SECRET, Preshared
 from mesh_sync.preshared import secret_file
 from mesh_sync.preshared.derive import SIZE, Secrets

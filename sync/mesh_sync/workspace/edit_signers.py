@@ -9,8 +9,7 @@ from mesh_sync.errors import ConfigError
 from mesh_sync.findings import shown
 from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.trust import signers
-from mesh_sync.trust.signer_file import added, line, without
-from mesh_sync.trust.signers import Signer, Signers
+from mesh_sync.trust.signers import Signer, Signers, added, line, without
 from mesh_sync.trust.ssh_keys import named
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.working_copy import WorkingCopy
@@ -58,9 +57,7 @@ def remove(edit: Edit, who: str) -> Edited:
 
 def with_key(copy: WorkingCopy, principal: str, key: str, valid_before: datetime | None = None) -> str:
     """The file with one more key; ``key`` is a public key or the name of its file. ConfigError if it is neither."""
-    public = named(key)
-    new = line(principal, str(public), comment=public.comment, valid_before=valid_before)
-    return added(copy.text(SIGNERS_FILE) or "", new)
+    return added(copy.text(SIGNERS_FILE) or "", line(principal, named(key), valid_before))
 
 
 def _in_utc(day: date) -> datetime:

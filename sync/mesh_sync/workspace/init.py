@@ -13,8 +13,7 @@ import tomlkit
 from mesh_sync.errors import ConfigError
 from mesh_sync.findings import errors
 from mesh_sync.mesh.layout import MESH_FILE, SIGNERS_FILE
-from mesh_sync.trust import signer_file
-from mesh_sync.trust.signers import parse
+from mesh_sync.trust.signers import added, line, parse
 from mesh_sync.trust.ssh_keys import named
 from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.workspace import commits
@@ -50,8 +49,7 @@ def create(
 
 def _signing(admin: str, key_file: Path) -> tuple[str, dict[str, str]]:
     """The text of allowed_signers, and the settings with which git signs and `git log --show-signature` verifies."""
-    public = named(str(key_file))
-    text = signer_file.added("", signer_file.line(admin, str(public), comment=public.comment))
+    text = added("", line(admin, named(str(key_file))))
     signers, findings = parse(text.encode())
     if wrong := errors(findings):
         raise ConfigError(f"--signer: {wrong[0].message}")

@@ -15,8 +15,7 @@ from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
 from mesh_sync.preshared.derive import with_keys
 from mesh_sync.preshared.secret_file import load
-from mesh_sync.repository.commit_tree import tree_at
-from mesh_sync.repository.git_objects import GitObjects, git_directory
+from mesh_sync.repository.git_objects import GitObjects, git_directory, tree_at
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard import conf
 from mesh_sync.wireguard.desired import Desired

@@ -6,8 +6,8 @@ import re
 
 from attrs import field, frozen
 
+from mesh_sync.mesh.edit_toml import Value
 from mesh_sync.mesh.model import NAT_KEEPALIVE
-from mesh_sync.mesh.peer_file import Value
 from mesh_sync.wireguard.endpoint import Address, Endpoint, Network
 
 MAX_NAME = 63

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 
 from mesh_sync.errors import ConfigError
-from mesh_sync.mesh.addresses import reserved
+from mesh_sync.mesh.model import reserved
 from mesh_sync.wireguard.endpoint import Network
 
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface

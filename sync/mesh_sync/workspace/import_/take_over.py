@@ -11,9 +11,9 @@ import tomlkit
 from attrs import frozen
 
 from mesh_sync.errors import ConfigError, MeshSyncError
+from mesh_sync.mesh.edit_toml import made
 from mesh_sync.mesh.layout import MESH_FILE, peer_path
 from mesh_sync.mesh.model import Mesh
-from mesh_sync.mesh.peer_file import made
 from mesh_sync.mesh.tree import Tree
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard.endpoint import Network

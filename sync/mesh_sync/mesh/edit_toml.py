@@ -1,4 +1,4 @@
-"""The text of a peer's file, made and edited so that a person's comments and layout stay. Pure."""
+"""The text of mesh.toml and of a peer's file, made and edited so that a person's comments and layout stay. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tomlkit
 from tomlkit.items import Array
 
 from mesh_sync.errors import MeshSyncError
-from mesh_sync.mesh.model import Peer
+from mesh_sync.mesh.model import Peer, Preshared
 
 Value = str | int | bool | date | Sequence[str]
 KEYS = tuple(attribute.name for attribute in attrs.fields(Peer) if attribute.name != "name")
@@ -55,3 +55,20 @@ def _edit_list(array: Array, wanted: list[str]) -> None:
         if array[index] not in wanted:
             del array[index]
     array.extend(wanted[len(kept) :])
+
+
+def with_preshared(text: str, use: Preshared | None) -> str:
+    """Given mesh.toml, return it with this `[preshared]`, or with none. The text has to be valid TOML."""
+    document = tomlkit.parse(text)
+    document["preshared_keys"] = "derived" if use else "none"
+    if use is None:
+        document.pop("preshared", None)
+        return tomlkit.dumps(document)
+    values = {"secret": use.secret, "former": use.former, "since": use.since}
+    table = document.setdefault("preshared", tomlkit.table())
+    for key, value in values.items():
+        if value is None:
+            table.pop(key, None)
+        else:
+            table[key] = value
+    return tomlkit.dumps(document)
