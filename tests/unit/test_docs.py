@@ -1,0 +1,35 @@
+"""What the pages name is there: tests, modules, files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = (
+    *sorted((ROOT / "docs").glob("*.md")),
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),
+)
+TESTS = "\n".join(path.read_text() for path in sorted((ROOT / "tests").rglob("*.py")))
+FILES = {
+    path.name for folder in ("sync", "watchdog", "tests", "bench", "script") for path in (ROOT / folder).rglob("*")
+}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text()
+    named = {name.rpartition("/")[2] for name in re.findall(r"`([\w./-]+\.py)`", text)}
+    assert not named - FILES
+    links = {link for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text) if not link.startswith("http")}
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
+def test_every_test_that_shows_an_attack_is_there() -> None:
+    table = (ROOT / "docs/trust.md").read_text().partition("## Attacks")[2]
+    rows = [line.split(" | ")[-1] for line in table.splitlines() if line.startswith("| ")]
+    named = {name for row in rows for name in re.findall(r"`([a-z]+_[a-z_]+)(?!\.py)\b", row)}
+    assert len(named) > 10
+    assert not [name for name in named if name not in TESTS]
