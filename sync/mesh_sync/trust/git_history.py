@@ -1,28 +1,20 @@
-"""Commits, edits, rules and signatures as git tells them: what `authorization` decides on. Changes nothing.
-
-Only the exit status of `git verify-commit` counts, with a file of only those lines that may have signed; no settings
-but ours apply.
-"""
+"""Commits, edits and rules as git tells them: what `authorization` decides on. Changes nothing."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import evolve
 
-from mesh_sync.errors import CommandError, DeviceError, Reason
+from mesh_sync.errors import CommandError, Reason
 from mesh_sync.mesh.layout import MESH_FILE, POLICY_FILE, SIGNERS_FILE
 from mesh_sync.mesh.tree import MAX_FILE
-from mesh_sync.repository.git_command import CANNOT_VERIFY
 from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.trust import signature, signers
 from mesh_sync.trust.authorization import Commit, Rules, Untrusted
 from mesh_sync.trust.node_rights import Edit, NodeRights
 from mesh_sync.trust.node_rights import parse as parse_rights
-from mesh_sync.trust.signers import Signer
 from mesh_sync.typed_toml.reader import read_toml
 from mesh_sync.typed_toml.table import Wrong
 
@@ -105,24 +97,3 @@ _READERS: Mapping[str, Callable[[bytes], Any]] = {
     MESH_FILE: _mesh_name,
     POLICY_FILE: lambda content: parse_rights(content)[0],
 }
-
-
-def is_signed(repository: GitObjects, commit: Commit, lines: tuple[Signer, ...]) -> bool:
-    """Whether one of these lines' keys has signed the commit: the exit status of `git verify-commit`."""
-    descriptor = os.memfd_create("allowed_signers")
-    try:
-        with os.fdopen(os.dup(descriptor), "w") as file:
-            file.write(signers.text(lines))
-        setting = f"gpg.ssh.allowedSignersFile=/proc/self/fd/{descriptor}"
-        repository.git("-c", setting, "verify-commit", commit.name, pass_fds=[descriptor])
-    except CommandError as error:
-        if error.reason is not Reason.EXIT_STATUS:
-            raise
-        if shutil.which("ssh-keygen") is None:
-            raise DeviceError("ssh-keygen is not installed; it verifies the signatures of commits") from None
-        if error.says(*CANNOT_VERIFY):
-            raise DeviceError(f"signatures cannot be verified: {error.message}") from None
-        return False
-    finally:
-        os.close(descriptor)
-    return True

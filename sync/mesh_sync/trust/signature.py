@@ -57,6 +57,21 @@ def read(commit: bytes) -> Signature:
     return _signature(text)
 
 
+def signed_part(commit: bytes) -> bytes:
+    """Given a commit object, return what its signature is made over: all of it but the headers that git leaves out.
+
+    Two commits that are the same here are one commit to whoever has signed it, whatever their hashes are.
+    """
+    head, end, message = commit.partition(b"\n\n")
+    kept: list[bytes] = []
+    leaving_out = False
+    for line in head.split(b"\n"):
+        leaving_out = line.startswith(_HEADER) or (leaving_out and line.startswith(b" "))
+        if not leaving_out:
+            kept.append(line)
+    return b"\n".join(kept) + end + message
+
+
 def _signature(lines: list[str]) -> Signature:
     body = "".join(line for line in lines if not line.startswith("-----"))
     try:

@@ -14,6 +14,7 @@ from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.system.cpu_limit import CHECKING
 from mesh_sync.trust import git_history
 from mesh_sync.trust.authorization import Authorization, Commit, Untrusted, trust_anchor
+from mesh_sync.trust.commit_signature import is_signed
 
 SECONDS = 60.0
 """How long one run verifies; what it has verified by then is remembered, and the next run continues there."""
@@ -127,7 +128,7 @@ class _Pass:
         authorization = self._authorization
         try:
             lines = authorization.lines_for(commit)
-            if not git_history.is_signed(self._repository, commit, lines):
+            if not is_signed(self._repository, commit, lines):
                 return Untrusted(f"commit {commit.short} has a signature that does not match it")
             if authorization.is_by_node(commit):
                 one_parent = len(commit.parents) == 1
