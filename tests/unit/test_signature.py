@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mesh_sync.trust.signature import SSH, UNUSUAL, Signature, read
+from mesh_sync.trust.signature import SSH, UNUSUAL, read
 
 KINDS = ("ed25519", "ecdsa", "rsa")
 ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -35,6 +36,12 @@ class Signed:
         argv = ["git", "-C", str(self.place), *who, "-c", file, *words]
         return subprocess.run(argv, check=True, capture_output=True, input=input).stdout
 
+    def payload(self, commit: bytes) -> bytes:
+        """What git takes for signed, in a commit that has a signature of any kind."""
+        name = self.git("hash-object", "-t", "commit", "-w", "--stdin", input=commit).decode().strip()
+        argv = ["git", "-C", str(self.place), "verify-commit", "--verbose", name]
+        return subprocess.run(argv, capture_output=True).stdout
+
     def verifies(self, commit: bytes) -> bool:
         """Whether git takes another commit object for signed."""
         name = self.git("hash-object", "-t", "commit", "-w", "--stdin", input=commit).decode().strip()
@@ -53,6 +60,12 @@ def signed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="module")
 def ed25519(tmp_path_factory: pytest.TempPathFactory) -> Signed:
     return Signed(tmp_path_factory.mktemp("signed"), "ed25519")
+
+
+def said(commit: bytes) -> tuple[str, str, str]:
+    """The kind, key and namespace that are read of a commit."""
+    found = read(commit)
+    return found.kind, found.key, found.namespace
 
 
 def blob(commit: bytes) -> bytes:
@@ -102,7 +115,7 @@ TWINS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def test_what_git_and_ssh_keygen_write_counts(signed: Signed) -> None:
-    assert read(signed.commit) == Signature(SSH, signed.public, "git")
+    assert said(signed.commit) == (SSH, signed.public, "git")
     assert with_blob(signed.commit, blob(signed.commit)) == signed.commit
     assert signed.verifies(signed.commit)
 
@@ -114,17 +127,33 @@ def test_another_commit_with_the_same_signature_does_not(signed: Signed, twin: C
     assert signed.verifies(other), "git takes it: nothing else would stop it"
     found = read(other)
     assert found.kind == UNUSUAL or not found.key
+    assert found.signed == read(signed.commit).signed, "to whoever signed it, it is the same commit"
+
+
+def test_what_is_signed_is_what_git_takes_for_it(signed: Signed) -> None:
+    twins = [twin(signed.commit) for twin in TWINS.values()]
+    for commit in (signed.commit, signed.commit.replace(b"\n\none", b"\n\ntwo"), *twins):
+        payload = signed.payload(commit)
+        assert b"tree " in payload
+        assert read(commit).signed == hashlib.sha256(payload).hexdigest()
+
+
+def test_a_commit_that_ends_in_its_signature_is_cut_where_git_cuts_it(ed25519: Signed) -> None:
+    """Without a message, or even a line break after the last header."""
+    head = ed25519.commit.partition(b"\n\n")[0]
+    for commit in (head, head + b"\n", head + b"\n\n", head + b"\ngpgsig-sha256 x"):
+        assert read(commit).signed == hashlib.sha256(ed25519.payload(commit)).hexdigest()
 
 
 def test_a_number_that_is_written_larger_does_not(ed25519: Signed) -> None:
     other = with_order(ed25519.commit)
-    assert read(other) == Signature(UNUSUAL)
+    assert read(other).kind == UNUSUAL
 
 
 def test_what_follows_the_last_string_does_not(signed: Signed) -> None:
     other = with_blob(signed.commit, blob(signed.commit) + b"\0\0\0\0")
-    assert read(other) == Signature(UNUSUAL)
-    assert read(with_blob(signed.commit, blob(signed.commit) + b"\0")) == Signature(SSH), "nor can it be read"
+    assert read(other).kind == UNUSUAL
+    assert said(with_blob(signed.commit, blob(signed.commit) + b"\0")) == (SSH, "", ""), "nor can it be read"
 
 
 def test_an_rsa_number_without_its_leading_zero_does_not(tmp_path: Path) -> None:
@@ -135,11 +164,13 @@ def test_an_rsa_number_without_its_leading_zero_does_not(tmp_path: Path) -> None
     number = data[place + 16 :]
     inner = b"\0\0\0\x0crsa-sha2-512" + (len(number) - 1).to_bytes(4, "big") + number[1:]
     shorter = data[: place - 8] + len(inner).to_bytes(4, "big") + inner
-    assert read(with_blob(signed.commit, shorter)) == Signature(UNUSUAL)
+    assert read(with_blob(signed.commit, shorter)).kind == UNUSUAL
 
 
 def test_a_commit_without_one_and_one_that_is_no_ssh_signature(ed25519: Signed) -> None:
     start, end = ed25519.commit.index(b"gpgsig "), ed25519.commit.index(END) + len(END) + 1
-    assert read(ed25519.commit[:start] + ed25519.commit[end:]) == Signature()
+    unsigned = ed25519.commit[:start] + ed25519.commit[end:]
+    assert said(unsigned) == ("", "", "")
+    assert read(unsigned).signed == hashlib.sha256(unsigned).hexdigest() == read(ed25519.commit).signed
     assert read(ed25519.commit.replace(b"SSH SIGNATURE", b"PGP SIGNATURE")).kind == "OpenPGP"
-    assert read(with_blob(ed25519.commit, b"nothing of SSH")) == Signature(SSH)
+    assert said(with_blob(ed25519.commit, b"nothing of SSH")) == (SSH, "", "")

@@ -6,8 +6,9 @@ It chooses the line that ssh-keygen then has to verify the commit with, and word
 from __future__ import annotations
 
 import base64
+import hashlib
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 SSH = "SSH"
 _KINDS = {
@@ -30,11 +31,15 @@ _ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
 
 @frozen
 class Signature:
-    """``kind``: SSH, another's name, or empty for none. ``key``: `TYPE BASE64` of the SSH key; empty if unreadable."""
+    """``kind``: SSH, another's name, or empty for none. ``key``: `TYPE BASE64` of the SSH key; empty if unreadable.
+
+    ``signed``: the SHA-256 of the commit's `signed_part`, in hexadecimal; every commit has it, signed or not.
+    """
 
     kind: str = ""
     key: str = ""
     namespace: str = ""
+    signed: str = ""
 
 
 def read(commit: bytes) -> Signature:
@@ -42,6 +47,10 @@ def read(commit: bytes) -> Signature:
 
     Only what git and ssh-keygen write is SSH's; everything else that they would take for the same is `UNUSUAL`.
     """
+    return evolve(_read(commit), signed=hashlib.sha256(signed_part(commit)).hexdigest())
+
+
+def _read(commit: bytes) -> Signature:
     head = commit.partition(b"\n\n")[0].split(b"\n")
     places = [number for number, line in enumerate(head) if line.startswith(_HEADER)]
     if not places:
@@ -58,18 +67,21 @@ def read(commit: bytes) -> Signature:
 
 
 def signed_part(commit: bytes) -> bytes:
-    """Given a commit object, return what its signature is made over: all of it but the headers that git leaves out.
+    """Given a commit object, return what its signature is made over: all of it but the headers that git leaves out
+    (parse_signed_commit of git).
 
     Two commits that are the same here are one commit to whoever has signed it, whatever their hashes are.
     """
-    head, end, message = commit.partition(b"\n\n")
-    kept: list[bytes] = []
+    kept = []
     leaving_out = False
-    for line in head.split(b"\n"):
-        leaving_out = line.startswith(_HEADER) or (leaving_out and line.startswith(b" "))
+    rest = 0
+    while rest < len(commit) and commit[rest : rest + 1] != b"\n":
+        end = commit.find(b"\n", rest) + 1 or len(commit)
+        leaving_out = commit.startswith(_HEADER, rest) or (leaving_out and commit.startswith(b" ", rest))
         if not leaving_out:
-            kept.append(line)
-    return b"\n".join(kept) + end + message
+            kept.append(commit[rest:end])
+        rest = end
+    return b"".join(kept) + commit[rest:]
 
 
 def _signature(lines: list[str]) -> Signature:
