@@ -90,11 +90,16 @@ def test_it_goes_back_and_stays_there_until_resumed(story: Story) -> None:
 
 
 def test_it_goes_to_any_commit_of_the_history_and_without_a_network(story: Story) -> None:
-    a, (one, _, three) = story.a, story.commits
+    a, (one, two, three) = story.a, story.commits
     story.mesh.configure(a, confirm={"deadline": 3})  # b is out of reach, and waited for in vain
     a.port.unplug()
-    story.rollback(one[:7])
+    story.rollback()
+    assert status(a)["commit"] == two
+    story.rollback()
     assert status(a)["commit"] == one
+    assert "there is no earlier applied state" in story.rollback(exit_code=2)
+    story.rollback(two[:7])
+    story.rollback(one)
     assert whole(a) == story.wholes[0]
     story.rollback(three)
     assert status(a)["commit"] == three

@@ -64,6 +64,13 @@ CASES: dict[str, tuple[State, str | None, Decision]] = {
     "paused": (evolve(AT_HOME, intent=PAUSED), "c2", Keep(Reason.PAUSED)),
     "paused, and no remote answered": (evolve(AT_HOME, intent=PAUSED), None, Keep(Reason.UNREACHABLE)),
     "rolled back before": (evolve(AT_HOME, remote=BAD), "c2", Keep(Reason.ROLLED_BACK)),
+    "rolled back, and not tried again before its time": (
+        evolve(AT_HOME, remote=evolve(BAD, bad=BadCommit("c2", "silent", NODE, NOW + 1))), "c2",
+        Keep(Reason.ROLLED_BACK),
+    ),
+    "rolled back, and its time has come": (
+        evolve(AT_HOME, remote=evolve(BAD, bad=BadCommit("c2", "silent", NODE, NOW))), "c2", Evaluate("c2"),
+    ),
     "another commit was": (evolve(AT_HOME, remote=BAD), "c3", Evaluate("c3")),
     "rolled back with another node.toml": (
         evolve(AT_HOME, remote=evolve(BAD, bad=BadCommit("c2", "silent", "old"))), "c2", Evaluate("c2"),

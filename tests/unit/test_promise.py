@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from mesh_sync.node.state import Applied, BadCommit, Intent, Past, Pause, Refusal, Remote, State, Trial
+from mesh_sync.node.history import Past
+from mesh_sync.node.state import Applied, BadCommit, Intent, Pause, Refusal, Remote, State, Trial
 from mesh_sync.reconcile.promise import (
     UNSURE,
     accepted,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mesh_sync.errors import ConfigError
-from mesh_sync.node.state import Applied, Past, State, Trial
+from mesh_sync.node.history import Past
+from mesh_sync.node.state import Applied, State, Trial
 from mesh_sync.reconcile.rollback import choose
 
 ONE, TWO, THREE = "1234567" + "a" * 33, "1234567" + "b" * 33, "fedcba9" + "0" * 33

@@ -11,7 +11,8 @@ from attrs import evolve
 
 from mesh_sync.findings import Finding
 from mesh_sync.node import state as states
-from mesh_sync.node.state import HISTORY, Applied, BadCommit, Intent, Past, Pause, Refusal, Remote, State, Trial
+from mesh_sync.node.history import Past
+from mesh_sync.node.state import Applied, BadCommit, Intent, Pause, Refusal, Remote, State, Trial
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
 
 WRITTEN_BY_0_1 = Path(__file__).parent / "data/state-0.1.json"
@@ -139,10 +140,3 @@ def test_a_broken_file_is_a_lost_state(tmp_path: Path, text: str) -> None:
 def test_what_was_confirmed_last_is_what_an_open_trial_goes_back_to() -> None:
     assert (FULL.last_confirmed, FULL.confirmed_intent) == (BEFORE, Intent(Pause(1.0, "x")))
     assert (State(BEFORE).last_confirmed, State(BEFORE).confirmed_intent) == (BEFORE, Intent())
-
-
-def test_the_last_ten_applied_commits_are_remembered() -> None:
-    state = State()
-    for number in range(HISTORY + 3):
-        state = state.ending("confirmed", number, f"{number}")
-    assert [past.commit for past in state.history] == [str(number) for number in range(3, HISTORY + 3)]

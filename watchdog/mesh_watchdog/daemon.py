@@ -97,9 +97,10 @@ class Daemon:
         text = json.dumps(self.view(), separators=(",", ":"))
         self.problems.set("status", status_file.write(status_file.status_file(self.node), text))
 
-    def remember(self) -> None:
+    def remember(self, boot: str = "") -> None:
+        """Write the memory; with ``boot`` for the next pass of `once` too."""
         if self.state.peers:  # else there is no applied state (yet); the memory may be of use when there is
-            self.problems.set("memory", memory.save(status_file.memory_file(self.node), self.state))
+            self.problems.set("memory", memory.save(status_file.memory_file(self.node), self.state, boot))
 
     async def _look(self) -> None:
         for sense in self.senses:

@@ -162,8 +162,8 @@ def once(config: Path) -> int:
 
 async def _pass(node: Node, settings: Settings) -> int:
     began = time.monotonic()
-    file, boot = status_file.memory_file(node), status_file.boot_id()
-    daemon = Daemon(node, settings, memory.load(file, began, boot))
+    boot = status_file.boot_id()
+    daemon = Daemon(node, settings, memory.load(status_file.memory_file(node), began, boot))
     _stop_on_signals(daemon)
     try:
         await daemon.start(probe_all=True)
@@ -172,8 +172,7 @@ async def _pass(node: Node, settings: Settings) -> int:
     except TimeoutError:
         pass
     finally:
-        failed = bool(daemon.problems.present)
-        memory.save(file, daemon.state, boot)
+        daemon.remember(boot)
         daemon.write_status()
         await daemon.close()
-    return 6 if failed else 0
+    return 6 if daemon.problems.present else 0

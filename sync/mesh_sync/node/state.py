@@ -18,6 +18,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from mesh_sync.findings import Finding
+from mesh_sync.node.history import History, Past, entered
 from mesh_sync.system.files import write_atomically
 from mesh_sync.typed_toml.plain_types import plain
 from mesh_sync.typed_toml.reader import read_json
@@ -25,8 +26,6 @@ from mesh_sync.typed_toml.table import table
 from mesh_sync.wireguard.desired import Desired, Owned
 
 VERSION = 2
-HISTORY = 10
-"""Applied commits that are remembered."""
 
 
 @frozen
@@ -65,11 +64,15 @@ class Refusal:
 
 @frozen
 class BadCommit:
-    """A commit that was rolled back, and why. It is not tried again while the node's ``fingerprint`` stays as it is."""
+    """A commit that was rolled back, and why. It is not tried again while the node's ``fingerprint`` stays as it is.
+
+    ``until``: Unix seconds; where the commit may not be at fault, it is tried again from then on.
+    """
 
     commit: str
     message: str
     fingerprint: str = ""
+    until: float | None = None
 
 
 @frozen
@@ -104,15 +107,6 @@ class Intent:
 
 
 @frozen
-class Past:
-    """An applied commit of the past; ``ended``: `confirmed`, `unconfirmed` (it did not have to be) or `rolled-back`."""
-
-    commit: str
-    applied_at: float
-    ended: str
-
-
-@frozen
 class Trial:
     """A commit that is applied and not confirmed: what the way back needs, written before the first change.
 
@@ -142,7 +136,7 @@ class State:
     remote: Remote = Remote()
     trial: Trial | None = None
     intent: Intent = Intent()
-    history: tuple[Past, ...] = ()
+    history: History = ()
     lost: bool = field(default=False, eq=False)
 
     @property
@@ -158,7 +152,7 @@ class State:
     def ending(self, how: str, moment: float, commit: str | None = None) -> State:
         """This state with one more entry in its history: ``commit`` (else the applied one) ended so at ``moment``."""
         commit = commit or self.applied.commit
-        return evolve(self, history=(*self.history, Past(commit, moment, how))[-HISTORY:]) if commit else self
+        return evolve(self, history=entered(self.history, Past(commit, moment, how))) if commit else self
 
 
 def load(path: Path) -> State:

@@ -89,7 +89,7 @@ def _about(state: State, head: str | None, fingerprint: str, moment: float, *, r
         return InSync()
     if retry:
         return Evaluate(head)
-    if bad and (bad.commit, bad.fingerprint) == (head, fingerprint):
+    if bad and (bad.commit, bad.fingerprint) == (head, fingerprint) and (bad.until is None or moment < bad.until):
         return Keep(Reason.ROLLED_BACK)
     if refusal and (refusal.commit, refusal.fingerprint, refusal.trusted) == (head, fingerprint, state.remote.trusted):
         return Keep(Reason.REFUSED)

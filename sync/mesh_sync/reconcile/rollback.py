@@ -12,14 +12,15 @@ from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.desired import on_this_machine
 from mesh_sync.node.fingerprint import fingerprint
+from mesh_sync.node.history import History, earlier
 from mesh_sync.node.run_lock import locked_run
-from mesh_sync.node.state import Intent, Past, Pause, State
+from mesh_sync.node.state import Intent, Pause, State
 from mesh_sync.reconcile.apply import apply, device_of
 from mesh_sync.reconcile.auto_rollback import attempt
 from mesh_sync.reconcile.decision import is_new
 from mesh_sync.reconcile.derive import desired_at
 from mesh_sync.reconcile.outcome import Outcome, outcome, told
-from mesh_sync.reconcile.promise import paused, went_back
+from mesh_sync.reconcile.promise import entered, paused, went_back
 from mesh_sync.reconcile.verdict import Verdict
 from mesh_sync.repository.remote import remotes
 from mesh_sync.system.lock import WAIT
@@ -35,7 +36,8 @@ ASKING = 5.0
 def rollback(node: Node, commit: str | None, *, wait: float = WAIT, note: Callable[[str], None]) -> Outcome:
     """Go back to an earlier applied state and stay there: the one before, or ``commit`` (7 digits are enough).
 
-    Raise ConfigError for one that is not in the history, Refused when it cannot be this node's state any more.
+    Called again, it goes back one state further. Raise ConfigError for one that is not in the history, Refused when it
+    cannot be this node's state any more.
     """
     with locked_run(node, wait):
         before = states.load(node.state_file)
@@ -49,20 +51,18 @@ def rollback(node: Node, commit: str | None, *, wait: float = WAIT, note: Callab
             live = device.read(desired)
             tried = attempt(node, device, target, live, wait=wait, remote=_answers(node), blame=False)
             return told(node, Verdict(target), tried)
+        target = entered(target, moment.timestamp())
         done = apply(node, device, before, target, wait=wait, undo=before.trial)
         return outcome(node, Verdict(target), done)
 
 
 def choose(state: State, commit: str | None) -> str:
     """The commit that is meant. Raise ConfigError when there is none, or more than one."""
-    kept = [past.commit for past in reversed(state.history) if past.ended != "rolled-back"]
     if commit is None:
-        if state.trial and state.last_confirmed.commit:
-            return state.last_confirmed.commit
-        earlier = [past for past in kept if past != state.applied.commit]
-        if not earlier:
-            raise ConfigError("there is no earlier applied state to go back to", hint="mesh-sync status lists them")
-        return earlier[0]
+        tried = state.last_confirmed.commit if state.trial else None
+        if before := tried or earlier(state.history, state.applied.commit):
+            return before
+        raise ConfigError("there is no earlier applied state to go back to", hint="mesh-sync status lists them")
     if not _DIGITS.fullmatch(commit):
         raise ConfigError(
             f"{commit!r} is not a commit: at least {SHORTEST} digits of its hash", hint=_known(state.history)
@@ -112,5 +112,5 @@ def _answers(node: Node) -> bool:
     return True
 
 
-def _known(history: tuple[Past, ...]) -> str:
+def _known(history: History) -> str:
     return "applied were: " + (", ".join(dict.fromkeys(past.commit[:10] for past in reversed(history))) or "none")

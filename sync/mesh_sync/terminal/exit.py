@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NoReturn
 
 from mesh_sync.errors import ConfigError, DeviceError, MeshSyncError
+from mesh_sync.system.own_memory import close_to_others
 
 
 def ending(run: Callable[[], int], program: str = "mesh-sync") -> NoReturn:
     """Run, and exit with the code that it returns; what a person can cause never ends in a traceback."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the programs it started end too
-    # A crash of this program, or of one it starts, must not leave a private key on the disk. 0 would still hand the
-    # memory to a handler (`core_pattern` with a pipe); 1 is the kernel's word for not at all (core(5), fs/coredump.c).
-    with suppress(ValueError, OSError):  # systemd's LimitCORE=0 can only be lowered
-        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    close_to_others()
     try:
         sys.exit(run())
     except KeyboardInterrupt:
