@@ -12,6 +12,7 @@ from mesh_sync.cli import present
 from mesh_sync.cli.options import directory_argument
 from mesh_sync.findings import errors
 from mesh_sync.terminal.command_line import count, json_option, print_json
+from mesh_sync.workspace.unpushed_admins import unpushed_admins
 from mesh_sync.workspace.working_copy import read
 
 
@@ -22,8 +23,11 @@ from mesh_sync.workspace.working_copy import read
 @json_option
 def check(directory: Path, since: str | None, as_json: bool) -> int:
     """Check a mesh repository. Every finding is a line, file:key: message; exit 1 if one is an error."""
-    mesh, findings = examine(read(directory), datetime.now(UTC), advice=True)
-    if since is not None:
+    tree = read(directory)
+    mesh, findings = examine(tree, datetime.now(UTC), advice=True)
+    if since is None:
+        findings = (*unpushed_admins(directory, tree), *findings)
+    else:
         from mesh_sync.workspace.preflight import refusals  # a check without --since starts faster without it
 
         findings = (*refusals(directory, since), *findings)

@@ -39,11 +39,14 @@ def render(
 @repository_option
 @json_option
 def plan(revisions: str, directory: Path, as_json: bool) -> None:
-    """Show what a change to the list does to every node. BASE alone: up to the working copy."""
-    nodes = plan_between(directory, revisions)
+    """Show what a change to the list does to every node, and to who is an admin. BASE alone: up to the working copy."""
+    preview = plan_between(directory, revisions)
+    nodes = preview.nodes
     if as_json:
-        print_json({"nodes": {name: [change.as_json() for change in changes] for name, changes in nodes.items()}})
+        changes_of = {name: [change.as_json() for change in changes] for name, changes in nodes.items()}
+        print_json({"nodes": changes_of, "admins": [finding.as_json() for finding in preview.admins]})
         return
+    present.findings(preview.admins, err=False)
     for name, changes in nodes.items():
         click.secho(name, bold=True)
         present.changes(changes)

@@ -14,6 +14,7 @@ from mesh_sync.terminal.command_line import json_option, print_json, print_table
 from mesh_sync.trust.signers import Signers
 from mesh_sync.workspace import commits, edit_signers
 from mesh_sync.workspace.edit import Edit
+from mesh_sync.workspace.unpushed_admins import unpushed_admins
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 
@@ -39,6 +40,7 @@ def list_(directory: Path, as_json: bool) -> None:
     else:
         _present(found)
         click.echo(f"fingerprint of the mesh {copy.mesh.name}: {fingerprint or 'none before the first commit'}")
+    present.findings(unpushed_admins(directory, copy.tree), err=True)
     present.list_errors(copy.findings)
 
 

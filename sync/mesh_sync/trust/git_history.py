@@ -15,6 +15,7 @@ from mesh_sync.trust import signature, signers
 from mesh_sync.trust.authorization import Commit, Rules, Untrusted
 from mesh_sync.trust.node_rights import Edit, NodeRights
 from mesh_sync.trust.node_rights import parse as parse_rights
+from mesh_sync.trust.signers import Signers
 from mesh_sync.typed_toml.reader import read_toml
 from mesh_sync.typed_toml.table import Wrong
 
@@ -78,9 +79,13 @@ def rules(repository: GitObjects, names: Iterable[str], read: dict[FileVersion, 
     read.update({(file, blob): _READERS[file](texts[blob] or b"") for file, blob in new})
     found = {place: read[place[1], blob] if blob else None for place, blob in blobs.items()}
     return {
-        name: Rules(found[name, SIGNERS_FILE], found[name, MESH_FILE] or "", found[name, POLICY_FILE] or NodeRights())
+        name: _rules(found[name, SIGNERS_FILE], found[name, MESH_FILE] or "", found[name, POLICY_FILE] or NodeRights())
         for name in names
     }
+
+
+def _rules(listed: Signers | None, mesh: str, rights: NodeRights) -> Rules:
+    return Rules(listed.in_mesh(mesh) if listed else None, mesh, rights)
 
 
 def _mesh_name(content: bytes) -> str:

@@ -12,13 +12,14 @@ import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import cached_property
 
 from attrs import frozen
 
 from mesh_sync.findings import Finding, shown
 from mesh_sync.mesh.layout import SIGNERS_FILE
+from mesh_sync.trust.principals import NODE, mistaken, parts
 from mesh_sync.trust.signature import strings
-from mesh_sync.typed_toml.fields import LABEL
 
 NAMESPACE = "git"
 """What git signs for; a line that is limited to other namespaces never counts."""
@@ -88,11 +89,11 @@ class Signer:
     @property
     def is_node(self) -> bool:
         """Whether this is a node's key, of this mesh or of another; such a key never has an admin's rights."""
-        return self.principal.partition("@")[2].startswith("node.")
+        return self.principal.partition("@")[2].startswith(NODE)
 
     def is_of(self, node: str, mesh: str) -> bool:
         """Whether this is the key of the node ``node`` of the mesh ``mesh``."""
-        return self.principal == f"{node}@node.{mesh}"
+        return self.principal == f"{node}@{NODE}{mesh}"
 
     @property
     def fingerprint(self) -> str:
@@ -105,13 +106,18 @@ class Signers:
 
     entries: tuple[Signer, ...] = ()
 
-    @property
+    @cached_property
     def admins(self) -> tuple[Signer, ...]:
         return tuple(signer for signer in self.entries if not signer.is_node)
 
     def has_admin_at(self, moment: datetime) -> bool:
         """Whether an admin's key is valid at ``moment``."""
         return any(not signer.problem_at(moment) for signer in self.admins)
+
+    def in_mesh(self, mesh: str) -> Signers:
+        """Without the admins whose names could be taken for nodes' of this mesh: such a line allows no key."""
+        out = [one for one in self.admins if mistaken(one.principal, mesh)]
+        return Signers(tuple(one for one in self.entries if one not in out)) if out else self
 
     def of(self, node: str, mesh: str) -> tuple[Signer, ...]:
         """The keys of one node."""
@@ -177,16 +183,12 @@ def _signer(line: str) -> Signer:
     if not line.isprintable():
         raise ValueError(f"{shown(line)} has a character that hides what is there")
     principal, _, rest = line.partition(" ")
-    if re.search(r'[*?!,"\\]', principal) or "@" not in principal:
-        raise ValueError(f"{shown(principal)} is not one principal; write name@domain, without patterns")
+    parts(principal)
     words = rest.split()
     options = words.pop(0) if words and not _KEY_TYPES.fullmatch(words[0]) else ""
     _check_options(options)
     if not is_public_key(" ".join(words)):
         raise ValueError(f"{shown(principal)} has no SSH public key; write: name@domain [options] TYPE KEY")
-    name, _, domain = principal.partition("@")
-    if domain.startswith("node.") and not LABEL.fullmatch(name):
-        raise ValueError(f"{shown(principal)}: {shown(name)} is not the name of a node")
     return Signer(principal, " ".join(words[:2]), line, options)
 
 

@@ -40,14 +40,17 @@ def add(edit: Edit, principal: str, key: str, valid_before: date | None = None) 
     """Let one more key sign, until a moment or the start of a day (UTC). The first one creates the file."""
     copy = edit.open()
     files = {SIGNERS_FILE: with_key(copy, principal, key, _in_utc(valid_before) if valid_before else None)}
-    return edit.finish(copy, files, f"{principal}: may sign", "is written")
+    listed, _ = signers.parse(files[SIGNERS_FILE].encode())
+    admin = any(one.principal == principal for one in listed.admins)
+    message = f"{principal}: {'is an admin, who may sign' if admin else 'may sign'}"
+    return edit.finish(copy, files, message, "is written")
 
 
 def remove(edit: Edit, who: str) -> Edited:
     """Remove all keys of a principal, or the one with this fingerprint (SHA256:…). ConfigError if there is none."""
     copy = edit.open()
     present = in_force(copy)
-    gone = tuple(signer for signer in present.entries if who in (signer.principal, signer.fingerprint))
+    gone = tuple(one for one in present.entries if who == one.fingerprint or who.casefold() == one.principal.casefold())
     if not gone:
         names = ", ".join(sorted({signer.principal for signer in present.entries})[:20])
         raise ConfigError(f"{SIGNERS_FILE} has no {shown(who)}", hint=f"it has: {names}")

@@ -1,7 +1,7 @@
 """`mesh-sync check --since BASE`: why nodes would refuse the commits after BASE, before they are pushed.
 
 Signatures and rights are verified as by a node in signed mode that trusts BASE, the guard as by every node that has
-applied BASE. If BASE has no allowed_signers, only the guard counts.
+applied BASE. If BASE has no allowed_signers, only the guard counts. Admins who come and go are warnings in any case.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+from mesh_sync.check.signers import changed_admins
 from mesh_sync.errors import Refused
 from mesh_sync.findings import WARNING, Finding, errors
 from mesh_sync.mesh import manifest
@@ -28,14 +29,17 @@ PLACE = "."
 
 
 def refusals(directory: Path, base: str) -> tuple[Finding, ...]:
-    """Given a clone, return why nodes would refuse to go from BASE to its HEAD. Raise ConfigError for a bad BASE.
+    """Given a clone, return why nodes would refuse to go from BASE to its HEAD, and the admins that come and go.
 
-    git gives a BASE of zeros for the first push of a branch: there is nothing to compare with.
+    git gives a BASE of zeros for the first push of a branch: there is nothing to compare with. Raise ConfigError for a
+    bad BASE.
     """
+    after = files_at(directory, "HEAD")
+    before = files_at(directory, base) if base.strip("0") else Tree({})
+    admins = changed_admins(before.texts.get(SIGNERS_FILE, b""), after.texts.get(SIGNERS_FILE, b""))
     if not base.strip("0"):
-        return ()
-    before, after = files_at(directory, base), files_at(directory, "HEAD")
-    return (*_signatures(directory, base, before, after), *_guard(directory, base, before, after))
+        return tuple(admins)
+    return (*admins, *_signatures(directory, base, before, after), *_guard(directory, base, before, after))
 
 
 def _signatures(directory: Path, base: str, before: Tree, after: Tree) -> Iterator[Finding]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from attrs import frozen
+
 from mesh_sync.check.examine import examine
+from mesh_sync.check.signers import changed_admins
 from mesh_sync.errors import CommandError, ConfigError, MeshSyncError, Reason
-from mesh_sync.findings import errors
-from mesh_sync.mesh.layout import MESH_FILE
+from mesh_sync.findings import Finding, errors
+from mesh_sync.mesh.layout import MESH_FILE, SIGNERS_FILE
 from mesh_sync.mesh.model import NO_SECRET
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
@@ -57,13 +61,22 @@ def render_all(directory: Path, output: Path) -> int:
     return len(rendered.names)
 
 
-def plan_between(directory: Path, revisions: str) -> dict[str, tuple[Change, ...]]:
+@frozen
+class Preview:
+    """What a change does to every node, and a warning for each admin that comes or goes with it."""
+
+    nodes: Mapping[str, tuple[Change, ...]]
+    admins: tuple[Finding, ...]
+
+
+def plan_between(directory: Path, revisions: str) -> Preview:
     """What the change BASE..HEAD does to every node that is in either; BASE alone: up to the working copy."""
     base, dots, head = revisions.partition("..")
-    before = _renderer(files_at(directory, base or "HEAD"), base)
-    after = _renderer(files_at(directory, head or "HEAD") if dots else read(directory), head or str(directory))
+    trees = files_at(directory, base or "HEAD"), files_at(directory, head or "HEAD") if dots else read(directory)
+    before, after = _renderer(trees[0], base), _renderer(trees[1], head or str(directory))
     names = sorted({*before.names, *after.names})
-    return {name: changes for name in names if (changes := _changes(name, before, after))}
+    nodes = {name: changes for name in names if (changes := _changes(name, before, after))}
+    return Preview(nodes, tuple(changed_admins(*(tree.texts.get(SIGNERS_FILE, b"") for tree in trees))))
 
 
 def _changes(name: str, before: Renderer, after: Renderer) -> tuple[Change, ...]:
