@@ -124,7 +124,7 @@ def test_a_name_that_could_be_mistaken_signs_nothing_although_an_admin_has_liste
     history.git("tag", "next")
     assert history.problems() == []
     history.commit(EVE, ANNA, OTTO, A, B, EVE)
-    assert "not in allowed_signers" in history.problems("next")[0]
+    assert "eve@x.org, whom only this commit itself adds" in history.problems("next")[0]
 
 
 def test_case_does_not_make_another_admin() -> None:

@@ -33,8 +33,8 @@ def without(mesh: SignedMesh, *names: str) -> None:
 
 
 def moved(mesh: SignedMesh) -> None:
-    for name in ("b", *OTHERS):
-        mesh.set(name, endpoint="198.51.100.1:1")
+    for port, name in enumerate(("b", *OTHERS), start=1):
+        mesh.set(name, endpoint=f"198.51.100.1:{port}")
 
 
 def another_key(mesh: SignedMesh) -> None:

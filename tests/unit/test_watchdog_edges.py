@@ -61,6 +61,15 @@ def test_the_applied_state_becomes_peers_with_a_mesh_address_to_probe(node: Node
     assert applied.tunnelled == (ipaddress.ip_network("10.0.0.0/24"),)
 
 
+def test_an_endpoint_that_the_version_before_has_applied_and_no_peer_can_have_is_left_out(node: Node) -> None:
+    text = node.state_file.read_text()
+    assert "b.example:51820" in text
+    node.state_file.write_text(text.replace("b.example:51820", "240.0.0.1:51820"))
+    applied = applied_state.take(node.state_file)
+    assert applied
+    assert applied.peers[KEY].endpoint == ()
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 1}', b"\xff"])
 def test_a_broken_state_file_is_lost_and_a_missing_one_is_not(node: Node, content: bytes) -> None:
     node.state_file.write_bytes(content)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 from mesh_sync.findings import MAX_NAMED, WARNING, Finding, some
-from mesh_sync.mesh.model import Mesh
+from mesh_sync.mesh.model import Mesh, Peer
 from mesh_sync.mesh.topology import Topology
-from mesh_sync.wireguard.endpoint import Address, Network
+from mesh_sync.wireguard.endpoint import Address, Endpoint, Network
 
 
-def endpoints(mesh: Mesh) -> Iterator[Finding]:
-    """Endpoints to which a packet would leave through the tunnel that it is meant to carry."""
+def endpoints(mesh: Mesh, moment: datetime) -> Iterator[Finding]:
+    """Endpoints that no peer can have: inside the tunnel that they are meant to carry, or another peer's."""
+    yield from _shared(mesh, moment)
     tunnelled = [(network, "the mesh's own network") for network in mesh.networks]
     tunnelled += [
         (network, f"{peer.name}'s subnet")
@@ -26,6 +28,17 @@ def endpoints(mesh: Mesh) -> Iterator[Finding]:
                 key = f"endpoint[{index}]" if len(peer.endpoint) > 1 else "endpoint"
                 text = f"{endpoint} lies in {hit[1]} {hit[0]}: packets to it would enter the tunnel"
                 yield Finding(peer.file, key, text)
+
+
+def _shared(mesh: Mesh, moment: datetime) -> Iterator[Finding]:
+    """Numeric endpoints of two peers: one of them would be told to reach the other at itself."""
+    holders: dict[Endpoint, Peer] = {}
+    for peer in mesh.peers.values():
+        for endpoint in peer.endpoint if peer.active(moment) else ():
+            first = holders.setdefault(endpoint, peer)
+            if first is not peer and endpoint.address:
+                text = f"{endpoint} is also an endpoint of {first.name}; only one peer can be there"
+                yield Finding(peer.file, "endpoint", text)
 
 
 def _containing(networks: list[tuple[Network, str]]) -> Callable[[Address], tuple[Network, str] | None]:

@@ -46,7 +46,7 @@ def _findings(tree: Tree, read: tuple[Finding, ...], mesh: Mesh, moment: datetim
     yield from attributes(texts)
     yield from preshared_keys(texts, mesh, moment, broken)
     yield from addresses(mesh)
-    yield from endpoints(mesh)
+    yield from endpoints(mesh, moment)
     yield from relays(mesh, broken)
     yield from expectations(mesh, broken)
     if not broken:

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from mesh_sync.node.state import Applied
 from mesh_sync.wireguard.desired import Desired
-from mesh_sync.wireguard.endpoint import Endpoint
+from mesh_sync.wireguard.endpoint import Endpoint, possible
 from mesh_sync.wireguard.live import Live
 from mesh_sync.wireguard.plan import Change
 from mesh_sync.wireguard.protocol import is_alive
@@ -44,19 +44,19 @@ def find(desired: Desired, changes: Sequence[Change], last: Mapping[str, str], l
         return Endpoints()
     from mesh_sync.wireguard.resolve import choose, resolve  # dnspython, which few runs need
 
-    declared = {peer.public_key: [Endpoint.parse(text) for text in peer.endpoint] for peer in peers}
+    declared = {peer.public_key: possible(peer.endpoint) for peer in peers}
     answers = resolve(names(declared.values()))
     fresh: dict[str, str] = {}
     stopgaps: dict[str, str] = {}
     notes = []
     for peer in peers:
         key = peer.public_key
-        endpoint, problem = choose(declared[key], answers, sorted(desired.routes))
+        endpoint, problem = choose(declared[key], answers, sorted(desired.routes), desired.listen_port)
         if endpoint:
             fresh[key] = endpoint
         elif key in live.peers and live.peers[key].endpoint:
             notes.append(f"peer {peer.name} keeps the endpoint it has: {problem}")
-        elif key in last:
+        elif possible([last.get(key, "")]):
             stopgaps[key] = last[key]
             notes.append(f"peer {peer.name} gets its last known endpoint, {last[key]}: {problem}")
         else:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 
 from attrs import frozen
 
 from mesh_sync.findings import shown
+from mesh_sync.wireguard.elsewhere import no_name, nowhere
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -42,6 +45,8 @@ class Endpoint:
             return cls(str(_literal(ipaddress.IPv4Address, host, text)), int(port))
         if len(host) > _MAX_HOST or not _HOST.fullmatch(host):
             raise ValueError(f"{shown(text)}: {shown(host)} is not a host name")
+        if what := no_name(host):
+            raise ValueError(f"{shown(text)}: no other machine can be at {shown(host)}: it is {what}")
         return cls(host.lower().rstrip("."), int(port))
 
     @property
@@ -58,11 +63,20 @@ class Endpoint:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+def possible(texts: Iterable[str]) -> tuple[Endpoint, ...]:
+    """Those of the endpoints that a peer can have; what was stored by another version may be none."""
+    found = []
+    for text in texts:
+        with suppress(ValueError):
+            found.append(Endpoint.parse(text))
+    return tuple(found)
+
+
 def _literal(kind: type[ipaddress.IPv4Address] | type[ipaddress.IPv6Address], host: str, text: str) -> Address:
     try:
         address = kind(host)
     except ValueError:
         raise ValueError(f"{shown(text)}: {shown(host)} is not an IP address") from None
-    if address.is_unspecified or address.is_multicast or address.is_loopback or "%" in host:
-        raise ValueError(f"{shown(text)}: no other machine can reach {host}")
+    if what := nowhere(address):
+        raise ValueError(f"{shown(text)}: no other machine can be at {host}: it is {what}")
     return address

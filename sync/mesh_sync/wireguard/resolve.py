@@ -20,6 +20,7 @@ import dns.rcode
 
 from mesh_sync.errors import CommandError, Reason
 from mesh_sync.system.run import run
+from mesh_sync.wireguard.elsewhere import nowhere
 from mesh_sync.wireguard.endpoint import Address, Endpoint
 from mesh_sync.wireguard.nameservers import Answer, Nameserver, Query, Race, Reply, Unresolved, parse_resolv_conf
 
@@ -203,10 +204,13 @@ async def _by_system(host: str, deadline: float) -> Answer:
     return Answer(host, addresses, reason=None if addresses else Unresolved.NO_ADDRESS)
 
 
-def choose(endpoints: Sequence[Endpoint], answers: Mapping[str, Answer], tunnelled: Sequence[str]) -> tuple[str, str]:
+def choose(
+    endpoints: Sequence[Endpoint], answers: Mapping[str, Answer], tunnelled: Sequence[str], own_port: int
+) -> tuple[str, str]:
     """Given a peer's declared endpoints, return the numeric one to use, or ("", why there is none).
 
-    The first address counts that is outside the mesh's own routes and of a family this machine has a route for.
+    The first address counts that another machine can have, that is outside the mesh's own routes and of a family this
+    machine has a route for. At this machine's own addresses another peer may listen, but not on ``own_port``.
     """
     inside = [ipaddress.ip_network(network) for network in tunnelled if not network.endswith("/0")]
     problems = []
@@ -216,23 +220,28 @@ def choose(endpoints: Sequence[Endpoint], answers: Mapping[str, Answer], tunnell
         if answer.problem:
             problems.append(f"{host}: {answer.problem}")
         for address in answer.addresses:
-            if address.is_loopback or address.is_unspecified or address.is_multicast:
-                problems.append(f"{host}: {address} is no address of another machine")
+            if what := nowhere(address):
+                problems.append(f"{host}: no other machine can be at {address}: it is {what}")
             elif any(address in network for network in inside):
                 problems.append(f"{host}: {address} lies inside the mesh itself")
-            elif not _has_route(address):
+            elif (source := _source(address)) is None:
                 problems.append(f"{host}: this machine has no route to {address}")
+            elif source == address and endpoint.port == own_port:
+                problems.append(f"{host}: {address} is this machine itself, on its own port {own_port}")
             else:
                 return str(Endpoint(str(address), endpoint.port)), ""
     return "", "; ".join(problems)
 
 
-def _has_route(address: Address) -> bool:
-    """Connecting a UDP socket asks the routing table and sends nothing."""
+def _source(address: Address) -> Address | None:
+    """The address from which packets to this one leave: itself, if it is this machine's own; None without a route.
+
+    Connecting a UDP socket asks the routing table and sends nothing.
+    """
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((str(address), 9))
+            return ipaddress.ip_address(str(probe.getsockname()[0]).partition("%")[0])
     except OSError:
-        return False
-    return True
+        return None

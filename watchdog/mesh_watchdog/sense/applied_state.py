@@ -22,7 +22,7 @@ from watchdog.observers.api import BaseObserver
 from mesh_sync.node import state as states
 from mesh_sync.system.files import Stamp, make_folder, stamp
 from mesh_sync.wireguard.desired import Desired
-from mesh_sync.wireguard.endpoint import Endpoint
+from mesh_sync.wireguard.endpoint import possible
 from mesh_sync.wireguard.key_rollover import pairs_of
 from mesh_sync.wireguard.probe import target
 from mesh_watchdog.journal import Problems
@@ -92,7 +92,7 @@ def _applied(desired: Desired, resolved: Mapping[str, str]) -> Applied:
     peers = {
         peer.public_key: Declared(
             peer.name,
-            tuple(map(Endpoint.parse, peer.endpoint)),
+            possible(peer.endpoint),
             target(peer, versions),
             resolved.get(peer.public_key, ""),
         )
