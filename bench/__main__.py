@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from bench import faults, living, recovery, recovery_cost, rendering, table
+from bench import faults, living, recovery, recovery_cost, rendering, table, trust
 from bench.series import Row
 
 from lab import available
@@ -21,7 +21,9 @@ ROWS: Mapping[str, Callable[[bool], Iterator[Row]]] = {
     "render": rendering.render,
     "all": rendering.everything,
     "apply": living.apply,
+    "trust": trust.trust,
 }
+BY_DEFAULT = ("idle", "render", "all", "apply")
 TABLES = ("recovery", "cost", "faults")
 """Measured only when they are asked for; each has tables of its own."""
 IN_LAB = ("idle", "apply", *TABLES)
@@ -30,7 +32,8 @@ IN_LAB = ("idle", "apply", *TABLES)
 def main() -> None:
     """Measure the rows that were asked for, and print the table."""
     parser = argparse.ArgumentParser(prog="script/bench", description=__doc__.partition("\n")[0])
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}: by default; {', '.join(TABLES)}")
+    others = ", ".join([*(name for name in ROWS if name not in BY_DEFAULT), *TABLES])
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(BY_DEFAULT)}: by default; {others}")
     parser.add_argument("--full", action="store_true", help="more runs, and meshes up to 3,000 peers: half an hour")
     parser.add_argument(
         "--quick", action="store_true", help="of recovery: one run, without keepalives; of faults: each once"
@@ -38,7 +41,7 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.add_argument("--before", type=Path, metavar="DIR", help="of idle: beside the version in this checkout")
     asked = parser.parse_args()
-    names = asked.rows or list(ROWS)
+    names = asked.rows or list(BY_DEFAULT)
     if unknown := set(names) - ROWS.keys() - set(TABLES):
         parser.error(f"there is no row {', '.join(sorted(unknown))}")
     if not rendering.MESHCONF.exists() and "all" in names:

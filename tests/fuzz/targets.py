@@ -8,6 +8,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from attrs import frozen
@@ -32,6 +33,8 @@ from mesh_sync.workspace.import_ import wg_gen_web, wg_meshconf, wg_quick
 from mesh_watchdog import memory, settings
 from mesh_watchdog.report import status_file
 from mesh_watchdog.sense import wg_counters
+from unit import software_keys
+from unit.signed_commit import Signed
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests/unit/data"
@@ -158,6 +161,31 @@ def sealed_file(data: bytes) -> None:
         sealed.read(data)
 
 
+@cache
+def signed_repository() -> Signed:
+    """Where one key may sign."""
+    repository = Signed(Path(tempfile.mkdtemp(dir=PLACE)), "")
+    repository.allow(software_keys.line(SIGNING_KEY.public))
+    return repository
+
+
+def signed_commit(data: bytes) -> None:
+    """A commit, or what is signed then: no signature counts that git does not take, and only one form of it."""
+    payload = data.removeprefix(TO_SIGN)
+    commit = data if payload == data else signed(payload)
+    repository = signed_repository()
+    to_git = repository.verifies(commit)
+    assert repository.counts_here(commit) <= to_git
+    assert repository.counts(commit) <= to_git
+    read = signature.read(commit)
+    assert repository.counts(commit) or not to_git or read.kind != signature.SSH or not read.key
+
+
+def signed(payload: bytes) -> bytes:
+    proof = SIGNING_KEY.proof(software_keys.to_sign(payload))
+    return software_keys.signed(payload, software_keys.blob(SIGNING_KEY.public, proof))
+
+
 def files(*places: str) -> tuple[bytes, ...]:
     return tuple((DATA / place).read_bytes() for place in places)
 
@@ -185,6 +213,8 @@ SIGNER = b'anna@example.org namespaces="git" ssh-ed25519 ' + base64.b64encode(b"
 COMMIT = b"tree 1\ngpgsig -----BEGIN SSH SIGNATURE-----\n " + base64.b64encode(
     b"SSHSIG\0\0\0\x01" + b"\0\0\0\x08abcdabcd"
 )
+SIGNING_KEY, TO_SIGN = software_keys.Ed25519(bytes(32)), b"to sign: "
+PAYLOAD = b"tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor a <a@x> 1 +0000\ncommitter c <c@x> 2 +0000\n\none\n"
 SEALED = sealed.written("a", sealed.Sealed(KEYS[0], {1: sealed_box.seal(bytes(32), KEYS[0])})).encode()
 TARGETS = {
     "mesh": Target(mesh, (
@@ -197,6 +227,7 @@ TARGETS = {
     "signers": Target(signers.parse, (SIGNER,)),
     "policy": Target(node_rights.parse, (b'[nodes]\n"*" = ["tags"]\nanna = ["subnets"]\n',)),
     "signature": Target(signature.read, (COMMIT,)),
+    "signed": Target(signed_commit, (signed(PAYLOAD), TO_SIGN + PAYLOAD)),
     "sealed": Target(sealed_file, (SEALED,)),
     "json": Target(typed_json, (json.dumps(plain(INTERFACE)).encode(),)),
     "state": Target(state_file, (remembered(),)),

@@ -2,54 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mesh_sync.trust.signature import SSH, UNUSUAL, read
+from unit.signed_commit import Signed, blob, with_blob
+from unit.software_keys import BEGIN, END
 
 KINDS = ("ed25519", "ecdsa", "rsa")
 ORDER = 2**252 + 27742317777372353535851937790883648493
-BEGIN, END = b"-----BEGIN SSH SIGNATURE-----", b"-----END SSH SIGNATURE-----"
-
-
-class Signed:
-    """A repository with a commit that a key of some kind has signed."""
-
-    def __init__(self, place: Path, kind: str) -> None:
-        self.place = place
-        key = place / "key"
-        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", key], check=True)
-        self.public = " ".join(key.with_name("key.pub").read_text().split()[:2])
-        (place / "allowed").write_text(f"anna@x.org {self.public}\n")
-        self.git("init", "-q")
-        self.git("-c", f"user.signingKey={key}", "commit", "-q", "-S", "--allow-empty", "-m", "one\n\nmore")
-        self.commit = self.git("cat-file", "commit", "HEAD")
-
-    def git(self, *words: str, input: bytes = b"") -> bytes:
-        who = ["-c", "user.name=n", "-c", "user.email=n@x.org", "-c", "gpg.format=ssh"]
-        file = f"gpg.ssh.allowedSignersFile={self.place / 'allowed'}"
-        argv = ["git", "-C", str(self.place), *who, "-c", file, *words]
-        return subprocess.run(argv, check=True, capture_output=True, input=input).stdout
-
-    def payload(self, commit: bytes) -> bytes:
-        """What git takes for signed, in a commit that has a signature of any kind."""
-        name = self.git("hash-object", "-t", "commit", "-w", "--stdin", input=commit).decode().strip()
-        argv = ["git", "-C", str(self.place), "verify-commit", "--verbose", name]
-        return subprocess.run(argv, capture_output=True).stdout
-
-    def verifies(self, commit: bytes) -> bool:
-        """Whether git takes another commit object for signed."""
-        name = self.git("hash-object", "-t", "commit", "-w", "--stdin", input=commit).decode().strip()
-        try:
-            self.git("verify-commit", name)
-        except subprocess.CalledProcessError:
-            return False
-        return True
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -66,20 +30,6 @@ def said(commit: bytes) -> tuple[str, str, str]:
     """The kind, key and namespace that are read of a commit."""
     found = read(commit)
     return found.kind, found.key, found.namespace
-
-
-def blob(commit: bytes) -> bytes:
-    return base64.b64decode(commit.partition(BEGIN)[2].partition(END)[0])
-
-
-def wrapped(data: bytes, columns: int = 70) -> bytes:
-    text = base64.b64encode(data)
-    return b"".join(b" " + text[start : start + columns] + b"\n" for start in range(0, len(text), columns))
-
-
-def with_blob(commit: bytes, data: bytes, columns: int = 70) -> bytes:
-    before, _, rest = commit.partition(BEGIN)
-    return before + BEGIN + b"\n" + wrapped(data, columns) + b" " + END + rest.partition(END)[2]
 
 
 def moved_up(commit: bytes) -> bytes:
@@ -109,6 +59,9 @@ TWINS: dict[str, Callable[[bytes], bytes]] = {
     "one line": lambda commit: with_blob(commit, blob(commit), 1000),
     "76 columns": lambda commit: with_blob(commit, blob(commit), 76),
     "an empty line": lambda commit: commit.replace(b"\n " + END, b"\n \n " + END),
+    "spaces in it": lambda commit: commit.replace(BEGIN + b"\n U", BEGIN + b"\n  U"),
+    "a line break of DOS": lambda commit: commit.replace(b"\n " + END, b"\r\n " + END),
+    "text behind it": lambda commit: commit.replace(END, END + b" text"),
     "text after it": lambda commit: commit.replace(END, END + b"\n text"),
     "a reserved field": with_reserved,
 }
@@ -143,6 +96,7 @@ def test_a_commit_that_ends_in_its_signature_is_cut_where_git_cuts_it(ed25519: S
     head = ed25519.commit.partition(b"\n\n")[0]
     for commit in (head, head + b"\n", head + b"\n\n", head + b"\ngpgsig-sha256 x"):
         assert read(commit).signed == hashlib.sha256(ed25519.payload(commit)).hexdigest()
+        assert not ed25519.counts(commit)
 
 
 def test_a_number_that_is_written_larger_does_not(ed25519: Signed) -> None:

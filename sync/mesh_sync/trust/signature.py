@@ -1,32 +1,46 @@
-"""What the signature of a commit says of itself: which key made it, and for what. Pure; nothing here is proven.
+"""What the signature of a commit says of itself: which key made it, for what, and over what. Pure; nothing is proven.
 
-It chooses the line that ssh-keygen then has to verify the commit with, and words the refusal.
+It chooses the line that the commit then has to be verified with, and words the refusal.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
+import re
 
-from attrs import evolve, frozen
+from attrs import frozen
+
+from mesh_sync.trust import sshsig
 
 SSH = "SSH"
 _KINDS = {
-    "-----BEGIN SSH SIGNATURE-----": SSH,
-    "-----BEGIN PGP SIGNATURE-----": "OpenPGP",
-    "-----BEGIN PGP MESSAGE-----": "OpenPGP",
-    "-----BEGIN SIGNED MESSAGE-----": "X.509",
+    b"-----BEGIN SSH SIGNATURE-----": SSH,
+    b"-----BEGIN PGP SIGNATURE-----": "OpenPGP",
+    b"-----BEGIN PGP MESSAGE-----": "OpenPGP",
+    b"-----BEGIN SIGNED MESSAGE-----": "X.509",
 }
 UNUSUAL = "a form that ssh-keygen does not write"
 """The kind of a signature that would verify, but of which anybody could make another for the same commit."""
+UNTOUCHED = "a security key that was not touched"
+"""The kind of a signature that a program can have made while its owner was away."""
 _HEADER = b"gpgsig"
 """git takes every header that begins so out of what is signed: one more changes the hash and not the signature."""
-_MAGIC = b"SSHSIG\x00\x00\x00\x01"
-"""How an SSH signature begins (PROTOCOL.sshsig of OpenSSH): magic preamble and version."""
-_COLUMNS = 70
-_BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
-_ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
-"""Of the base point (RFC 8032, section 5.1): S plus this is S again, and OpenSSH takes both."""
+_NAMESPACE = b"git"
+_HEAD = re.compile(
+    rb"tree [0-9a-f]{40}\n(?:parent [0-9a-f]{40}\n)*author [^\0\n]*\n"
+    rb"committer [^\0\n<>]*<[^\0\n<>]*> ([1-9][0-9]{0,9}) [+-][0-9]{4}(?:\n[^\0]*)?"
+)
+"""How git begins a commit: with who committed it and when, in seconds since 1970; and no NUL, where its search ends."""
+
+
+@frozen
+class Ed25519:
+    """All that it takes to verify an Ed25519 signature but the key. ``message``: its 64 bytes, and what they have to be
+    made over; ``date``: when the commit says that it was made, in seconds since 1970.
+    """
+
+    message: bytes
+    date: int
 
 
 @frozen
@@ -34,12 +48,14 @@ class Signature:
     """``kind``: SSH, another's name, or empty for none. ``key``: `TYPE BASE64` of the SSH key; empty if unreadable.
 
     ``signed``: the SHA-256 of the commit's `signed_part`, in hexadecimal; every commit has it, signed or not.
+    ``ed25519``: where this program can verify it; it holds no more of the commit than that, so that many can be kept.
     """
 
     kind: str = ""
     key: str = ""
     namespace: str = ""
     signed: str = ""
+    ed25519: Ed25519 | None = None
 
 
 def read(commit: bytes) -> Signature:
@@ -47,23 +63,20 @@ def read(commit: bytes) -> Signature:
 
     Only what git and ssh-keygen write is SSH's; everything else that they would take for the same is `UNUSUAL`.
     """
-    return evolve(_read(commit), signed=hashlib.sha256(signed_part(commit)).hexdigest())
-
-
-def _read(commit: bytes) -> Signature:
-    head = commit.partition(b"\n\n")[0].split(b"\n")
-    places = [number for number, line in enumerate(head) if line.startswith(_HEADER)]
-    if not places:
-        return Signature()
-    name, *lines = head[places[0]].partition(b" ")[::2]
-    more = head[places[0] + 1 :]
-    text = [line.decode(errors="replace") for line in (*lines, *(line[1:] for line in more))]
-    kind = _KINDS.get(text[0], "an unknown kind")
-    if len(places) > 1 or (kind == SSH and (name != _HEADER or not all(line.startswith(b" ") for line in more))):
-        return Signature(UNUSUAL)
+    part = signed_part(commit)
+    signed = hashlib.sha256(part).hexdigest()
+    kind, lines = _found(commit)
     if kind != SSH:
-        return Signature(kind)
-    return _signature(text)
+        return Signature(kind, signed=signed)
+    try:
+        found = sshsig.read(lines)
+        if not found or not found.is_plain():
+            return Signature(UNUSUAL, signed=signed)
+        if found.is_untouched():
+            return Signature(UNTOUCHED, signed=signed)
+        return Signature(SSH, found.key_text, found.namespace.decode(), signed, _ed25519(found, part))
+    except (ValueError, IndexError):
+        return Signature(SSH, signed=signed)
 
 
 def signed_part(commit: bytes) -> bytes:
@@ -84,47 +97,23 @@ def signed_part(commit: bytes) -> bytes:
     return b"".join(kept) + commit[rest:]
 
 
-def _signature(lines: list[str]) -> Signature:
-    body = "".join(line for line in lines if not line.startswith("-----"))
-    try:
-        blob = base64.b64decode(body, validate=True)
-        if not blob.startswith(_MAGIC):
-            return Signature(SSH)
-        key, namespace, reserved, _, proof, *rest = strings(blob[len(_MAGIC) :])
-        if lines != _armour(blob) or reserved or rest or not _is_least(key, proof):
-            return Signature(UNUSUAL)
-        return Signature(SSH, f"{strings(key)[0].decode('ascii')} {base64.b64encode(key).decode()}", namespace.decode())
-    except (ValueError, IndexError):
-        return Signature(SSH)
+def _found(commit: bytes) -> tuple[str, list[bytes]]:
+    """The kind of the signature, and its lines; it is the last of the headers, and there is one."""
+    head = commit.partition(b"\n\n")[0].split(b"\n")
+    places = [number for number, line in enumerate(head) if line.startswith(_HEADER)]
+    if not places:
+        return "", []
+    name, _, first = head[places[0]].partition(b" ")
+    more = head[places[0] + 1 :]
+    kind = _KINDS.get(first, "an unknown kind")
+    if len(places) > 1 or (kind == SSH and (name != _HEADER or not all(line.startswith(b" ") for line in more))):
+        return UNUSUAL, []
+    return kind, [first, *(line[1:] for line in more)]
 
 
-def _armour(blob: bytes) -> list[str]:
-    text = base64.b64encode(blob).decode()
-    return [_BEGIN, *(text[start : start + _COLUMNS] for start in range(0, len(text), _COLUMNS)), _END]
-
-
-def _is_least(key: bytes, proof: bytes) -> bool:
-    """Whether the numbers of a signature are written as they are made. ECDSA has two for every commit all the same."""
-    kind, number = _string(proof)[0], _string(_string(proof)[1])[0]
-    if kind.endswith(b"ed25519@openssh.com") or kind == b"ssh-ed25519":
-        return int.from_bytes(number[32:], "little") < _ED25519_ORDER
-    if kind.startswith(b"rsa-"):
-        return len(number) == len(strings(key)[2].lstrip(b"\0"))  # a leading zero could be left out
-    return True
-
-
-def strings(data: bytes) -> list[bytes]:
-    """All strings that SSH has written one after the other, to the end. ValueError when the last is cut short."""
-    found = []
-    while data:
-        first, data = _string(data)
-        found.append(first)
-    return found
-
-
-def _string(data: bytes) -> tuple[bytes, bytes]:
-    """A string as SSH writes it (RFC 4251, section 5), and what follows. ValueError when it is cut short."""
-    length = int.from_bytes(data[:4], "big")
-    if len(data) < 4 + length:
-        raise ValueError("cut short")
-    return data[4 : 4 + length], data[4 + length :]
+def _ed25519(found: sshsig.SshSignature, part: bytes) -> Ed25519 | None:
+    """What to verify, when the key is one of that type, and git surely reads the same in the commit's headers."""
+    if sshsig.string(found.key)[0] != sshsig.ED25519:
+        return None
+    head = _HEAD.fullmatch(part.partition(b"\n\n")[0])
+    return Ed25519(found.signed_message(_NAMESPACE, part), int(head[1])) if head else None

@@ -19,7 +19,7 @@ from attrs import frozen
 from mesh_sync.findings import Finding, shown
 from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.trust.principals import NODE, mistaken, parts
-from mesh_sync.trust.signature import strings
+from mesh_sync.trust.sshsig import strings
 
 NAMESPACE = "git"
 """What git signs for; a line that is limited to other namespaces never counts."""

@@ -128,7 +128,8 @@ class _Pass:
         authorization = self._authorization
         try:
             lines = authorization.lines_for(commit)
-            if not is_signed(self._repository, commit, lines):
+            is_head = commit is authorization.commits[-1]
+            if not is_signed(self._repository, commit, lines, second_opinion=is_head):
                 return Untrusted(f"commit {commit.short} has a signature that does not match it")
             if authorization.is_by_node(commit):
                 one_parent = len(commit.parents) == 1
