@@ -50,7 +50,7 @@ def test_a_program_gets_no_more_memory_than_it_may_have() -> None:
 
 
 def test_after_a_thousand_errors_nothing_more_is_looked_for() -> None:
-    broken = "".join(f"key{number} = 1\n" for number in range(5000)).encode()
+    broken = "".join(f"key{number} = 1\n" for number in range(1400)).encode()
     _, findings = examine(Tree({f"peers/p{number}.toml": broken for number in range(300)}), MOMENT)
     assert len(findings) == MAX_ERRORS + 1
     assert ".:: has more errors than the 1,000 that are listed" in map(str, findings)

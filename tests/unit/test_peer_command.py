@@ -273,12 +273,12 @@ def test_the_list_is_one_object_as_json_and_says_when_it_is_not_whole(operator: 
 
 def test_show_fills_the_defaults_in_and_says_who_talks_to_whom(operator: Operator) -> None:
     operator.add("phone", "--unmanaged", "--via", "aws").fine()
-    operator.add("azure", "--endpoint", "203.0.113.2:51820", "--owner", "\x1b[31mAl").fine()
+    operator.add("azure", "--endpoint", "203.0.113.2:51820", "--owner", "\u200eAl").fine()
     shown = operator.peer("show", "azure").fine()
     assert "persistent keepalive: off (by default)" in shown
     assert "mtu:                  1420 bytes (by default)" in shown
     assert "azure.mesh.internal" in shown
-    assert "\x1b" not in shown
+    assert "\u200e" not in shown
     assert "aws at aws.example.org:51820: 10.0.0.1/32, fd00::1/128, 192.168.10.0/24, 10.0.0.2/32, fd00::2/128" in shown
     phone = json.loads(operator.peer("show", "phone", "--json").fine())
     assert [other["name"] for other in phone["talks_to"]] == ["aws"]

@@ -18,6 +18,8 @@ from mesh_sync.typed_toml.fields import LABEL
 from mesh_sync.typed_toml.reader import read_toml
 from mesh_sync.typed_toml.table import Wrong
 
+MAX_PEER_FILE = 16 * 1024
+"""Bytes; one is some hundred, and 500 subnets are 14,000. A node's own key may write its file."""
 T = TypeVar("T", Mesh, Peer)
 
 
@@ -45,6 +47,9 @@ def read_peers(files: Mapping[str, bytes], findings: list[Finding]) -> dict[str,
             break
         name = peer_name(path)
         findings += _name_findings(path, name, seen)
+        if (size := len(files[path])) > MAX_PEER_FILE:
+            findings.append(Finding(path, "", f"is {size:,} bytes long; the limit for a peer is {MAX_PEER_FILE:,}"))
+            continue
         peer = _read(path, files[path], peer_of, findings)
         if peer is not None:
             peers[name] = attrs.evolve(peer, name=name)

@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from mesh_sync.findings import shown
 from mesh_sync.mesh.model import MAX_SECRET, Expect, Mesh, Mtu, Peer, PeerName, Port, Preshared, PublicKey, Seconds
-from mesh_sync.typed_toml.fields import LABEL, between, one_of, peer_name, text
+from mesh_sync.typed_toml.fields import LABEL, between, one_line, one_of, peer_name, prose, text
 from mesh_sync.typed_toml.table import list_of, table
 from mesh_sync.wireguard.endpoint import Address, Endpoint, Network
 
@@ -17,6 +17,15 @@ MAX_ENDPOINTS = 8
 """Of one peer. Each is a name that every node looks up; a node's own key may write them."""
 MAX_ADDRESSES = 16
 """Of one peer; a node's own key may choose them when it makes its file."""
+MAX_SUBNETS = 500
+"""Of one peer."""
+MAX_NETWORKS = 64
+MAX_EXPECTATIONS = 1000
+MAX_TAGS = 64
+MAX_DESCRIPTION = 1000
+"""Characters; a node's own key may write it."""
+MAX_TEXT = 200
+"""Characters of any other text that people write."""
 
 
 def public_key(value: object) -> PublicKey:
@@ -108,6 +117,7 @@ def _moment(value: object) -> datetime:
 _endpoint_list = list_of(_endpoint, most=MAX_ENDPOINTS)
 _secret_id = between(0, MAX_SECRET, "the id of a secret")
 _TYPES = {
+    str: one_line(MAX_TEXT),
     date: _date,
     PublicKey: public_key,
     PeerName: peer_name,
@@ -126,6 +136,9 @@ peer_of = table(
     keys={"name": None},
     addresses=list_of(_address, most=MAX_ADDRESSES, empty="a peer needs at least one"),
     endpoint=_endpoints,
+    subnets=list_of(_network, most=MAX_SUBNETS),
+    tags=list_of(one_line(MAX_TEXT), most=MAX_TAGS),
+    description=prose(MAX_DESCRIPTION),
 )
 """The hook for the table of a peer's file; the peer has no name yet."""
 mesh_of = table(
@@ -134,7 +147,8 @@ mesh_of = table(
     keys={"peers": None},
     format=_format,
     name=_mesh_name,
-    networks=list_of(_network, empty="every peer address lies in one of these"),
+    networks=list_of(_network, most=MAX_NETWORKS, empty="every peer address lies in one of these"),
+    expect=list_of(_TYPES[Expect], most=MAX_EXPECTATIONS),
     dns_zone=_zone,
     preshared_keys=one_of("none", "derived"),
 )

@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from mesh_sync.errors import ConfigError
 from mesh_sync.findings import shown
-from mesh_sync.typed_toml.fields import between, peer_name, text
+from mesh_sync.typed_toml.fields import between, one_line, peer_name, prose, text
 from mesh_sync.typed_toml.reader import read_toml
 from mesh_sync.typed_toml.table import Wrong, list_of, table
 
@@ -166,7 +166,7 @@ def _interface(value: object) -> str:
 
 
 def _branch(value: object) -> str:
-    name = text(value)
+    name: str = one_line(255)(value)
     if not name or name.startswith(("-", "/")) or ".." in name or any(char in name for char in " ~^:?*[\\@{"):
         raise ValueError(f"{shown(name)} is not the name of a branch")
     return name
@@ -193,7 +193,8 @@ def _masquerade(value: object) -> str:
     return _interface(value) if value else ""
 
 
-_texts = list_of(text)
+_texts = list_of(one_line(2048), most=64)
+_commands = list_of(prose(4096), most=64)
 _node = table(
     Node,
     {
@@ -206,6 +207,7 @@ _node = table(
         ),
         Trust: table(Trust, first_commit=_commit),
         Confirm: table(Confirm, deadline=between(0, 300, "a number of seconds")),
+        Hooks: table(Hooks, post_up=_commands, pre_down=_commands),
         Gateway: table(Gateway, masquerade=_masquerade),
     },
     name=peer_name,

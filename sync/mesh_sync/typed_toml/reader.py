@@ -10,6 +10,7 @@ import re
 import tomllib
 from typing import Any
 
+from mesh_sync.typed_toml.fields import control
 from mesh_sync.typed_toml.table import Wrong
 
 MAX_DOTS = 32
@@ -29,7 +30,7 @@ def read_toml(content: bytes) -> dict[str, Any]:
     try:
         text = content.decode("utf-8-sig")
         _refuse_long_keys(text)
-        return tomllib.loads(text)
+        table = tomllib.loads(text)
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 text (byte {error.start})"
     except RecursionError:
@@ -38,6 +39,9 @@ def read_toml(content: bytes) -> dict[str, Any]:
         problem = f"is not valid TOML: {error}"
     except ValueError:  # int() takes no more than sys.get_int_max_str_digits()
         problem = "holds a number of too many digits"
+    else:
+        if not (problem := control(text.replace("\r\n", "\n"))):  # perhaps in a comment
+            return table
     raise Wrong(problem)
 
 

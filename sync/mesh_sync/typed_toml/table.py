@@ -120,7 +120,7 @@ def list_of(hook: Hook, collect: Callable[[list[Any]], Any] = tuple, most: int |
         if not isinstance(value, list):
             raise Wrong(f"must be a list, not {shown(value)}")
         if most is not None and len(value) > most:
-            raise Wrong(f"has {len(value):,} entries; at most {most} are allowed")
+            raise Wrong(f"has {len(value):,} entries; at most {most:,} are allowed")
         if empty and not value:
             raise Wrong(f"is empty; {empty}")
         problems: Problems = []
