@@ -85,6 +85,11 @@ def test_an_undone_commit_is_tried_again_when_told_to_and_a_newer_one_always(mes
 
     assert now_json(a, "--retry", exit_code=5)["changes"] != []
     assert whole(a) == before
+    a.run(["mesh-sync", "pause"])
+    assert now_json(a, "--retry")["changes"] == []
+    a.run(["mesh-sync", "resume"])
+    assert status(a)["refused_commits"] == [bad]
+    assert now_json(a, exit_code=5)["changes"] == []
 
     mesh.set("c", subnets=["192.168.30.0/24"])
     good = mesh.push("good again")
@@ -110,7 +115,7 @@ def test_an_exit_through_a_dead_peer_is_undone(mesh: Mesh) -> None:
     """A node at home reaches git by its default route alone."""
     home = mesh.lab.site("home", "192.168.10.0/24", "203.0.113.21").gateway
     mesh.enlist("home", home, address="10.0.0.21", endpoint="203.0.113.21:51820")
-    mesh.configure(home, confirm=SHORT)
+    mesh.configure(home, confirm={"deadline": QUICK})
     good = mesh.push("home")
     mesh.now()
     first_answer(home, "10.0.0.11")
@@ -149,6 +154,7 @@ def test_all_but_a_private_key_that_is_gone_comes_back(mesh: Mesh) -> None:
     """The key file was replaced for the new commit, which makes a mistake as well."""
     a = mesh.nodes["a"]
     good, peers, network = status(a)["commit"], peers_of(a), whole(a)[1]
+    mesh.configure(a, confirm={"deadline": QUICK})
     private = keys.generate()
     a.path("/etc/mesh-sync/private.key").write_text(private + "\n")
     mesh.set("a", public_key=keys.public_key(private))
@@ -179,6 +185,7 @@ def test_a_peer_that_roamed_comes_back_at_the_place_it_roamed_to(mesh: Mesh) -> 
     first_answer(d, "10.0.0.11")
     assert dump(a)[key_of(d)]["endpoint"] == "203.0.113.99:51820"
     before = whole(a)
+    mesh.configure(a, confirm={"deadline": QUICK})
     mesh.remove("d")
     loses_the_others(mesh)
     mesh.push("bad")
@@ -189,12 +196,34 @@ def test_a_peer_that_roamed_comes_back_at_the_place_it_roamed_to(mesh: Mesh) -> 
     assert now_json(a, exit_code=5)["changes"] == []
 
 
+def test_what_others_had_put_there_and_the_commit_took_over_is_theirs_again(mesh: Mesh) -> None:
+    """A peer that it lists, one whose allowed IPs it gives away, an address and a route."""
+    a = mesh.nodes["a"]
+    mesh.configure(a, confirm={"deadline": QUICK})
+    listed, robbed = (keys.public_key(keys.generate()) for _ in range(2))
+    hand = ["persistent-keepalive", "9", "endpoint", "203.0.113.77:7777", "allowed-ips"]
+    a.run(["wg", "set", "wg0", "peer", listed, *hand, "10.77.0.1/32", "peer", robbed, "allowed-ips", "10.0.0.15/32"])
+    a.ip("address add 10.0.0.41/32 dev wg0", "route add 192.168.77.0/24 dev wg0")
+    before, foreign = whole(a), [change["text"] for change in now_json(a)["changes"]]
+    assert len(foreign) == 2
+    mesh.set(
+        "d", public_key=listed, addresses=["10.0.0.14"], endpoint="203.0.113.14:51820", subnets=["192.168.77.0/24"]
+    )
+    stranger(mesh, "e", 15)
+    mesh.set("a", addresses=["10.0.0.11", "10.0.0.41"])
+    covers_the_git_host(mesh)
+    mesh.push("takes over, and cuts off")
+    assert now_json(a, exit_code=5)["result"] == "rolled-back"
+    assert whole(a) == before
+    assert [change["text"] for change in now_json(a, exit_code=5)["changes"]] == foreign
+
+
 def test_a_first_commit_that_cuts_the_node_off_leaves_nothing_behind() -> None:
     with Lab() as lab:
         mesh = Mesh(lab)
         a = mesh.node("a", 11)
         hooks = {"post_up": ["nft add table inet own"], "pre_down": ["nft delete table inet own", "false"]}
-        mesh.configure(a, confirm=SHORT, gateway={"masquerade": "eth0"}, hooks=hooks)
+        mesh.configure(a, confirm={"deadline": QUICK}, gateway={"masquerade": "eth0"}, hooks=hooks)
         stranger(mesh, "c", 13)
         covers_the_git_host(mesh)
         a.path("/etc/wireguard/wg0.conf").write_text("# somebody's own\n")
@@ -220,7 +249,7 @@ def test_a_tunnel_that_was_there_before_mesh_sync_comes_back(mesh: Mesh) -> None
     private = keys.generate()
     e = mesh.lab.node("e", "203.0.113.15")
     mesh.enlist("e", e, address="10.0.0.15", endpoint="203.0.113.15:51820")
-    mesh.configure(e, confirm=SHORT)
+    mesh.configure(e, confirm={"deadline": QUICK})
     own = e.path("/etc/mesh-sync/private.key").read_text().strip()
     e.path("/etc/wireguard/wg0.conf").write_text(f"""[Interface]
 PrivateKey = {own}

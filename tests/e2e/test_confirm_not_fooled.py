@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,8 @@ from lab.tree import ENVIRONMENT
 from mesh_sync.wireguard import keys
 
 pytestmark = pytest.mark.e2e
+
+STATE = "/var/lib/mesh-sync/wg0/state.json"
 
 
 @pytest.fixture
@@ -116,22 +118,26 @@ CUT = """table inet cut {
     chain in { type filter hook input priority 0; iifname "eth0" drop; }
     chain out { type filter hook output priority 0; oifname "eth0" drop; }
 }"""
+Wrapped = Callable[[str, str], dict[str, str]]
 
 
 @pytest.fixture
-def cut_when_applying(tmp_path: Path) -> dict[str, str]:
+def wrapped(tmp_path: Path) -> Wrapped:
+    """An environment in which a script comes before a program."""
+
+    def wrap(name: str, script: str) -> dict[str, str]:
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\nPATH={ENVIRONMENT["PATH"]}\n{script}\nexec {name} "$@"\n')
+        program.chmod(0o755)
+        return {"PATH": f"{tmp_path}:{ENVIRONMENT['PATH']}"}
+
+    return wrap
+
+
+@pytest.fixture
+def cut_when_applying(wrapped: Wrapped) -> dict[str, str]:
     """An environment whose `wg` cuts the node off just before it changes the interface."""
-    program = tmp_path / "wg"
-    program.write_text(f"""#!/bin/sh
-PATH={ENVIRONMENT["PATH"]}
-case "$*" in *addconf*) nft -f - <<'END'
-{CUT}
-END
-esac
-exec wg "$@"
-""")
-    program.chmod(0o755)
-    return {"PATH": f"{tmp_path}:{ENVIRONMENT['PATH']}"}
+    return wrapped("wg", f"case \"$*\" in *addconf*) nft -f - <<'END'\n{CUT}\nEND\nesac")
 
 
 def test_a_node_that_is_offline_itself_does_not_blame_the_commit(mesh: Mesh, cut_when_applying: dict[str, str]) -> None:
@@ -149,6 +155,64 @@ def test_a_node_that_is_offline_itself_does_not_blame_the_commit(mesh: Mesh, cut
     a.run(["nft", "delete", "table", "inet", "cut"])
     confirmed(a, commit)
     first_answer(b, "10.0.0.11")
+
+
+def test_an_outage_that_ends_while_the_node_is_back_is_not_blamed_on_the_commit(
+    mesh: Mesh, wrapped: Wrapped, tmp_path: Path
+) -> None:
+    """It begins when the commit is applied, and ends when it is taken back."""
+    a = mesh.nodes["a"]
+    mesh.configure(a, confirm={"deadline": 4})
+    stranger(mesh, "c", 13)
+    commit = mesh.push("c")
+    script = f"""case "$*" in
+        *addconf*) [ -e {tmp_path}/was ] || nft -f - <<'END'
+{CUT}
+END
+        touch {tmp_path}/was ;;
+        *remove) nft delete table inet cut ;;
+    esac"""
+    found = now_json(a, env=wrapped("wg", script), timeout=90)
+    assert (found["result"], found["commit"]) == ("applied", commit)
+    assert f"rolled back commit {commit[:10]}: no " in found["message"]
+    assert found["message"].endswith(" s; tried again, it was confirmed")
+    told = status(a)
+    assert told["refused_commits"] == []
+    assert told["history"][-1]["ended"] == "confirmed"
+    assert "rolled-back" not in {past["ended"] for past in told["history"]}
+
+
+def test_a_git_host_that_is_slower_than_the_deadline_confirms_and_convicts(mesh: Mesh, wrapped: Wrapped) -> None:
+    """It takes 3 s to answer, and the deadline is 2: what is good stays, and what is bad is not tried each minute."""
+    a = mesh.nodes["a"]
+    slow = wrapped("git", 'case "$*" in *ls-remote*) sleep 3 ;; esac')
+    mesh.configure(a, confirm={"deadline": 2})
+    stranger(mesh, "c", 13)
+    good = mesh.push("c")
+    found = now_json(a, env=slow, timeout=90)
+    assert (found["result"], found["commit"]) == ("applied", good)
+    mesh.set("c", subnets=["203.0.113.10/32", "2001:db8::10/128"])
+    bad = mesh.push("covers the git host")
+    assert now_json(a, env=slow, exit_code=5, timeout=120)["message"].startswith(f"rolled back commit {bad[:10]}: no r")
+    assert (status(a)["commit"], status(a)["refused_commits"]) == (good, [bad])
+    assert now_json(a, env=slow, exit_code=5)["changes"] == []
+
+
+def test_a_git_host_that_answers_each_run_only_once_has_a_commit_tried_ever_more_rarely(
+    mesh: Mesh, wrapped: Wrapped
+) -> None:
+    a = mesh.nodes["a"]
+    once = wrapped("git", f"""case "$*" in *ls-remote*) grep -q '"trial":null' {STATE} || exit 1 ;; esac""")
+    mesh.configure(a, confirm={"deadline": 2})
+    stranger(mesh, "c", 13)
+    commit = mesh.push("c")
+    says = [now_json(a, env=once, exit_code=5, timeout=90)["message"] for _ in range(3)]
+    assert says[0].endswith("nor with the previous state again; the next run retries it")
+    assert " again; it is tried again after " in says[1]
+    assert says[1].endswith(" UTC")
+    assert says[2] == says[1]
+    assert len([past for past in status(a)["history"] if past["ended"] == "rolled-back"]) == 2
+    assert now_json(a, "--retry")["commit"] == commit
 
 
 def test_the_check_can_be_turned_off(mesh: Mesh) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from mesh_sync.node.config import Repository
 from mesh_sync.node.state import Applied, Trial
-from mesh_sync.reconcile.health_goal import Goal, goal, heard, missing, proof
+from mesh_sync.reconcile.health_goal import Goal, Patience, goal, heard, missing, patience, proof
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
 from mesh_sync.wireguard.live import LivePeer
 
@@ -71,6 +72,27 @@ def test_heard_is_who_sent_something_or_shook_hands() -> None:
 
 
 def test_the_reason_is_a_sentence() -> None:
-    assert missing(Goal(frozenset("B")), 30, "") == "no peer that was alive before answered within 30 s"
-    both = "no peer that was alive before and no remote (u gives no answer) answered within 30 s"
-    assert missing(Goal(frozenset("B"), remote=True), 30, "u gives no answer") == both
+    peers, both = Goal(frozenset("B")), Goal(frozenset("B"), remote=True)
+    assert missing(peers, Patience(30, 34), "") == "no peer that was alive before answered within 30 s"
+    text = "no peer that was alive before and no remote (u gives no answer) answered within 30 s"
+    assert missing(both, Patience(30, 30), "u gives no answer") == text
+    assert missing(Goal(remote=True), Patience(30, 34), "") == "no remote answered within 34 s"
+
+
+@pytest.mark.parametrize(
+    ("took", "urls", "seconds"),
+    [(None, 1, 30), (0.3, 1, 30), (14.9, 1, 30), (17.2, 1, 34), (9.0, 2, 36), (19.0, 3, 40)],
+)
+def test_a_remote_that_is_slow_is_waited_for_as_long_as_it_takes(took: float | None, urls: int, seconds: int) -> None:
+    """The time is shared among all, so each gets twice what the answer took, or what it gets when asked for news."""
+    asking = Repository(urls=tuple(map(str, range(urls))))
+    assert patience(30, took, asking) == Patience(30, seconds)
+    assert patience(60, took, asking) == Patience(60, 60)
+
+
+def test_what_is_missing_has_had_its_own_time() -> None:
+    both, waiting = Goal(frozenset("B"), remote=True), Patience(4, 34)
+    assert not waiting.overdue(both, 3.9)
+    assert waiting.overdue(both, 4) == Goal(frozenset("B"))
+    assert waiting.overdue(Goal(remote=True), 33) == Goal()
+    assert waiting.overdue(both, 34) == both

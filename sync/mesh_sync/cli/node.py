@@ -38,8 +38,9 @@ def now(config: Path, dry_run: bool, retry: bool, wait: float, as_json: bool, no
     When no remote answers, or the new commit is refused, the last applied state stays in force.
 
     A new commit is rolled back unless a previously live peer and a remote answer within `[confirm] deadline` of
-    node.toml; if no peer was live, a remote is enough. If what stayed silent does not answer under the previous state
-    either, the next run retries the commit; otherwise this node refuses it until a newer one comes, or --retry.
+    node.toml; if no peer was live, a remote is enough. If going back helps, it is tried once more; if that fails too,
+    this node refuses it until a newer one comes, or --retry. If going back does not help, the next run retries it, and
+    later ones ever more rarely.
     """
     run = partial(run_now, dry_run=dry_run, retry=retry, wait=wait, note=note)
     return report(config, as_json, run, dry_run=dry_run)

@@ -110,10 +110,10 @@ class Intent:
 class Trial:
     """A commit that is applied and not confirmed: what the way back needs, written before the first change.
 
-    ``previous``, ``intent``: the last confirmed state, and what was asked for then. ``found``: the interface as it was
-    where nothing had been applied. ``alive``: who answered before, names by public key; ``endpoints``: of every peer,
-    numeric, by public key. ``remote``: whether a remote answered before. ``attempt`` counts from 1; ``began`` in Unix
-    seconds.
+    ``previous``, ``intent``: the last confirmed state, and what was asked for then. ``found``: what others had put on
+    the interface and this commit changes; where nothing had been applied, all of it. ``alive``: who answered before,
+    names by public key; ``endpoints``: of every peer, numeric, by public key. ``remote``: whether a remote answered
+    before. ``attempt`` counts from 1; ``began`` in Unix seconds.
     """
 
     commit: str | None

@@ -15,6 +15,7 @@ from mesh_sync.node.psk_counters import remember
 from mesh_sync.node.state import State, Trial
 from mesh_sync.reconcile import conf_file, endpoint_choice
 from mesh_sync.reconcile.drift import difference_of, for_kernel, owned
+from mesh_sync.reconcile.foreign import put_back
 from mesh_sync.reconcile.outcome import Done
 from mesh_sync.reconcile.promise import after_changes, before_changes, hooks_done, stamped
 from mesh_sync.system.lock import WAIT, locked
@@ -56,6 +57,8 @@ def apply_locked(
     assert desired is not None
     live, moment = device.read(desired), time.time()
     kernel = for_kernel(node, desired, live, moment)
+    if undo and live:  # after a reboot, what was not ours is gone for other reasons
+        kernel = put_back(kernel, undo.found)
     work = _prepare(node, desired, kernel, before, live, moment, undo)
     done = Done(work.changes, work.endpoints.notes)
     if dry_run:

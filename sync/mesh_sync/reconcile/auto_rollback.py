@@ -7,30 +7,30 @@ the next one finds what was tried and the way back.
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from mesh_sync.errors import MeshSyncError, RolledBack, Unreachable
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
-from mesh_sync.node.own_keys import private_key, with_held_key
 from mesh_sync.node.state import BadCommit, State, Trial
-from mesh_sync.reconcile import conf_file, health
-from mesh_sync.reconcile.apply import HookFailed, apply, run_hooks
+from mesh_sync.reconcile import health
+from mesh_sync.reconcile.apply import HookFailed, apply
 from mesh_sync.reconcile.drift import difference, owned, read_conf, touches
-from mesh_sync.reconcile.endpoint_choice import way_back
-from mesh_sync.reconcile.health_goal import Goal, by_key, goal, missing, proof
+from mesh_sync.reconcile.foreign import at_stake, joined
+from mesh_sync.reconcile.health_goal import Goal, Patience, by_key, goal, missing, patience, proof
 from mesh_sync.reconcile.outcome import Done, Tried
-from mesh_sync.reconcile.promise import confirmed, given_up, gone_home, home, rolled_back
+from mesh_sync.reconcile.promise import confirmed, given_up, home, rolled_back
 from mesh_sync.reconcile.verdict import RETRY, Verdict
-from mesh_sync.system.lock import locked
-from mesh_sync.wireguard.desired import Desired, Owned
+from mesh_sync.reconcile.way_home import go_home
 from mesh_sync.wireguard.device import Device
 from mesh_sync.wireguard.live import Live, as_desired
-from mesh_sync.wireguard.plan import Context, plan
 
 ATTEMPTS = 2
 """A commit that ended so many runs before it was confirmed is not tried again: it may be what ends them."""
+REST, LONGEST_REST = 60.0, 3600.0
+"""Seconds in which a commit that may not be at fault is not tried again: doubled each time, from the second on."""
 
 
 def attempt(
@@ -40,45 +40,133 @@ def attempt(
     live: Live | None,
     *,
     wait: float,
-    remote: bool = True,
+    took: float | None,
     blame: bool = True,
 ) -> Tried:
     """Apply ``target``, and keep it if it lives within node.toml's time.
 
-    ``live``: the interface before; ``remote``: whether a remote answered just now; ``blame``: whether a commit that
-    fails is remembered as bad. Whatever goes wrong while applying, and whatever ends the run, brings the previous
-    state back.
+    ``live``: the interface before; ``took``: seconds after which a remote answered just now, None if none did;
+    ``blame``: whether a commit that fails is remembered as bad. Whatever goes wrong while applying, and whatever ends
+    the run, brings the previous state back.
     """
     before = states.load(node.state_file)
-    record = _record(node, before, target, live, remote=remote)
+    record = _record(node, before, target, live, remote=took is not None)
     if blame and record.attempt > ATTEMPTS:
         text = f"commit {_short(record)} is not tried again: {ATTEMPTS} runs ended before it was confirmed"
         bad = BadCommit(record.commit or "", text, record.fingerprint)
         closed = _closed(node, go_home(node, device, wait), bad)
         return Tried(Done((), _at_last(node, record)), closed, RolledBack(text, hint=RETRY))
-    failed = None
-    try:
+    waiting = patience(node.confirm.deadline, took, node.repository)
+    round_ = _Round(node, device, target, record, waiting, wait)
+    first = round_.try_it()
+    if isinstance(first, Tried):
+        return first
+    if not blame:
+        back = go_home(node, device, wait)
+        done = evolve(first.done, notes=(*first.done.notes, *_at_last(node, record)))
+        return Tried(done, _closed(node, back, back.remote.bad), RolledBack(first.text))
+    return round_.judge(first)
+
+
+@frozen
+class _Missed:
+    """The tried commit has not shown ``goal``; ``text`` says so."""
+
+    done: Done
+    goal: Goal
+    text: str
+
+
+@frozen
+class _Round:
+    """A commit on trial, and what there is to judge it by."""
+
+    node: Node
+    device: Device
+    target: State
+    trial: Trial
+    patience: Patience
+    wait: float
+
+    def try_it(self) -> Tried | _Missed:
+        """Apply it, and keep it if it lives. If not, it is still there."""
+        node, device, failed = self.node, self.device, None
+        before = states.load(node.state_file)
         try:
-            done = apply(node, device, before, evolve(target, trial=record), wait=wait)
-        except HookFailed as error:  # the interface stands all the same, and the next run has nothing to repair
-            done, failed = Done(), error
-        desired = target.applied.desired
-        assert desired is not None
-        sought = goal(record, desired)
-        missed, said = health.watch(node, sought, by_key(desired), node.confirm.deadline)
-        if not missed:
-            tried = states.load(node.state_file)
-            state = confirmed(tried, "confirmed" if sought else "unconfirmed", time.time())
-            states.save(node.state_file, state)
-    except BaseException:
-        _undo_at_once(node, device, wait)
-        raise
-    if missed:
-        reason = missing(missed, node.confirm.deadline, said)
-        return _judge(node, device, record, done, missed, reason, wait, blame=blame)
-    if failed:
-        raise failed
-    return Tried(done, state)
+            try:
+                done = apply(node, device, before, evolve(self.target, trial=self.trial), wait=self.wait)
+            except HookFailed as error:  # the interface stands all the same, and the next run has nothing to repair
+                done, failed = Done(), error
+            desired = self.target.applied.desired
+            assert desired is not None
+            sought = goal(self.trial, desired)
+            missed, said = health.watch(node, sought, by_key(desired), self.patience)
+            if not missed:
+                tried = states.load(node.state_file)
+                state = confirmed(tried, "confirmed" if sought else "unconfirmed", time.time())
+                states.save(node.state_file, state)
+        except BaseException:
+            _undo_at_once(node, device, self.wait)
+            raise
+        if missed:
+            reason = missing(missed, self.patience, said)
+            return _Missed(done, missed, f"rolled back commit {_short(self.trial)}: {reason}")
+        if failed:
+            raise failed
+        return Tried(done, state)
+
+    def judge(self, first: _Missed) -> Tried:
+        """Go back, and look whether that helps; and then once more, for it may have helped by chance.
+
+        A commit is bad if what was missed is gone with it, there without it, and gone with it again. Anything else is
+        the network, or the git host.
+        """
+        back, proven = self._back_home(first)
+        last = first
+        if proven:
+            second = self.try_it()
+            if isinstance(second, Tried):
+                note = f"{first.text}; tried again, it was confirmed"
+                return evolve(second, done=evolve(second.done, notes=(*second.done.notes, note)))
+            last = second
+            back, proven = self._back_home(second)
+        text, commit = last.text, self.trial.commit or ""
+        done = evolve(first.done, notes=(*first.done.notes, *_at_last(self.node, self.trial)))
+        if proven:
+            bad = BadCommit(commit, text, self.trial.fingerprint)
+            return Tried(done, _closed(self.node, back, bad), RolledBack(text, hint=RETRY))
+        rest, moment = rest_of(back, commit), time.time()
+        text += ", nor with the previous state again; "
+        if not rest:
+            text += "the next run retries it"
+            return Tried(done, _closed(self.node, back, back.remote.bad), RolledBack(text))
+        text += f"it is tried again after {datetime.fromtimestamp(moment + rest, UTC):%H:%M:%S} UTC"
+        bad = BadCommit(commit, text, self.trial.fingerprint, moment + rest)
+        return Tried(done, _closed(self.node, back, bad), RolledBack(text))
+
+    def _back_home(self, missed: _Missed) -> tuple[State, bool]:
+        """Go back. Return the state, and whether something of what was missed is there again.
+
+        For as long as the commit had: who answers slowly answers as slowly again.
+        """
+        node, trial = self.node, self.trial
+        back, sought = go_home(node, self.device, self.wait), proof(missed.goal, trial)
+        peers = by_key(trial.previous.desired or trial.found)
+        try:
+            left, _ = health.watch(node, sought, peers, self.patience, any_part=True)
+        except BaseException:
+            _closed(node, back, back.remote.bad)
+            raise
+        return back, left != sought
+
+
+def rest_of(state: State, commit: str) -> float:
+    """Seconds in which a commit is not tried again that is rolled back now, and may not be at fault; 0 the first time.
+
+    A git host that answers each run once, and then no more, would have the node try it each minute.
+    """
+    before = sum(past.commit == commit and past.ended == "rolled-back" for past in state.history)
+    return min(REST * 2**before, LONGEST_REST) if before else 0.0
 
 
 def go_back(node: Node, device: Device, before: State, live: Live | None, verdict: Verdict, wait: float) -> Tried:
@@ -92,26 +180,6 @@ def go_back(node: Node, device: Device, before: State, live: Live | None, verdic
     return Tried(Done((), notes), after, verdict.problem, ask_again=cut_off and changed)
 
 
-def go_home(node: Node, device: Device, wait: float) -> State:
-    """Bring back what the trial on record began with, without asking a peer or a remote. The record stays."""
-    present = states.load(node.state_file)
-    trial = present.trial
-    if not trial:
-        return present
-    previous = trial.previous
-    if previous.desired:
-        back = evolve(previous, desired=with_held_key(previous.desired, node))
-        apply(node, device, present, gone_home(present, trial, back), wait=wait, undo=trial)
-        return states.load(node.state_file)
-    with locked(node.lock_file, wait):
-        if trial.found:
-            _put_back(node, device, trial, with_held_key(trial.found, node), present.applied.owned)
-        else:
-            _remove(node, device)
-        conf_file.put_back(node, previous.conf)
-        return gone_home(present, trial, previous)
-
-
 def _record(node: Node, before: State, target: State, live: Live | None, *, remote: bool) -> Trial:
     """The way back. Of a trial that was interrupted, what it began with counts."""
     earlier, origin = before.trial, home(before)
@@ -120,11 +188,13 @@ def _record(node: Node, before: State, target: State, live: Live | None, *, remo
     living = health.answering(node.interface, peers, live, kept) if live else {}
     endpoints = {key: peer.endpoint for key, peer in live.peers.items() if peer.endpoint} if live else {}
     commit, fingerprint = target.applied.commit, target.applied.fingerprint
+    ours, coming = owned(node, before, live), target.applied.desired
+    others = at_stake(live, ours, coming) if live and coming and origin.applied.desired else None
     if not earlier:
-        previous, found = origin.applied, None
+        previous, found = origin.applied, others
         if not previous.desired:
             text = read_conf(node)
-            previous = evolve(previous, owned=owned(node, before, live), conf=states.digest(text) if text else "")
+            previous = evolve(previous, owned=ours, conf=states.digest(text) if text else "")
             found = as_desired(live) if live else None
         return Trial(commit, fingerprint, time.time(), 1, previous, origin.intent, found, living, endpoints, remote)
     same = (earlier.commit, earlier.fingerprint) == (commit, fingerprint)
@@ -134,36 +204,11 @@ def _record(node: Node, before: State, target: State, live: Live | None, *, remo
         fingerprint=fingerprint,
         began=time.time(),
         attempt=earlier.attempt + 1 if same else 1,
+        found=joined(earlier.found, others),
         alive={**living, **earlier.alive},
         endpoints={**endpoints, **earlier.endpoints},
         remote=remote,
     )
-
-
-def _judge(
-    node: Node, device: Device, trial: Trial, done: Done, missed: Goal, reason: str, wait: float, *, blame: bool
-) -> Tried:
-    """Go back, and look whether that helps: only then is it the commit, and not this machine's network.
-
-    For as long as the commit had: a peer that answers slowly answers as slowly again.
-    """
-    text = f"rolled back commit {_short(trial)}: {reason}"
-    back = go_home(node, device, wait)
-    done = evolve(done, notes=(*done.notes, *_at_last(node, trial)))
-    if not blame:
-        return Tried(done, _closed(node, back, back.remote.bad), RolledBack(text))
-    sought = proof(missed, trial)
-    peers = by_key(trial.previous.desired or trial.found)
-    try:
-        left, _ = health.watch(node, sought, peers, node.confirm.deadline, any_part=True)
-    except BaseException:
-        _closed(node, back, back.remote.bad)
-        raise
-    if left == sought:
-        text += ", nor with the previous state again; the next run retries it"
-        return Tried(done, _closed(node, back, back.remote.bad), RolledBack(text))
-    bad = BadCommit(trial.commit or "", text, trial.fingerprint)
-    return Tried(done, _closed(node, back, bad), RolledBack(text, hint=RETRY))
 
 
 def _closed(node: Node, back: State, bad: BadCommit | None) -> State:
@@ -181,24 +226,6 @@ def _undo_at_once(node: Node, device: Device, wait: float) -> None:
             states.save(node.state_file, evolve(back, trial=None))
     except MeshSyncError as error:
         device.note(f"the previous state is not back yet: {error.message}")
-
-
-def _put_back(node: Node, device: Device, trial: Trial, found: Desired, tried: Owned) -> None:
-    """Have an interface again of which nothing was known but how it was found."""
-    live = device.read(found)
-    changes, points = way_back(found, live or Live(), plan(found, live, Context(tried)), trial.endpoints, time.time())
-    if changes:
-        device.apply(found, live, changes, lambda: private_key(node, found), points.fed)
-
-
-def _remove(node: Node, device: Device) -> None:
-    """Have no interface again. A hook that fails does not end the way back."""
-    try:
-        if device.exists():
-            run_hooks(node.hooks.pre_down, device)
-    except HookFailed as error:
-        device.note(error.message)
-    device.remove()
 
 
 def _at_last(node: Node, trial: Trial) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 
 from mesh_sync.errors import DeviceError, Unreachable
 from mesh_sync.node.config import Node
-from mesh_sync.reconcile.health_goal import Goal, heard
+from mesh_sync.reconcile.health_goal import Goal, Patience, heard
 from mesh_sync.repository.remote import Head, asked, remotes
 from mesh_sync.wireguard import ip, wg
 from mesh_sync.wireguard.desired import DesiredPeer
@@ -50,29 +50,33 @@ def answering(interface: str, peers: Peers, live: Live, kept: frozenset[str]) ->
     return {}
 
 
-def watch(node: Node, goal: Goal, peers: Peers, seconds: float, *, any_part: bool = False) -> tuple[Goal, str]:
-    """Look for ``goal`` until all of it (or ``any_part`` of it) is there, or the time is up.
+def watch(node: Node, goal: Goal, peers: Peers, patience: Patience, *, any_part: bool = False) -> tuple[Goal, str]:
+    """Look for ``goal`` until all of it is there, or the time of a part of it is up.
 
-    Return what is missing, and what the remotes said last.
+    With ``any_part``, until any part of it is there, or the time of all of it is up. Return what is missing, and what
+    the remotes said last.
     """
-    end = time.monotonic() + seconds
+    began = time.monotonic()
     probed = {key: peers[key] for key in goal.peers if key in peers}
     link, before = ip.link(node.interface) or {}, _counters(node.interface)
-    remote = remotes(node, seconds)
+    remote = remotes(node, patience.remote)
     with (
         asked(remote, AGAIN) if goal.remote else nullcontext() as question,
         _listening(node.interface, probed, link.get("addresses", ()), before) as looks,
     ):
         for found in looks:
-            is_over = time.monotonic() >= end
-            if is_over and question:
+            waited = time.monotonic() - began
+            if question and waited >= patience.remote:
                 question.join(LAST_WORD)
             said = question.so_far if question else None
             left = goal.left(found, answered=isinstance(said, Head))
-            if not left or (any_part and left != goal) or is_over:
+            late = patience.overdue(left, waited)
+            there = not left or (any_part and left != goal)
+            if there or late == left or (late and not any_part):
                 if question:
                     question.stop()
-                return left, said.message if isinstance(said, Unreachable) else ""
+                missed = left if there else late
+                return missed, said.message if isinstance(said, Unreachable) else ""
     raise AssertionError("there is always another look")
 
 

@@ -6,10 +6,12 @@ within 10 s, whatever the far machine thinks of the packet (fact 12): so silence
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from attrs import frozen
 
+from mesh_sync.node.config import Repository
 from mesh_sync.node.state import Trial
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
 from mesh_sync.wireguard.live import LivePeer
@@ -28,6 +30,28 @@ class Goal:
     def left(self, heard: frozenset[str], *, answered: bool) -> Goal:
         """What is still missing once these peers were heard and a remote has (or has not) answered."""
         return Goal(frozenset() if self.peers & heard else self.peers, self.remote and not answered)
+
+
+@frozen
+class Patience:
+    """Seconds that peers, and remotes, are waited for."""
+
+    peers: float
+    remote: float
+
+    def overdue(self, left: Goal, waited: float) -> Goal:
+        """What of ``left`` has had its time."""
+        return Goal(left.peers if waited >= self.peers else frozenset(), left.remote and waited >= self.remote)
+
+
+def patience(deadline: float, took: float | None, asking: Repository) -> Patience:
+    """How long to wait for a sign of life: ``deadline`` seconds, and for remotes that are slow as long as it takes.
+
+    ``took``: seconds after which a remote answered just now; each of them gets twice that. No more than twice what all
+    of them get when they are asked for news, which is shared among them in the same way.
+    """
+    slow = min(2 * (took or 0.0) * len(asking.urls), 2.0 * asking.deadline)
+    return Patience(deadline, max(deadline, math.floor(slow)))
 
 
 def goal(trial: Trial, desired: Desired) -> Goal:
@@ -69,8 +93,9 @@ def _pulse(peer: LivePeer) -> tuple[int, int]:
     return peer.rx_bytes, peer.handshake
 
 
-def missing(missed: Goal, seconds: float, said: str) -> str:
+def missing(missed: Goal, waited: Patience, said: str) -> str:
     """The reason, as a part of a sentence; ``said`` is what the remotes said last."""
+    seconds = waited.peers if missed.peers else waited.remote
     peers = "no peer that was alive before" if missed.peers else ""
     remote = f"no remote ({said})" if missed.remote and said else "no remote" if missed.remote else ""
     return f"{' and '.join(filter(None, (peers, remote)))} answered within {seconds:g} s"

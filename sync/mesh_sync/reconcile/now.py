@@ -62,7 +62,7 @@ def now(
 
     device = apply.device_of(node, note)
     if way is Way.TRY and not dry_run:
-        return told(node, verdict, auto_rollback.attempt(node, device, after, live, wait=wait))
+        return told(node, verdict, auto_rollback.attempt(node, device, after, live, wait=wait, took=request.took))
     if way is Way.GO_BACK and not dry_run:
         return told(node, verdict, auto_rollback.go_back(node, device, before, live, verdict, wait))
     after = entered(after, moment.timestamp()) if way is Way.APPLY_UNCONFIRMED else after

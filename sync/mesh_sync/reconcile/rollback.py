@@ -49,7 +49,7 @@ def rollback(node: Node, commit: str | None, *, wait: float = WAIT, note: Callab
         target = went_back(before, chosen, fingerprint(node), desired, Pause(moment.timestamp(), why))
         if node.confirm.deadline and is_new(before.last_confirmed, target.applied):
             live = device.read(desired)
-            tried = attempt(node, device, target, live, wait=wait, remote=_answers(node), blame=False)
+            tried = attempt(node, device, target, live, wait=wait, took=_took(node), blame=False)
             return told(node, Verdict(target), tried)
         target = entered(target, moment.timestamp())
         done = apply(node, device, before, target, wait=wait, undo=before.trial)
@@ -104,12 +104,14 @@ def _derive(node: Node, commit: str, moment: datetime) -> Desired:
         ) from None
 
 
-def _answers(node: Node) -> bool:
+def _took(node: Node) -> float | None:
+    """Seconds after which a remote answers; None when none does."""
+    began = time.monotonic()
     try:
         remotes(node, ASKING).head()
     except Unreachable:
-        return False
-    return True
+        return None
+    return time.monotonic() - began
 
 
 def _known(history: History) -> str:

@@ -172,13 +172,17 @@ class HeadRequest(Thread):
         self._again = again
         self._stopped = Event()
         self._answer: Head | BaseException | None = None
+        self.took = 0.0
+        """Seconds until the last answer, from when it was asked for."""
 
     def run(self) -> None:
         while True:
+            began = time.monotonic()
             try:
                 self._answer = self.remote.head()
             except BaseException as problem:
                 self._answer = problem
+            self.took = time.monotonic() - began
             if not self._again or not isinstance(self._answer, Unreachable) or self._stopped.wait(self._again):
                 return
             if self.remote.time_is_up:
