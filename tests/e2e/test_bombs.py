@@ -41,7 +41,6 @@ UNREACHABLE = {
     "ten-gigabytes": IN_TIME,
     "many-big-files": f"{IN_TIME}|{SIZE}",
     "delta": MEMORY,
-    "folders": "takes too long to read",
     "deep": ".+",
     "long-message": MEMORY,
     "many-refs": ".+",
@@ -53,11 +52,12 @@ UNREACHABLE = {
     "dripping": IN_TIME,
     "silent": IN_TIME,
 }
-HARD = dict.fromkeys(("delta", "folders", "deep", "long-message"), LONG)
+HARD = dict.fromkeys(("delta", "deep", "long-message"), LONG)
 """What does arrive."""
 REFUSED = {
     "million-files": MORE_FILES,
     "paths": MORE_FILES,
+    "folders": MORE_FILES,
     "long-name": MORE_FILES,
     "commits": NO_LIST,
     "message": NO_LIST,

@@ -20,7 +20,8 @@ from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
 from mesh_sync.node import config, state
 from mesh_sync.preshared import sealed, sealed_box
-from mesh_sync.repository.git_objects import entries, unpacked
+from mesh_sync.repository import git_tree
+from mesh_sync.repository.git_objects import unpacked
 from mesh_sync.trust import node_rights, signature, signers
 from mesh_sync.typed_toml.plain_types import plain
 from mesh_sync.typed_toml.reader import read_json
@@ -111,10 +112,14 @@ def ip_json(data: bytes) -> None:
 
 
 def repository_files(data: bytes) -> None:
-    """`git ls-tree`, and what `git cat-file` answers."""
-    listing, _, packed = data.partition(b"\n\n")
-    with contextlib.suppress(CommandError):
-        dict(unpacked([(entry.blob, entry.size) for entry in entries(listing)], packed))
+    """A tree object, and what `git cat-file` answers."""
+    tree, _, packed = data.partition(b"\n\n")
+    with contextlib.suppress(git_tree.BadTree):
+        for name, (_, thing) in git_tree.parse(tree).items():
+            assert name not in (b"", b".", b"..")
+            assert not set(name) & {0, 10, 27, 47}
+            with contextlib.suppress(CommandError):
+                dict(unpacked([(thing.hex(), len(packed))], packed))
 
 
 def state_file(data: bytes) -> None:
@@ -202,7 +207,7 @@ def remembered() -> bytes:
     return (PLACE / "real.json").read_bytes()
 
 
-LISTING = b"100644 blob " + b"1" * 40 + b"       4\tmesh.toml\0\n\n" + b"1" * 40 + b" blob 4\nabcd\n"
+LISTING = b"100644 mesh.toml\0" + b"\x11" * 20 + b"\n\n" + b"1" * 40 + b" blob 4\nabcd\n"
 MEMORY = {
     "version": 1, "good": {KEYS[1]: "192.0.2.1:51820"}, "names": {"b.example": ["192.0.2.1"]}, "boot": "boot",
     "believed": {"peers": {}, "names": {"b.example": {"addresses": ["192.0.2.1"]}}},

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mesh_sync.errors import CommandError, Reason, Unreachable
+from command import mesh_sync
+from mesh_sync.errors import CommandError, ConfigError, Reason, Unreachable
 from mesh_sync.mesh.tree import TOO_MUCH
 from mesh_sync.repository import git_objects
 from mesh_sync.repository.git_objects import GitObjects, git_directory, tree_at
@@ -72,6 +73,19 @@ def test_what_takes_too_long_or_is_too_long_to_list(clone: Clone, monkeypatch: p
     monkeypatch.undo()
     monkeypatch.setattr(git_objects, "MAX_LISTING", 10)
     assert [finding.message for finding in tree_at(clone.objects, clone.head).findings] == [TOO_MUCH]
+
+
+def test_a_working_copy_of_sha256_is_named(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", "--object-format=sha256", str(tmp_path)], check=True)
+    with pytest.raises(ConfigError, match="is a SHA-256 repository, which mesh-sync does not read"):
+        git_directory(tmp_path)
+
+
+def test_a_mesh_repository_is_made_with_sha1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever git's own default is, or becomes."""
+    monkeypatch.setenv("GIT_DEFAULT_HASH", "sha256")
+    mesh_sync("init", tmp_path / "home").fine()
+    assert git_directory(tmp_path / "home").exists()
 
 
 def test_no_setting_of_the_repository_starts_a_program(clone: Clone) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mesh_sync.errors import CommandError, DeviceError, Reason
-from mesh_sync.repository.git_command import public, raise_if_local, trouble, unsound
+from mesh_sync.errors import CommandError, Reason
+from mesh_sync.repository.git_command import public, trouble
 
 
 def failed(stderr: str = "", *, reason: Reason = Reason.EXIT_STATUS, status: int = 128) -> CommandError:
@@ -61,18 +61,6 @@ def test_how_git_ends_counts_where_it_says_nothing() -> None:
     assert trouble(failed(reason=Reason.DEADLINE, status=0)) == "gives no answer"
     assert trouble(failed(reason=Reason.SIGNAL, status=25)) == "has a repository larger than this node takes"
     assert trouble(failed()) == "cannot be read: git failed with status 128:"
-
-
-def test_a_remote_cannot_blame_this_machine_nor_forge_a_finding() -> None:
-    raise_if_local(failed("remote: No space left on device"))
-    for local in (failed("fatal: write error: No space left on device"), failed(reason=Reason.NOT_FOUND)):
-        with pytest.raises(DeviceError):
-            raise_if_local(local)
-    sound = "object " + "a" * 40 + ": missingEmail: invalid author/committer line"
-    assert not list(unsound(failed(f"remote: error: {sound}")))
-    assert [finding.message for finding in unsound(failed(f"error: {sound}"))] == [
-        "invalid author/committer line (git object aaaaaaaaaa)"
-    ]
 
 
 def test_what_is_not_known_is_quoted_without_its_secrets_and_fit_for_a_terminal() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from unit.judging_node import SignedMesh, accepts, back, findings, refused
 
+NAME = "has a name that no file of a mesh repository can have"
 LABEL = "is not a lower-case DNS label (a-z, 0-9, -, at most 63)"
 
 
@@ -60,7 +61,12 @@ def peer_c() -> str:
         ("120000", "blob", "c.toml", "peers/c.toml:: is a symbolic link; replace it with a plain file"),
         ("160000", "commit", "c.toml", "peers/c.toml:: is a submodule; a mesh repository holds plain files"),
         ("160000", "commit", "lib", "peers/lib:: is a submodule; a mesh repository holds plain files"),
-        ("100644", "blob", "\x1b[2J.toml", f"peers/\\x1b[2J.toml:: the peer name '\\x1b[2J' {LABEL}"),
+        (
+            "100644",
+            "blob",
+            "\x1b[2J.toml",
+            f"peers/\\x1b[2J.toml:: {NAME}",
+        ),
         ("100644", "blob", "A.toml", f"peers/A.toml:: the peer name 'A' {LABEL}"),
         ("100644", "blob", "x" * 300 + ".toml", f"peers/{'x' * 191}...:: the peer name '{'x' * 77}...' {LABEL}"),
     ],

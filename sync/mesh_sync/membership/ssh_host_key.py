@@ -82,7 +82,7 @@ def unknown_keys(url: str) -> HostKeys | None:
         shown = run(["ssh-keyscan", "-T", str(DEADLINE // 2), "-p", port, "--", host], deadline=DEADLINE)
     except CommandError as error:
         raise Unreachable(f"{host} shows no SSH host key: {printable(error.message)}") from None
-    lines = sorted({f"{name} {line[1]} {line[2]}" for line in map(str.split, shown.splitlines()) if _is_key(line)})
+    lines = sorted({f"{name} {line[1]} {line[2]}" for line in map(str.split, shown.split("\n")) if _is_key(line)})
     if not lines:
         raise Unreachable(f"{host} (port {port}) shows no SSH host key")
     return HostKeys(target.host, tuple(lines[:MAX_KEYS]))
@@ -96,7 +96,7 @@ def _settings(target: SshTarget) -> Mapping[str, str]:
         said = run(["ssh", "-T", "-G", *port, *user, "--", target.host])
     except CommandError as error:
         raise ConfigError(f"ssh cannot say how it reaches {target.host}: {printable(error.message)}") from None
-    return dict(line.partition(" ")[::2] for line in said.splitlines())
+    return dict(line.partition(" ")[::2] for line in said.split("\n"))
 
 
 def _is_known(name: str, settings: Mapping[str, str]) -> bool:

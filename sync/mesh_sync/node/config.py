@@ -174,7 +174,9 @@ def _branch(value: object) -> str:
 
 def _commit(value: object) -> str:
     name = text(value)
-    if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", name):
+    if re.fullmatch(r"[0-9a-f]{64}", name):
+        raise ValueError(f"{shown(name)} is a commit of a SHA-256 repository, which mesh-sync does not read")
+    if not re.fullmatch(r"[0-9a-f]{40}", name):
         raise ValueError(f"{shown(name)} is not the full hash of a commit")
     return name
 

@@ -17,6 +17,8 @@ from mesh_sync.system import run as processes
 from mesh_sync.system.files import make_folder
 from mesh_sync.system.run import run
 
+CANDIDATE = "refs/mesh/candidate"
+
 
 class BareCopy:
     """The bare repository at ``place``, of at most ``max_size`` MiB.
@@ -29,6 +31,20 @@ class BareCopy:
         self.objects = GitObjects(place)
         self.max_size = max_size
         self.whole = whole
+
+    @property
+    def incoming(self) -> Path:
+        """Where a fetch puts what comes, until it is checked (`Incoming`)."""
+        return self.place / "incoming"
+
+    @property
+    def shallow(self) -> Path:
+        """git's list of commits whose parents are missing on purpose; not there when the history is complete."""
+        return self.place / "shallow"
+
+    def point_at(self, commit: str) -> None:
+        """Name the commit that was fetched last, so that git keeps it."""
+        run(self.argv("update-ref", CANDIDATE, commit))
 
     def keep(self, **commits: str | None) -> None:
         """Hold on to these commits, each under a ref: git drops what no ref leads to."""
@@ -50,7 +66,7 @@ class BareCopy:
 
     def is_whole(self) -> bool:
         """Whether the history is complete, if it has to be."""
-        return not (self.whole and (self.place / "shallow").exists())
+        return not (self.whole and self.shallow.exists())
 
     def make(self) -> None:
         """Make it where it is missing. Raise DeviceError when it cannot be made."""
@@ -60,18 +76,18 @@ class BareCopy:
             return
         try:
             make_folder(self.place.parent)
-            run(git("init", "--quiet", "--bare", "--template=", str(self.place), max_size=self.max_size), env=home())
+            words = ("init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(self.place))
+            run(git(*words, max_size=self.max_size), env=home())
         except OSError as error:
             raise DeviceError(f"{self.place} cannot be made: {error.strerror}") from None
 
     def discard(self) -> None:
         """Delete it; the next fetch makes another."""
-        import shutil  # with every compressor of the library, which an idle run does not need
-
-        shutil.rmtree(self.place, ignore_errors=True)
+        remove(self.place)
 
     def sweep(self) -> None:
-        """Delete what a killed git left behind: locks that would block the next one, and half-written files."""
+        """Delete what a killed git left behind: locks that would block the next one, and files not yet taken over."""
+        remove(self.incoming)
         for path in self.place.rglob("*"):
             if path.suffix == ".lock" or path.name.startswith("tmp_"):
                 path.unlink(missing_ok=True)
@@ -87,6 +103,8 @@ class BareCopy:
         unneeded = () if too_large else ("--keep-unreachable",)
         try:
             run(self.argv("repack", "-a", "-d", "-q", *unneeded), deadline=max(1, seconds))
+            if too_large:
+                run(self.argv("prune", "--expire=now"), deadline=max(1, seconds))
         except CommandError:
             self.sweep()
         if self._packs()[1] > self.max_size << 20:
@@ -95,8 +113,8 @@ class BareCopy:
         return True
 
     def _packs(self) -> tuple[list[Path], int]:
-        """The packs, and the bytes that they and their indexes have."""
-        files = list(self.place.glob("objects/pack/*"))
+        """The packs, and the bytes that all objects and the packs' indexes have."""
+        files = list(self.place.glob("objects/*/*"))
         return [file for file in files if file.suffix == ".pack"], sum(file.stat().st_size for file in files)
 
     def is_sound(self, seconds: float) -> bool:
@@ -110,6 +128,14 @@ class BareCopy:
     def argv(self, *words: str) -> list[str]:
         """The command line of git on this repository."""
         return git("--git-dir", str(self.place), *words, max_size=self.max_size)
+
+
+def remove(folder: Path) -> None:
+    """Delete a folder, if it is there."""
+    if folder.exists():
+        import shutil  # with every compressor of the library, which an idle run does not need
+
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def home() -> dict[str, str]:

@@ -14,12 +14,13 @@ from typing import TypeVar
 from attrs import evolve, frozen
 
 from mesh_sync.errors import CommandError, Unreachable
-from mesh_sync.findings import printable
 from mesh_sync.mesh.tree import Tree
 from mesh_sync.node.config import Repository
-from mesh_sync.repository.git_command import NO_SUCH_REF, OVERTAKEN, public
+from mesh_sync.repository.git_command import public, quoted, raise_if_local
 from mesh_sync.repository.git_objects import GitObjects, tree_at
+from mesh_sync.repository.incoming import Incoming
 from mesh_sync.repository.remote import Remote, environment
+from mesh_sync.repository.remote_address import RemoteAddress
 
 T = TypeVar("T")
 Note = Callable[[str], None]
@@ -66,27 +67,42 @@ class FreshCopy:
         return git(*words, options=signing, env=env)
 
     def fetch(self, branch: str) -> str | None:
-        """Fetch another branch; return its newest commit, or None when there is no such branch. Raise Unreachable."""
+        """Fetch another branch; return its newest commit, or None when there is no such branch.
+
+        Raise Unreachable, Refused.
+        """
+        settings = self.remote.settings
         try:
-            self._talk("fetch", "--quiet", "--no-tags", "--", self.url, f"+refs/heads/{branch}:refs/mesh/other")
-        except CommandError as error:
-            if error.says(NO_SUCH_REF):
+            if self.remote.newest(self.url, branch, settings.deadline) is None:
                 return None
-            raise Unreachable(f"{public(self.url)} did not deliver {branch}: {_quoted(error)}") from None
-        return self.objects.resolve("refs/mesh/other")
+            with Incoming(self.remote.bare, RemoteAddress.of(self.url), branch) as incoming:
+                return incoming.fetch(environment(settings, settings.deadline), settings.deadline)
+        except CommandError as error:
+            raise_if_local(error)
+            raise Unreachable(f"{public(self.url)} did not deliver {branch}: {_words(error)}") from None
 
     def push(self, commit: str, branch: str, hint: str) -> None:
-        """Push a commit to ``branch``. Raise Overtaken, or Unreachable with ``hint``."""
-        try:
-            self._talk("push", "--quiet", "--", self.url, f"{commit}:refs/heads/{branch}")
-        except CommandError as error:
-            if error.says(*OVERTAKEN):
-                raise Overtaken from None
-            raise Unreachable(f"{public(self.url)} did not take the commit: {_quoted(error)}", hint=hint) from None
+        """Push a commit to ``branch``, another one than the own only if it is new.
 
-    def _talk(self, *words: str) -> None:
+        Raise Overtaken, or Unreachable with ``hint``.
+        """
         seconds = self.remote.settings.deadline
-        self.remote.bare.git(*words, env=environment(self.remote.settings, seconds), deadline=seconds)
+        address = RemoteAddress.of(self.url)
+        words = ("push", "--quiet", "--", address.bare, f"{commit}:refs/heads/{branch}")
+        env = {**environment(self.remote.settings, seconds), **address.environment}
+        try:
+            self.remote.bare.git(*words, options=address.options, env=env, deadline=seconds)
+        except CommandError as error:
+            raise_if_local(error)
+            before = self.head if branch == self.remote.settings.branch else None
+            try:
+                present = self.remote.newest(self.url, branch, seconds)
+            except (CommandError, Unreachable):
+                present = before
+            if present not in (before, commit):  # the branch itself tells: what the host says is not to be trusted
+                raise Overtaken from None
+            if present != commit:
+                raise Unreachable(f"{public(self.url)} did not take the commit: {_words(error)}", hint=hint) from None
 
 
 def with_fresh_copy(
@@ -112,6 +128,6 @@ def with_fresh_copy(
     raise Unreachable(f"{public(url)} received other pushes during {ATTEMPTS} attempts", hint="try again")
 
 
-def _quoted(error: CommandError) -> str:
-    """What git and the remote printed, in one line."""
-    return printable(public(" ".join((error.stderr or error.message).split())))
+def _words(error: CommandError) -> str:
+    """What git and the remote printed."""
+    return quoted(error.stderr or error.message)

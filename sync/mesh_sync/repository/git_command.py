@@ -1,19 +1,17 @@
-"""The git program: how it is started, and what its words on stderr mean; no other module matches them.
+"""The git program: how it is started, and how its failures are worded; no other module matches its words.
 
 Nothing that a repository could switch on, and no more of the machine than git needs: what arrives from a git host can
-be made to fill a disk, the memory or a day (docs/limits.md). git exits with 1 or 128 for everything, so that only its
-words, and those of the ssh it starts, in the C locale, tell its failures apart. Lines that begin with `remote:` are the
-git host's, and prove nothing.
+be made to fill a disk, the memory or a day (docs/limits.md). git exits with 1 or 128 for everything, and passes on what
+the host says: words choose how a failure is put into a sentence, and decide nothing.
 """
 
 from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Iterator
 
 from mesh_sync.errors import CommandError, DeviceError, Reason
-from mesh_sync.findings import Finding, printable
+from mesh_sync.findings import printable
 from mesh_sync.system.run import limited
 
 MEMORY = 192
@@ -22,8 +20,11 @@ MANY_PACKS = 50
 """Packs in the bare copy, one for each fetch, before they are joined; git's own figure (gc.autoPackLimit)."""
 _CLOSED = (
     "core.hooksPath=/dev/null", "core.fsmonitor=false", "core.askPass=", "credential.interactive=false",
-    "protocol.ext.allow=never", "fetch.recurseSubmodules=false", "fetch.fsckObjects=true",
-    "advice.detachedHead=false",
+    "fetch.recurseSubmodules=false", "advice.detachedHead=false",
+    "fetch.fsckObjects=false",  # `Incoming` checks what has come, and not by what git says while a host speaks
+    "protocol.allow=never",  # no remote helper of another program, no ext::, no FTP
+    *(f"protocol.{name}.allow=always" for name in ("file", "git", "ssh", "http", "https")),
+    "transfer.bundleURI=false",  # nothing from another place that a host would send git to
 )  # fmt: skip
 _BOUNDED = (
     "core.bigFileThreshold=1m",  # larger files are read piece by piece
@@ -34,15 +35,8 @@ _BOUNDED = (
 )  # fmt: skip
 MOST_QUOTED = 200
 """Characters of git's output that a message quotes: a hostile host can make git print anything."""
-OVERTAKEN = ("fetch first", "non-fast-forward", "cannot lock ref")
-"""Another push came first."""
-NO_SUCH_REF = "remote ref"
-OUT_OF_MEMORY = ("out of memory", "Out of memory", "Cannot allocate memory")
-CANNOT_VERIFY = ("could not create temp", "cannot run", "No space left", "failed writing detached signature")
-"""This machine, not the signature, is why `git verify-commit` fails."""
-_DISK = ("No space left", "couldn't write", "unable to write")
-_UNSOUND = re.compile(r"object ([0-9a-f]{40,64}): \w+: (.+)")
-"""What git's own check of what it receives (fetch.fsckObjects) prints about an object."""
+LARGER = "has a repository larger than this node takes"
+DUMB = "is served without git's own protocol (dumb HTTP), which this node does not take"
 _SECRET = re.compile(r"([a-z+]+://)([^/\s:]*)(:[^/\s]*)?@")
 _TROUBLE = (
     ("host key verification failed", "shows another host key than the known one"),
@@ -55,7 +49,10 @@ _TROUBLE = (
     ("timed out|timeout was reached", "gives no answer"),
     ("no route to host|network is unreachable|unable to connect|failed to connect", "cannot be reached"),
     ("out of memory|cannot allocate memory", "sends what needs more memory than git is given here"),
-    ("file too large|signal 25|invalid index-pack output", "has a repository larger than this node takes"),
+    ("file too large|signal 25|invalid index-pack output", LARGER),
+    ("dumb http", DUMB),
+    (r"transport '\w*' not allowed|unable to find remote helper|is not a git command",
+     "has an address of another kind than git://, ssh://, https://, http:// or a path"),
     ("does not appear to be a git repo|not found|does not exist|not exported", "has no such repository"),
 )  # fmt: skip
 
@@ -70,16 +67,22 @@ def trouble(error: CommandError) -> str:
     """Given a git command on a remote that failed, return what is wrong with the remote, as the end of a sentence."""
     if error.reason is Reason.DEADLINE:
         return "gives no answer"
+    if error.reason is Reason.TOO_MUCH_OUTPUT:
+        return "answers without end"
     if error.reason is Reason.SIGNAL and error.status == signal.SIGXFSZ:
-        return "has a repository larger than this node takes"
+        return LARGER
     for pattern, meaning in _TROUBLE:
         if re.search(pattern, error.stderr.lower()):
             return meaning
-    lines = (line.strip() for line in (error.stderr or error.message).splitlines())
+    lines = (line.strip() for line in (error.stderr or error.message).split("\n"))
     first = next((line for line in lines if line and not line.lower().startswith("warning:")), "")
-    words = public(first)  # before it is cut: half an address would not be recognized
-    words = words if len(words) <= MOST_QUOTED else words[:MOST_QUOTED] + "…"
-    return f"cannot be read: {printable(words)}" if words else "cannot be read"
+    return f"cannot be read: {quoted(first)}" if first else "cannot be read"
+
+
+def quoted(text: str) -> str:
+    """What git or a host has said, as a message quotes it: without passwords, on one line, cut if it is long."""
+    words = printable(public(" ".join(text.split())))  # before it is cut: half an address would not be recognized
+    return words if len(words) <= MOST_QUOTED else words[:MOST_QUOTED] + "…"
 
 
 def public(text: str) -> str:
@@ -87,18 +90,7 @@ def public(text: str) -> str:
     return _SECRET.sub(lambda found: f"{found[1]}{found[2]}@" if "ssh" in found[1] else f"{found[1]}...@", text)
 
 
-def unsound(error: CommandError) -> Iterator[Finding]:
-    """What git's check finds wrong with the objects that a remote sends."""
-    for name, what in _UNSOUND.findall(_own_words(error)):
-        yield Finding(".", "", f"{what} (git object {name[:10]})")
-
-
 def raise_if_local(error: CommandError) -> None:
-    """Raise DeviceError when this machine is at fault, not the remote."""
-    if error.reason is Reason.NOT_FOUND or any(words in _own_words(error) for words in _DISK):
+    """Raise DeviceError when git did not even start: that is this machine's fault, not the remote's."""
+    if error.reason in (Reason.NOT_FOUND, Reason.NOT_STARTED):
         raise DeviceError(error.message) from None
-
-
-def _own_words(error: CommandError) -> str:
-    """What git prints itself, without what it passes on from the remote."""
-    return "\n".join(line for line in error.stderr.splitlines() if not line.startswith("remote:"))

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mesh_sync.errors import CommandError, Reason, Unreachable
+from mesh_sync.errors import CommandError, ConfigError, Reason, Unreachable
 from mesh_sync.findings import Finding
-from mesh_sync.mesh.tree import TOO_MUCH, Entry, Tree, choose
-from mesh_sync.repository.git_command import OUT_OF_MEMORY, git
+from mesh_sync.mesh.tree import MAX_FILES, TOO_MUCH, Entry, Tree, choose
+from mesh_sync.repository import git_tree
+from mesh_sync.repository.git_command import git
 from mesh_sync.system.run import MOST_PRINTED, run, run_bytes
 
 DEADLINE = 20.0
@@ -20,7 +21,9 @@ DEADLINE = 20.0
 TREE_DEADLINE = 10.0
 """Seconds for git to list, and as many to read, the files of a commit."""
 MAX_LISTING = 4 * 1024 * 1024
-"""Bytes; 20,000 files with 200 characters of each."""
+"""Bytes of the directories of one level; 20,000 files with 200 characters of each."""
+MAX_DEPTH = 64
+"""Directories in each other."""
 _AT_ONCE = 8_000
 """Objects that git is asked for at once."""
 _BYTES_AT_ONCE = 8 * 1024 * 1024
@@ -37,9 +40,12 @@ _ENVIRONMENT = {
 
 
 def git_directory(working_copy: Path) -> Path:
-    """Where the objects of a working copy are. Raise CommandError when it is none."""
-    safe = ("-c", f"safe.directory={working_copy.absolute()}")
-    return Path(run(["git", *safe, "-C", str(working_copy), "rev-parse", "--absolute-git-dir"]).strip())
+    """Where the objects of a working copy are. Raise CommandError when it is none, ConfigError when it is SHA-256."""
+    start = ["git", "-c", f"safe.directory={working_copy.absolute()}", "-C", str(working_copy), "rev-parse"]
+    directory = Path(run([*start, "--absolute-git-dir"]).removesuffix("\n"))
+    if run([*start, "--show-object-format"]).strip() != "sha1":
+        raise ConfigError(f"{working_copy} is a SHA-256 repository, which mesh-sync does not read")
+    return directory
 
 
 class GitObjects:
@@ -114,11 +120,42 @@ class GitObjects:
         names = _lines([name for name, _ in chosen])
         yield from unpacked(chosen, self.git("cat-file", "--batch", input=names, most=most, deadline=deadline))
 
+    def trees_of(self, commits: Sequence[str]) -> Iterator[str]:
+        """The tree of each commit. Raise CommandError if one is missing."""
+        for name, (tree, kind, _) in zip(commits, self._listed([f"{name}^{{tree}}" for name in commits]), strict=True):
+            if kind != "tree":
+                raise damaged(name)
+            yield tree
+
+    def sizes(self, blobs: Sequence[str]) -> Iterator[tuple[str, int]]:
+        """Each blob and its size. Raise CommandError if one is missing."""
+        blobs = list(dict.fromkeys(blobs))
+        for blob, (_, kind, size) in zip(blobs, self._listed(blobs), strict=True):
+            if kind != "blob":
+                raise damaged(blob)
+            yield blob, size
+
+    def trees(self, names: Sequence[str]) -> dict[str, bytes]:
+        """The tree object that each name leads to, all together no more than MAX_LISTING. Raise CommandError."""
+        names = list(dict.fromkeys(names))
+        words = ("cat-file", "--batch")
+        packed = self.git(*words, input=_lines(names), most=MAX_LISTING, deadline=TREE_DEADLINE)
+        found, begin = {}, 0
+        for name in names:
+            header, _, _ = packed[begin : begin + _HEADER].partition(b"\n")
+            _, kind, size = header.split() if header.count(b" ") == 2 else (b"", b"", b"0")
+            if kind != b"tree":
+                raise damaged(name)
+            begin += len(header) + 1
+            found[name] = packed[begin : begin + int(size)]
+            begin += int(size) + 1
+        return found
+
     def _listed(self, names: Sequence[str]) -> Iterator[tuple[str, str, int]]:
         """Name, type and size of each object; no type where there is no such object."""
         for start in range(0, len(names), _AT_ONCE):
             some = names[start : start + _AT_ONCE]
-            for line in self.git("cat-file", "--batch-check", input=_lines(some)).decode().splitlines():
+            for line in self.git("cat-file", "--batch-check", input=_lines(some)).decode().split("\n")[:-1]:
                 name, *words = line.rsplit(" ", 2)
                 yield (name, words[0], int(words[1])) if len(words) == 2 and words[1].isdigit() else (name, "", 0)
 
@@ -127,7 +164,7 @@ def unpacked(chosen: Sequence[tuple[str, int]], packed: bytes) -> Iterator[tuple
     """Given what `git cat-file --batch` prints for objects of these names and sizes, yield names and contents."""
     begin = 0
     for name, size in chosen:
-        headers = (f"{name} {kind} {size}\n".encode() for kind in ("blob", "commit"))
+        headers = (f"{name} {kind} {size}\n".encode() for kind in ("blob", "commit", "tree"))
         header = next((header for header in headers if packed.startswith(header, begin)), None)
         if header is None:
             raise damaged(name)
@@ -146,13 +183,16 @@ def _lines(names: Sequence[str]) -> str:
 
 
 def tree_at(repository: GitObjects, commit: str) -> Tree:
-    """The files of a commit that is there. Raise CommandError when one is missing or broken, Unreachable when they take
-    too long or too much memory to read.
+    """The files of a commit that is there. Raise CommandError when one is missing or broken, or takes more memory than
+    git is given; Unreachable when they take too long to read.
     """
     try:
-        words = ("ls-tree", "-r", "-l", "-z", "--full-tree", commit)
-        listing = repository.git(*words, most=MAX_LISTING, deadline=TREE_DEADLINE)
-        chosen, findings = choose(entries(listing))
+        listed, bad = _walk(repository, commit)
+        sizes = dict(repository.sizes([thing for _, mode, thing in listed if mode != git_tree.SUBMODULE]))
+        entries = (
+            Entry(git_tree.text(path), int(mode, 8), sizes.get(thing, 0), thing) for path, mode, thing in sorted(listed)
+        )
+        chosen, findings = choose(entries)
         contents = repository.read([(entry.blob, entry.size) for entry in chosen], TREE_DEADLINE)
         texts = {entry.path: content for entry, (_, content) in zip(chosen, contents, strict=True)}
     except CommandError as error:
@@ -160,19 +200,29 @@ def tree_at(repository: GitObjects, commit: str) -> Tree:
             return Tree({}, (Finding(".", "", TOO_MUCH),))
         if error.reason is Reason.DEADLINE:
             raise Unreachable(f"commit {commit[:10]} takes too long to read") from None
-        if error.says(*OUT_OF_MEMORY):
-            raise Unreachable(f"commit {commit[:10]} needs more memory than git is given here") from None
         raise
-    return Tree(texts, tuple(findings))
+    return Tree(texts, (*bad, *findings))
 
 
-def entries(listing: bytes) -> Iterator[Entry]:
-    """Given `git ls-tree -r -l -z`, yield what it lists. Raise CommandError for an object that is not there."""
-    for line in listing.split(b"\0"):
-        if line:
-            attributes, _, path = line.partition(b"\t")
+def _walk(repository: GitObjects, commit: str) -> tuple[list[tuple[bytes, bytes, str]], list[Finding]]:
+    """Path, mode and object of everything in a commit that is no directory, and the directories that are not read."""
+    found: list[tuple[bytes, bytes, str]] = []
+    level, bad, count = [(b"", f"{commit}^{{tree}}")], [], 0
+    for _ in range(MAX_DEPTH):
+        raw = repository.trees([thing for _, thing in level]) if level else {}
+        below = []
+        for folder, tree in level:
             try:
-                mode, _, blob, size = attributes.decode().split()
-                yield Entry(path.decode(errors="backslashreplace"), int(mode, 8), 0 if size == "-" else int(size), blob)
-            except ValueError:  # git prints BAD in place of the size
-                raise damaged(attributes[12:76].decode(errors="replace").split(" ")[0]) from None
+                listing = git_tree.parse(raw[tree])
+            except git_tree.BadTree as problem:
+                bad.append(Finding(git_tree.text(folder) + problem.name or ".", "", str(problem)))
+                continue
+            count += len(listing)
+            if count > MAX_FILES:
+                return [], [Finding(".", "", TOO_MUCH)]
+            things = [(folder + name, mode, binary.hex()) for name, (mode, binary) in listing.items()]
+            found += [thing for thing in things if thing[1] != git_tree.FOLDER]
+            below += [(path + b"/", thing) for path, mode, thing in things if mode == git_tree.FOLDER]
+        level = below
+    bad += [Finding(git_tree.text(level[0][0]), "", f"is below more than {MAX_DEPTH} directories")] if level else []
+    return found, bad

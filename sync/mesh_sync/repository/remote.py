@@ -16,17 +16,21 @@ from typing import TypeVar
 
 from attrs import frozen
 
-from mesh_sync.errors import CommandError, Reason, Refused, Unreachable
+from mesh_sync.errors import CommandError, DeviceError, Unreachable
 from mesh_sync.node.config import Node, Repository
 from mesh_sync.repository.bare_copy import BareCopy, home
-from mesh_sync.repository.git_command import git, public, raise_if_local, trouble, unsound
-from mesh_sync.system.run import end_all, run
+from mesh_sync.repository.git_command import LARGER, git, public, raise_if_local, trouble
+from mesh_sync.repository.incoming import Incoming
+from mesh_sync.repository.remote_address import RemoteAddress
+from mesh_sync.system.run import end_all, is_installed, run
 
 T = TypeVar("T")
-CANDIDATE = "refs/mesh/candidate"
 SHORTEST = 0.1
 """Seconds; with less time left, no remote is asked."""
-_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SSH = re.compile(r"(git\+)?ssh(\+git)?://|[^/]*:(?!//)")
+"""An address for which git starts ssh (git-fetch(1), "Git URLs")."""
 
 
 @frozen
@@ -71,7 +75,7 @@ class Remote:
             self.bare.make()
             commit = self._first(self._fetch, urls)
         if not self.bare.tidy(self._left):
-            raise Unreachable(f"{public(self.settings.urls[0])} has a repository larger than this node takes")
+            raise Unreachable(f"{public(first)} {LARGER}")
         return commit
 
     def give_up(self) -> None:
@@ -89,7 +93,9 @@ class Remote:
         return self._end - time.monotonic()
 
     def _first(self, action: Callable[[str, float], T], urls: Sequence[str]) -> T:
-        problems = []
+        """What the first remote gives that can. Raise DeviceError when none can, and this machine is the cause."""
+        problems: list[str] = []
+        fault: DeviceError | None = None
         for index, url in enumerate(urls):
             seconds = self._left / (len(urls) - index)
             if seconds < SHORTEST:
@@ -99,41 +105,38 @@ class Remote:
                 return action(url, seconds)
             except Unreachable as error:
                 problems.append(error.message)
+            except DeviceError as error:  # perhaps only of what this remote has sent: the next one is asked
+                fault = fault or error
             except CommandError as error:
                 raise_if_local(error)
+                if _SSH.match(url) and not is_installed("ssh"):
+                    fault = fault or DeviceError("ssh is not installed")
                 problems.append(f"{public(url)} {trouble(error)}")
-        raise Unreachable("; ".join(problems))
+        raise fault or Unreachable("; ".join(problems))
 
     def _ask(self, url: str, seconds: float) -> Head:
-        ref = f"refs/heads/{self.settings.branch}"
-        argv = git("ls-remote", "--", url, ref, max_size=self.settings.max_size)
-        text = run(argv, env=environment(self.settings, seconds), deadline=seconds)
-        for line in text.splitlines():
+        commit = self.newest(url, self.settings.branch, seconds)
+        if commit is None:
+            raise Unreachable(f"{public(url)} has no branch {self.settings.branch!r} (is the repository empty?)")
+        return Head(url, commit)
+
+    def newest(self, url: str, branch: str, seconds: float) -> str | None:
+        """Ask one remote for a branch's commit; None when it has no such branch. Raise CommandError, Unreachable."""
+        ref, address = f"refs/heads/{branch}", RemoteAddress.of(url)
+        argv = git(*address.options, "ls-remote", "--", address.bare, ref, max_size=self.settings.max_size)
+        text = run(argv, env={**environment(self.settings, seconds), **address.environment}, deadline=seconds)
+        for line in text.split("\n"):
             commit, _, name = line.partition("\t")
             if name == ref and _COMMIT.fullmatch(commit):
-                return Head(url, commit)
-        raise Unreachable(f"{public(url)} has no branch {self.settings.branch!r} (is the repository empty?)")
+                return commit
+            if name == ref and _SHA256.fullmatch(commit):
+                raise Unreachable(f"{public(url)} is a SHA-256 repository, which mesh-sync does not read")
+        return None
 
     def _fetch(self, url: str, seconds: float) -> str:
-        options = ["--quiet", "--no-tags", "--no-write-fetch-head", *([] if self.bare.whole else ["--update-shallow"])]
-        refspec = f"+refs/heads/{self.settings.branch}:{CANDIDATE}"
-        argv = self.bare.argv("fetch", *options, "--", url, refspec)
         self.bare.sweep()
-        run(self.bare.argv("update-ref", "-d", CANDIDATE))  # so that one that is there afterwards was fetched now
-        try:
-            run(argv, env=environment(self.settings, seconds), deadline=seconds)
-        except CommandError as error:
-            self.bare.sweep()
-            if findings := list(unsound(error)):
-                raise Refused(f"{public(url)} sends objects that are no sound git history", findings=findings) from None
-            if error.reason is Reason.DEADLINE:
-                text = f"{public(url)} did not deliver branch {self.settings.branch!r} within {seconds:.0f} s"
-                raise Unreachable(text) from None
-            raise
-        if not self.bare.objects.has(CANDIDATE):  # git only warns when it does not accept a shallow history
-            text = f"{public(url)} has a shallow history, which cannot be verified"
-            raise Refused(text, hint="git fetch --unshallow in that repository", lasting=False)
-        return self.bare.objects.resolve(CANDIDATE)
+        with Incoming(self.bare, RemoteAddress.of(url), self.settings.branch) as incoming:
+            return incoming.fetch(environment(self.settings, seconds), seconds)
 
 
 def remotes(node: Node, seconds: float | None = None) -> Remote:

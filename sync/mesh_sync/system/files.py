@@ -7,6 +7,8 @@ from pathlib import Path
 
 from mesh_sync.errors import DeviceError
 
+_PROBE = b"\0" * 64 * 1024
+
 
 def write_atomically(path: Path, content: str | bytes, mode: int = 0o600, *, durable: bool = True) -> None:
     """Replace ``path`` by ``content`` in one step: a temporary file beside it, fsync, rename, fsync of the folder.
@@ -41,6 +43,24 @@ def make_folder(path: Path) -> None:
     for folder in (*reversed(path.parents), path):
         if not folder.is_dir():
             folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def raise_if_unwritable(folder: Path) -> None:
+    """Raise DeviceError when no file can be written in a folder: the disk is full, say, or read-only.
+
+    Programs that write there say so in words, which a stranger may have put into their mouths.
+    """
+    probe = folder / f".probe-{os.urandom(8).hex()}"
+    try:
+        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(_PROBE)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise DeviceError(f"{folder} cannot be written: {error.strerror}") from None
+    finally:
+        _drop(probe)
 
 
 def _drop(path: Path) -> None:

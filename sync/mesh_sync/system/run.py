@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from mesh_sync.errors import CommandError, Reason
+from mesh_sync.findings import printable
 from mesh_sync.system import pipes
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -18,6 +19,9 @@ MOST_PRINTED = 16 * 1024 * 1024
 """Bytes; `wg show dump` of 3,000 peers prints 600,000."""
 MOST_SAID = 2000
 """Characters of what a program said on stderr that its failure quotes."""
+
+_NOT_EXECUTED = (126, 127)
+"""How prlimit ends when it cannot start what it is to limit; a shell does the same."""
 
 _running: set[subprocess.Popen[bytes]] = set()
 
@@ -35,7 +39,7 @@ def run(
 
     Raise CommandError when it cannot be started, fails, is not done after ``deadline`` seconds, or prints more than
     ``most`` bytes; it and whatever it started are ended then. ``input`` is never part of an error,
-    nor is what it printed on stdout.
+    nor is what it printed on stdout. What it said on stderr is (`said`).
     """
     out = run_bytes(argv, input=input, deadline=deadline, env=env, pass_fds=pass_fds, most=most)
     return out.decode(errors="replace")
@@ -85,7 +89,7 @@ def run_bytes(
     finally:
         _running.discard(process)
     if process.returncode:
-        raise _failure(program, process.returncode, err.decode(errors="replace"))
+        raise _failure(program, process.returncode, said(bytes(err)))
     return bytes(out)
 
 
@@ -113,6 +117,11 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", PATH), "LC_ALL": "C.UTF-8", **(extra or {})}
 
 
+def is_installed(program: str) -> bool:
+    """Whether a child would find this program. Without `shutil`, which brings every compressor along."""
+    return any(os.access(f"{folder}/{program}", os.X_OK) for folder in environment()["PATH"].split(os.pathsep))
+
+
 def _kill(process: subprocess.Popen[bytes]) -> None:
     try:
         os.killpg(process.pid, signal.SIGKILL)
@@ -128,11 +137,20 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
+def said(stderr: bytes) -> str:
+    """What a program said, fit for a terminal and for a line of a log, whoever made it say so.
+
+    git and ssh pass on what a host sends. Only a line feed ends a line here: to `str.splitlines` and to some terminals
+    a form feed or U+2028 does too, and what follows would pass for words of git's own.
+    """
+    return "\n".join(printable(line) for line in stderr.decode(errors="replace").split("\n"))
+
+
 def _failure(program: str, status: int, stderr: str) -> CommandError:
-    if stderr.startswith("prlimit: failed to execute"):
+    if status in _NOT_EXECUTED and not is_installed(program):
         return CommandError(f"{program} is not installed", program=program, reason=Reason.NOT_FOUND)
-    said = " ".join(line.strip() for line in stderr.splitlines() if line.strip())[:MOST_SAID]
+    words = " ".join(line.strip() for line in stderr.split("\n") if line.strip())[:MOST_SAID]
     reason = Reason.SIGNAL if status < 0 else Reason.EXIT_STATUS
     what = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"failed with status {status}"
-    message = f"{program} {what}: {said}" if said else f"{program} {what}"
+    message = f"{program} {what}: {words}" if words else f"{program} {what}"
     return CommandError(message, program=program, reason=reason, status=abs(status), stderr=stderr)

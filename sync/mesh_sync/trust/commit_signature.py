@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
+from pathlib import Path
 
 from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
 from mesh_sync.errors import CommandError, DeviceError, Reason
-from mesh_sync.repository.git_command import CANNOT_VERIFY
 from mesh_sync.repository.git_objects import GitObjects
+from mesh_sync.system.files import raise_if_unwritable
+from mesh_sync.system.run import is_installed
 from mesh_sync.trust import signers
 from mesh_sync.trust.authorization import Commit, Untrusted
 from mesh_sync.trust.signature import Ed25519
@@ -25,6 +26,8 @@ _MARGIN = 2 * 86400
 """Seconds from a limit within which only ssh-keygen applies it: it and git each have their own idea of local time."""
 _LONGEST = 200
 """Characters of a principal; ssh-keygen compares no longer ones than 1,023."""
+_TEMPORARY = Path("/tmp")  # noqa: S108
+"""Where git hands signatures to ssh-keygen."""
 
 
 def is_signed(
@@ -77,10 +80,9 @@ def _is_signed_to_git(repository: GitObjects, commit: Commit, lines: tuple[Signe
     except CommandError as error:
         if error.reason is not Reason.EXIT_STATUS:
             raise
-        if shutil.which("ssh-keygen") is None:
+        if not is_installed("ssh-keygen"):
             raise DeviceError("ssh-keygen is not installed; it verifies the signatures of commits") from None
-        if error.says(*CANNOT_VERIFY):
-            raise DeviceError(f"signatures cannot be verified: {error.message}") from None
+        raise_if_unwritable(_TEMPORARY)
         return False
     finally:
         os.close(descriptor)

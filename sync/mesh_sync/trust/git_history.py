@@ -13,7 +13,8 @@ from mesh_sync.mesh.tree import MAX_FILE
 from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.trust import signature, signers
 from mesh_sync.trust.authorization import Commit, Rules, Untrusted
-from mesh_sync.trust.node_rights import Edit, NodeRights
+from mesh_sync.trust.git_edits import edits_of
+from mesh_sync.trust.node_rights import NodeRights
 from mesh_sync.trust.node_rights import parse as parse_rights
 from mesh_sync.trust.signers import Signers
 from mesh_sync.typed_toml.reader import read_toml
@@ -33,7 +34,7 @@ def commits(repository: GitObjects, head: str, known: Iterable[str]) -> tuple[Co
     known = tuple(known)
     words = ("rev-list", "--topo-order", "--reverse", "--parents", f"--max-count={MAX_COMMITS + 1}")
     try:
-        lines = repository.git(*words, head, "--not", *known).decode().splitlines()
+        lines = repository.git(*words, head, "--not", *known).decode().split("\n")[:-1]
     except CommandError as error:
         if error.reason is not Reason.TOO_MUCH_OUTPUT:
             raise
@@ -52,20 +53,11 @@ def commits(repository: GitObjects, head: str, known: Iterable[str]) -> tuple[Co
 
 
 def with_edits(repository: GitObjects, commit: Commit) -> Commit:
-    """The same commit with what it changes of its first parent. Raise Untrusted when that is beyond all measure."""
-    words = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--no-commit-id")
-    try:
-        printed = repository.git(*words, commit.parents[0], commit.name)
-    except CommandError as error:
-        if error.reason is not Reason.TOO_MUCH_OUTPUT:
-            raise
-        raise Untrusted(f"commit {commit.short} changes more files than a mesh has") from None
-    parts = printed.decode(errors="backslashreplace").split("\0")
-    edits = [(*meta.lstrip(":").split()[:4], path) for meta, path in zip(parts[::2], parts[1::2], strict=False)]
-    blobs = [blob for edit in edits[:4] for blob in edit[2:4] if int(blob, 16)]
-    texts = dict(repository.contents(blobs, MAX_FILE))
-    changes = (Edit(path, old, new, texts.get(was), texts.get(now)) for old, new, was, now, path in edits)
-    return evolve(commit, edits=tuple(changes))
+    """The same commit with what it changes of its first parent. Raise Untrusted when that cannot be read."""
+    [edits] = edits_of(repository, [commit]).values()
+    if isinstance(edits, Untrusted):
+        raise edits
+    return evolve(commit, edits=edits)
 
 
 def rules(repository: GitObjects, names: Iterable[str], read: dict[FileVersion, Any] | None = None) -> dict[str, Rules]:

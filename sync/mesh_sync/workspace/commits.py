@@ -33,7 +33,10 @@ def repository_of(directory: Path) -> git.Repo:
 
 def begin(directory: Path, branch: str, message: str, settings: Mapping[str, str]) -> None:
     """Make ``directory`` a repository with these settings, and commit all that is in it."""
-    with git.Repo.init(directory, initial_branch=branch) as repository, _committing(repository.git) as program:
+    with (
+        git.Repo.init(directory, initial_branch=branch, object_format="sha1") as repository,
+        _committing(repository.git) as program,
+    ):
         for name, value in settings.items():
             program.config("--local", name, value)
         program.add("--all")
