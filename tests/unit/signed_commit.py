@@ -65,8 +65,8 @@ class Signed:
     def counts_here(self, commit: bytes) -> bool:
         """Whether it counts without git."""
         try:
-            return self._counts(_NoGit(self.place), commit, False)
-        except _GitIsAsked:
+            return self._counts(NoGit(self.place), commit, False)
+        except GitIsAsked:
             return False
 
     def _counts(self, repository: GitObjects, commit: bytes, second_opinion: bool) -> bool:
@@ -77,13 +77,15 @@ class Signed:
         return is_signed(repository, Commit(self.write(commit), (), found), lines, second_opinion=second_opinion)
 
 
-class _GitIsAsked(Exception):
+class GitIsAsked(Exception):
     """What a commit's signature would have to be decided with."""
 
 
-class _NoGit(GitObjects):
+class NoGit(GitObjects):
+    """Where nothing can be decided with git."""
+
     def git(self, *words: str, **_: object) -> bytes:
-        raise _GitIsAsked(words)
+        raise GitIsAsked(words)
 
 
 def blob(commit: bytes) -> bytes:

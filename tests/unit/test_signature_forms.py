@@ -214,17 +214,36 @@ def test_the_numbers_of_a_security_key_have_one_spelling(repository: Signed) -> 
     assert read(twin).kind == UNUSUAL
 
 
-def test_what_follows_the_numbers_of_ed25519_does_not_count(repository: Signed) -> None:
+def test_more_than_the_numbers_of_ed25519_does_not_count(repository: Signed) -> None:
     key = Ed25519()
     repository.allow(line(key.public))
     text = payload(repository)
     proof = key.proof(to_sign(text))
     assert repository.counts_here(signed(text, sealed(key.public, proof)))
     short = proof[:-65] + b"\x3f" + proof[-64:-1]
-    for other in (proof + b"\0", proof + string(b""), short, string(b"ssh-ed25519") + string(proof[-64:] + b"\0")):
+    renamed = [string(name) + proof[-68:] for name in (b"ssh-rsa", b"sk-ssh-ed25519@openssh.com", b"")]
+    longer = string(b"ssh-ed25519") + string(proof[-64:] + b"\0")
+    for other in (proof + b"\0", proof + string(b""), short, longer, *renamed):
         commit = signed(text, sealed(key.public, other))
         assert not repository.verifies(commit)
         assert read(commit).kind == UNUSUAL
+
+
+def test_a_name_with_a_nul_at_its_end_does_not_count(repository: Signed) -> None:
+    """OpenSSH reads it as the same name."""
+    key = Ed25519()
+    repository.allow(line(key.public))
+    text = payload(repository)
+    proof = key.proof(to_sign(text))
+    twins = [
+        sealed(key.public, string(b"ssh-ed25519\0") + proof[-68:]),
+        sealed(key.public, proof, namespace=b"git\0"),
+        sealed(key.public, proof, hash=b"sha512\0"),
+        sealed(string(b"ssh-ed25519\0") + key.public[-36:], proof),
+    ]
+    for twin in (signed(text, data) for data in twins):
+        assert repository.verifies(twin), "git takes it: nothing else would stop it"
+        assert not repository.counts(twin)
 
 
 def test_the_key_of_the_test_signs_as_ssh_keygen_does(tmp_path: Path) -> None:

@@ -24,8 +24,6 @@ from mesh_sync.trust.signers import Signer
 
 _MARGIN = 2 * 86400
 """Seconds from a limit within which only ssh-keygen applies it: it and git each have their own idea of local time."""
-_LONGEST = 200
-"""Characters of a principal; ssh-keygen compares no longer ones than 1,023."""
 _TEMPORARY = Path("/tmp")  # noqa: S108
 """Where git hands signatures to ssh-keygen."""
 
@@ -51,7 +49,7 @@ def is_signed(
 def _is_signed_here(commit: Commit, lines: tuple[Signer, ...]) -> bool | None:
     """The same, as far as this process can tell; None when only git can."""
     ed25519 = commit.signature.ed25519
-    if not ed25519 or not any(_allows(line, commit, ed25519) for line in lines):
+    if not ed25519 or ed25519.name.hex() != commit.name or not any(_allows(line, commit, ed25519) for line in lines):
         return None
     point = base64.b64decode(commit.key.split()[1])[-32:]
     try:
@@ -66,7 +64,7 @@ def _allows(line: Signer, commit: Commit, ed25519: Ed25519) -> bool:
     after, before = line.valid_after, line.valid_before
     begun = after is None or after.timestamp() + _MARGIN < ed25519.date
     ended = before is not None and before.timestamp() - _MARGIN < ed25519.date
-    return line.key == commit.key and len(line.principal) <= _LONGEST and begun and not ended
+    return line.key == commit.key and begun and not ended
 
 
 def _is_signed_to_git(repository: GitObjects, commit: Commit, lines: tuple[Signer, ...]) -> bool:

@@ -36,11 +36,13 @@ _HEAD = re.compile(
 @frozen
 class Ed25519:
     """All that it takes to verify an Ed25519 signature but the key. ``message``: its 64 bytes, and what they have to be
-    made over; ``date``: when the commit says that it was made, in seconds since 1970.
+    made over; ``date``: when the commit says that it was made, in seconds since 1970; ``name``: that of the object, as
+    its content makes it.
     """
 
     message: bytes
     date: int
+    name: bytes
 
 
 @frozen
@@ -74,7 +76,7 @@ def read(commit: bytes) -> Signature:
             return Signature(UNUSUAL, signed=signed)
         if found.is_untouched():
             return Signature(UNTOUCHED, signed=signed)
-        return Signature(SSH, found.key_text, found.namespace.decode(), signed, _ed25519(found, part))
+        return Signature(SSH, found.key_text, found.namespace.decode(), signed, _ed25519(found, part, commit))
     except (ValueError, IndexError):
         return Signature(SSH, signed=signed)
 
@@ -98,22 +100,23 @@ def signed_part(commit: bytes) -> bytes:
 
 
 def _found(commit: bytes) -> tuple[str, list[bytes]]:
-    """The kind of the signature, and its lines; it is the last of the headers, and there is one."""
+    """The kind of the first signature, and its lines; one of SSH has to be the last header, and the only one."""
     head = commit.partition(b"\n\n")[0].split(b"\n")
-    places = [number for number, line in enumerate(head) if line.startswith(_HEADER)]
-    if not places:
+    place = next((number for number, line in enumerate(head) if line.startswith(_HEADER)), None)
+    if place is None:
         return "", []
-    name, _, first = head[places[0]].partition(b" ")
-    more = head[places[0] + 1 :]
+    name, _, first = head[place].partition(b" ")
+    more = head[place + 1 :]
     kind = _KINDS.get(first, "an unknown kind")
-    if len(places) > 1 or (kind == SSH and (name != _HEADER or not all(line.startswith(b" ") for line in more))):
+    if kind == SSH and (name != _HEADER or not all(line.startswith(b" ") for line in more)):
         return UNUSUAL, []
     return kind, [first, *(line[1:] for line in more)]
 
 
-def _ed25519(found: sshsig.SshSignature, part: bytes) -> Ed25519 | None:
+def _ed25519(found: sshsig.SshSignature, part: bytes, commit: bytes) -> Ed25519 | None:
     """What to verify, when the key is one of that type, and git surely reads the same in the commit's headers."""
     if sshsig.string(found.key)[0] != sshsig.ED25519:
         return None
     head = _HEAD.fullmatch(part.partition(b"\n\n")[0])
-    return Ed25519(found.signed_message(_NAMESPACE, part), int(head[1])) if head else None
+    name = hashlib.sha1(b"commit %d\0" % len(commit) + commit, usedforsecurity=False).digest()
+    return Ed25519(found.signed_message(_NAMESPACE, part), int(head[1]), name) if head else None
