@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from e2e.preshared_mesh import SECRET, all_pinging, at, handshake_age, lost, pairs, psks, secret
+from e2e.preshared_mesh import SECRET, all_pinging, at, connects, handshake_age, lost, pairs, psk, psks, secret
 from lab import Lab
 from lab.mesh import Mesh, now, status
 
@@ -50,6 +50,26 @@ def test_going_over_to_preshared_keys_and_back_costs_no_packet(mesh: Mesh) -> No
         mesh.now()
     assert lost(losses) == {}
     assert "PresharedKey" not in mesh.nodes["n21"].path("/etc/wireguard/wg0.conf").read_text()
+
+
+def test_a_secret_that_is_retired_before_anyone_has_moved_is_held_over(mesh: Mesh) -> None:
+    """n21 pulls the retirement, n22 is paused. Handshakes go on, with the former key."""
+    one, other = (mesh.nodes[name] for name in NODES)
+    secret(mesh, "new", "--secret-file", SECRET)
+    mesh.push("a secret, from in 5 minutes on")
+    mesh.now()
+    other.run(["mesh-sync", "pause"])
+    secret(mesh, "retire", "--force")
+    mesh.push("and nothing but that")
+    mesh.now()
+    assert status(one)["commit"] != status(other)["commit"]
+    one.run(["mesh-sync", "down"])
+    one.run(["mesh-sync", "up"])
+    assert connects(one, "10.0.0.22")
+    assert psk(one, other) == NONE
+    other.run(["mesh-sync", "resume"])
+    mesh.now()
+    assert connects(one, "10.0.0.22")
 
 
 def wait_for_renewal(mesh: Mesh, began: float) -> float:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from attrs import evolve
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
 from mesh_sync.wireguard.live import Live, LivePeer
-from mesh_sync.wireguard.psk_rollover import FIRST, SLOT, TRIES, counters, is_either, key_of, settled
+from mesh_sync.wireguard.psk_rollover import FIRST, MOVING, SLOT, TRIES, counters, held_over, is_either, key_of, settled
 
 MOVE = 1_000_000.0
 KEY = "B" * 43 + "="
 PEER = DesiredPeer("b", KEY, ("10.0.0.2",), frozenset(), preshared_key="newer", former_key="former", moves_at=MOVE)
 BY_HAND = DesiredPeer("b", KEY, ("10.0.0.2",), frozenset(), preshared_key="newer", former_key="former")
+HELD = evolve(BY_HAND, held_until=MOVE + MOVING)
 ALONE = DesiredPeer("b", KEY, ("10.0.0.2",), frozenset(), preshared_key="newer")
 EVEN = MOVE + 3600 - (MOVE + 3600) % (2 * SLOT)
 
@@ -51,6 +53,10 @@ def chosen(peer: DesiredPeer, *, handshake: float, moment: float, present: str, 
         ("a phone that lives", BY_HAND, MOVE + 1, MOVE + 10, "former", False, "former"),
         ("a phone that sleeps", BY_HAND, MOVE + 1, MOVE + 9000, "former", False, "former"),
         ("a phone that has the newer one now", BY_HAND, MOVE + 1, MOVE + 200, "former", True, "former"),
+        ("held over, a session from before", HELD, MOVE - 1, MOVE + 1, "former", False, "newer"),
+        ("held over, it died", HELD, MOVE - 1, MOVE + 185, "newer", True, "former"),
+        ("held over, the former one worked", HELD, MOVE + 190, MOVE + 200, "former", False, "former"),
+        ("held over, and nobody asks", HELD, 0, MOVE + 1, "former", False, "newer"),
         ("a phone, one slot later", BY_HAND, MOVE + 1, EVEN + 2 * SLOT, "former", True, "newer"),
     ],
 )
@@ -128,3 +134,68 @@ def test_either_key_is_no_drift_and_a_third_one_is() -> None:
     assert is_either(WANTED, live(0, "former"), KEY)
     assert not is_either(WANTED, live(0, "other"), KEY)
     assert not is_either(WANTED, None, KEY)
+
+
+# -- a key that the list no longer names
+
+
+ONLY = evolve(WANTED, peers=(ALONE,))
+STEP = evolve(WANTED, peers=(evolve(ALONE, preshared_key="former"),))
+
+
+def holds(desired: Desired, before: Desired | None, moment: float, *by_hand: str) -> DesiredPeer:
+    held = held_over(desired, before, by_hand, moment)
+    [peer] = held.peers
+    assert held.valid_until == peer.held_until
+    return peer
+
+
+def test_a_secret_that_is_retired_before_the_move_is_held_over_and_pairs_move_as_was_announced() -> None:
+    held = holds(ONLY, WANTED, MOVE - 100)
+    assert held == evolve(PEER, held_until=MOVE + MOVING)
+    again = evolve(ONLY, peers=(held,))
+    assert holds(ONLY, again, MOVE + 100) == held
+    assert holds(ONLY, again, MOVE + MOVING) == ALONE
+
+
+def test_one_that_is_retired_while_pairs_move_is_left_at_once_and_gone_back_to() -> None:
+    assert holds(ONLY, WANTED, MOVE + 100) == evolve(BY_HAND, held_until=MOVE + 100 + MOVING)
+    assert holds(ONLY, WANTED, MOVE + MOVING) == ALONE
+
+
+def test_a_key_that_changes_in_one_step_is_held_over_once() -> None:
+    held = holds(ONLY, STEP, MOVE)
+    assert held == HELD
+    again = evolve(ONLY, peers=(held,))
+    assert holds(ONLY, again, MOVE + 200) == HELD
+    assert holds(ONLY, again, MOVE + MOVING) == ALONE
+    third = evolve(ONLY, peers=(evolve(ALONE, preshared_key="third"),))
+    assert holds(third, again, MOVE + 9).former_key == "newer"
+
+
+def test_nothing_is_held_over_where_there_is_no_session_to_keep_or_the_list_says_it() -> None:
+    assert holds(ONLY, None, MOVE) == ALONE
+    assert holds(ONLY, ONLY, MOVE) == ALONE
+    assert holds(ONLY, STEP, MOVE, "b") == ALONE, "a phone"
+    assert holds(ONLY, evolve(WANTED, peers=(BY_HAND,)), MOVE) == ALONE, "another one"
+    assert holds(evolve(ONLY, peers=(evolve(ALONE, public_key="C"),)), STEP, MOVE).former_key is None
+    assert held_over(WANTED, STEP, (), MOVE) == WANTED
+    assert held_over(evolve(ONLY, valid_until=MOVE + 1), STEP, (), MOVE).valid_until == MOVE + 1
+
+
+@settings(deadline=None)
+@given(st.floats(0, 119), st.floats(0, 60), LOOKS, LOOKS)
+def test_a_change_in_one_step_that_the_other_end_pulls_within_a_minute_costs_no_session(
+    phase: float, later: float, here: list[float], there: list[float]
+) -> None:
+    """The renewal that falls in between is tried again each 5 s; the session lives 60 s longer."""
+    pulled = (MOVE, MOVE + later)
+    looks = [(moment, 0) for moment in here] + [(moment, 1) for moment in there]
+    handshake, present = MOVE - phase, ["former", "former"]
+    for moment, end in sorted((max(moment, pulled[end]), end) for moment, end in looks):
+        while moment >= handshake + 120 and (present[0] == present[1] or moment >= handshake + 180):
+            assert present[0] == present[1], f"{moment - MOVE:.0f} s after the change"
+            handshake += 120
+        if moment < MOVE + MOVING:
+            held = evolve(HELD, held_until=pulled[end] + MOVING)
+            present[end] = chosen(held, handshake=handshake, moment=moment, present=present[end])

@@ -70,8 +70,8 @@ def off(edit: Edit, since: datetime | None) -> int:
 
 
 @secret.command()
-@click.option("--force", is_flag=True, help="Even while pairs are still moving; those that have not moved lose their "
-                                            "tunnels.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Even while pairs are still moving; a node that has not pulled 6 minutes "
+                                            "later loses its tunnels.")  # fmt: skip
 @edit_options
 def retire(edit: Edit, force: bool) -> int:
     """Retire the former secret. A node that does not have the one in use loses its tunnels.

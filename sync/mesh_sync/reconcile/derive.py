@@ -13,11 +13,13 @@ from mesh_sync.mesh.layout import peer_path
 from mesh_sync.mesh.model import Mesh
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
+from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.own_keys import with_own_key
 from mesh_sync.preshared.secret_file import Source
 from mesh_sync.repository.git_objects import GitObjects, tree_at
 from mesh_sync.system.cpu_limit import CHECKING, spending
+from mesh_sync.wireguard import psk_rollover
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.keys import public_key, read_private_key
 
@@ -44,7 +46,10 @@ def mesh_at(tree: Tree, commit: str, moment: datetime) -> tuple[Mesh, tuple[Find
 def interface(
     tree: Tree, mesh: Mesh, node: Node, commit: str, moment: datetime, findings: tuple[Finding, ...] = ()
 ) -> Desired:
-    """This node's interface in ``mesh``. Refused when there is none, its key is another, or a secret is missing."""
+    """This node's interface in ``mesh``. Refused when there is none, its key is another, or a secret is missing.
+
+    It goes on from what was confirmed last: a preshared key that pairs still need is held over.
+    """
     renderer = Renderer(mesh, moment)
     if node.name not in renderer.topology.members:
         reason = "is disabled, expired or cut off" if node.name in mesh.peers else "is not in the list"
@@ -52,7 +57,10 @@ def interface(
             f"{node.name} {reason} at commit {commit[:10]}; its last applied state is kept", findings=findings
         )
     desired, private_key = _with_held_key(renderer.desired(node.name), node)
-    return Source(node, tree.texts, private_key).keyed(desired, mesh)
+    desired = Source(node, tree.texts, private_key).keyed(desired, mesh)
+    by_hand = {name for name, peer in mesh.peers.items() if not peer.managed}
+    before = states.load(node.state_file).last_confirmed.desired
+    return psk_rollover.held_over(desired, before, by_hand, moment.timestamp())
 
 
 def left(before: Desired) -> Desired:

@@ -25,7 +25,8 @@ class DesiredPeer:
     """One `[Peer]` of this node; ``keepalive`` in seconds, 0 = off; ``next_public_key`` the key it is moving to.
 
     ``former_key``: the preshared key that is right too while the mesh moves to another secret, empty for none at all;
-    None when it does not. ``moves_at``: when the pair leaves it (Unix seconds), None if by hand. See `psk_rollover`.
+    None when it does not. ``moves_at``: when the pair leaves it (Unix seconds), None if by hand, or at once where it is
+    held over: the list no longer names it, and this node falls back to it until ``held_until``. See `psk_rollover`.
     """
 
     name: str
@@ -38,6 +39,7 @@ class DesiredPeer:
     next_public_key: str = ""
     former_key: str | None = field(default=None, repr=False)
     moves_at: float | None = None
+    held_until: float | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:

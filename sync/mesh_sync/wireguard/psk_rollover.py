@@ -7,13 +7,15 @@ ends decide by what both see, the moment of their last handshake, so that they a
   end has the whole life of a session (120 s) to notice.
 - Where that failed (the other end was away and has only the former secret), the session dies, and this end falls back
   to the former key at once; then the two take turns in slots of 90 s. Whichever works stays, until the next try.
+- A secret may be retired, or changed in one step, before all pairs have moved. A session that is alive hides that until
+  its next handshake, which would fail where the other end has not pulled: so each end holds the former key over.
 - No session is disturbed: the key under a session that is alive is only changed as above, and a peer that no packet
   asks for waits with the newer key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from attrs import evolve
 
@@ -28,6 +30,9 @@ TRIES = (0, *(900 << doubled for doubled in range(14)))
 each time twice as long, for a try costs a peer that is left behind a minute."""
 SLOT = 90
 """Seconds in which one key stays: more than the minute between two runs on a node."""
+
+MOVING = 360
+"""Seconds from the move until all pairs have moved: a session's life, 5 minutes at most, and a minute between runs."""
 
 
 def key_of(peer: DesiredPeer, live: LivePeer | None, *, asked: bool, moment: float) -> str:
@@ -45,16 +50,20 @@ def key_of(peer: DesiredPeer, live: LivePeer | None, *, asked: bool, moment: flo
     if is_alive(handshake, moment):
         return _renewed_with(peer, handshake, present, former)
     if not asked:
-        return present if peer.moves_at is None else newer
+        return present if peer.moves_at is None and peer.held_until is None else newer
     if moment - handshake < REJECT_AFTER_TIME + SLOT:
         return former
     return former if int(moment // SLOT) % 2 else newer
 
 
 def _renewed_with(peer: DesiredPeer, handshake: int, present: str, former: str) -> str:
-    """The key for the next handshake of a session that is alive. One that is not managed is moved by hand."""
+    """The key for the next handshake of a session that is alive. One that is not managed is moved by hand.
+
+    One that is held over leaves the former key at once, and goes back to it if that fails.
+    """
     if peer.moves_at is None:
-        return present
+        at_once = peer.held_until is not None and handshake <= peer.held_until - MOVING
+        return peer.preshared_key if at_once else present
     if handshake < peer.moves_at:
         return former
     since = handshake - peer.moves_at
@@ -64,6 +73,33 @@ def _renewed_with(peer: DesiredPeer, handshake: int, present: str, former: str) 
 def overlapping(desired: Desired) -> bool:
     """Whether any pair has two keys."""
     return any(peer.former_key is not None for peer in desired.peers)
+
+
+def held_over(desired: Desired, before: Desired | None, by_hand: Container[str], moment: float) -> Desired:
+    """The interface with the key that a pair had ``before``, where the list no longer names it and it may be needed.
+
+    ``by_hand``: names of peers that are not managed. It is due when the first pair has to do without.
+    """
+    known = {peer.name: peer for peer in (before.peers if before else ()) if peer.name not in by_hand}
+    peers = tuple(_held(peer, known[peer.name], moment) if peer.name in known else peer for peer in desired.peers)
+    ends = [peer.held_until for peer in peers if peer.held_until is not None]
+    if not ends:
+        return desired
+    return evolve(desired, peers=peers, valid_until=min([*ends, desired.valid_until or ends[0]]))
+
+
+def _held(peer: DesiredPeer, was: DesiredPeer, moment: float) -> DesiredPeer:
+    if peer.former_key is not None or not set(peer.keys) & set(was.keys):
+        return peer
+    if was.preshared_key != peer.preshared_key:  # in one step
+        return evolve(peer, former_key=was.preshared_key, held_until=moment + MOVING)
+    if was.held_until is not None and moment < was.held_until:
+        return evolve(peer, former_key=was.former_key, moves_at=was.moves_at, held_until=was.held_until)
+    if was.held_until is not None or was.moves_at is None or moment >= was.moves_at + MOVING:
+        return peer
+    if moment < was.moves_at:
+        return evolve(peer, former_key=was.former_key, moves_at=was.moves_at, held_until=was.moves_at + MOVING)
+    return evolve(peer, former_key=was.former_key, held_until=moment + MOVING)
 
 
 def settled(desired: Desired, live: Live | None, last: Mapping[str, int], moment: float) -> Desired:
@@ -76,7 +112,7 @@ def settled(desired: Desired, live: Live | None, last: Mapping[str, int], moment
     def one(peer: DesiredPeer) -> DesiredPeer:
         asked = peer.public_key in grown
         key = key_of(peer, peers.get(peer.public_key), asked=asked, moment=moment)
-        return evolve(peer, preshared_key=key, former_key=None, moves_at=None)
+        return evolve(peer, preshared_key=key, former_key=None, moves_at=None, held_until=None)
 
     return evolve(desired, peers=tuple(map(one, desired.peers)))
 

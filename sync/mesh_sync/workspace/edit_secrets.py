@@ -14,14 +14,15 @@ from mesh_sync.preshared import secret_file
 from mesh_sync.preshared.derive import SIZE, Secrets
 from mesh_sync.terminal.command_line import count
 from mesh_sync.wireguard.keys import read_private_key
+from mesh_sync.wireguard.psk_rollover import MOVING
 from mesh_sync.workspace import sealed_files
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 AHEAD = timedelta(minutes=5)
 """From a change until pairs start to move: time to push, and for every node to pull."""
-MOVING = timedelta(minutes=6)
-"""From that moment until all pairs have moved: a session's life, 5 minutes at most, and a minute between two runs."""
+MOVED = timedelta(seconds=MOVING)
+"""From that moment until all pairs have moved."""
 
 
 def new(edit: Edit, file: Path, since: datetime | None = None, *, sealing: bool = True) -> Edited:
@@ -74,9 +75,9 @@ def retire(edit: Edit, *, force: bool = False) -> Edited:
     use = _in_use(copy)
     if use.former is None:
         return Edited("there is no former secret")
-    if use.since and copy.moment < use.since + MOVING and not force:
+    if use.since and copy.moment < use.since + MOVED and not force:
         text = f"pairs that have not moved yet would lose their tunnels; nodes move from {use.since}"
-        hint = f"retire it after {use.since + MOVING}, when every node has pulled; --force does not wait"
+        hint = f"retire it after {use.since + MOVED}, when every node has pulled; --force does not wait"
         raise MeshSyncError(text, hint=hint)
     after = Preshared(secret=use.secret) if use.secret else None
     what = f"secret {use.former}" if use.former else "going without preshared keys"

@@ -6,6 +6,7 @@ Labels are names of the mesh, never keys. Of HTTP there is as little as that tak
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -14,7 +15,11 @@ from mesh_watchdog.policy.peer import MISSING, NEW, SEARCHING, SUSPECT, UP
 STATES = (UP, NEW, SUSPECT, SEARCHING, MISSING)
 Sample = tuple[Mapping[str, str], float]
 PATIENCE = 5.0
-"""Seconds a client may take to ask."""
+"""Seconds a client may take to ask, and to take the answer."""
+MOST_CLIENTS = 16
+"""At once; who comes on top is hung up on. Every user of this machine can connect, and the watchdog needs its files."""
+FRESH = 1.0
+"""Seconds for which the same text is served again: a client that asks without end costs no more."""
 _HEAD = "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
 
 
@@ -75,18 +80,40 @@ def _escaped(label: str) -> str:
 
 async def serve(place: tuple[str, int], text: Callable[[], str]) -> asyncio.Server:
     """Listen; every request is answered by what ``text`` returns then. Raise OSError when the port is taken."""
+    fresh, present = _Fresh(text), 0
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal present
+        present += 1
         try:
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
-            writer.write(response(head, text))
-            await asyncio.wait_for(writer.drain(), PATIENCE)
+            if present <= MOST_CLIENTS:
+                await asyncio.wait_for(_answer(reader, writer, fresh), PATIENCE)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # a client that goes away, or says no HTTP
+            pass  # a client that goes away, takes its time, or says no HTTP
         finally:
-            writer.close()
+            writer.transport.abort()  # what it does not take is not kept for it
+            present -= 1
 
-    return await asyncio.start_server(answer, *place, limit=16384)
+    return await asyncio.start_server(answer, *place, limit=16384, backlog=MOST_CLIENTS)
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, text: Callable[[], str]) -> None:
+    writer.write(response(await reader.readuntil(b"\r\n\r\n"), text))
+    writer.close()
+    await writer.wait_closed()
+
+
+class _Fresh:
+    """A text that is made again when it is older than `FRESH`."""
+
+    def __init__(self, make: Callable[[], str]) -> None:
+        self._make = make
+        self._text, self._made = "", float("-inf")
+
+    def __call__(self) -> str:
+        if time.monotonic() - self._made >= FRESH:
+            self._text, self._made = self._make(), time.monotonic()
+        return self._text
 
 
 def response(head: bytes, text: Callable[[], str]) -> bytes:
