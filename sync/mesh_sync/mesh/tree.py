@@ -27,6 +27,8 @@ MAX_TOTAL = 16 * 1024 * 1024
 TOO_MUCH = f"more than {MAX_FILES:,} files or {MAX_TOTAL:,} bytes; this is not a mesh repository"
 SYMLINK, SUBMODULE = 0o120000, 0o160000
 REGULAR = stat.S_IFREG
+PLAIN = (REGULAR | 0o644, REGULAR | 0o755)
+"""The modes that git gives to files."""
 RULES = frozenset({SIGNERS_FILE, POLICY_FILE})
 """The files that say who may change the others."""
 GIT_SETTINGS = frozenset({".gitmodules", ".gitconfig", ".lfsconfig"})
@@ -82,12 +84,14 @@ def _problem(entry: Entry) -> str:
         return "configures git; a mesh repository must not contain it"
     if kind == SUBMODULE:
         return "is a submodule; a mesh repository holds plain files"
-    if kind == SYMLINK and (ours or entry.path.startswith((PEERS, SECRETS))):
+    if kind == SYMLINK:
         return "is a symbolic link; replace it with a plain file"
     if kind == stat.S_IFDIR:
         return "is a directory; replace it with a plain file"
-    if kind not in (REGULAR, SYMLINK):
+    if kind != REGULAR:
         return "is not a plain file"
+    if entry.mode not in PLAIN:
+        return f"has the file mode {entry.mode:o}, which git does not write"
     if ours and entry.size > MAX_FILE:
         return f"is {entry.size:,} bytes long; the limit is {MAX_FILE:,}"
     return ""
@@ -113,7 +117,12 @@ def _walk(root: Path) -> Iterator[Entry]:
             if stat.S_ISDIR(status.st_mode):
                 yield from _folder(path, path.relative_to(root).as_posix())
             elif name != ".git":
-                yield Entry(path.relative_to(root).as_posix(), status.st_mode, status.st_size)
+                yield Entry(path.relative_to(root).as_posix(), _as_git(status.st_mode), status.st_size)
+
+
+def _as_git(mode: int) -> int:
+    """The mode that git would record."""
+    return PLAIN[bool(mode & stat.S_IXUSR)] if stat.S_ISREG(mode) else stat.S_IFMT(mode)
 
 
 def _folder(path: Path, shown: str) -> Iterator[Entry]:

@@ -99,7 +99,7 @@ class Incoming:
             try:
                 GitObjects(self._place).git(*words, deadline=max(1.0, end - time.monotonic()))
             except CommandError as error:
-                if findings := list(_unsound(error)):
+                if findings := list(unsound(error)):
                     # Not lasting: a remote can add an unsound object to anybody's sound commit.
                     text = f"{self._name} sends objects that are no sound git history"
                     raise Refused(text, findings=findings, lasting=False) from None
@@ -129,7 +129,7 @@ class Incoming:
         return public(self._address.url)
 
 
-def _unsound(error: CommandError) -> Iterator[Finding]:
+def unsound(error: CommandError) -> Iterator[Finding]:
     """What git's check finds wrong; nothing of the remote's own words is in it."""
     for name, what in _UNSOUND.findall(error.stderr):
         yield Finding(".", "", f"{what} (git object {name[:10]})")
