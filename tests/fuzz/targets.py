@@ -203,7 +203,7 @@ def remembered() -> bytes:
     """A real state.json."""
     refusal = state.Refusal("1" * 40, "no", (Finding("peers/b.toml", "mtu", "is wrong"),))
     applied = state.Applied("1" * 40, desired=INTERFACE, owned=INTERFACE.owned)
-    state.save(PLACE / "real.json", state.State(applied, state.Remote(refusal=refusal)))
+    state.save(PLACE / "real.json", state.State(applied, state.Remote(refusals=(refusal,))))
     return (PLACE / "real.json").read_bytes()
 
 

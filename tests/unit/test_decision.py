@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_sync.node.state import Applied, BadCommit, Intent, Pause, Refusal, Remote, State, Trial
+from mesh_sync.node.state import Anchor, Applied, BadCommit, Intent, Pause, Refusal, Remote, State, Trial
 from mesh_sync.reconcile.decision import (
     Decision,
     Evaluate,
@@ -30,7 +30,6 @@ from mesh_sync.reconcile.promise import (
     gone_home,
     heard,
     home,
-    in_sync,
     refused,
     rolled_back,
 )
@@ -46,10 +45,10 @@ def interface(port: int = 51820, until: float | None = None) -> Desired:
 
 HOME = Applied("c1", NODE, interface())
 TRIAL = Trial("c2", NODE, 900.0, 1, HOME)
-AT_HOME = State(HOME, Remote("c1", trusted="c1"))
-TRYING = State(Applied("c2", NODE, interface(2)), Remote("c2", trusted="c2"), TRIAL)
+AT_HOME = State(HOME, Remote("c1", trusted=Anchor("c1")))
+TRYING = State(Applied("c2", NODE, interface(2)), Remote("c2", trusted=Anchor("c2")), TRIAL)
 BAD = evolve(AT_HOME.remote, bad=BadCommit("c2", "silent", NODE))
-REFUSED = evolve(AT_HOME.remote, refusal=Refusal("c2", "wrong", (), NODE, "c1"))
+REFUSED = evolve(AT_HOME.remote, refusals=(Refusal("c2", "wrong", (), NODE, "c1"),))
 PAUSED = Intent(Pause(1.0))
 
 CASES: dict[str, tuple[State, str | None, Decision]] = {
@@ -76,9 +75,12 @@ CASES: dict[str, tuple[State, str | None, Decision]] = {
         evolve(AT_HOME, remote=evolve(BAD, bad=BadCommit("c2", "silent", "old"))), "c2", Evaluate("c2"),
     ),
     "refused before": (evolve(AT_HOME, remote=REFUSED), "c2", Keep(Reason.REFUSED)),
-    "refused while less was trusted": (evolve(AT_HOME, remote=evolve(REFUSED, trusted="c2")), "c2", Evaluate("c2")),
+    "refused while less was trusted": (
+        evolve(AT_HOME, remote=evolve(REFUSED, trusted=Anchor("c2"))), "c2", Evaluate("c2"),
+    ),
     "refused by the clock": (
-        evolve(AT_HOME, remote=evolve(REFUSED, refusal=Refusal("c2", "expired", (), "", "c1"))), "c2", Evaluate("c2"),
+        evolve(AT_HOME, remote=evolve(REFUSED, refusals=(Refusal("c2", "expired", (), "", "c1"),))),
+        "c2", Evaluate("c2"),
     ),
     "refused, and back": (evolve(AT_HOME, remote=REFUSED), "c1", InSync()),
     "a trial is open, and its commit is the head": (TRYING, "c2", Evaluate("c2")),
@@ -90,7 +92,7 @@ CASES: dict[str, tuple[State, str | None, Decision]] = {
         Undo(evolve(TRIAL, intent=PAUSED), Keep(Reason.PAUSED)),
     ),
     "a trial is open, and its commit was refused since": (
-        evolve(TRYING, remote=evolve(TRYING.remote, refusal=Refusal("c2", "no", (), NODE, "c2"))), "c2",
+        evolve(TRYING, remote=evolve(TRYING.remote, refusals=(Refusal("c2", "no", (), NODE, "c2"),))), "c2",
         Undo(TRIAL, Keep(Reason.REFUSED)),
     ),
 }  # fmt: skip
@@ -196,10 +198,10 @@ class Node:
             wanted = interface(100 + COMMITS.index(decision.commit))
             target = accepted(known, decision.commit, NODE, wanted)
             if not event.good:
-                target = refused(known, Refusal(decision.commit, "wrong", (), NODE, known.remote.trusted))
+                trusted = known.remote.trusted.commit if known.remote.trusted else None
+                target = refused(known, Refusal(decision.commit, "wrong", (), NODE, trusted))
         else:
-            kept = decision.kept if isinstance(decision, Undo) else decision
-            target = in_sync(known) if isinstance(kept, InSync) else home(known)
+            target = home(known)
         way = settle(before, target.applied, differs=True, confirm=event.confirm)
         if way is Way.TRY:
             self._try(target, event)

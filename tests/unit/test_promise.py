@@ -6,10 +6,11 @@ import pytest
 from attrs import evolve
 
 from mesh_sync.node.history import Past
-from mesh_sync.node.state import Applied, BadCommit, Intent, Pause, Refusal, Remote, State, Trial
+from mesh_sync.node.state import Anchor, Applied, BadCommit, Intent, Pause, Refusal, Remote, State, Trial
 from mesh_sync.reconcile.promise import (
     UNSURE,
     accepted,
+    accepted_below,
     after_changes,
     before_changes,
     confirmed,
@@ -19,7 +20,6 @@ from mesh_sync.reconcile.promise import (
     heard,
     home,
     hooks_done,
-    in_sync,
     is_settled,
     nothing_applied,
     paused,
@@ -39,7 +39,7 @@ def interface(*keys: str) -> Desired:
 OLD, NEW = interface("B"), interface("B", "C")
 HOME = Applied("c1", "f", OLD, OLD.owned, {"B": "b:1"}, {"B": "192.0.2.1:1"}, "digest", 5.0)
 REFUSAL, BAD = Refusal("c0", "wrong"), BadCommit("c0", "silent")
-BEFORE = State(HOME, Remote("c1", 3.0, REFUSAL, BAD, "c1", "root"), history=(Past("c1", 5.0, "confirmed"),))
+BEFORE = State(HOME, Remote("c1", 3.0, (REFUSAL,), BAD, Anchor("c1"), "root"), history=(Past("c1", 5.0, "confirmed"),))
 PAUSED = Intent(Pause(2.0, "why"))
 TRIAL = Trial("c2", "f", 9.0, 1, HOME, PAUSED)
 TRYING = evolve(BEFORE, applied=evolve(HOME, commit="c2", desired=NEW), trial=TRIAL)
@@ -47,7 +47,7 @@ TRYING = evolve(BEFORE, applied=evolve(HOME, commit="c2", desired=NEW), trial=TR
 
 def test_an_answer_ends_the_silence() -> None:
     after = heard(BEFORE, "c2", 7.0)
-    assert (after.remote.commit, after.remote.silent_since, after.remote.trusted) == ("c2", None, "c1")
+    assert (after.remote.commit, after.remote.silent_since, after.remote.trusted) == ("c2", None, Anchor("c1"))
     assert evolve(after, remote=BEFORE.remote) == BEFORE
 
 
@@ -63,20 +63,32 @@ def test_a_refused_commit_changes_nothing_that_is_applied() -> None:
     assert (after.remote.commit, after.remote.refusal, after.remote.bad) == ("c2", Refusal("c2", "no"), BAD)
 
 
-def test_what_was_refused_is_forgotten_once_the_head_is_what_is_applied() -> None:
-    assert in_sync(BEFORE) == evolve(BEFORE, remote=evolve(BEFORE.remote, refusal=None))
+def test_a_refusal_is_about_one_head_and_of_many_the_last_are_kept() -> None:
+    state = BEFORE
+    for number in range(9):
+        state = refused(state, Refusal(f"c{number}", "no"))
+    assert [refusal.commit for refusal in state.remote.refusals] == ["c5", "c6", "c7", "c8"]
+    assert heard(state, "c6", 7.0).remote.refusal == Refusal("c6", "no")
+    assert heard(state, "c1", 7.0).remote.refusal is None
+
+
+def test_what_stands_below_a_refused_head_is_accepted_and_the_head_stays_refused() -> None:
+    state = refused(BEFORE, Refusal("c9", "no"))
+    after = accepted_below(state, "c2", "g", NEW)
+    assert (after.applied.commit, after.applied.desired, after.applied.anchor) == ("c2", NEW, Anchor("c1"))
+    assert (after.remote.commit, after.remote.refusal, after.remote.bad) == ("c9", Refusal("c9", "no"), None)
 
 
 def test_an_accepted_commit_takes_the_place_of_what_was_refused_and_rolled_back() -> None:
     after = accepted(BEFORE, "c2", "g", NEW)
-    assert after.applied == evolve(HOME, commit="c2", fingerprint="g", desired=NEW)
-    assert after.remote == evolve(BEFORE.remote, commit="c2", refusal=None, bad=None)
+    assert after.applied == evolve(HOME, commit="c2", fingerprint="g", desired=NEW, anchor=Anchor("c1"))
+    assert after.remote == evolve(BEFORE.remote, commit="c2", refusals=(), bad=None)
 
 
 @pytest.mark.parametrize(
     "after",
-    [home(TRYING), refused(TRYING, REFUSAL), in_sync(TRYING), accepted(TRYING, "c1", "f", OLD)],
-    ids=["home", "refused", "in sync", "accepted"],
+    [home(TRYING), refused(TRYING, REFUSAL), accepted(TRYING, "c1", "f", OLD)],
+    ids=["home", "refused", "accepted"],
 )
 def test_with_a_trial_open_what_was_confirmed_before_it_counts(after: State) -> None:
     assert (after.applied, after.intent, after.trial) == (HOME, PAUSED, None)
@@ -147,10 +159,10 @@ def test_a_commit_that_need_not_be_confirmed_says_so() -> None:
 
 
 def test_a_rolled_back_commit_is_remembered_and_what_was_learnt_stays() -> None:
-    back = gone_home(evolve(TRYING, remote=Remote("c2", trusted="c2")), TRIAL, HOME)
+    back = gone_home(evolve(TRYING, remote=Remote("c2", trusted=Anchor("c2"))), TRIAL, HOME)
     after = rolled_back(back, BadCommit("c2", "silent"), 11.0)
     assert (after.applied, after.intent, after.trial) == (HOME, PAUSED, None)
-    assert after.remote == Remote("c2", trusted="c2", bad=BadCommit("c2", "silent"))
+    assert after.remote == Remote("c2", trusted=Anchor("c2"), bad=BadCommit("c2", "silent"))
     assert after.history[-1] == Past("c2", 11.0, "rolled-back")
 
 

@@ -12,7 +12,7 @@ from attrs import evolve
 from mesh_sync.findings import Finding
 from mesh_sync.node import state as states
 from mesh_sync.node.history import Past
-from mesh_sync.node.state import Applied, BadCommit, Intent, Pause, Refusal, Remote, State, Trial
+from mesh_sync.node.state import Anchor, Applied, BadCommit, Intent, Pause, Refusal, Remote, State, Trial
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
 
 WRITTEN_BY_0_1 = Path(__file__).parent / "data/state-0.1.json"
@@ -29,7 +29,7 @@ BEFORE = Applied("c1", "f", PEER_B, PEER_B.owned, {"B": "b.example:1"}, {"B": "1
 REFUSED = Refusal("c3", "why", (Finding("peers/b.toml", "mtu", "no"),), "f", "c1")
 FULL = State(
     applied=evolve(BEFORE, commit="c2", desired=interface(b="B", x="X"), hooks_due=True),
-    remote=Remote("c3", 2.0, REFUSED, BadCommit("c0", "w"), "c2", "r"),
+    remote=Remote("c3", 2.0, (REFUSED,), BadCommit("c0", "w"), Anchor("c2", "5e"), "r", "c4", 9.0),
     trial=Trial("c2", "f", 1.5, 1, BEFORE, Intent(Pause(1.0, "x")), interface(x="X"), {"B": "b"}, {"B": "192.0.2.1:1"}),
     intent=Intent(Pause(3.0, "because")),
     history=(Past("c1", 1.0, "confirmed"),),
@@ -66,7 +66,7 @@ def test_the_last_versions_file_is_carried_over(tmp_path: Path) -> None:
     assert [peer.name for peer in applied.desired.peers] == ["azure", "gcp"]
     assert applied.owned.peers == set(old["owned"]["peers"])
     assert (remote.commit, remote.silent_since, remote.trusted, remote.trust_root) == (
-        old["remote_commit"], old["silent_since"], old["trusted"], old["trust_root"],
+        old["remote_commit"], old["silent_since"], Anchor(old["trusted"]), old["trust_root"],
     )  # fmt: skip
     assert remote.refusal
     assert (remote.refusal.message, remote.refusal.fingerprint) == (old["refusal"]["message"], old["settings"])
@@ -101,8 +101,8 @@ DAMAGED: dict[str, tuple[tuple[str, ...], object]] = {
     "a past at a word": (("history",), [{**PAST, "applied_at": "x"}]),
     "a past beyond all calendars": (("history",), [{**PAST, "applied_at": 1e30}]),
     "a past that ended as a number": (("history",), [{**PAST, "ended": 2}]),
-    "a refusal for a number": (("remote", "refusal"), {**REFUSAL, "message": 4}),
-    "a finding at a number": (("remote", "refusal"), {**REFUSAL, "findings": [FINDING]}),
+    "a refusal for a number": (("remote", "refusals"), [{**REFUSAL, "message": 4}]),
+    "a finding at a number": (("remote", "refusals"), [{**REFUSAL, "findings": [FINDING]}]),
     "a moment without end": (("applied", "at"), float("inf")),
     "an endpoint that is a number": (("applied", "given"), {"key": 1}),
     "an interface that is a number": (("applied", "desired"), 3),

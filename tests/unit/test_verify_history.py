@@ -10,7 +10,7 @@ from attrs import evolve
 from mesh_sync.errors import Refused
 from mesh_sync.node.config import Node, Repository, Trust
 from mesh_sync.node.fingerprint import trust_root
-from mesh_sync.node.state import Applied, Remote, State
+from mesh_sync.node.state import Anchor, Applied, Remote, State
 from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.trust import git_history
 from mesh_sync.trust.authorization import Rules
@@ -29,14 +29,21 @@ class Observer:
         trust = Trust(mode="signed", allowed_signers=own, first_commit=base)
         self.history, self.git = history, GitObjects(history.place / ".git")
         self.node = Node(name="b", repository=Repository(urls=("x",)), trust=trust)
-        self.state = State(Applied(base), Remote(trusted=base, trust_root=trust_root(self.node)))
+        self.state = State(
+            Applied(base, anchor=Anchor(base)), Remote(trusted=Anchor(base), trust_root=trust_root(self.node))
+        )
 
     def look(self, head: str, *, apply: bool = True) -> Refused | None:
         commit = self.history.git("rev-parse", head)
         self.state, problem = verify_history(self.node, self.state, commit, self.git, lambda text: None)
         if apply and not problem:
-            self.state = evolve(self.state, applied=Applied(commit))
+            self.state = evolve(self.state, applied=Applied(commit, anchor=self.state.remote.trusted))
         return problem
+
+    @property
+    def trusted(self) -> str | None:
+        trusted = self.state.remote.trusted
+        return trusted.commit if trusted else None
 
     def refuses(self, head: str) -> Refused:
         problem = self.look(head)
@@ -116,22 +123,22 @@ def test_no_side_branch_forgets_a_removal_of_the_same_push(observer: Observer, h
     history.commit(None)
     history.merge(ANNA, "side")
     observer.refuses("main")
-    assert observer.state.remote.trusted == removing
+    assert observer.trusted == removing
     history.on("evil", side)
     assert observer.look(history.commit(OTTO))
 
 
 def test_what_goes_on_beside_brings_no_removed_key_back(observer: Observer, history: History) -> None:
     history.on("review")
-    beside = history.commit(A, a='public_key = "K2"\n')
+    beside = history.commit(ANNA, a='public_key = "K2"\n')
     history.on("main")
     removing = history.commit(ANNA, ANNA, A, B)
     observer.look(removing, apply=False)
     text = f"commit {beside[:10]} brings back a key that was removed from allowed_signers"
-    assert (observer.refuses(beside).message, observer.state.remote.trusted) == (text, removing)
+    assert (observer.refuses(beside).message, observer.trusted) == (text, removing)
     history.on("evil", beside)
     assert observer.look(history.commit(None))
-    assert observer.state.remote.trusted == removing
+    assert observer.trusted == removing
 
 
 def test_a_remote_that_goes_back_behind_what_is_verified(observer: Observer, history: History) -> None:
@@ -140,7 +147,7 @@ def test_a_remote_that_goes_back_behind_what_is_verified(observer: Observer, his
     observer.look(new, apply=False)
     assert "the remote went back" in observer.refuses(old).message
     assert observer.look("base") is None
-    assert observer.state.remote.trusted == new
+    assert observer.trusted == new
 
 
 def test_forged_dates_make_no_old_commit_new(

@@ -62,6 +62,7 @@ class Renderer:
                 keepalive=keepalive,
                 preshared_key=self._preshared_key,
                 next_public_key=peer.next_public_key or "",
+                ends=peer.ends.timestamp() if peer.ends else None,
             )
         return self._peers[key]
 

@@ -26,6 +26,8 @@ from mesh_sync.typed_toml.table import table
 from mesh_sync.wireguard.desired import Desired, Owned
 
 VERSION = 2
+REFUSALS = 4
+"""Refused heads that are remembered."""
 
 
 @frozen
@@ -34,7 +36,8 @@ class Applied:
 
     ``fingerprint``: of what shapes the interface besides the commit. ``given``: the declared endpoint last fed to the
     kernel, ``resolved``: what it stood for, by public key. ``conf``: digest of wg0.conf. ``at``: Unix seconds.
-    ``hooks_due``: the interface was made, and the hooks that follow have not all been run.
+    ``hooks_due``: the interface was made, and the hooks that follow have not all been run. ``anchor``: the newest
+    commit of an admin in the history of ``commit``, where commits are signed.
     """
 
     commit: str | None = None
@@ -46,6 +49,19 @@ class Applied:
     conf: str = ""
     at: float | None = None
     hooks_due: bool = False
+    anchor: Anchor | None = None
+
+
+@frozen
+class Anchor:
+    """A commit that an admin has signed: what a node has once trusted cannot be taken back below it.
+
+    ``signed``: the digest of what is signed; another commit with the same one is the same to its signer. Empty where a
+    version before did not keep it.
+    """
+
+    commit: str
+    signed: str = ""
 
 
 @frozen
@@ -79,16 +95,30 @@ class BadCommit:
 class Remote:
     """What the remote has taught; none of it goes back when a commit is rolled back.
 
-    ``silent_since``: when the remotes first did not answer since one did, Unix seconds.
-    ``trusted``: the newest commit of which all history is verified, ``trust_root``: what that began from.
+    ``commit``: the head that counts, or was looked at last. ``silent_since``: when the remotes first did not answer
+    since one did, Unix seconds. ``refusals``: heads that were not accepted, the last one last. ``trusted``: the newest
+    commit of an admin of which all history is verified, ``trust_root``: what that began from. ``verified``: how far
+    beyond ``trusted`` the history is verified. ``others_asked``: when the remotes after the first that answers were
+    asked last, too, Unix seconds.
     """
 
     commit: str | None = None
     silent_since: float | None = None
-    refusal: Refusal | None = None
+    refusals: tuple[Refusal, ...] = ()
     bad: BadCommit | None = None
-    trusted: str | None = None
+    trusted: Anchor | None = None
     trust_root: str = ""
+    verified: str | None = None
+    others_asked: float | None = None
+
+    def refusal_of(self, commit: str | None) -> Refusal | None:
+        """Why ``commit`` was not accepted, if it was not."""
+        return next((refusal for refusal in self.refusals if refusal.commit == commit), None)
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why the remote's head is not accepted, if it is not."""
+        return self.refusal_of(self.commit)
 
 
 @frozen
@@ -204,9 +234,9 @@ def _from_version_1(data: dict[str, Any]) -> dict[str, Any]:
         "remote": {
             "commit": data["remote_commit"],
             "silent_since": data["silent_since"],
-            "refusal": refusal and {"trusted": None, **refusal},
+            "refusals": [{"trusted": None, **refusal}] if refusal else [],
             "bad": judged(data.get("bad")),
-            "trusted": data["trusted"],
+            "trusted": data["trusted"] and {"commit": data["trusted"]},
             "trust_root": data["trust_root"],
         },
         "trial": trial and {**trial, "previous": applied(trial["previous"]), "intent": intent(trial["previous"])},

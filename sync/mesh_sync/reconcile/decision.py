@@ -79,7 +79,7 @@ def decide(state: State, head: str | None, fingerprint: str, moment: float, *, r
 
 
 def _about(state: State, head: str | None, fingerprint: str, moment: float, *, retry: bool) -> InSync | Keep | Evaluate:
-    home, bad, refusal = state.last_confirmed, state.remote.bad, state.remote.refusal
+    home, bad, refusal = state.last_confirmed, state.remote.bad, state.remote.refusal_of(head)
     if head is None:
         return Keep(Reason.UNREACHABLE)
     if state.confirmed_intent.pause:
@@ -91,7 +91,8 @@ def _about(state: State, head: str | None, fingerprint: str, moment: float, *, r
         return Evaluate(head)
     if bad and (bad.commit, bad.fingerprint) == (head, fingerprint) and (bad.until is None or moment < bad.until):
         return Keep(Reason.ROLLED_BACK)
-    if refusal and (refusal.commit, refusal.fingerprint, refusal.trusted) == (head, fingerprint, state.remote.trusted):
+    trusted = state.remote.trusted and state.remote.trusted.commit
+    if refusal and (refusal.fingerprint, refusal.trusted) == (fingerprint, trusted):
         return Keep(Reason.REFUSED)
     return Evaluate(head)
 

@@ -6,25 +6,27 @@ The commit is fetched, its history verified, its files checked, the guard asked,
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
 from attrs import frozen
 
-from mesh_sync.errors import CommandError, Reason, Refused, Unreachable
-from mesh_sync.findings import Finding
+from mesh_sync.errors import CommandError, MeshSyncError, Reason, Refused, Unreachable
+from mesh_sync.findings import Finding, printable
 from mesh_sync.mesh import manifest
 from mesh_sync.mesh.model import Guard, Mesh
 from mesh_sync.node.config import Node
 from mesh_sync.node.fingerprint import fingerprint
 from mesh_sync.node.state import Refusal, State
 from mesh_sync.reconcile.derive import interface, left, mesh_at
-from mesh_sync.reconcile.promise import accepted, heard, refused
+from mesh_sync.reconcile.promise import accepted, accepted_below, heard, refused
 from mesh_sync.reconcile.verdict import Verdict, stay
 from mesh_sync.repository.git_command import public, raise_if_local
 from mesh_sync.repository.git_objects import GitObjects, tree_at
 from mesh_sync.repository.remote import Head, Remote
 from mesh_sync.trust import guard_history
+from mesh_sync.trust.descent import below_nodes
 from mesh_sync.trust.guard import remembered, standing
 from mesh_sync.trust.verify_history import own_signers, verify_history
 from mesh_sync.wireguard.desired import Desired
@@ -34,18 +36,50 @@ Note = Callable[[str], None]
 
 def evaluate(node: Node, before: State, head: Head, remote: Remote, moment: datetime, note: Note) -> Verdict:
     """Given the head that a remote offers, return what it asks of this node; else what is kept, and why. Fetches it."""
+    known = heard(before, head.commit, moment.timestamp())
     try:
-        found = _look(node, heard(before, head.commit, moment.timestamp()), head, remote, moment, note)
+        found = _look(node, known, head, remote, moment, note)
     except Unreachable as error:
         return stay(node, heard(before, None, moment.timestamp()), error, remote, moment)
+    except MeshSyncError as error:  # this machine is at fault
+        return stay(node, known, error, remote, moment)
+    except Exception as error:  # a defect, met by what a remote sent: what was confirmed last is enforced all the same
+        text = f"commit {head.commit[:10]} cannot be evaluated: {type(error).__name__}: {error}"
+        problem = MeshSyncError(printable(text), hint="this is a defect of mesh-sync; please report it")
+        return stay(node, known, problem, remote, moment)
     if isinstance(found.result, Desired):
         after = accepted(found.known, found.commit, fingerprint(node), found.result)
         return Verdict(after, None, found.findings, _rewritten(found.known, found.commit, remote.bare.objects))
-    problem = found.result
+    return _refuse(node, before, found, found.result, remote, moment, note)
+
+
+def _refuse(
+    node: Node, before: State, found: _Looked, problem: Refused, remote: Remote, moment: datetime, note: Note
+) -> Verdict:
+    """Do not accept the commit; take the admin's below it, where nodes have signed everything above that one."""
     note(f"refused {found.commit[:10]}")
     lasts = fingerprint(node) if problem.lasting else ""
-    refusal = Refusal(found.commit, problem.message, problem.findings, lasts, before.remote.trusted)
-    return stay(node, refused(found.known, refusal), problem, remote, moment)
+    trusted = before.remote.trusted
+    refusal = Refusal(found.commit, problem.message, problem.findings, lasts, trusted.commit if trusted else None)
+    kept = refused(found.known, refusal)
+    with suppress(MeshSyncError):
+        if commit := _below(node, kept, found.commit, remote.bare.objects):
+            desired, findings = _asked(node, kept, commit, remote, remote.bare.objects, moment)
+            after = accepted_below(kept, commit, fingerprint(node), desired)
+            return Verdict(after, problem, (*problem.findings, *findings))
+    return stay(node, kept, problem, remote, moment)
+
+
+def _below(node: Node, known: State, head: str, repository: GitObjects) -> str | None:
+    """The newest commit of an admin, if only nodes' are above it in the history of ``head`` and it is news here."""
+    anchor, bad, applied = known.remote.trusted, known.remote.bad, known.applied.commit
+    if not anchor or known.intent.pause:
+        return None
+    if bad and (bad.commit, bad.fingerprint) == (anchor.commit, fingerprint(node)):
+        return None
+    if (applied and repository.descends(applied, anchor.commit)) or not below_nodes(repository, head, anchor.commit):
+        return None
+    return anchor.commit
 
 
 @frozen
@@ -82,7 +116,9 @@ def _fetched(head: Head, known: State, remote: Remote, note: Note) -> str:
     if remote.bare.objects.has(head.commit) and remote.bare.is_whole():
         return head.commit
     note(f"git fetch {public(head.url)}")
-    remote.bare.keep(applied=known.applied.commit, trusted=known.remote.trusted)
+    anchors = {"trusted": known.remote.trusted, "anchor": known.applied.anchor}
+    kept = {name: anchor.commit for name, anchor in anchors.items() if anchor}
+    remote.bare.keep(applied=known.applied.commit, verified=known.remote.verified, **kept)
     return remote.fetch(head.url)
 
 
@@ -94,7 +130,8 @@ def _judged(
     ``fresh``: the copy has just been made, so what is missing in it is nowhere.
     """
     repository = remote.bare.objects
-    needed = (known.remote.trusted, known.applied.commit)
+    trusted = known.remote.trusted
+    needed = (trusted and trusted.commit, known.applied.commit)
     if not fresh and (gone := [name for name in needed if name and not repository.has(name)]):
         text = f"commit {gone[0]} is missing in {remote.bare.place}"
         raise CommandError(text, program="git", reason=Reason.BAD_OUTPUT)
@@ -116,11 +153,13 @@ def _asked(
     mesh, findings = mesh_at(tree, commit, moment)
     present = known.applied
     if present.desired and present.commit:
-        applied = _mesh(remote, present.commit)
+        own = own_signers(node) if node.trust.mode == "signed" else None
+        base = present.commit if repository.has(present.commit) else None
+        if own and base and not repository.descends(commit, base):
+            base = repository.fork(commit, base)  # what only nodes have signed is taken back, and needs no leave
+        applied = _mesh(remote, base or present.commit)
         before = standing(applied, node.name, moment) if applied else remembered(present.desired)
         most = (applied.guard if applied else Guard()).max_removed_peers
-        base = present.commit if repository.has(present.commit) else None
-        own = own_signers(node) if node.trust.mode == "signed" else None
         allowed = guard_history.check(
             before, base, most, (commit, mesh), node.name, moment, repository, partial(tree_at, repository), own
         )

@@ -10,13 +10,12 @@ from attrs import evolve
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.desired import on_this_machine
-from mesh_sync.node.fingerprint import fingerprint
-from mesh_sync.reconcile.decision import Evaluate, Way, decide, settle
+from mesh_sync.reconcile.decision import Way, settle
 from mesh_sync.reconcile.drift import difference, owned, touches
+from mesh_sync.reconcile.heads import verdict_on
 from mesh_sync.reconcile.outcome import Done, Outcome, outcome, told
-from mesh_sync.reconcile.promise import entered, heard, is_settled, nothing_applied
-from mesh_sync.reconcile.verdict import keep
-from mesh_sync.repository.remote import Head, HeadRequest
+from mesh_sync.reconcile.promise import entered, is_settled, nothing_applied
+from mesh_sync.repository.remote import HeadRequest
 from mesh_sync.wireguard.read import read
 
 
@@ -32,20 +31,10 @@ def now(
     before = states.load(node.state_file)
     live = read(node.interface, node.sysctl_file, before.applied.desired)
 
-    # Ask the remote, and decide whether its answer is news.
-    answer = request.result()
+    # Ask the remotes, decide whether what they answer is news, and evaluate the news.
+    request.join()
     moment = datetime.now(UTC)
-    head = answer.commit if isinstance(answer, Head) else None
-    known = heard(before, head, moment.timestamp())
-    decision = decide(known, head, fingerprint(node), moment.timestamp(), retry=retry)
-
-    # Evaluate the news; without any, what was confirmed last is what is to be.
-    if isinstance(answer, Head) and isinstance(decision, Evaluate):
-        from mesh_sync.reconcile.evaluate import evaluate  # all that knows a mesh, which an idle run does without
-
-        verdict = evaluate(node, before, answer, request.remote, moment, note)
-    else:
-        verdict = keep(node, known, decision, answer, request.remote, moment)
+    verdict = verdict_on(node, before, request, moment, retry=retry, note=note)
 
     # Plan: what would change, and whether that has to be confirmed.
     after, desired = verdict.after, verdict.after.applied.desired

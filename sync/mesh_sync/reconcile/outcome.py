@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from mesh_sync.errors import MeshSyncError, RolledBack, Unreachable
+from mesh_sync.errors import MeshSyncError, Refused, RolledBack, Unreachable
 from mesh_sync.findings import Finding, printable
 from mesh_sync.node.config import Node
 from mesh_sync.node.state import State
@@ -90,7 +90,7 @@ class Outcome:
 
 def told(node: Node, verdict: Verdict, tried: Tried) -> Outcome:
     """What to tell of a run that ended a trial."""
-    found = evolve(verdict, after=tried.state, problem=tried.problem)
+    found = evolve(verdict, after=tried.state, problem=tried.problem or verdict.problem)
     return evolve(outcome(node, found, tried.done), ask_again=tried.ask_again)
 
 
@@ -101,8 +101,10 @@ def outcome(node: Node, verdict: Verdict, done: Done) -> Outcome:
         result = "applied" if done.acted else "in-sync"
     elif isinstance(problem, Unreachable):
         result = "unreachable"
+    elif isinstance(problem, RolledBack):
+        result = "rolled-back"
     else:
-        result = "rolled-back" if isinstance(problem, RolledBack) else "refused"
+        result = "refused" if isinstance(problem, Refused) else "failed"
     desired = state.applied.desired
     return Outcome(
         node=node,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import evolve
 
-from mesh_sync.node.state import Applied, BadCommit, Intent, Pause, Refusal, Remote, State, Trial
+from mesh_sync.node.state import REFUSALS, Applied, BadCommit, Intent, Pause, Refusal, Remote, State, Trial
 from mesh_sync.wireguard.desired import Desired, Owned
 from mesh_sync.wireguard.psk_rollover import overlapping
 
@@ -32,24 +32,33 @@ def heard(state: State, head: str | None, moment: float) -> State:
 
 def refused(state: State, refusal: Refusal) -> State:
     """The commit of ``refusal`` was not accepted: what was confirmed last stays."""
-    return evolve(home(state), remote=evolve(state.remote, commit=refusal.commit, refusal=refusal))
+    others = [other for other in state.remote.refusals if other.commit != refusal.commit]
+    refusals = (*others, refusal)[-REFUSALS:]
+    return evolve(home(state), remote=evolve(state.remote, commit=refusal.commit, refusals=refusals))
 
 
-def in_sync(state: State) -> State:
-    """The head is what was confirmed last: what was refused on the way to it is forgotten."""
-    return evolve(home(state), remote=evolve(state.remote, refusal=None))
+def asked_others(state: State, moment: float) -> State:
+    """All remotes were asked at ``moment`` (Unix seconds), and not only the first that answers."""
+    return evolve(state, remote=evolve(state.remote, others_asked=moment))
 
 
 def accepted(state: State, commit: str, fingerprint: str, desired: Desired) -> State:
     """The commit is accepted: this is what is to be brought about."""
-    applied = evolve(state.last_confirmed, commit=commit, fingerprint=fingerprint, desired=desired)
-    return evolve(home(state), applied=applied, remote=evolve(state.remote, commit=commit, refusal=None, bad=None))
+    after = accepted_below(state, commit, fingerprint, desired)
+    return evolve(after, remote=evolve(after.remote, commit=commit, refusals=()))
+
+
+def accepted_below(state: State, commit: str, fingerprint: str, desired: Desired) -> State:
+    """The head was not accepted, but this commit in its history, the newest that an admin has signed."""
+    anchor = state.remote.trusted
+    applied = evolve(state.last_confirmed, commit=commit, fingerprint=fingerprint, desired=desired, anchor=anchor)
+    return evolve(home(state), applied=applied, remote=evolve(state.remote, bad=None))
 
 
 def went_back(state: State, commit: str, fingerprint: str, desired: Desired, pause: Pause) -> State:
     """A person goes back to ``commit`` and stays there."""
-    applied = evolve(state.last_confirmed, commit=commit, fingerprint=fingerprint, desired=desired)
-    return evolve(home(state), applied=applied, remote=evolve(state.remote, refusal=None), intent=Intent(pause))
+    applied = evolve(state.last_confirmed, commit=commit, fingerprint=fingerprint, desired=desired, anchor=None)
+    return evolve(home(state), applied=applied, remote=evolve(state.remote, refusals=()), intent=Intent(pause))
 
 
 def entered(after: State, moment: float) -> State:

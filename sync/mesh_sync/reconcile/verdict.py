@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime
 
 from attrs import evolve, frozen
 
-from mesh_sync.errors import CommandError, MeshSyncError, Refused, RolledBack, Unreachable
+from mesh_sync.errors import MeshSyncError, Refused, RolledBack
 from mesh_sync.findings import Finding
 from mesh_sync.node.config import Node
 from mesh_sync.node.state import State
 from mesh_sync.reconcile.decision import Decision, Keep, Reason, Undo
-from mesh_sync.reconcile.promise import home, in_sync
+from mesh_sync.reconcile.promise import home
 from mesh_sync.repository.remote import Head, Remote
 
 RETRY = "push a newer commit, or try this one again: mesh-sync now --retry"
@@ -30,15 +29,15 @@ class Verdict:
 
 
 def keep(
-    node: Node, known: State, decision: Decision, answer: Head | Unreachable, remote: Remote, moment: datetime
+    node: Node, known: State, decision: Decision, answer: Head | MeshSyncError, remote: Remote, moment: datetime
 ) -> Verdict:
     """The verdict when the head does not count now, or is what was confirmed last."""
     kept = decision.kept if isinstance(decision, Undo) else decision
     if not isinstance(kept, Keep):
-        return stay(node, in_sync(known), None, remote, moment)
+        return stay(node, known, None, remote, moment)
     bad, refusal = known.remote.bad, known.remote.refusal
     problem: MeshSyncError | None = None
-    if kept.reason is Reason.UNREACHABLE and isinstance(answer, Unreachable):
+    if kept.reason is Reason.UNREACHABLE and isinstance(answer, MeshSyncError):
         problem = answer
     elif kept.reason is Reason.ROLLED_BACK and bad:
         problem = RolledBack(bad.message, hint=RETRY)
@@ -54,7 +53,9 @@ def stay(node: Node, state: State, problem: MeshSyncError | None, remote: Remote
     if applied.desired and applied.commit and applied.desired.is_due(moment.timestamp()):
         from mesh_sync.reconcile.derive import desired_at  # all that knows a mesh, which an idle run does without
 
-        with suppress(CommandError, Refused, Unreachable):
+        try:
             desired = desired_at(node, applied.commit, remote.bare.objects, moment)
-            after = evolve(after, applied=evolve(applied, desired=desired))
+        except MeshSyncError:
+            desired = applied.desired.without_expired(moment.timestamp())
+        after = evolve(after, applied=evolve(applied, desired=desired))
     return Verdict(after, problem, findings)

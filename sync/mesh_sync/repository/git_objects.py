@@ -81,6 +81,15 @@ class GitObjects:
         """Whether ``ancestor`` is the commit itself or one before it; not when it is not there at all."""
         return self.has(ancestor) and self._agrees("merge-base", "--is-ancestor", ancestor, commit)
 
+    def fork(self, commit: str, other: str) -> str | None:
+        """The newest commit that both descend from; None where there is none."""
+        try:
+            return self.git("merge-base", commit, other).decode().strip()
+        except CommandError as error:
+            if error.reason is not Reason.EXIT_STATUS:
+                raise
+            return None
+
     def _agrees(self, *words: str) -> bool:
         try:
             self.git(*words)

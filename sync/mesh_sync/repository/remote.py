@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from attrs import frozen
 
-from mesh_sync.errors import CommandError, DeviceError, Unreachable
+from mesh_sync.errors import CommandError, DeviceError, MeshSyncError, Refused, Unreachable
 from mesh_sync.node.config import Node, Repository
 from mesh_sync.repository.bare_copy import BareCopy, home
 from mesh_sync.repository.git_command import LARGER, git, public, raise_if_local, trouble
@@ -59,6 +59,12 @@ class Remote:
         """Ask the remotes, in order, for the branch's commit. Raise Unreachable when none can tell."""
         return self._first(self._ask, self.settings.urls)
 
+    def heads_after(self, first: Head) -> list[Head]:
+        """Ask the remotes after the one that has told ``first``, too; return the heads that are not the same."""
+        urls = self.settings.urls[self.settings.urls.index(first.url) + 1 :]
+        heads = [answer for answer in self._tried(self._ask, urls) if isinstance(answer, Head)]
+        return list({head.commit: head for head in reversed(heads) if head.commit != first.commit}.values())[::-1]
+
     def fetch(self, first: str) -> str:
         """Bring the branch into the bare copy, from ``first`` or else another remote; return the commit that came.
 
@@ -93,26 +99,36 @@ class Remote:
         return self._end - time.monotonic()
 
     def _first(self, action: Callable[[str, float], T], urls: Sequence[str]) -> T:
-        """What the first remote gives that can. Raise DeviceError when none can, and this machine is the cause."""
-        problems: list[str] = []
-        fault: DeviceError | None = None
+        """What the first remote gives that can. Else raise DeviceError where this machine is a cause, Refused where one
+        sends what is no history, Unreachable.
+        """
+        problems: list[MeshSyncError] = []
+        for answer in self._tried(action, urls):
+            if not isinstance(answer, MeshSyncError):
+                return answer
+            problems.append(answer)
+        for kind in (DeviceError, Refused):
+            for problem in problems:
+                if isinstance(problem, kind):
+                    raise problem
+        raise Unreachable("; ".join(problem.message for problem in problems))
+
+    def _tried(self, action: Callable[[str, float], T], urls: Sequence[str]) -> Iterator[T | MeshSyncError]:
+        """What each of these remotes gives, or why it does not, in turn; the time that is left is shared among them."""
         for index, url in enumerate(urls):
             seconds = self._left / (len(urls) - index)
             if seconds < SHORTEST:
-                problems.append(f"{public(url)} was not asked: the time is up")
+                yield Unreachable(f"{public(url)} was not asked: the time is up")
                 continue
             try:
-                return action(url, seconds)
-            except Unreachable as error:
-                problems.append(error.message)
-            except DeviceError as error:  # perhaps only of what this remote has sent: the next one is asked
-                fault = fault or error
+                yield action(url, seconds)
             except CommandError as error:
                 raise_if_local(error)
                 if _SSH.match(url) and not is_installed("ssh"):
-                    fault = fault or DeviceError("ssh is not installed")
-                problems.append(f"{public(url)} {trouble(error)}")
-        raise fault or Unreachable("; ".join(problems))
+                    yield DeviceError("ssh is not installed")
+                yield Unreachable(f"{public(url)} {trouble(error)}")
+            except (Unreachable, Refused, DeviceError) as error:  # perhaps only of what this remote has sent
+                yield error
 
     def _ask(self, url: str, seconds: float) -> Head:
         commit = self.newest(url, self.settings.branch, seconds)
@@ -204,10 +220,10 @@ class HeadRequest(Thread):
         """The last answer; None before the first."""
         return self._answer if isinstance(self._answer, Head | Unreachable) else None
 
-    def result(self) -> Head | Unreachable:
-        """Wait for the answer; Unreachable when no remote can tell. Raise what is wrong with this machine."""
+    def result(self) -> Head | MeshSyncError:
+        """Wait for the answer: a head, or why no remote can tell, be it this machine's fault."""
         self.join()
-        if isinstance(self._answer, Head | Unreachable):
+        if isinstance(self._answer, Head | MeshSyncError):
             return self._answer
         raise self._answer or RuntimeError("no remote was asked")
 

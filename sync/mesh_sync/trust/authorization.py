@@ -35,12 +35,13 @@ class Rules:
 
 @frozen
 class Commit:
-    """One commit. ``edits``: what it changes of its parent, where that matters."""
+    """One commit, of ``size`` bytes. ``edits``: what it changes of its parent, where that matters."""
 
     name: str
     parents: tuple[str, ...]
     signature: Signature = Signature()
     edits: tuple[Edit, ...] = ()
+    size: int = 0
 
     @property
     def key(self) -> str:
@@ -95,6 +96,13 @@ class Authorization:
     def keys(self, name: str) -> frozenset[str]:
         """The keys that may sign after a commit."""
         return _keys(self.effective[name])
+
+    @cached_property
+    def node_keys(self) -> Mapping[str, str]:
+        """The principal of each key that is only a node's, in the lists that were trusted before."""
+        entries = [signer for base in self.bases for signer in _entries(base)]
+        admins = {signer.key for signer in entries if not signer.is_node}
+        return {signer.key: signer.principal for signer in entries if signer.key not in admins}
 
     @cached_property
     def revoked(self) -> frozenset[str]:
@@ -196,14 +204,24 @@ def _keys(rules: Rules) -> frozenset[str]:
 def trust_anchor(
     good: Sequence[Commit], authorization: Authorization, bases: Sequence[str], problem: str | None
 ) -> str | None:
-    """The last good commit that descends from a base, has a sound list, and forgets no removal of a key.
+    """The last good commit of an admin that descends from a base, has a sound list, and forgets no removal of a key.
 
-    Preferably a parent of the first ``problem``: its list is what that commit may be waiting for.
+    What the keys of nodes have signed above it can be taken back: it is no ground to refuse another history.
+    Preferably the one that the first ``problem`` builds upon: its list is what that commit may be waiting for.
     """
-    fit = list(_fit(good, authorization, bases))
-    above = authorization.by_name[problem].parents if problem and problem in authorization.by_name else ()
+    known = authorization.by_name
+    fit = [name for name in _fit(good, authorization, bases) if not authorization.is_by_node(known[name])]
+    above = set(_admins_below(known[problem], authorization)) if problem and problem in known else set()
     preferred = [name for name in fit if name in above] or fit
     return preferred[-1] if preferred else (bases[0] if bases else None)
+
+
+def _admins_below(commit: Commit, authorization: Authorization) -> Iterator[str]:
+    """The parents of a commit; in place of a node's the admin's commit that it builds upon."""
+    for name in commit.parents:
+        while (parent := authorization.by_name.get(name)) and parent.parents and authorization.is_by_node(parent):
+            name = parent.parents[0]
+        yield name
 
 
 def _fit(good: Sequence[Commit], authorization: Authorization, bases: Sequence[str]) -> Iterator[str]:

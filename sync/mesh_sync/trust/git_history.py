@@ -48,8 +48,17 @@ def commits(repository: GitObjects, head: str, known: Iterable[str]) -> tuple[Co
     for name, text in repository.contents(list(found), MAX_FILE):
         if text is None:
             raise Untrusted(f"commit {name[:10]} is longer than {MAX_FILE:,} bytes")
-        found[name] = evolve(found[name], signature=signature.read(text))
+        found[name] = evolve(found[name], signature=signature.read(text), size=len(text))
     return tuple(found.values())
+
+
+def commit_at(repository: GitObjects, name: str) -> Commit:
+    """One commit, without edits. Raise CommandError when it is not there."""
+    [(_, text)] = repository.contents([name], MAX_FILE)
+    if text is None:
+        raise Untrusted(f"commit {name[:10]} is longer than {MAX_FILE:,} bytes")
+    [line] = repository.git("rev-list", "--no-walk", "--parents", name).decode().splitlines()
+    return Commit(name, tuple(line.split()[1:]), signature.read(text), size=len(text))
 
 
 def with_edits(repository: GitObjects, commit: Commit) -> Commit:

@@ -1,27 +1,30 @@
 """Whether commits that do something drastic carry the guard's trailer: the steps from one commit to another.
 
 Each step is checked alone, so that many small changes do not stop a node that was away. The trailer is in the commit
-that needs it, or in a later one. Where commits are signed, only an admin's trailer counts.
+that needs it, or in a later one. Where commits are signed, only an admin's trailer counts, and only an admin's commits
+are steps: a node's key cannot do what the guard stops, and must not be what makes an admin's commit look drastic.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import pairwise
 
 from mesh_sync.errors import Refused
 from mesh_sync.findings import errors
 from mesh_sync.mesh import manifest
 from mesh_sync.mesh.model import Mesh
-from mesh_sync.mesh.tree import Tree
+from mesh_sync.mesh.tree import MAX_FILE, Tree
 from mesh_sync.repository.git_objects import GitObjects
-from mesh_sync.trust.authorization import Commit
+from mesh_sync.trust import signature
+from mesh_sync.trust.authorization import Commit, Untrusted
 from mesh_sync.trust.git_history import commits, rules
 from mesh_sync.trust.guard import TRAILER, Standing, standing, trips
 from mesh_sync.trust.signers import Signer, Signers
 
 MAX_STEPS = 100
-"""Commits between applied and new that are checked one by one; beyond, only the newest one's trailer counts."""
+"""Steps between applied and new that are checked one by one; beyond, only the newest one's trailer counts."""
 
 
 def check(
@@ -39,13 +42,17 @@ def check(
     if not net:
         return ()
     missing: dict[str, str] = {}  # what needs the trailer: the sentence about the step that does it
-    steps, since = _steps(repository, base, name)
+    way = _way(repository, base, name)
+    unguarded = _by_nodes(repository, [base, *way], own) if own is not None and base else frozenset()
+    since = base
+    if len(way) - len(unguarded) > MAX_STEPS:
+        way, since = [name], None
     position = before
-    for commit in steps:
+    for commit in way:
         reached = after if commit == name else _standing(tree(commit), node, moment)
         if reached is None:
             continue  # no mesh there: its step is part of the next one
-        for trip in trips(position, reached, node, most):
+        for trip in trips(position, reached, node, most) if commit not in unguarded else ():
             if trip.what in net:
                 remedy = f'if that is intended, its message needs the line "{TRAILER}: {trip.what}"'
                 missing[trip.what] = f"commit {commit[:10]} {trip.does}; {remedy}"
@@ -58,12 +65,12 @@ def check(
     return tuple(net)
 
 
-def _steps(repository: GitObjects, base: str | None, head: str) -> tuple[Sequence[str], str | None]:
-    """The commits from ``base`` to ``head``, and the one before them; only the head, after None, if there are too many
-    or none lead there. Of a merge, the way goes by its first parent that descends from ``base``.
+def _way(repository: GitObjects, base: str | None, head: str) -> list[str]:
+    """The commits from ``base`` to ``head``; only the head if none lead there. Of a merge, the way goes by its first
+    parent that descends from ``base``.
     """
     if base is None or not repository.descends(head, base):
-        return [head], None
+        return [head]
     words = ("rev-list", "--parents", "--ancestry-path", f"^{base}", head)
     parents = {name: others for name, *others in map(str.split, repository.git(*words).decode().splitlines())}
     way: list[str] = []
@@ -71,9 +78,7 @@ def _steps(repository: GitObjects, base: str | None, head: str) -> tuple[Sequenc
     while here != base:
         way.append(here)
         here = next(name for name in parents[here] if name == base or name in parents)
-        if len(way) > MAX_STEPS:
-            return [head], None
-    return way[::-1], base
+    return way[::-1]
 
 
 def _standing(tree: Tree, node: str, moment: datetime) -> Standing | None:
@@ -88,9 +93,24 @@ def _allowed(repository: GitObjects, commit: str, before: str | None, own: Signe
     printed = repository.git("-c", "trailer.separators=:", "log", form, *which).decode(errors="replace")
     trailers = {name: values for name, *values in map(str.splitlines, printed.split("\0")[1:])}
     if own is not None:
-        by_admins = _by_admins(repository, commits(repository, commit, [before or f"{commit}^@"]), own)
+        try:
+            by_admins = _by_admins(repository, commits(repository, commit, [before or f"{commit}^@"]), own)
+        except Untrusted:  # beyond all measure
+            return frozenset()
         trailers = {name: values for name, values in trailers.items() if name in by_admins}
     return frozenset(line.strip() for values in trailers.values() for line in values if line.strip())
+
+
+def _by_nodes(repository: GitObjects, way: Sequence[str], own: Signers) -> frozenset[str]:
+    """Those of the commits, each the child of the one before it, that a node's key has signed."""
+    lists = rules(repository, way[:-1])
+    keys = {name: signature.read(text or b"").key for name, text in repository.contents(way[1:], MAX_FILE)}
+    found = set()
+    for before, name in pairwise(way):
+        signers = lists[before].signers or own
+        if keys[name] in _keys(signers.entries) - _keys(signers.admins):
+            found.add(name)
+    return frozenset(found)
 
 
 def _by_admins(repository: GitObjects, some: Sequence[Commit], own: Signers) -> frozenset[str]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.system.cpu_limit import CHECKING
-from mesh_sync.trust import git_history
+from mesh_sync.trust import git_history, quota
 from mesh_sync.trust.authorization import Authorization, Commit, Untrusted, trust_anchor
 from mesh_sync.trust.commit_signature import is_signed
 
@@ -23,7 +23,7 @@ AT_ONCE = 8 * THREADS
 """Commits whose lists are read together."""
 MOST_PROBLEMS = 100
 """After so many bad commits in a push, the rest is not looked at."""
-WAY_OUT = "nothing of it is applied until the branch is corrected: see docs/trust.md"
+WAY_OUT = "what an admin has signed before it is applied, the rest once the branch is corrected: see docs/trust.md"
 
 Note = Callable[[str], None]
 
@@ -32,12 +32,13 @@ Note = Callable[[str], None]
 class Verification:
     """What of a history is verified. ``trusted``: the newest commit that a node may trust, with all before it.
 
-    ``problems``: a sentence for each commit that does not count, and for a limit that was reached. ``verified``: how
-    many commits count. ``lasting``: another run would find the same; not after the time limit, or where the clock
-    matters.
+    ``reached``: the newest commit above it that is verified, if only nodes have signed in between. ``problems``: a
+    sentence for each commit that does not count, and for a limit that was reached. ``verified``: how many commits
+    count. ``lasting``: another run would find the same; not after the time limit, or where the clock matters.
     """
 
     trusted: str | None
+    reached: str | None = None
     problems: tuple[str, ...] = ()
     verified: int = 0
     lasting: bool = True
@@ -45,18 +46,29 @@ class Verification:
 
 
 def verify_commits(
-    repository: GitObjects, authorization: Authorization, bases: Sequence[str], note: Note
+    repository: GitObjects, authorization: Authorization, bases: Sequence[str], known: Collection[str], note: Note
 ) -> Verification:
-    """Verify the commits of ``authorization``, of which one that descends from ``bases`` is trusted then."""
-    return _Pass(repository, authorization, note).run(bases)
+    """Verify the commits of ``authorization``, of which one that descends from ``bases`` is trusted then. Those that
+    are ``known`` to be good are not verified again.
+    """
+    tail = quota.tail(authorization.commits[-1], authorization.by_name, authorization.node_keys)
+    if problem := quota.too_many(tail, authorization.node_keys):
+        below = {commit.name for commit in tail}
+        rest = [commit for commit in authorization.commits if commit.name not in below]
+        found = _Pass(repository, authorization, known, note).run(rest, bases) if rest else Verification(bases[0])
+        return evolve(found, reached=None, problems=(*found.problems, problem))
+    return _Pass(repository, authorization, known, note).run(authorization.commits, bases, tail)
 
 
 class _Pass:
     """One pass over new commits, parents first, within the limits; what comes after a bad commit is not read."""
 
-    def __init__(self, repository: GitObjects, authorization: Authorization, note: Note) -> None:
+    def __init__(
+        self, repository: GitObjects, authorization: Authorization, known: Collection[str], note: Note
+    ) -> None:
         self._repository = repository
         self._authorization = authorization
+        self._known = known
         self._note = note
         self._good: list[Commit] = []
         self._problems: dict[str, Untrusted] = {}
@@ -67,8 +79,8 @@ class _Pass:
         self._reading = 0.0
         """Seconds of processor time that the lists took."""
 
-    def run(self, bases: Sequence[str]) -> Verification:
-        commits = self._authorization.commits
+    def run(self, commits: Sequence[Commit], bases: Sequence[str], tail: Sequence[Commit] = ()) -> Verification:
+        """``tail``: the commits at the end that no admin has signed above."""
         limit: Untrusted | None = None
         with ThreadPoolExecutor(THREADS) as pool:
             for start in range(0, len(commits), AT_ONCE):
@@ -80,12 +92,15 @@ class _Pass:
                 self._verify(commits[start : start + AT_ONCE], pool)
         if not limit and not self._problems:
             self._check_list_of(commits[-1])
+            self._check_size_of(tail)
         first = next(iter(self._problems), None)
         problems = [*self._problems.values(), *([limit] if limit else [])]
+        trusted = trust_anchor(self._good, self._authorization, bases, first)
         return Verification(
-            trusted=trust_anchor(self._good, self._authorization, bases, first),
+            trusted=trusted,
+            reached=self._reached(trusted),
             problems=tuple(map(str, problems)),
-            verified=len(self._good),
+            verified=sum(commit.name not in self._known for commit in self._good),
             lasting=all(problem.lasting for problem in problems),
             hint=WAY_OUT if first else "",
         )
@@ -96,9 +111,17 @@ class _Pass:
             text = f"{len(self._good):,} of {total:,} new commits are verified; the next run continues"
             return Untrusted(text, lasting=False)
         if self._reading > CHECKING:
-            return Untrusted(
-                f"the lists of {total:,} new commits take more than {CHECKING:g} s of processor time to read"
-            )
+            text = f"the lists of {total:,} new commits take more than {CHECKING:g} s of processor time to read"
+            return Untrusted(f"{text}; the next run continues", lasting=False)
+        return None
+
+    def _reached(self, trusted: str | None) -> str | None:
+        """The last good commit, if only nodes have signed between ``trusted`` and it."""
+        authorization, here = self._authorization, self._good[-1] if self._good else None
+        while here and here.name != trusted and here.parents and authorization.is_by_node(here):
+            if here.parents[0] == trusted:
+                return self._good[-1].name
+            here = authorization.by_name.get(here.parents[0])
         return None
 
     def _verify(self, commits: Iterable[Commit], pool: ThreadPoolExecutor) -> None:
@@ -126,6 +149,8 @@ class _Pass:
     def _problem(self, commit: Commit) -> Untrusted | None:
         """Why a commit does not count, or None. Its edits are read only once its signature is verified."""
         authorization = self._authorization
+        if commit.name in self._known:
+            return None
         try:
             lines = authorization.lines_for(commit)
             is_head = commit is authorization.commits[-1]
@@ -146,3 +171,8 @@ class _Pass:
         elif authorization.revoked & authorization.keys(head.name):
             text = f"commit {head.short} brings back a key that was removed from {SIGNERS_FILE}"
             self._problems[head.name] = Untrusted(text)
+
+    def _check_size_of(self, tail: Sequence[Commit]) -> None:
+        whole = [git_history.with_edits(self._repository, commit) for commit in tail]
+        if problem := quota.too_large(whole, self._authorization.node_keys):
+            self._problems[tail[0].name] = Untrusted(problem)

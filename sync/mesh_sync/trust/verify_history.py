@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,10 +17,11 @@ from mesh_sync.findings import errors
 from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.node.config import Node
 from mesh_sync.node.fingerprint import trust_root
-from mesh_sync.node.state import State
+from mesh_sync.node.state import Anchor, State
 from mesh_sync.repository.git_objects import GitObjects, git_directory
 from mesh_sync.trust import git_history, signers
 from mesh_sync.trust.authorization import Authorization, Rules, Untrusted
+from mesh_sync.trust.descent import admins_commit, anchor_at, position
 from mesh_sync.trust.signers import Signers
 from mesh_sync.trust.verify_commits import WAY_OUT, Note, Verification, verify_commits
 
@@ -35,12 +35,15 @@ def verify_history(
     """
     own = own_signers(node)
     if before.remote.trust_root != trust_root(node):
-        before = evolve(before, remote=evolve(before.remote, trusted=None, trust_root=trust_root(node)))
+        before = evolve(before, remote=evolve(before.remote, trusted=None, verified=None, trust_root=trust_root(node)))
     try:
         found = _verified_since(node, before, own, head, repository, note)
     except Untrusted as problem:
         return before, Refused(str(problem), hint=WAY_OUT)
-    after = evolve(before, remote=evolve(before.remote, trusted=found.trusted))
+    trusted = before.remote.trusted
+    if found.trusted and (trusted is None or trusted.commit != found.trusted):
+        trusted = anchor_at(repository, found.trusted)
+    after = evolve(before, remote=evolve(before.remote, trusted=trusted, verified=found.reached))
     if found.problems:
         return after, Refused(found.problems[0], hint=found.hint, lasting=found.lasting)
     return after, None
@@ -60,10 +63,11 @@ def verify_clone(directory: Path, base: str, head: str = "HEAD") -> Verification
         if known.signers is None:
             raise ConfigError(f"commit {first[:10]} has no {SIGNERS_FILE} to verify later commits against")
         if not repository.descends(last, first):
-            return Verification(first, (_rewritten(last, first),))
-        return _verify(repository, last, [first], [known], lambda text: None)
+            return Verification(first, problems=(_rewritten(last, first),))
+        anchor = admins_commit(repository, first, known.signers)
+        return _verify(repository, None, last, [anchor], first, lambda text: None)
     except Untrusted as problem:
-        return Verification(None, (str(problem),))
+        return Verification(None, problems=(str(problem),))
     except CommandError as error:
         raise ConfigError(f"the history of {directory} cannot be read: {error.message}") from None
 
@@ -90,23 +94,38 @@ def own_signers(node: Node) -> Signers:
 def _verified_since(
     node: Node, before: State, own: Signers, head: str, repository: GitObjects, note: Note
 ) -> Verification:
-    trusted, applied = before.remote.trusted, before.applied.commit
+    """Verify what is new since the newest commit of an admin that is trusted, which ``head`` has to descend from."""
+    trusted, applied = before.remote.trusted, before.applied
     if trusted is None:
         return _first_trust(node, own, head, repository, note)
-    bases = [trusted]
-    if not repository.descends(head, trusted):
-        # A push that was verified in part and refused may be replaced by one that descends from the applied commit.
-        is_behind = repository.descends(trusted, head)
-        replaces = applied and repository.descends(trusted, applied) and repository.descends(head, applied)
-        if is_behind and (not replaces or head != applied):
-            text = f"commit {head[:10]} is older than {trusted[:10]}, which this node has seen: the remote went back"
-            raise Untrusted(text)
-        if not applied or not replaces:
-            raise Untrusted(_rewritten(head, trusted))
-        bases.append(applied)
-    found = git_history.rules(repository, bases).values()
-    known = [rules if rules.signers is not None else evolve(rules, signers=own) for rules in found]
-    return _verify(repository, head, bases, known, note)
+    base = position(repository, trusted, head, own)
+    if base:
+        found = _verify(repository, own, head, [base], before.remote.verified, note)
+        if found.trusted == base and not found.problems:
+            _check_not_taken_back(repository, before, head, own)
+        return found
+    # A push that was verified in part and refused may be replaced by an admin's that descends from what is applied.
+    earlier = applied.anchor and position(repository, applied.anchor, head, own)
+    if repository.descends(trusted.commit, head) and not (earlier and head == applied.commit):
+        text = f"commit {head[:10]} is older than {trusted.commit[:10]}, which this node has seen: the remote went back"
+        raise Untrusted(text)
+    if not earlier or not repository.has(trusted.commit):
+        raise Untrusted(_rewritten(head, trusted.commit))
+    found = _verify(repository, own, head, [trusted.commit, earlier], None, note)
+    if found.trusted == trusted.commit and not found.problems and head != applied.commit:
+        raise Untrusted(_rewritten(head, trusted.commit))
+    return found
+
+
+def _check_not_taken_back(repository: GitObjects, before: State, head: str, own: Signers) -> None:
+    """What nodes have signed above the last commit of an admin, and is applied, only an admin's commit takes back."""
+    trusted, applied = before.remote.trusted, before.applied.commit
+    if not trusted or not applied or not repository.descends(applied, trusted.commit):
+        return
+    if position(repository, Anchor(applied), head, own) is None:
+        what = "is older than" if repository.descends(applied, head) else "does not descend from"
+        text = f"commit {head[:10]} {what} {applied[:10]}, which is applied"
+        raise Untrusted(f"{text}: only a commit that an admin has signed may take that back")
 
 
 def _rewritten(head: str, base: str) -> str:
@@ -119,15 +138,22 @@ def _first_trust(node: Node, own: Signers, head: str, repository: GitObjects, no
         if not repository.descends(head, first):
             text = f"commit {head[:10]} does not descend from {first[:10]}, where this node's trust begins"
             raise Untrusted(f"{text} (first_commit in node.toml)")
-        [known] = git_history.rules(repository, [first]).values()
-        return _verify(repository, head, [first], [evolve(known, signers=own)], note)
+        return _verify(repository, own, head, [first], None, note)
     [commit] = git_history.commits(repository, head, [f"{head}^@"])
     alone = Authorization((Rules(own),), (evolve(commit, parents=()),), datetime.now(UTC))
-    return verify_commits(repository, alone, [], note)
+    return verify_commits(repository, alone, [], (), note)
 
 
-def _verify(repository: GitObjects, head: str, bases: list[str], known: Sequence[Rules], note: Note) -> Verification:
+def _verify(
+    repository: GitObjects, own: Signers | None, head: str, bases: list[str], verified: str | None, note: Note
+) -> Verification:
+    """Verify what ``head`` brings since ``bases``; ``verified``: how far beyond the base that was done before."""
     commits = git_history.commits(repository, head, bases)
     if not commits:
         return Verification(bases[0])
-    return verify_commits(repository, Authorization(tuple(known), commits, datetime.now(UTC)), bases, note)
+    found = git_history.rules(repository, bases).values()
+    known = tuple(rules if rules.signers is not None else evolve(rules, signers=own) for rules in found)
+    before: frozenset[str] = frozenset()
+    if verified and repository.has(verified):
+        before = frozenset(repository.git("rev-list", verified, "--not", bases[0]).decode().split())
+    return verify_commits(repository, Authorization(known, commits, datetime.now(UTC)), bases, before, note)

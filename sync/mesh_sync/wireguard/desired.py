@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 DEFAULT_MTU = 1420
 """Bytes: 1500 less the 80 that WireGuard over IPv6 takes; what wg-quick arrives at on Ethernet."""
@@ -27,6 +27,7 @@ class DesiredPeer:
     ``former_key``: the preshared key that is right too while the mesh moves to another secret, empty for none at all;
     None when it does not. ``moves_at``: when the pair leaves it (Unix seconds), None if by hand, or at once where it is
     held over: the list no longer names it, and this node falls back to it until ``held_until``. See `psk_rollover`.
+    ``ends``: when the peer expires (Unix seconds).
     """
 
     name: str
@@ -40,6 +41,7 @@ class DesiredPeer:
     former_key: str | None = field(default=None, repr=False)
     moves_at: float | None = None
     held_until: float | None = None
+    ends: float | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -85,6 +87,17 @@ class Desired:
     def is_due(self, moment: float) -> bool:
         """Whether a peer has expired since this was derived (``moment`` in Unix seconds)."""
         return self.valid_until is not None and moment >= self.valid_until
+
+    def without_expired(self, moment: float) -> Desired:
+        """The same without the peers that have expired, and their routes: for when the list itself cannot be read.
+
+        A relay's own peers that have expired stay in what is routed to it: the relay itself drops them.
+        """
+        left = tuple(peer for peer in self.peers if peer.ends is None or moment < peer.ends)
+        gone = {ip for peer in self.peers if peer not in left for ip in peer.allowed_ips}
+        routes = self.routes - (gone - {ip for peer in left for ip in peer.allowed_ips})
+        until = min((peer.ends for peer in left if peer.ends is not None), default=self.valid_until)
+        return evolve(self, peers=left, routes=routes, valid_until=until)
 
 
 @frozen
