@@ -16,13 +16,10 @@ from attrs import evolve
 from lab.mesh_repository import MeshRepository
 from mesh_sync.errors import Refused
 from mesh_sync.node.config import Node, Paths, Repository, Trust
-from mesh_sync.node.fingerprint import fingerprint
 from mesh_sync.node.state import State
-from mesh_sync.reconcile.decision import Evaluate, decide
-from mesh_sync.reconcile.evaluate import evaluate
-from mesh_sync.reconcile.promise import heard
-from mesh_sync.reconcile.verdict import Verdict, keep
-from mesh_sync.repository.remote import Head, asked, remotes
+from mesh_sync.reconcile.heads import verdict_on
+from mesh_sync.reconcile.verdict import Verdict
+from mesh_sync.repository.remote import asked, remotes
 from mesh_sync.wireguard import keys
 
 ADMIN, OTHER, NODE_A, NODE_B = "anna@example.org", "otto@example.org", "a@node.lab", "b@node.lab"
@@ -107,16 +104,8 @@ class SignedMesh(MeshRepository):
 
     def look(self) -> Verdict:
         """Let the node judge what the remote offers, as `now` does before it plans, and remember what it made of it."""
-        moment = datetime.now(UTC)
         with asked(remotes(self.node)) as request:
-            answer = request.result()
-        head = answer.commit if isinstance(answer, Head) else None
-        known = heard(self.state, head, moment.timestamp())
-        decision = decide(known, head, fingerprint(self.node), moment.timestamp())
-        if isinstance(answer, Head) and isinstance(decision, Evaluate):
-            verdict = evaluate(self.node, self.state, answer, request.remote, moment, lambda text: None)
-        else:
-            verdict = keep(self.node, known, decision, answer, request.remote, moment)
+            verdict = verdict_on(self.node, self.state, request, datetime.now(UTC), retry=False, note=lambda text: None)
         self.state = verdict.after
         return verdict
 

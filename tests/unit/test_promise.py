@@ -37,7 +37,7 @@ def interface(*keys: str) -> Desired:
 
 
 OLD, NEW = interface("B"), interface("B", "C")
-HOME = Applied("c1", "f", OLD, OLD.owned, {"B": "b:1"}, {"B": "192.0.2.1:1"}, "digest", 5.0)
+HOME = Applied("c1", "f", OLD, OLD.owned, {"B": "b:1"}, {"B": "192.0.2.1:1"}, "digest", 5.0, anchor=Anchor("c1"))
 REFUSAL, BAD = Refusal("c0", "wrong"), BadCommit("c0", "silent")
 BEFORE = State(HOME, Remote("c1", 3.0, (REFUSAL,), BAD, Anchor("c1"), "root"), history=(Past("c1", 5.0, "confirmed"),))
 PAUSED = Intent(Pause(2.0, "why"))
@@ -116,7 +116,9 @@ def test_on_the_way_back_the_trial_stays_on_record_until_the_last_change() -> No
 def test_after_the_last_change_only_what_is_desired_is_ours() -> None:
     after = accepted(TRYING, "c2", "f", NEW)
     reached = after_changes(after, conf="new", given={"C": "c:1"}, resolved={"C": "192.0.2.3:1"}, hooks_due=True)
-    assert reached.applied == Applied("c2", "f", NEW, NEW.owned, {"C": "c:1"}, {"C": "192.0.2.3:1"}, "new", 5.0, True)
+    assert reached.applied == Applied(
+        "c2", "f", NEW, NEW.owned, {"C": "c:1"}, {"C": "192.0.2.3:1"}, "new", 5.0, True, Anchor("c1")
+    )
     assert stamped(evolve(reached, lost=True), 8.0).applied.at == 8.0
     assert not stamped(evolve(reached, lost=True), 8.0).lost
     assert not hooks_done(reached).applied.hooks_due
