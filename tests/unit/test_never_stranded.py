@@ -49,7 +49,13 @@ class Attack(RuleBasedStateMachine):
         self.mesh.head = commit
 
     def _some(self, data: st.DataObject) -> str:
-        return data.draw(st.sampled_from(sorted(self.mesh.made)))
+        """A commit that was made: most often one that a node might follow."""
+        likely = [self.mesh.admins_last, *({self.mesh.head} - {None}), *self._applied()]
+        return data.draw(st.one_of(st.sampled_from(likely), st.sampled_from(list(self.mesh.made))))
+
+    def _applied(self) -> list[str]:
+        commits = (node.state.applied.commit for node in self.mesh.nodes.values())
+        return [commit for commit in commits if commit]
 
     # -- what admins do
 
