@@ -25,7 +25,7 @@ from mesh_sync.node.state import State
 from mesh_sync.reconcile.heads import verdict_on
 from mesh_sync.reconcile.verdict import Verdict
 from mesh_sync.repository.remote import asked, remotes
-from mesh_sync.trust import signature
+from mesh_sync.trust import signature, sshsig
 from mesh_sync.trust.verify_history import verify_clone
 from mesh_sync.wireguard import keys
 
@@ -222,9 +222,9 @@ class HostileMesh:
             return None
         armour = b"".join(line.strip() for line in lines[begin + 1 : -1])
         blob = base64.b64decode(armour)
-        key, namespace, reserved, kind, proof = signature.strings(blob[10:])
-        algorithm, numbers = signature.strings(proof)
-        r, s = signature.strings(numbers)
+        key, namespace, reserved, kind, proof = sshsig.strings(blob[10:])
+        algorithm, numbers = sshsig.strings(proof)
+        r, s = sshsig.strings(numbers)
         other = _mpint(P256 - int.from_bytes(s, "big"))
         proof = _string(algorithm) + _string(_string(r) + _string(other))
         blob = blob[:10] + b"".join(map(_string, (key, namespace, reserved, kind, proof)))

@@ -50,12 +50,9 @@ class Attack(RuleBasedStateMachine):
 
     def _some(self, data: st.DataObject) -> str:
         """A commit that was made: most often one that a node might follow."""
-        likely = [self.mesh.admins_last, *({self.mesh.head} - {None}), *self._applied()]
+        applied = (node.state.applied.commit for node in self.mesh.nodes.values())
+        likely = [commit for commit in (self.mesh.admins_last, self.mesh.head, *applied) if commit]
         return data.draw(st.one_of(st.sampled_from(likely), st.sampled_from(list(self.mesh.made))))
-
-    def _applied(self) -> list[str]:
-        commits = (node.state.applied.commit for node in self.mesh.nodes.values())
-        return [commit for commit in commits if commit]
 
     # -- what admins do
 

@@ -180,7 +180,7 @@ def test_a_trial_that_is_given_up_stays_on_record_for_later_or_not_at_all(later:
 
 def test_going_back_by_hand_pauses_and_forgets_what_was_refused() -> None:
     after = went_back(TRYING, "c0", "f", OLD, Pause(12.0, "rolled back from c2"))
-    assert after.applied == evolve(HOME, commit="c0")
+    assert after.applied == evolve(HOME, commit="c0", anchor=None)
     assert (after.intent, after.trial) == (Intent(Pause(12.0, "rolled back from c2")), None)
     assert (after.remote.refusal, after.remote.bad) == (None, BAD)
 
