@@ -149,7 +149,7 @@ def test_a_program_that_is_missing_is_this_machines_fault(tmp_path: Path, monkey
         raise_if_local(CommandError("git cannot be started", program="git", reason=Reason.NOT_STARTED))
 
 
-@pytest.mark.parametrize("package", ["repository", "membership", "trust/git_history.py", "trust/commit_signature.py"])
+@pytest.mark.parametrize("package", ["repository", "membership", "trust"])
 def test_no_code_splits_what_a_host_has_said_at_other_line_ends(package: str) -> None:
     """`splitlines` also ends a line at VT, FF, NEL, U+2028 and more."""
     place = Path(mesh_sync.__file__).parent / package

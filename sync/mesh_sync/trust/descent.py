@@ -44,7 +44,7 @@ def admins_commit(repository: GitObjects, commit: str, signers: Signers) -> str:
     admins = {signer.key for signer in signers.admins}
     nodes = {signer.key for signer in signers.entries} - admins
     words = ("rev-list", "--first-parent", "--parents", f"--max-count={FAR}", commit)
-    line = [names.split() for names in repository.git(*words).decode().splitlines()]
+    line = [names.split() for names in repository.git(*words).decode().split("\n")[:-1]]
     texts = dict(repository.contents([name for name, *_ in line], MAX_FILE))
     for name, *parents in line:
         if len(parents) != 1 or signature.read(texts[name] or b"").key not in nodes:

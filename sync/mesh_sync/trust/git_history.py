@@ -57,7 +57,7 @@ def commit_at(repository: GitObjects, name: str) -> Commit:
     [(_, text)] = repository.contents([name], MAX_FILE)
     if text is None:
         raise Untrusted(f"commit {name[:10]} is longer than {MAX_FILE:,} bytes")
-    [line] = repository.git("rev-list", "--no-walk", "--parents", name).decode().splitlines()
+    line = repository.git("rev-list", "--no-walk", "--parents", name).decode()
     return Commit(name, tuple(line.split()[1:]), signature.read(text), size=len(text))
 
 

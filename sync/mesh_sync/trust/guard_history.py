@@ -72,7 +72,7 @@ def _way(repository: GitObjects, base: str | None, head: str) -> list[str]:
     if base is None or not repository.descends(head, base):
         return [head]
     words = ("rev-list", "--parents", "--ancestry-path", f"^{base}", head)
-    parents = {name: others for name, *others in map(str.split, repository.git(*words).decode().splitlines())}
+    parents = {name: others for name, *others in map(str.split, repository.git(*words).decode().split("\n")[:-1])}
     way: list[str] = []
     here = head
     while here != base:
@@ -91,7 +91,7 @@ def _allowed(repository: GitObjects, commit: str, before: str | None, own: Signe
     which = [commit, "--not", before] if before else ["--max-count=1", commit]
     form = f"--format=%x00%H%n%(trailers:key={TRAILER},valueonly,unfold)"
     printed = repository.git("-c", "trailer.separators=:", "log", form, *which).decode(errors="replace")
-    trailers = {name: values for name, *values in map(str.splitlines, printed.split("\0")[1:])}
+    trailers = {name: values for name, *values in (part.split("\n") for part in printed.split("\0")[1:])}
     if own is not None:
         try:
             by_admins = _by_admins(repository, commits(repository, commit, [before or f"{commit}^@"]), own)

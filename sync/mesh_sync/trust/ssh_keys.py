@@ -30,7 +30,7 @@ def named(word: str) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "is not text"
         raise ConfigError(f"{shown(word)} is neither an SSH public key nor a file that can be read: {reason}") from None
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
     if len(lines) != 1 or not is_public_key(lines[0]):
         hint = "give the public half: its file ends in .pub, `ssh-keygen -y -f FILE` prints it"
         raise ConfigError(f"{file} does not hold one SSH public key", hint=hint)
