@@ -90,6 +90,29 @@ def test_every_commit_comes_and_later_only_what_is_new(tmp_path: Path, work: Pat
     assert not here.bare.incoming.exists()
 
 
+@pytest.mark.parametrize("serve", TRANSPORTS.values(), ids=TRANSPORTS)
+def test_a_history_that_is_cut_short_is_taken_only_where_it_is_not_verified(
+    tmp_path: Path, work: Path, serve: Serve
+) -> None:
+    git(tmp_path, "clone", "-q", "--bare", "--depth=1", f"file://{work}", "srv/shallow.git")
+    head = git(work, "rev-parse", "HEAD")
+    with serve(tmp_path / "srv") as base:
+        whole = remote(tmp_path, f"{base}/mesh.git", whole=True)
+        assert whole.fetch(f"{base}/mesh.git") == head
+        commit(work, "number = 9")
+        git(tmp_path / "srv/shallow.git", "fetch", "-q", "--depth=1", f"file://{work}", "+main:main")
+        second = git(work, "rev-parse", "HEAD")
+        with pytest.raises(Refused, match="has a shallow history, which cannot be verified"):
+            remote(tmp_path, f"{base}/shallow.git", whole=True).fetch(f"{base}/shallow.git")
+        assert whole.bare.is_whole()
+        assert whole.bare.objects.has(head)
+        assert not whole.bare.objects.has(second)
+        whole.bare.discard()
+        for _ in range(2):
+            assert remote(tmp_path, f"{base}/shallow.git").fetch(f"{base}/shallow.git") == second
+        assert whole.bare.git("rev-list", "--count", second) == "1"
+
+
 BAD = {
     "slash": (b"100644 peers/b.toml", "full pathnames"),
     "dot git": (b"40000 .GIT", "'.git'"),
@@ -124,20 +147,29 @@ def test_a_tree_that_git_does_not_write_is_refused_and_gone(
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_mere_files_on_a_web_server_are_not_taken(tmp_path: Path, work: Path, whole: bool) -> None:
-    """Neither loose objects nor packs are asked for; another remote is."""
-    git(work, "push", "-q", "../srv/mesh.git", "HEAD:refs/heads/packed")
-    head = publish(work, "HEAD")
-    with serving(Dumb, tmp_path / "srv") as base:
+@pytest.mark.parametrize("packed", [True, False])
+def test_mere_files_on_a_web_server_are_not_taken(tmp_path: Path, work: Path, packed: bool, whole: bool) -> None:
+    """No object is asked for; another remote is."""
+    head = publish(work)
+    if packed:
+        git(tmp_path / "srv/mesh.git", "repack", "-q", "-a", "-d")
+    git(tmp_path / "srv/mesh.git", "update-server-info")
+    asked: list[str] = []
+
+    class Counting(Dumb):
+        def do_GET(self) -> None:  # noqa: N802
+            asked.append(self.path)
+            super().do_GET()
+
+    with serving(Counting, tmp_path / "srv") as base:
         url = f"{base}/mesh.git"
         here = remote(tmp_path, url, whole=whole)
         assert here.head().commit == head
         with pytest.raises(Unreachable, match=r"is served without git's own protocol \(dumb HTTP\)"):
             here.fetch(url)
-        assert not here.bare.objects.has(head)
-        assert not list((tmp_path / "repo.git/objects").glob("*/*"))
         good = f"file://{tmp_path}/srv/mesh.git"
         assert remote(tmp_path, url, good, whole=whole).fetch(url) == head
+    assert {path.partition("?")[0] for path in asked} == {"/mesh.git/info/refs", "/mesh.git/HEAD"}
 
 
 @pytest.mark.parametrize("scheme", ["ftp", "ftps", "gopher", "ext", "foo"])

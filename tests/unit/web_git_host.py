@@ -57,14 +57,9 @@ class Smart(BaseHTTPRequestHandler):
 
 
 class Dumb(SimpleHTTPRequestHandler):
-    """Files, like any web server has; counts what it was asked for."""
+    """Files, like any web server has."""
 
     root: Path
-    asked: list[str]
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        super().do_GET()
 
     def translate_path(self, path: str) -> str:
         return str(self.root) + path.partition("?")[0]
@@ -76,7 +71,7 @@ class Dumb(SimpleHTTPRequestHandler):
 @contextmanager
 def serving(kind: type[Smart] | type[Dumb], root: Path, login: str = "") -> Iterator[str]:
     """Serve the repositories below ``root``; yield the address of that folder."""
-    handler = type("Handler", (kind,), {"root": root, "login": login, "asked": []})
+    handler = type("Handler", (kind,), {"root": root, "login": login})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:

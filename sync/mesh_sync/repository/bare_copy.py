@@ -14,7 +14,7 @@ from mesh_sync.errors import CommandError, DeviceError, Reason
 from mesh_sync.repository.git_command import MANY_PACKS, git
 from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.system import run as processes
-from mesh_sync.system.files import make_folder
+from mesh_sync.system.files import make_folder, raise_if_unwritable
 from mesh_sync.system.run import run
 
 CANDIDATE = "refs/mesh/candidate"
@@ -44,13 +44,13 @@ class BareCopy:
 
     def point_at(self, commit: str) -> None:
         """Name the commit that was fetched last, so that git keeps it."""
-        run(self.argv("update-ref", CANDIDATE, commit))
+        self._write(self.argv("update-ref", CANDIDATE, commit))
 
     def keep(self, **commits: str | None) -> None:
         """Hold on to these commits, each under a ref: git drops what no ref leads to."""
         for name, commit in commits.items():
             if commit and self.objects.has(commit):
-                run(self.argv("update-ref", f"refs/mesh/{name}", commit))
+                self._write(self.argv("update-ref", f"refs/mesh/{name}", commit))
 
     def git(
         self,
@@ -76,10 +76,18 @@ class BareCopy:
             return
         try:
             make_folder(self.place.parent)
-            words = ("init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(self.place))
-            run(git(*words, max_size=self.max_size), env=home())
         except OSError as error:
             raise DeviceError(f"{self.place} cannot be made: {error.strerror}") from None
+        words = ("init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(self.place))
+        self._write(git(*words, max_size=self.max_size))
+
+    def _write(self, argv: Sequence[str]) -> None:
+        """Run a git command that writes here and asks no remote. Raise DeviceError when the disk does not take it."""
+        try:
+            run(argv, env=home())
+        except CommandError:
+            raise_if_unwritable(self.place if self.place.exists() else self.place.parent)
+            raise
 
     def discard(self) -> None:
         """Delete it; the next fetch makes another."""

@@ -129,13 +129,6 @@ class GitObjects:
         names = _lines([name for name, _ in chosen])
         yield from unpacked(chosen, self.git("cat-file", "--batch", input=names, most=most, deadline=deadline))
 
-    def trees_of(self, commits: Sequence[str]) -> Iterator[str]:
-        """The tree of each commit. Raise CommandError if one is missing."""
-        for name, (tree, kind, _) in zip(commits, self._listed([f"{name}^{{tree}}" for name in commits]), strict=True):
-            if kind != "tree":
-                raise damaged(name)
-            yield tree
-
     def sizes(self, blobs: Sequence[str]) -> Iterator[tuple[str, int]]:
         """Each blob and its size. Raise CommandError if one is missing."""
         blobs = list(dict.fromkeys(blobs))
@@ -144,11 +137,11 @@ class GitObjects:
                 raise damaged(blob)
             yield blob, size
 
-    def trees(self, names: Sequence[str]) -> dict[str, bytes]:
-        """The tree object that each name leads to, all together no more than MAX_LISTING. Raise CommandError."""
+    def trees(self, names: Sequence[str], most: int) -> dict[str, bytes]:
+        """The tree object that each name leads to, ``most`` bytes all together. Raise CommandError."""
         names = list(dict.fromkeys(names))
         words = ("cat-file", "--batch")
-        packed = self.git(*words, input=_lines(names), most=MAX_LISTING, deadline=TREE_DEADLINE)
+        packed = self.git(*words, input=_lines(names), most=most, deadline=TREE_DEADLINE)
         found, begin = {}, 0
         for name in names:
             header, _, _ = packed[begin : begin + _HEADER].partition(b"\n")
@@ -218,7 +211,7 @@ def _walk(repository: GitObjects, commit: str) -> tuple[list[tuple[bytes, bytes,
     found: list[tuple[bytes, bytes, str]] = []
     level, bad, count = [(b"", f"{commit}^{{tree}}")], [], 0
     for _ in range(MAX_DEPTH):
-        raw = repository.trees([thing for _, thing in level]) if level else {}
+        raw = repository.trees([thing for _, thing in level], MAX_LISTING) if level else {}
         below = []
         for folder, tree in level:
             try:

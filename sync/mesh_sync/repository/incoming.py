@@ -14,10 +14,10 @@ from types import TracebackType
 from mesh_sync.errors import CommandError, DeviceError, Reason, Refused, Unreachable
 from mesh_sync.findings import Finding
 from mesh_sync.repository.bare_copy import BareCopy, remove
-from mesh_sync.repository.git_command import DUMB, LARGER, git, public, quoted
+from mesh_sync.repository.git_command import DUMB, git, public, quoted
 from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.repository.remote_address import RemoteAddress
-from mesh_sync.system.files import raise_if_unwritable
+from mesh_sync.system.files import raise_if_unwritable, write_atomically
 from mesh_sync.system.run import run
 
 _REF = "refs/mesh/incoming"
@@ -40,11 +40,15 @@ class Incoming:
         try:
             for folder in ("objects/info", "objects/pack", "refs"):
                 (self._place / folder).mkdir(parents=True, mode=0o700)
-            (self._place / "HEAD").write_text("ref: refs/heads/none\n")
-            (self._place / "config").write_text(_CONFIG)
-            (self._place / "objects/info/alternates").write_text(f"{self._bare.place.absolute()}/objects\n")
+            files: dict[str, str | bytes] = {
+                "HEAD": "ref: refs/heads/none\n",
+                "config": _CONFIG,
+                "objects/info/alternates": f"{self._bare.place.absolute()}/objects\n",
+            }
             if self._bare.shallow.exists():
-                (self._place / "shallow").write_bytes(self._bare.shallow.read_bytes())
+                files["shallow"] = self._bare.shallow.read_bytes()
+            for name, content in files.items():
+                write_atomically(self._place / name, content, durable=False)
         except OSError as error:
             raise DeviceError(f"{self._place} cannot be made: {error.strerror}") from None
         return self
@@ -91,10 +95,7 @@ class Incoming:
         """Have git examine everything that has come, whatever brought it."""
         if any(self._place.glob("objects/??/*")):
             raise Unreachable(f"{self._name} {DUMB}")
-        packs = list(self._place.glob("objects/pack/*.pack"))
-        if sum(pack.stat().st_size for pack in packs) > self._bare.max_size << 20:
-            raise Unreachable(f"{self._name} {LARGER}")
-        for pack in packs:
+        for pack in self._place.glob("objects/pack/*.pack"):
             words = ("index-pack", "--verify", "--strict", str(pack))
             try:
                 GitObjects(self._place).git(*words, deadline=max(1.0, end - time.monotonic()))

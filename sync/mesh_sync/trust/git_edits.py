@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from mesh_sync.errors import CommandError, Reason
 from mesh_sync.mesh.tree import MAX_FILE, MAX_FILES
 from mesh_sync.repository import git_tree
 from mesh_sync.repository.git_objects import MAX_DEPTH, GitObjects
@@ -16,6 +17,7 @@ from mesh_sync.trust.node_rights import Edit
 
 MAX_TREE = 1024 * 1024
 """Bytes of one directory; 20,000 files with names of 25 characters."""
+_AT_ONCE = 8 * MAX_TREE
 TOO_MUCH = "changes more files than a mesh has"
 _MOST_TEXTS = 4
 """Files of a commit whose texts are read: a node may change one."""
@@ -31,14 +33,12 @@ def edits_of(repository: GitObjects, commits: Sequence[Commit]) -> dict[str, tup
 
     Raise CommandError when objects are missing.
     """
-    names = list(dict.fromkeys(name for commit in commits for name in (commit.parents[0], commit.name)))
-    roots = dict(zip(names, repository.trees_of(names), strict=True))
-    comparisons = [_Comparison(commit, roots[commit.parents[0]], roots[commit.name]) for commit in commits]
+    comparisons = [_Comparison(commit) for commit in commits]
     parsed: dict[str, git_tree.Listing] = {}
     for _ in range(MAX_DEPTH):
         if not (trees := [tree for comparison in comparisons for tree in comparison.needed]):
             break
-        raw = dict(repository.contents(trees, MAX_TREE))
+        raw = _read(repository, list(dict.fromkeys(trees)))
         for comparison in comparisons:
             comparison.go_down(partial(_listing, raw, parsed))
     blobs = [blob for comparison in comparisons for blob in comparison.blobs]
@@ -49,10 +49,10 @@ def edits_of(repository: GitObjects, commits: Sequence[Commit]) -> dict[str, tup
 class _Comparison:
     """A commit and its first parent, compared directory by directory, as deep as they differ."""
 
-    def __init__(self, commit: Commit, old: str, new: str) -> None:
+    def __init__(self, commit: Commit) -> None:
         self.commit = commit
         self._changed: list[Changed] = []
-        self._level: list[tuple[bytes, str, str]] = [(b"", old, new)] if old != new else []
+        self._level = [(b"", f"{commit.parents[0]}^{{tree}}", f"{commit.name}^{{tree}}")]
         """Directories that differ: path, tree before, tree after; empty where there is none."""
         self._problem = ""
 
@@ -101,12 +101,25 @@ class _Comparison:
         )
 
 
+def _read(repository: GitObjects, trees: Sequence[str]) -> dict[str, bytes | None]:
+    """Directories by the names of their trees, None in place of one that is too large; as many at once as can be."""
+    try:
+        return dict(repository.trees(trees, _AT_ONCE if len(trees) > 1 else MAX_TREE))
+    except CommandError as error:
+        if error.reason is not Reason.TOO_MUCH_OUTPUT:
+            raise
+    if len(trees) == 1:
+        return {trees[0]: None}
+    half = len(trees) // 2
+    return _read(repository, trees[:half]) | _read(repository, trees[half:])
+
+
 def _listing(raw: dict[str, bytes | None], parsed: dict[str, git_tree.Listing], tree: str) -> git_tree.Listing:
     if not tree:
         return {}
     if tree not in parsed:
         content = raw[tree]
-        if content is None:
+        if content is None or len(content) > MAX_TREE:
             raise git_tree.BadTree("", "is larger than one of a mesh")
         if len(parsed) >= _KEPT:
             del parsed[next(iter(parsed))]
