@@ -98,6 +98,17 @@ def test_every_kind_of_git_host_runs_the_check(path: str) -> None:
     assert "\t" not in text
 
 
+def test_on_github_a_new_admin_is_shown_beside_the_diff() -> None:
+    text = (TEMPLATE / ".github/workflows/check.yml").read_text()
+    script = re.search(r"ANNOTATE: (.+)", text)
+    assert script
+    said = "allowed_signers:eve@x.org: warning: becomes an admin\npeers/b.toml:mtu: 3 is not an MTU\n"
+    shown = subprocess.run(["sed", script[1]], input=said, capture_output=True, text=True, check=True).stdout
+    assert shown == f"::warning file=allowed_signers::{said}"
+    assert len(re.findall(r'mesh-sync check --since .+ \| sed "\$ANNOTATE"', text)) == 2
+    assert "shell: bash" in text, "which fails when the check does: set -o pipefail"
+
+
 @pytest.fixture
 def host(tmp_path: Path) -> Push:
     return Push(tmp_path)
