@@ -5,19 +5,44 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from mesh_sync.wireguard import keys
 from unit.git_host_and_node import MAIN, Both
 from unit.hooked_git_host import install_hook
-from unit.judging_node import ADMIN, NODE_B, OTHER, SignedMesh
+from unit.judging_node import ADMIN, NODE_B, SignedMesh
+from unit.pushes import (
+    STRANGER,
+    Push,
+    a_directory_called,
+    a_peer_more,
+    admin_merges,
+    another_root,
+    attributes_that_hide,
+    beside_a_node,
+    entry,
+    entry_twice,
+    good,
+    key_added_and_used,
+    like_a_node,
+    node_merges,
+    node_moves,
+    node_taken_back,
+    node_wants_more,
+    older,
+    pile,
+    pile_of_a_node,
+    rewritten,
+    signed_by,
+    this_node_leaves,
+    this_node_leaves_as_meant,
+    two_authors,
+    unsigned_below,
+)
 
 ZEROS = "0" * 40
-STRANGER = "mallory@example.org"
 
 
 @pytest.fixture
@@ -26,180 +51,7 @@ def both(signed: SignedMesh, tmp_path: Path) -> Both:
     return Both(signed, tmp_path)
 
 
-def signed_by(who: str | None, path: str = "README.md", text: str = "changed\n") -> Callable[[Both], None]:
-    def push(both: Both) -> None:
-        both.mesh.sign_as(who)
-        both.mesh.edit(path, text)
-        both.mesh.commit()
-
-    return push
-
-
-def a_peer_more(both: Both) -> None:
-    public = keys.public_key(keys.generate())
-    both.mesh.set("c", public_key=public, addresses=["10.0.0.77"], endpoint="c.example:51820")
-    both.mesh.commit()
-
-
-def node_moves(both: Both) -> None:
-    both.mesh.sign_as(NODE_B)
-    both.mesh.set("b", endpoint="198.51.100.7:51820")
-    both.mesh.commit()
-
-
-def node_wants_more(both: Both) -> None:
-    both.mesh.sign_as(NODE_B)
-    both.mesh.set("b", subnets=["192.168.0.0/24"])
-    both.mesh.commit()
-
-
-def node_merges(both: Both) -> None:
-    node_moves(both)
-    both.git("branch", "side")
-    both.git("reset", "-q", "--hard", "HEAD~1")
-    both.mesh.sign_as(ADMIN)
-    both.mesh.edit("README.md", "x\n")
-    both.mesh.commit()
-    both.mesh.sign_as(NODE_B)
-    both.mesh.git("merge", "-q", "--no-ff", "-m", "merge", "side")
-
-
-def admin_merges(both: Both) -> None:
-    node_moves(both)
-    both.git("branch", "side")
-    both.git("reset", "-q", "--hard", "HEAD~1")
-    both.mesh.sign_as(ADMIN)
-    both.mesh.edit("README.md", "x\n")
-    both.mesh.commit()
-    both.mesh.git("merge", "-q", "--no-ff", "-m", "merge", "side")
-
-
-def unsigned_below(both: Both) -> None:
-    signed_by(None)(both)
-    signed_by(ADMIN, text="more\n")(both)
-
-
-def key_added_and_used(both: Both) -> None:
-    both.mesh.edit("allowed_signers", "".join(map(both.mesh.line, (ADMIN, OTHER, NODE_B, STRANGER))))
-    both.mesh.commit()
-    signed_by(STRANGER)(both)
-
-
-def like_a_node(both: Both) -> None:
-    text = "".join(map(both.mesh.line, (ADMIN, OTHER, NODE_B))) + both.mesh.line(STRANGER).replace(
-        STRANGER, "c@Node.lab"
-    )
-    both.mesh.edit("allowed_signers", text)
-    both.mesh.commit()
-
-
-def this_node_leaves(both: Both) -> None:
-    both.mesh.remove("a")
-    both.mesh.commit()
-
-
-def this_node_leaves_as_meant(both: Both) -> None:
-    both.mesh.remove("b")
-    both.mesh.commit("as meant\n\nMesh-Allow: remove b\nMesh-Allow: empty-list")
-
-
-def entry(mode: str, kind: str, name: str, folder: str = "") -> Callable[[Both], None]:
-    """A commit with one more entry in the root or a directory, put there as bytes: git itself would not."""
-
-    def push(both: Both) -> None:
-        thing = both.git("rev-parse", "HEAD") if kind == "commit" else blob(both)
-        at = f"HEAD:{folder}" if folder else "HEAD^{tree}"
-        tree = both.git("rev-parse", at)
-        raw = subprocess.run(
-            ["git", "-C", both.mesh.work, "cat-file", "tree", tree], capture_output=True, check=True
-        ).stdout
-        added = f"{mode} {name}".encode() + b"\0" + bytes.fromhex(thing)
-        made = written(both, "tree", raw + added if folder or name > "peers" else added + raw)
-        if folder:
-            listed = both.git("ls-tree", "HEAD").replace(f"tree {tree}", f"tree {made}")
-            made = both.git("mktree", input=listed + "\n")
-        signed_commit(both, made)
-
-    return push
-
-
-def blob(both: Both) -> str:
-    return both.git("hash-object", "-w", "--stdin", input="text\n")
-
-
-def written(both: Both, kind: str, content: bytes) -> str:
-    words = ["git", "-C", both.mesh.work, "hash-object", "-t", kind, "-w", "--literally", "--stdin"]
-    return subprocess.run(words, input=content, capture_output=True, check=True).stdout.decode().strip()
-
-
-def signed_commit(both: Both, tree: str) -> None:
-    commit = both.mesh.git("commit-tree", "-S", "-p", "HEAD", "-m", "crafted", tree)
-    both.git("update-ref", "HEAD", commit)
-
-
-def a_directory_called(name: str) -> Callable[[Both], None]:
-    def push(both: Both) -> None:
-        inner = both.git("mktree", input=f"100644 blob {blob(both)}\tconfig\n")
-        listed = both.git("ls-tree", "HEAD") + f"\n040000 tree {inner}\t{name}\n"
-        signed_commit(both, both.git("mktree", input=listed))
-
-    return push
-
-
-def entry_twice(both: Both) -> None:
-    tree = both.git("rev-parse", "HEAD^{tree}")
-    raw = subprocess.run(
-        ["git", "-C", both.mesh.work, "cat-file", "tree", tree], capture_output=True, check=True
-    ).stdout
-    signed_commit(both, written(both, "tree", raw + raw))
-
-
-def two_authors(both: Both) -> None:
-    """A commit that git would not write, signed all the same: the check of what comes in finds it."""
-    signed_by(ADMIN)(both)
-    text = both.git("cat-file", "commit", "HEAD")
-    head, _, rest = text.partition("\nauthor ")
-    both.git("update-ref", "HEAD", written(both, "commit", f"{head}\nauthor x <x@y> 1 +0000\nauthor {rest}\n".encode()))
-
-
-def attributes_that_hide(both: Both) -> None:
-    """From `git archive` and from whoever checks it out, but not from a node."""
-    both.mesh.edit(".gitattributes", "mesh.toml export-ignore\n*.toml working-tree-encoding=UTF-16 ident\n")
-    both.mesh.edit("mesh.toml", "= 1 # $Id$\n")
-    tree = both.git("rev-parse", "HEAD^{tree}")
-    broken = both.git("hash-object", "-w", "--stdin", "--no-filters", input="= 1 # $Id$\n")
-    attributes = both.git("hash-object", "-w", ".gitattributes", "--no-filters")
-    kept = [line for line in both.git("ls-tree", tree).splitlines() if not line.endswith("mesh.toml")]
-    made = [*kept, f"100644 blob {broken}\tmesh.toml", f"100644 blob {attributes}\t.gitattributes"]
-    signed_commit(both, both.git("mktree", input="\n".join(made) + "\n"))
-
-
-def older(both: Both) -> None:
-    """The head goes back: seen by both before."""
-    good(both)
-    assert both.push(f"HEAD:{MAIN}") == (True, True)
-    both.git("reset", "-q", "--hard", "HEAD~1")
-
-
-def rewritten(both: Both) -> None:
-    older(both)
-    both.mesh.edit("README.md", "another way\n")
-    both.mesh.commit()
-
-
-def another_root(both: Both) -> None:
-    both.mesh.git("checkout", "-q", "--orphan", "new")
-    both.mesh.commit("all anew")
-
-
-def pile(both: Both) -> None:
-    """A hundred good commits of an admin at once."""
-    for number in range(100):
-        both.mesh.git("commit", "-q", "--allow-empty", "-m", f"{number}")
-
-
-good = signed_by(ADMIN)
-GOOD: dict[str, Callable[[Both], None]] = {
+GOOD: dict[str, Push] = {
     "a signed change": good,
     "a peer more": a_peer_more,
     "a node that moves": node_moves,
@@ -207,9 +59,10 @@ GOOD: dict[str, Callable[[Both], None]] = {
     "a peer less, as meant": this_node_leaves_as_meant,
     "a file that may be executed": entry("100755", "blob", "run"),
     "many commits": pile,
+    "an admin's, in place of a node's": beside_a_node(ADMIN),
     "no new commit": lambda both: None,
 }
-BAD: dict[str, tuple[Callable[[Both], None], str]] = {
+BAD: dict[str, tuple[Push, str]] = {
     "TOML that is none": (signed_by(ADMIN, "peers/b.toml", "= 1\n"), "is not valid TOML"),
     "a list with an error": (signed_by(ADMIN, "mesh.toml", 'format = 2\nname = "lab"\n'), "is not a format"),
     "attributes that hide a file": (attributes_that_hide, "is not valid TOML"),
@@ -239,20 +92,23 @@ BAD: dict[str, tuple[Callable[[Both], None], str]] = {
     "names twice": (entry_twice, "duplicate|not properly sorted"),
     "a commit that git does not write": (two_authors, "multiple 'author' lines"),
     "back to an older commit": (older, "the branch was rewritten"),
+    "a node's, in place of a node's": (beside_a_node(NODE_B), "only a commit that an admin has signed may take that"),
+    "a node's commit taken back": (node_taken_back, "only a commit that an admin has signed may take that back"),
+    "many commits of a node": (pile_of_a_node, "has signed 51 commits since the last commit of an admin"),
     "another way on from there": (rewritten, "the branch was rewritten"),
     "another beginning": (another_root, "the branch was rewritten"),
 }
 
 
 @pytest.mark.parametrize("prepare", GOOD.values(), ids=GOOD)
-def test_both_take_it(both: Both, prepare: Callable[[Both], None]) -> None:
+def test_both_take_it(both: Both, prepare: Push) -> None:
     prepare(both)
     assert both.push(f"+HEAD:{MAIN}") == (True, True), both.said
     assert both.head(both.hooked) == both.git("rev-parse", "HEAD")
 
 
 @pytest.mark.parametrize(("prepare", "said"), BAD.values(), ids=BAD)
-def test_both_refuse_it(both: Both, prepare: Callable[[Both], None], said: str) -> None:
+def test_both_refuse_it(both: Both, prepare: Push, said: str) -> None:
     prepare(both)
     before, applied = both.head(both.hooked), both.mesh.state.applied.commit
     taken, took = both.push(f"+HEAD:{MAIN}")

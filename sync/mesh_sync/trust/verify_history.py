@@ -62,10 +62,14 @@ def verify_clone(directory: Path, base: str, head: str = "HEAD") -> Verification
         [known] = git_history.rules(repository, [first]).values()
         if known.signers is None:
             raise ConfigError(f"commit {first[:10]} has no {SIGNERS_FILE} to verify later commits against")
-        if not repository.descends(last, first):
+        anchor = anchor_at(repository, admins_commit(repository, first, known.signers))
+        start = position(repository, anchor, last, known.signers)
+        if start is None:
             return Verification(first, problems=(_rewritten(last, first),))
-        anchor = admins_commit(repository, first, known.signers)
-        return _verify(repository, None, last, [anchor], first, lambda text: None)
+        found = _verify(repository, None, last, [start], first, lambda text: None)
+        if found.trusted == start and not found.problems:
+            _check_not_taken_back(repository, first, last, known.signers)
+        return found
     except Untrusted as problem:
         return Verification(None, problems=(str(problem),))
     except CommandError as error:
@@ -101,8 +105,9 @@ def _verified_since(
     base = position(repository, trusted, head, own)
     if base:
         found = _verify(repository, own, head, [base], before.remote.verified, note)
-        if found.trusted == base and not found.problems:
-            _check_not_taken_back(repository, before, head, own)
+        above = applied.commit if found.trusted == base and not found.problems else None
+        if above and repository.descends(above, trusted.commit):
+            _check_not_taken_back(repository, above, head, own)
         return found
     # A push that was verified in part and refused may be replaced by an admin's that descends from what is applied.
     earlier = applied.anchor and position(repository, applied.anchor, head, own)
@@ -117,11 +122,8 @@ def _verified_since(
     return found
 
 
-def _check_not_taken_back(repository: GitObjects, before: State, head: str, own: Signers) -> None:
+def _check_not_taken_back(repository: GitObjects, applied: str, head: str, own: Signers) -> None:
     """What nodes have signed above the last commit of an admin, and is applied, only an admin's commit takes back."""
-    trusted, applied = before.remote.trusted, before.applied.commit
-    if not trusted or not applied or not repository.descends(applied, trusted.commit):
-        return
     if position(repository, Anchor(applied), head, own) is None:
         what = "is older than" if repository.descends(applied, head) else "does not descend from"
         text = f"commit {head[:10]} {what} {applied[:10]}, which is applied"
