@@ -102,10 +102,10 @@ class SignedMesh(MeshRepository):
         """The node's bare copy of the list goes."""
         shutil.rmtree(self.node.bare_repository)
 
-    def look(self) -> Verdict:
+    def look(self, *, retry: bool = False) -> Verdict:
         """Let the node judge what the remote offers, as `now` does before it plans, and remember what it made of it."""
         with asked(remotes(self.node)) as request:
-            verdict = verdict_on(self.node, self.state, request, datetime.now(UTC), retry=False, note=lambda text: None)
+            verdict = verdict_on(self.node, self.state, request, datetime.now(UTC), retry=retry, note=lambda text: None)
         self.state = verdict.after
         return verdict
 

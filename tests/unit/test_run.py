@@ -23,6 +23,14 @@ def test_a_program_sees_no_environment_of_ours(monkeypatch: pytest.MonkeyPatch) 
     assert set(run(["env"]).split()) == {f"PATH={os.environ['PATH']}", "LC_ALL=C.UTF-8"}
 
 
+def test_a_program_gets_no_open_file_of_ours(tmp_path: Path) -> None:
+    """One that holds a key, say, and that somebody has marked as one to pass on."""
+    with (tmp_path / "key").open("w") as file:
+        os.set_inheritable(file.fileno(), True)
+        assert "/key" not in run(["ls", "-l", "/proc/self/fd"])
+        assert "/key" in run(["ls", "-l", "/proc/self/fd"], pass_fds=[file.fileno()])
+
+
 def test_a_failure_says_the_program_its_status_and_its_words() -> None:
     with pytest.raises(CommandError, match="sh failed with status 3: too bad") as caught:
         run(["sh", "-c", "echo secret; echo too bad >&2; exit 3"])

@@ -160,16 +160,25 @@ def remotes(node: Node, seconds: float | None = None) -> Remote:
     return Remote(node.repository, node.bare_repository, whole=node.trust.mode == "signed", seconds=seconds)
 
 
+_UNATTENDED = (
+    "-oBatchMode=yes", "-oLogLevel=ERROR",
+    "-oControlMaster=no", "-oControlPath=none",  # one that stays would keep git's output open, and a run waiting
+    "-oClearAllForwardings=yes", "-oForwardAgent=no", "-oRequestTTY=no", "-oRemoteCommand=none",
+)  # fmt: skip
+"""What root's ~/.ssh/config may say for people; which way leads to the host stays root's choice."""
+_PINNED = ("-oStrictHostKeyChecking=yes", "-oVerifyHostKeyDNS=no", "-oUpdateHostKeys=no")
+
+
 def environment(repository: Repository, seconds: float) -> dict[str, str]:
     """git's environment: root's own git and ssh settings count, and git never prompts.
 
     ``seconds`` bounds ssh's attempt to connect.
     """
-    ssh = ["ssh", "-oBatchMode=yes", f"-oConnectTimeout={max(1, int(seconds))}"]
+    ssh = ["ssh", *_UNATTENDED, f"-oConnectTimeout={max(1, int(seconds))}"]
     if repository.identity_file:
         ssh += ["-oIdentitiesOnly=yes", "-i", str(repository.identity_file)]
     if repository.known_hosts_file:
-        ssh += [f"-oUserKnownHostsFile={repository.known_hosts_file}", "-oStrictHostKeyChecking=yes"]
+        ssh += [f"-oUserKnownHostsFile={repository.known_hosts_file}", *_PINNED]
     return {
         **home(),
         "GIT_TERMINAL_PROMPT": "0",
