@@ -62,7 +62,9 @@ def peer(name: str, **more: object) -> str:
 
 @frozen
 class Made:
-    """A commit that was made. ``legitimate``: whether each commit of its history may be applied somewhere."""
+    """A commit that was made. ``legitimate``: whether each commit of its history may be applied somewhere. ``signed``:
+    who has signed what.
+    """
 
     name: str
     parents: tuple[str, ...]
@@ -197,7 +199,8 @@ class HostileMesh:
         raw = subprocess.run(
             ["git", "--git-dir", str(self.store), "cat-file", "commit", name], capture_output=True, check=True
         ).stdout
-        self.made[name] = Made(name, parents, signature.read(raw).signed, dict(files), legitimate)
+        found = signature.read(raw)
+        self.made[name] = Made(name, parents, f"{found.key} {found.signed}", dict(files), legitimate)
         return name
 
     def _tree(self, files: Files) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from mesh_sync.errors import ConfigError
+from mesh_sync.trust import verify_commits
 from mesh_sync.trust.verify_history import verify_clone
 from unit.signed_history import ANNA, EVE, KEYS, OTTO, A, B, History, line
 
@@ -20,6 +21,26 @@ def test_a_row_of_signed_commits(history: History) -> None:
         history.commit(signer)
     found = verify_clone(history.place, "base")
     assert (found.problems, found.verified, found.trusted) == ((), 40, history.git("rev-parse", "HEAD"))
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 100])
+def test_how_many_are_looked_at_together_makes_no_difference(
+    history: History, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commits of admins and nodes in turns, of which one node's changes more than its own file."""
+    monkeypatch.setattr(verify_commits, "AT_ONCE", at_once)
+    monkeypatch.setattr(verify_commits, "MOST_AT_ONCE", 4 * at_once)
+    good = [
+        history.commit(who, **{file: f'public_key = "K{file}"\nmtu = {1300 + number}\n'})
+        for number, (who, file) in enumerate([(ANNA, "b"), (A, "a"), (B, "b")] * 3)
+    ]
+    bad = history.commit(A, b='public_key = "mine"\n')
+    history.commit(ANNA)
+    found = verify_clone(history.place, "base")
+    assert (found.verified, found.trusted, found.reached) == (len(good), good[-3], good[-1])
+    assert found.problems == (
+        f"commit {bad[:10]} is signed by {A}, who may not change 'peers/b.toml', only peers/a.toml",
+    )
 
 
 def test_every_commit_that_does_not_count_is_named_once(history: History) -> None:

@@ -12,7 +12,7 @@ from mesh_sync.node.config import Node, Repository, Trust
 from mesh_sync.node.fingerprint import trust_root
 from mesh_sync.node.state import Anchor, Applied, Remote, State
 from mesh_sync.repository.git_objects import GitObjects
-from mesh_sync.trust import git_history
+from mesh_sync.trust import git_history, verify_commits
 from mesh_sync.trust.authorization import Rules
 from mesh_sync.trust.verify_history import verify_history
 from unit.signed_history import ANNA, EVE, OTTO, A, B, History, line
@@ -60,7 +60,7 @@ def test_what_a_forged_commit_changes_is_not_looked_at(
     observer: Observer, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signed = history.commit(A, a="public_key = '0'\n")
-    monkeypatch.setattr(git_history, "with_edits", lambda *_: pytest.fail("read the edits of a stranger"))
+    monkeypatch.setattr(verify_commits, "edits_of", lambda *_: pytest.fail("read the edits of a stranger"))
     forged = history.forge(signed, "base")
     assert observer.refuses(forged).message == f"commit {forged[:10]} has a signature that does not match it"
 
@@ -168,3 +168,54 @@ def test_forged_dates_make_no_old_commit_new(
     history.merge(ANNA, "side")
     assert len(git_history.commits(observer.git, history.git("rev-parse", "main"), [removing])) == 2
     assert observer.look("main") is None
+
+
+# -- keys that have expired since
+
+
+LATE = 'valid-before="20200101Z"'
+
+
+@pytest.fixture
+def old_history(keys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
+    """Begins in 2019, when the keys of otto and of the node a were valid."""
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2019-01-01T00:00:00Z")
+    history = History(tmp_path)
+    history.commit(ANNA, ANNA, line(OTTO, LATE), line(A, LATE), B)
+    history.git("tag", "-f", "base")
+    return history
+
+
+@pytest.mark.parametrize("signer", [OTTO, A])
+def test_what_was_signed_in_time_counts_once_an_admin_has_signed_above_it(
+    old_history: History, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, signer: str
+) -> None:
+    """A host that withholds commits until a key has expired would otherwise strand a node for ever."""
+    observer = Observer(old_history, tmp_path_factory.mktemp("node"))
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2019-06-01T00:00:00Z")
+    old_history.commit(signer, a='public_key = "K2"\n')
+    refused = observer.refuses("main")
+    assert "expired at 20200101" in refused.message
+    assert not refused.lasting
+    monkeypatch.delenv("GIT_COMMITTER_DATE")
+    above = old_history.commit(B, b='public_key = "K2"\n')
+    assert "expired at 20200101" in observer.refuses(above).message
+    above = old_history.commit(ANNA)
+    assert observer.look(above) is None
+    assert observer.trusted == above
+
+
+@pytest.mark.parametrize("date", ["2019-06-01T00:00:00Z", "2021-06-01T00:00:00Z", "2099-06-01T00:00:00Z"])
+def test_what_was_signed_too_late_never_counts(
+    old_history: History, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, date: str
+) -> None:
+    """Dated back behind a younger commit, dated as it was made, and dated ahead."""
+    observer = Observer(old_history, tmp_path_factory.mktemp("node"))
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2020-06-01T00:00:00Z")
+    good = old_history.commit(ANNA)
+    monkeypatch.setenv("GIT_COMMITTER_DATE", date)
+    old_history.commit(OTTO)
+    monkeypatch.delenv("GIT_COMMITTER_DATE")
+    old_history.commit(ANNA)
+    assert "expired at 20200101" in observer.refuses("main").message
+    assert observer.trusted == good

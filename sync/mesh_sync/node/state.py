@@ -56,8 +56,8 @@ class Applied:
 class Anchor:
     """A commit that an admin has signed: what a node has once trusted cannot be taken back below it.
 
-    ``signed``: the digest of what is signed; another commit with the same one is the same to its signer. Empty where a
-    version before did not keep it.
+    ``signed``: the digest of who has signed what; another commit with the same one is the same to its signer. Empty
+    where a version before did not keep it.
     """
 
     commit: str

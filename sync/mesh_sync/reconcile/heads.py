@@ -34,12 +34,12 @@ def verdict_on(
 
     first = request.result()
     verdict, stamp = consider(before, first), moment.timestamp()
-    if not isinstance(first, Head) or not (verdict.problem or _is_due(before, stamp)):
+    others = isinstance(first, Head) and request.remote.urls_after(first)
+    if not others or not (verdict.problem or _is_due(before, stamp)):
         return verdict
-    heads = request.remote.heads_after(first)
-    for head in heads:
+    for head in request.remote.heads_of(others):
         verdict = _better(verdict, head, consider(verdict.after, head), stamp)
-    return evolve(verdict, after=asked_others(verdict.after, stamp)) if heads and not verdict.problem else verdict
+    return verdict if verdict.problem else evolve(verdict, after=asked_others(verdict.after, stamp))
 
 
 def _is_due(state: State, stamp: float) -> bool:

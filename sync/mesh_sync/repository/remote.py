@@ -59,11 +59,17 @@ class Remote:
         """Ask the remotes, in order, for the branch's commit. Raise Unreachable when none can tell."""
         return self._first(self._ask, self.settings.urls)
 
-    def heads_after(self, first: Head) -> list[Head]:
-        """Ask the remotes after the one that has told ``first``, too; return the heads that are not the same."""
-        urls = self.settings.urls[self.settings.urls.index(first.url) + 1 :]
-        heads = [answer for answer in self._tried(self._ask, urls) if isinstance(answer, Head)]
-        return list({head.commit: head for head in reversed(heads) if head.commit != first.commit}.values())[::-1]
+    def urls_after(self, head: Head) -> Sequence[str]:
+        """The remotes that are asked only when the one that has told ``head`` does not answer."""
+        return self.settings.urls[self.settings.urls.index(head.url) + 1 :]
+
+    def heads_of(self, urls: Sequence[str]) -> Iterator[Head]:
+        """Ask these remotes, in turn; a head that one has told already is left out, and so is a remote without any."""
+        told: set[str] = set()
+        for answer in self._tried(self._ask, urls):
+            if isinstance(answer, Head) and answer.commit not in told:
+                told.add(answer.commit)
+                yield answer
 
     def fetch(self, first: str) -> str:
         """Bring the branch into the bare copy, from ``first`` or else another remote; return the commit that came.

@@ -7,8 +7,9 @@ commits after it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 
 from attrs import field, frozen
@@ -18,6 +19,9 @@ from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.trust.node_rights import Edit, NodeRights, forbidden
 from mesh_sync.trust.signature import SSH, Signature
 from mesh_sync.trust.signers import NAMESPACE, Signer, Signers, key_fingerprint
+
+SKEW = 3600
+"""Seconds that the clocks of two signers may differ."""
 
 
 @frozen
@@ -35,17 +39,25 @@ class Rules:
 
 @frozen
 class Commit:
-    """One commit, of ``size`` bytes. ``edits``: what it changes of its parent, where that matters."""
+    """One commit, of ``size`` bytes. ``edits``: what it changes of its parent, where that matters. ``date``: when it
+    says that it was made (Unix seconds).
+    """
 
     name: str
     parents: tuple[str, ...]
     signature: Signature = Signature()
     edits: tuple[Edit, ...] = ()
     size: int = 0
+    date: int = 0
 
     @property
     def key(self) -> str:
         return self.signature.key
+
+    @property
+    def signed(self) -> str:
+        """Digest of who has signed what, in hexadecimal: the same for every spelling of the signature."""
+        return hashlib.sha256(f"{self.key} {self.signature.signed}".encode()).hexdigest()
 
     @property
     def short(self) -> str:
@@ -66,12 +78,13 @@ class Authorization:
 
     ``bases``: the rules that were trusted before; a signer has to be in every one of them. ``rules``: those that the
     files of the commits and of their parents state, as far as they are read; ``effective``: the same, with the first
-    parent's signers where a list has no admin with a valid key.
+    parent's signers where a list has no admin with a valid key. ``dates``: of the parents that are not among them.
     """
 
     bases: tuple[Rules, ...]
     commits: tuple[Commit, ...]
     moment: datetime
+    dates: Mapping[str, int] = field(factory=dict)
     rules: dict[str, Rules] = field(init=False, factory=dict)
     effective: dict[str, Rules] = field(init=False, factory=dict)
 
@@ -129,11 +142,35 @@ class Authorization:
             if self.effective[name].signers is not None and commit.key not in self.keys(name):
                 text = f"is signed by {signer.principal}, whose key is not in {SIGNERS_FILE} at commit {name[:10]}"
                 raise Untrusted(f"commit {commit.short} {text}")
+        moment = self._moment_of(commit)
         for lines in self._lists(commit):
-            if all(line.problem_at(self.moment) for line in lines):
-                text = f"is signed by {signer.principal}, whose key {lines[0].problem_at(self.moment)}"
+            if all(line.problem_at(moment) for line in lines):
+                text = f"is signed by {signer.principal}, whose key {lines[0].problem_at(moment)}"
                 raise Untrusted(f"commit {commit.short} {text}", lasting=False)
-        return tuple(line for line in bases[0] if not line.problem_at(self.moment))
+        return tuple(line for line in bases[0] if not line.problem_at(moment))
+
+    def _moment_of(self, commit: Commit) -> datetime:
+        """When the key of a commit has to be valid: now. Where an admin whose key is valid now has signed above it,
+        when the commit says that it was made, unless a parent is younger than that: then it is dated back.
+        """
+        if commit.name not in self._below_admins or commit.date > self.moment.timestamp():
+            return self.moment
+        parents = [self.by_name[name].date if name in self.by_name else self.dates[name] for name in commit.parents]
+        return self.moment if max(parents, default=0) > commit.date + SKEW else datetime.fromtimestamp(commit.date, UTC)
+
+    @cached_property
+    def _below_admins(self) -> frozenset[str]:
+        """The commits above which there is one that claims to be signed by an admin whose key is valid now."""
+        admins = [{line.key for line in _entries(base) if self._is_admin_now(line)} for base in self.bases]
+        valid = frozenset[str].intersection(*map(frozenset, admins))
+        below: set[str] = set()
+        for commit in reversed(self.commits):
+            if commit.name in below or commit.key in valid:
+                below.update(commit.parents)
+        return frozenset(below)
+
+    def _is_admin_now(self, line: Signer) -> bool:
+        return not line.is_node and not line.problem_at(self.moment)
 
     def _lists(self, commit: Commit) -> list[list[Signer]]:
         """The lines of the commit's key, in every list that counts for it."""
@@ -142,8 +179,13 @@ class Authorization:
 
     def is_by_node(self, commit: Commit) -> bool:
         """Whether, in some list that counts, the key of this commit is only a node's; it has passed `lines_for`."""
+        moment = self._moment_of(commit)
         lists = self._lists(commit)
-        return not all(any(not line.is_node and not line.problem_at(self.moment) for line in lines) for lines in lists)
+        return not all(any(not line.is_node and not line.problem_at(moment) for line in lines) for lines in lists)
+
+    def is_by_admin(self, commit: Commit) -> bool:
+        """Whether, in each list that counts, the key of this commit is an admin's and valid now."""
+        return all(any(map(self._is_admin_now, lines)) for lines in self._lists(commit))
 
     def _check_signature(self, commit: Commit) -> None:
         signature = commit.signature
@@ -210,7 +252,7 @@ def trust_anchor(
     Preferably the one that the first ``problem`` builds upon: its list is what that commit may be waiting for.
     """
     known = authorization.by_name
-    fit = [name for name in _fit(good, authorization, bases) if not authorization.is_by_node(known[name])]
+    fit = [name for name in _fit(good, authorization, bases) if authorization.is_by_admin(known[name])]
     above = set(_admins_below(known[problem], authorization)) if problem and problem in known else set()
     preferred = [name for name in fit if name in above] or fit
     return preferred[-1] if preferred else (bases[0] if bases else None)

@@ -26,17 +26,17 @@ def position(repository: GitObjects, anchor: Anchor, head: str, own: Signers) ->
     if repository.descends(head, anchor.commit):
         return anchor.commit
     known = commit_at(repository, anchor.commit) if repository.has(anchor.commit) else None
-    signed = anchor.signed or (known.signature.signed if known else "")
+    signed = anchor.signed or (known.signed if known else "")
     if not signed:
         return None
     before = known.parents if known else ()
-    twins = (one for one in commits(repository, head, before) if one.signature.signed == signed)
+    twins = (one for one in commits(repository, head, before) if one.signed == signed)
     return next((twin.name for twin in twins if _is_signed(repository, twin, own)), None)
 
 
 def anchor_at(repository: GitObjects, commit: str) -> Anchor:
     """What a node remembers of a commit that it trusts."""
-    return Anchor(commit, commit_at(repository, commit).signature.signed)
+    return Anchor(commit, commit_at(repository, commit).signed)
 
 
 def admins_commit(repository: GitObjects, commit: str, signers: Signers) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -13,7 +14,6 @@ from mesh_sync.mesh.tree import MAX_FILE
 from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.trust import signature, signers
 from mesh_sync.trust.authorization import Commit, Rules, Untrusted
-from mesh_sync.trust.git_edits import edits_of
 from mesh_sync.trust.node_rights import NodeRights
 from mesh_sync.trust.node_rights import parse as parse_rights
 from mesh_sync.trust.signers import Signers
@@ -22,6 +22,7 @@ from mesh_sync.typed_toml.table import Wrong
 
 MAX_COMMITS = 100_000
 """Commits that one run reads; a mesh that changes ten times a day makes them in 27 years."""
+_COMMITTER = re.compile(rb"^committer .*> ([0-9]{1,10}) [+-][0-9]{4}$", re.MULTILINE)
 FileVersion = tuple[str, str]
 """The name of a file, and its blob."""
 
@@ -48,7 +49,7 @@ def commits(repository: GitObjects, head: str, known: Iterable[str]) -> tuple[Co
     for name, text in repository.contents(list(found), MAX_FILE):
         if text is None:
             raise Untrusted(f"commit {name[:10]} is longer than {MAX_FILE:,} bytes")
-        found[name] = evolve(found[name], signature=signature.read(text), size=len(text))
+        found[name] = evolve(found[name], signature=signature.read(text), size=len(text), date=_date(text))
     return tuple(found.values())
 
 
@@ -58,15 +59,19 @@ def commit_at(repository: GitObjects, name: str) -> Commit:
     if text is None:
         raise Untrusted(f"commit {name[:10]} is longer than {MAX_FILE:,} bytes")
     line = repository.git("rev-list", "--no-walk", "--parents", name).decode()
-    return Commit(name, tuple(line.split()[1:]), signature.read(text), size=len(text))
+    return Commit(name, tuple(line.split()[1:]), signature.read(text), size=len(text), date=_date(text))
 
 
-def with_edits(repository: GitObjects, commit: Commit) -> Commit:
-    """The same commit with what it changes of its first parent. Raise Untrusted when that cannot be read."""
-    [edits] = edits_of(repository, [commit]).values()
-    if isinstance(edits, Untrusted):
-        raise edits
-    return evolve(commit, edits=edits)
+def dates_before(repository: GitObjects, some: Sequence[Commit]) -> dict[str, int]:
+    """When the parents of some commits that are not among these say that they were made (Unix seconds)."""
+    outside = {name for commit in some for name in commit.parents} - {commit.name for commit in some}
+    return {name: _date(text or b"") for name, text in repository.contents(sorted(outside), MAX_FILE)}
+
+
+def _date(commit: bytes) -> int:
+    """When a commit says that it was made (Unix seconds); 0 where it does not say so as git does."""
+    found = _COMMITTER.search(commit.partition(b"\n\n")[0])
+    return int(found[1]) if found else 0
 
 
 def rules(repository: GitObjects, names: Iterable[str], read: dict[FileVersion, Any] | None = None) -> dict[str, Rules]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,12 +15,14 @@ from mesh_sync.system.cpu_limit import CHECKING
 from mesh_sync.trust import git_history, quota
 from mesh_sync.trust.authorization import Authorization, Commit, Untrusted, trust_anchor
 from mesh_sync.trust.commit_signature import is_signed
+from mesh_sync.trust.git_edits import edits_of
 
 SECONDS = 60.0
 """How long one run verifies; what it has verified by then is remembered, and the next run continues there."""
 THREADS = 4
 AT_ONCE = 8 * THREADS
-"""Commits whose lists are read together."""
+"""Commits whose lists and edits are read together at first; twice as many after each time, as long as all count."""
+MOST_AT_ONCE = 8 * AT_ONCE
 MOST_PROBLEMS = 100
 """After so many bad commits in a push, the rest is not looked at."""
 WAY_OUT = "what an admin has signed before it is applied, the rest once the branch is corrected: see docs/trust.md"
@@ -83,13 +85,15 @@ class _Pass:
         """``tail``: the commits at the end that no admin has signed above."""
         limit: Untrusted | None = None
         with ThreadPoolExecutor(THREADS) as pool:
-            for start in range(0, len(commits), AT_ONCE):
+            start, number = 0, AT_ONCE
+            while start < len(commits):
                 limit = self._limit()
                 if limit or len(self._problems) >= MOST_PROBLEMS:
                     break
                 if start:
                     self._note(f"verified {len(self._good):,} of {len(commits):,} commits")
-                self._verify(commits[start : start + AT_ONCE], pool)
+                self._verify(commits[start : start + number], pool)
+                start, number = start + number, AT_ONCE if self._problems else min(2 * number, MOST_AT_ONCE)
         if not limit and not self._problems:
             self._check_list_of(commits[-1])
             self._check_size_of(tail)
@@ -131,10 +135,13 @@ class _Pass:
         names = [name for commit in some for name in (*commit.parents, commit.name) if name not in known]
         self._authorization.learn(git_history.rules(self._repository, names, self._files))
         self._reading += time.process_time() - began
-        for commit, problem in zip(some, pool.map(self._problem, some), strict=True):
+        problems = self._signature_problems([commit for commit in some if commit.name not in self._known], pool)
+        signed = [commit for commit in some if commit.name not in self._known and not problems[commit.name]]
+        problems.update(self._edit_problems([commit for commit in signed if self._authorization.is_by_node(commit)]))
+        for commit in some:
             if self._follows_bad(commit):
                 continue
-            if problem:
+            if problem := problems.get(commit.name):
                 self._problems[commit.name] = problem
                 self._bad.add(commit.name)
             else:
@@ -146,22 +153,37 @@ class _Pass:
             return True
         return False
 
-    def _problem(self, commit: Commit) -> Untrusted | None:
-        """Why a commit does not count, or None. Its edits are read only once its signature is verified."""
+    def _signature_problems(self, commits: Sequence[Commit], pool: ThreadPoolExecutor) -> dict[str, Untrusted | None]:
+        """Why each commit's signature does not count, or None. Only where git decides is there anything to wait for."""
+        by_git = [commit for commit in commits if not commit.signature.ed25519]
+        found = dict(zip([commit.name for commit in by_git], pool.map(self._signature_problem, by_git), strict=True))
+        return {**found, **{c.name: self._signature_problem(c) for c in commits if c.signature.ed25519}}
+
+    def _signature_problem(self, commit: Commit) -> Untrusted | None:
         authorization = self._authorization
-        if commit.name in self._known:
-            return None
         try:
             lines = authorization.lines_for(commit)
             is_head = commit is authorization.commits[-1]
             if not is_signed(self._repository, commit, lines, second_opinion=is_head):
-                return Untrusted(f"commit {commit.short} has a signature that does not match it")
-            if authorization.is_by_node(commit):
-                one_parent = len(commit.parents) == 1
-                authorization.check_node(git_history.with_edits(self._repository, commit) if one_parent else commit)
+                text = f"commit {commit.short} has a signature that does not match it"
+                return Untrusted(text, lasting=commit.signature.ed25519 is not None)  # git may fail for another reason
         except Untrusted as problem:
             return problem
         return None
+
+    def _edit_problems(self, by_node: Sequence[Commit]) -> Iterator[tuple[str, Untrusted]]:
+        """What is wrong with the edits of node's commits; they are read once the signatures are verified."""
+        for start in range(0, len(by_node), AT_ONCE):
+            some = by_node[start : start + AT_ONCE]
+            found = edits_of(self._repository, [commit for commit in some if len(commit.parents) == 1])
+            for commit in some:
+                edits = found.get(commit.name, ())
+                try:
+                    if isinstance(edits, Untrusted):
+                        raise edits
+                    self._authorization.check_node(evolve(commit, edits=edits))
+                except Untrusted as problem:
+                    yield commit.name, problem
 
     def _check_list_of(self, head: Commit) -> None:
         authorization = self._authorization
@@ -173,6 +195,7 @@ class _Pass:
             self._problems[head.name] = Untrusted(text)
 
     def _check_size_of(self, tail: Sequence[Commit]) -> None:
-        whole = [git_history.with_edits(self._repository, commit) for commit in tail]
+        edits = edits_of(self._repository, tail)
+        whole = [evolve(one, edits=found) for one in tail if not isinstance(found := edits[one.name], Untrusted)]
         if problem := quota.too_large(whole, self._authorization.node_keys):
             self._problems[tail[0].name] = Untrusted(problem)

@@ -158,4 +158,8 @@ def _verify(
     before: frozenset[str] = frozenset()
     if verified and repository.has(verified):
         before = frozenset(repository.git("rev-list", verified, "--not", bases[0]).decode().split())
-    return verify_commits(repository, Authorization(known, commits, datetime.now(UTC)), bases, before, note)
+    authorization = Authorization(known, commits, datetime.now(UTC), git_history.dates_before(repository, commits))
+    on = list(bases)
+    if len(bases) > 1:  # what lies between the two is as good a place to go on from
+        on += repository.git("rev-list", "--ancestry-path", f"{bases[1]}..{bases[0]}").decode().split()
+    return verify_commits(repository, authorization, on, before, note)
