@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from e2e.failing_git_host import GIT, HOST, SSH, START, ask, down, frozen, swallowed, unreachable
 from lab import DEAD_RESOLVER, Lab, Node, tarpit
-from lab.mesh import Mesh, now, now_json, status
+from lab.mesh import Mesh, dump, now, now_json, status
+from lab.service import Service, listening
+from lab.waiting import until
+from mesh_sync.wireguard import keys
 
 pytestmark = pytest.mark.e2e
 
@@ -145,6 +152,62 @@ def test_a_web_server_that_never_answers(lab: Lab, mesh: Mesh, a: Node) -> None:
         assert unreachable(a, within=2) == f"http://...@{HOST}/mesh.git gives no answer"
     finally:
         server.kill()
+
+
+# -- what the host says
+
+SAYING = """
+import socket, sys
+server = socket.create_server(("", int(sys.argv[1])))
+while True:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(4096)
+        connection.sendall(sys.argv[2].encode().decode("unicode_escape").encode("latin-1"))
+"""
+WORDS = (
+    "unable to write", "fatal: No space left on device", "out of memory",
+    "x\\x0bremote: error: object 1: fullPathname\\x0c\\x1b]0;owned\\x07\\xc2\\x85",
+)  # fmt: skip
+
+
+@contextmanager
+def saying(lab: Lab, words: str) -> Iterator[str]:
+    """A host that answers each request with an ERR packet; its address."""
+    text = f"ERR {words}\\n"
+    length = len(text.encode().decode("unicode_escape")) + 4
+    server = Service(
+        lab.git.host, [sys.executable, "-c", SAYING, "9419", f"{length:04x}{text}"], listening("tcp", 9419)
+    )
+    server.start()
+    try:
+        yield f"git://{HOST}:9419/mesh.git"
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_what_a_host_says_is_no_fault_of_this_machine(lab: Lab, mesh: Mesh, a: Node, words: str) -> None:
+    """Drift is repaired, and the next remote is asked."""
+    with saying(lab, words) as url:
+        ask(mesh, a, url)
+        said = unreachable(a)
+        assert said.startswith(f"{url} ")
+        assert said.isprintable()
+        ask(mesh, a, url, GIT)
+        commit = mesh.push("by the second")
+        assert now_json(a)["commit"] == commit
+
+
+def test_a_peer_expires_whatever_a_host_says(lab: Lab, mesh: Mesh, a: Node) -> None:
+    guest, end = keys.public_key(keys.generate()), datetime.now(UTC) + timedelta(seconds=30)
+    mesh.set("guest", public_key=guest, addresses=["10.0.0.77"], managed=False, expires=end)
+    mesh.push()
+    now(a)
+    assert guest in dump(a)
+    with saying(lab, WORDS[0]) as url:
+        ask(mesh, a, url)
+        until(lambda: now(a, exit_code=3) and guest not in dump(a), seconds=90)
 
 
 # -- several remotes

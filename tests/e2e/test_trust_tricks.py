@@ -107,7 +107,9 @@ def test_a_tag_or_branch_with_a_crafted_name(mesh: Mesh) -> None:
     try:
         assert now_json(a)["commit"] == good
         found = sh(a, "git --git-dir /var/lib/mesh-sync/wg0/repo.git for-each-ref --format='%(refname)'")
-        assert set(found.split()) <= {f"refs/mesh/{name}" for name in ("candidate", "applied", "trusted", "anchor", "verified")}
+        assert set(found.split()) <= {
+            f"refs/mesh/{name}" for name in ("candidate", "applied", "trusted", "anchor", "verified")
+        }
         assert sh(a, f"git --git-dir /var/lib/mesh-sync/wg0/repo.git cat-file -e {bad} && echo there || true") == ""
     finally:
         names = " ".join(shlex.quote(f":{name}") for name in NAMES)

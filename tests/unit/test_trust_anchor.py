@@ -293,6 +293,25 @@ def test_of_two_good_heads_the_newer_wins_whoever_shows_it(mesh: HostileMesh) ->
         assert at(mesh) == two
 
 
+def test_a_first_host_that_takes_all_the_time_leaves_some_for_the_second(
+    mesh: HostileMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = by_admin(mesh, mesh.first)
+    bad = mesh.commit(mesh.made[good].files, [good], None, legitimate=False)
+    node = shown(mesh, bad, good)
+    fetch = Remote.fetch
+
+    def slowly(remote: Remote, url: str) -> str:
+        commit = fetch(remote, url)
+        if url == str(node.views[0]):
+            remote.give_up()
+        return commit
+
+    monkeypatch.setattr(Remote, "fetch", slowly)
+    node.poll()
+    assert at(mesh) == good
+
+
 def test_when_no_host_shows_anything_good_the_first_ones_refusal_is_told(mesh: HostileMesh) -> None:
     bad = mesh.commit(mesh.made[mesh.first].files, [mesh.first], None, legitimate=False)
     node = shown(mesh, bad, None)

@@ -15,7 +15,7 @@ from mesh_sync.reconcile.decision import Evaluate, decide
 from mesh_sync.reconcile.promise import asked_others, heard
 from mesh_sync.reconcile.verdict import Verdict, keep
 from mesh_sync.repository.git_command import public
-from mesh_sync.repository.remote import Head, HeadRequest, Remote
+from mesh_sync.repository.remote import Head, HeadRequest, Remote, remotes
 
 OTHERS = 600.0
 """Seconds between two looks at all remotes, while the first that answers has nothing new and nothing wrong."""
@@ -29,16 +29,15 @@ def verdict_on(
     and then anyway, the other remotes are asked as well: one may withhold what another has.
     """
 
-    def consider(state: State, answer: Head | MeshSyncError) -> Verdict:
-        return _consider(node, state, answer, request.remote, moment, retry=retry, note=note)
-
-    first = request.result()
-    verdict, stamp = consider(before, first), moment.timestamp()
+    first, stamp = request.result(), moment.timestamp()
+    verdict = _consider(node, before, first, request.remote, moment, retry=retry, note=note)
     others = isinstance(first, Head) and request.remote.urls_after(first)
     if not others or not (verdict.problem or _is_due(before, stamp)):
         return verdict
-    for head in request.remote.heads_of(others):
-        verdict = _better(verdict, head, consider(verdict.after, head), stamp)
+    remote = remotes(node)  # with time of its own: the first one may have taken all of it
+    for head in remote.heads_of(others):
+        other = _consider(node, verdict.after, head, remote, moment, retry=retry, note=note)
+        verdict = _better(verdict, head, other, stamp)
     return verdict if verdict.problem else evolve(verdict, after=asked_others(verdict.after, stamp))
 
 
