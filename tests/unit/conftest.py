@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from unit import hostile_mesh
+from unit.hostile_mesh import HostileMesh
 from unit.judging_node import SignedMesh
 from unit.signed_history import History, make_keys
 
@@ -18,6 +21,21 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture
 def history(tmp_path: Path, keys: None) -> History:
     return History(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def hostile_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hostile-keys")
+    hostile_mesh.make_keys(folder)
+    return folder
+
+
+@pytest.fixture
+def mesh(tmp_path: Path, hostile_keys: Path) -> Iterator[HostileMesh]:
+    """A mesh with hostile hosts, node keys and pushers; nodes a, b and d have applied its first commit."""
+    mesh = HostileMesh(tmp_path, hostile_keys)
+    yield mesh
+    mesh.close()
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,9 @@ from __future__ import annotations
 import base64
 import os
 import shutil
-import socket
 import subprocess
 import threading
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -28,6 +26,7 @@ from mesh_sync.repository.remote import asked, remotes
 from mesh_sync.trust import signature, sshsig
 from mesh_sync.trust.verify_history import verify_clone
 from mesh_sync.wireguard import keys
+from unit.hostile_git_host import Host
 
 ANNA, OTTO = "anna@example.org", "otto@example.org"
 NODES = "abcd"
@@ -71,33 +70,6 @@ class Made:
     signed: str
     files: Files
     legitimate: bool
-
-
-class HostileServer:
-    """Answers each connection with the same bytes, whatever it is asked."""
-
-    def __init__(self) -> None:
-        self.answer = b""
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"git://127.0.0.1:{self._socket.getsockname()[1]}/mesh.git"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._socket.accept()
-                with connection, suppress(OSError):
-                    connection.settimeout(2)
-                    connection.recv(4096)
-                    connection.sendall(self.answer)
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-def packet(text: bytes) -> bytes:
-    """A pkt-line (gitprotocol-common(5))."""
-    return b"%04x%s" % (len(text) + 4, text)
 
 
 class Observed:
@@ -172,7 +144,12 @@ class HostileMesh:
             node.show(0, self.first)
             node.show(1, self.first)
             assert node.poll().problem is None
-        self.server = HostileServer()
+        self.noise = Host([])
+        threading.Thread(target=self.noise.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.noise.shutdown()
+        self.noise.server_close()
 
     def line(self, who: str) -> str:
         return f"{who} {' '.join((self.keys / f'{who}.pub').read_text().split()[:2])}\n"

@@ -20,14 +20,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from mesh_sync.errors import MeshSyncError
 from mesh_sync.trust.quota import MOST_COMMITS
-from unit.hostile_mesh import ANNA, OBSERVERS, OTTO, HostileMesh, make_keys, packet, peer
+from unit.hostile_git_host import chatting, refusing
+from unit.hostile_mesh import ANNA, OBSERVERS, OTTO, HostileMesh, peer
 
 POLLS = 3
 """Runs of one minute within which a node has caught up: a key that a push adds counts from the next run on."""
-HOSTILE = (
-    b"", packet(b"ERR unable to write\n"), packet(b"ERR No space left on device\n"),
-    packet(b"ERR error: object " + b"1" * 40 + b": fullPathname: x\x0bremote: \xc2\x85\x1b]0;x\x07\n"),
-    packet(b"1" * 40 + b" refs/heads/main\x00object-format=sha1\n") + b"0000", b"\xff" * 4096,
+FULL = "No space left on device"
+NOISE = (
+    [], [b"\xff" * 4096], refusing("unable to write"), refusing(FULL), chatting("1" * 40, FULL),
+    refusing("error: object 1: fullPathname: x\x0bremote: \x85\x1b]0;x\x07"),
 )  # fmt: skip
 nodes, hosts, attackers = st.sampled_from(OBSERVERS), st.sampled_from((0, 1)), st.sampled_from("bc")
 
@@ -115,12 +116,12 @@ class Attack(RuleBasedStateMachine):
     def a_host_is_emptied(self, name: str, host: int) -> None:
         self.mesh.nodes[name].show(host, None)
 
-    @rule(name=nodes, answer=st.sampled_from(HOSTILE), first=st.booleans())
-    def a_host_answers_with_noise(self, name: str, answer: bytes, first: bool) -> None:
+    @rule(name=nodes, noise=st.sampled_from(NOISE), first=st.booleans())
+    def a_host_answers_with_noise(self, name: str, noise: list[bytes], first: bool) -> None:
         node = self.mesh.nodes[name]
-        self.mesh.server.answer = answer
+        self.mesh.noise.answers = noise
         honest = str(node.views[1])
-        node.ask(*((self.mesh.server.url, honest) if first else (honest, self.mesh.server.url)))
+        node.ask(*((self.mesh.noise.url, honest) if first else (honest, self.mesh.noise.url)))
 
     @rule(name=nodes)
     def the_hosts_are_honest_again(self, name: str) -> None:
@@ -161,7 +162,7 @@ class Attack(RuleBasedStateMachine):
         try:
             self._end()
         finally:
-            self.mesh.server.close()
+            self.mesh.close()
             shutil.rmtree(self.home, ignore_errors=True)
 
     def _end(self) -> None:
@@ -184,11 +185,8 @@ class Attack(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(600)
-def test_one_push_by_an_admin_brings_every_node_to_the_same_state(tmp_path: Path) -> None:
-    folder = tmp_path / "keys"
-    folder.mkdir()
-    make_keys(folder)
-    machine: Any = type("Attack", (Attack,), {"folder": tmp_path, "keys": folder})
+def test_one_push_by_an_admin_brings_every_node_to_the_same_state(tmp_path: Path, hostile_keys: Path) -> None:
+    machine: Any = type("Attack", (Attack,), {"folder": tmp_path, "keys": hostile_keys})
     attacks = int(os.environ.get("ATTACKS", "0"))  # at random then, and not the same each time
     machine.TestCase.settings = settings(
         max_examples=attacks or 25,
