@@ -26,7 +26,7 @@ from unit.hostile_mesh import ANNA, OBSERVERS, OTTO, HostileMesh, peer
 POLLS = 3
 """Runs of one minute within which a node has caught up: a key that a push adds counts from the next run on."""
 FULL = "No space left on device"
-NOISE = (
+NOISE: tuple[list[bytes], ...] = (
     [], [b"\xff" * 4096], refusing("unable to write"), refusing(FULL), chatting("1" * 40, FULL),
     refusing("error: object 1: fullPathname: x\x0bremote: \x85\x1b]0;x\x07"),
 )  # fmt: skip
