@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 
 import pytest
+from attrs import evolve
 
+from mesh_sync.errors import Unreachable
 from mesh_sync.trust.guard_history import MAX_STEPS
 from mesh_sync.trust.quota import MOST_BYTES, MOST_COMMITS
 from unit.hostile_mesh import ANNA, OTTO, HostileMesh, git, peer
@@ -71,6 +74,27 @@ def test_so_with_its_number_of_bytes(mesh: HostileMesh) -> None:
         head = mesh.commit(files, [head], B)
     assert re.match(rf"{B} has signed [\d,]+ bytes since the last commit of an admin; ", refuses(mesh, head))
     takes(mesh, by_admin(mesh, head))
+
+
+def test_what_piled_up_is_dropped_once_an_admin_pushes_without_it(mesh: HostileMesh) -> None:
+    """Of a branch that a node's key has made too large there is nothing to keep, wherever it is refused."""
+    node = mesh.nodes["a"]
+    node.node = evolve(node.node, repository=evolve(node.node.repository, max_size=1))
+    head, files = mesh.first, dict(mesh.made[mesh.first].files)
+    for number in range(40):
+        files["peers/b.toml"] = peer("b", listen_port=1000 + number) + f"# {os.urandom(30_000).hex()}\n"
+        head = mesh.commit(files, [head], B)
+        if number == 10:
+            assert "bytes since the last commit of an admin" in refuses(mesh, head)
+    mesh.show_everywhere(head)
+    problem = node.poll().problem
+    assert isinstance(problem, Unreachable)
+    assert "has a repository larger than this node takes" in problem.message
+    assert "push --force" in problem.hint
+    assert at(mesh) == mesh.first
+    takes(mesh, by_admin(mesh, mesh.first))
+    objects = node.node.bare_repository / "objects"
+    assert sum(file.stat().st_size for file in objects.rglob("*") if file.is_file()) < 100_000
 
 
 def test_what_is_wrong_with_a_nodes_commit_does_not_hide_the_admins_below_it(mesh: HostileMesh) -> None:

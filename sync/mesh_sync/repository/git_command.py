@@ -36,6 +36,8 @@ _BOUNDED = (
 MOST_QUOTED = 200
 """Characters of git's output that a message quotes: a hostile host can make git print anything."""
 LARGER = "has a repository larger than this node takes"
+ROOM = "raise max_size in node.toml, or have an admin push --force a branch without what made it so large"
+"""What to do about that."""
 DUMB = "is served without git's own protocol (dumb HTTP), which this node does not take"
 _SECRET = re.compile(r"([a-z+]+://)([^/\s:]*)(:[^/\s]*)?@")
 _TROUBLE = (

@@ -19,7 +19,7 @@ from attrs import frozen
 from mesh_sync.errors import CommandError, DeviceError, MeshSyncError, Refused, Unreachable
 from mesh_sync.node.config import Node, Repository
 from mesh_sync.repository.bare_copy import BareCopy, home
-from mesh_sync.repository.git_command import LARGER, git, public, raise_if_local, trouble
+from mesh_sync.repository.git_command import LARGER, ROOM, git, public, raise_if_local, trouble
 from mesh_sync.repository.incoming import Incoming
 from mesh_sync.repository.remote_address import RemoteAddress
 from mesh_sync.system.run import end_all, is_installed, run
@@ -87,7 +87,7 @@ class Remote:
             self.bare.make()
             commit = self._first(self._fetch, urls)
         if not self.bare.tidy(self._left):
-            raise Unreachable(f"{public(first)} {LARGER}")
+            raise Unreachable(f"{public(first)} {LARGER}", hint=ROOM)
         return commit
 
     def give_up(self) -> None:
@@ -117,7 +117,8 @@ class Remote:
             for problem in problems:
                 if isinstance(problem, kind):
                     raise problem
-        raise Unreachable("; ".join(problem.message for problem in problems))
+        hint = next((problem.hint for problem in problems if problem.hint), "")
+        raise Unreachable("; ".join(problem.message for problem in problems), hint=hint)
 
     def _tried(self, action: Callable[[str, float], T], urls: Sequence[str]) -> Iterator[T | MeshSyncError]:
         """What each of these remotes gives, or why it does not, in turn; the time that is left is shared among them."""
@@ -132,7 +133,8 @@ class Remote:
                 raise_if_local(error)
                 if _SSH.match(url) and not is_installed("ssh"):
                     yield DeviceError("ssh is not installed")
-                yield Unreachable(f"{public(url)} {trouble(error)}")
+                what = trouble(error)
+                yield Unreachable(f"{public(url)} {what}", hint=ROOM if what is LARGER else "")
             except (Unreachable, Refused, DeviceError) as error:  # perhaps only of what this remote has sent
                 yield error
 
