@@ -54,6 +54,27 @@ def test_what_a_node_may_not_do(signed: Mesh) -> None:
     accepts(back(signed))
 
 
+def test_an_admins_commit_counts_although_a_node_has_pushed_an_error_on_top(signed: Mesh) -> None:
+    a, guest = signed.nodes["a"], keys.public_key(keys.generate())
+    signed.set("guest", public_key=guest, addresses=["10.0.0.77"], managed=False)
+    good = signed.commit("a guest")
+    signed.set("b", mtu=1)
+    signed.sign_as(NODE_B)
+    bad = signed.push()
+    done = now(a, exit_code=4)
+    assert f"commit {bad[:10]} has 1 error" in done.stderr
+    assert guest in dump(a)
+    assert status(a)["commit"] == good
+    before = whole(a)
+    assert f"commit {bad[:10]} has 1 error" in now(a, exit_code=4).stderr
+    assert whole(a) == before
+    signed.sign_as(ADMIN)
+    back(signed, good).remove("guest")
+    good = signed.push(force=True)
+    assert now_json(a)["commit"] == good
+    assert guest not in dump(a)
+
+
 def test_root_begins_trust_anew_when_nobody_is_left(signed: Mesh) -> None:
     """Every admin's key is lost: root's own file says whom to trust from now on."""
     a = signed.nodes["a"]

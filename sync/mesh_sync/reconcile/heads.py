@@ -31,11 +31,12 @@ def verdict_on(
 
     first, stamp = request.result(), moment.timestamp()
     verdict = _consider(node, before, first, request.remote, moment, retry=retry, note=note)
-    others = isinstance(first, Head) and request.remote.urls_after(first)
-    if not others or not (verdict.problem or _is_due(before, stamp)):
+    if not isinstance(first, Head) or not (others := request.remote.urls_after(first)):
+        return verdict
+    if not (verdict.problem or _is_due(before, stamp)):
         return verdict
     remote = remotes(node)  # with time of its own: the first one may have taken all of it
-    for head in remote.heads_of(others):
+    for head in remote.heads_of(others, first):
         other = _consider(node, verdict.after, head, remote, moment, retry=retry, note=note)
         verdict = _better(verdict, head, other, stamp)
     return verdict if verdict.problem else evolve(verdict, after=asked_others(verdict.after, stamp))

@@ -63,9 +63,9 @@ class Remote:
         """The remotes that are asked only when the one that has told ``head`` does not answer."""
         return self.settings.urls[self.settings.urls.index(head.url) + 1 :]
 
-    def heads_of(self, urls: Sequence[str]) -> Iterator[Head]:
-        """Ask these remotes, in turn; a head that one has told already is left out, and so is a remote without any."""
-        told: set[str] = set()
+    def heads_of(self, urls: Sequence[str], first: Head) -> Iterator[Head]:
+        """Ask these remotes, in turn, for heads other than ``first`` and each other's; some may tell none."""
+        told = {first.commit}
         for answer in self._tried(self._ask, urls):
             if isinstance(answer, Head) and answer.commit not in told:
                 told.add(answer.commit)
