@@ -84,7 +84,7 @@ def grow(mesh: Mesh, count: int) -> None:
 def _declare(mesh: Mesh, member: meshes.Member) -> None:
     number = member.number + 1000  # clear of the lab's own addresses
     moved = meshes.Member(number, member.private_key)
-    mesh.edit(f"peers/{member.name}.toml", moved.toml.replace(moved.host, "203.0.113.200"))
+    mesh.edit(f"peers/{member.name}.toml", moved.toml.replace(f"{moved.host}:51820", f"203.0.113.200:{20000 + number}"))
 
 
 def _idle(node: Node, mesh: Mesh, name: str, url: str, runs: int, *, goal: bool = False) -> Row:
