@@ -170,9 +170,9 @@ class HostileMesh:
         above = [word for parent in parents for word in ("-p", parent)]
         words = ("commit-tree", *(["-S"] if signer else []), *above, "-m", f"{message} {len(self.made)}", tree)
         name = git(*signing, *words, at=self.store)
-        return self._note(name, parents, files, legitimate and all(self.made[one].legitimate for one in parents))
+        return self.remember(name, parents, files, legitimate and all(self.made[one].legitimate for one in parents))
 
-    def _note(self, name: str, parents: tuple[str, ...], files: Files, legitimate: bool) -> str:
+    def remember(self, name: str, parents: tuple[str, ...], files: Files, legitimate: bool) -> str:
         raw = subprocess.run(
             ["git", "--git-dir", str(self.store), "cat-file", "commit", name], capture_output=True, check=True
         ).stdout
@@ -216,7 +216,7 @@ class HostileMesh:
         )
         assert name != commit
         old = self.made[commit]
-        return self._note(name, old.parents, old.files, old.legitimate)
+        return self.remember(name, old.parents, old.files, old.legitimate)
 
     # -- what the people do
 

@@ -92,8 +92,20 @@ class Attack(RuleBasedStateMachine):
             parent = mesh.commit(files, [parent], signer, legitimate=legitimate)
         self._push(parent)
 
-    @rule(data=st.data(), forged=st.booleans())
-    def a_stranger_pushes(self, data: st.DataObject, forged: bool) -> None:
+    @rule(who=attackers, name=nodes)
+    def a_node_key_forces_the_branch_forth_and_back(self, who: str, name: str) -> None:
+        """And a node looks in between."""
+        self.number += 1
+        mesh, parent = self.mesh, self.mesh.head or self.mesh.admins_last
+        files = {**mesh.made[parent].files, f"peers/{who}.toml": peer(who, listen_port=1024 + self.number)}
+        own = f"peers/{who}.toml" in mesh.made[parent].files
+        commit = mesh.commit(files, [parent], f"{who}@node.lab", legitimate=own)
+        mesh.nodes[name].ask()
+        mesh.nodes[name].show(0, commit)
+        mesh.nodes[name].poll()
+
+    @rule(data=st.data())
+    def a_stranger_pushes(self, data: st.DataObject) -> None:
         parent = self._some(data)
         files = {**self.mesh.made[parent].files, "peers/a.toml": peer("a", endpoint="evil.example:1")}
         self._push(self.mesh.commit(files, [parent], None, legitimate=False))
@@ -110,7 +122,18 @@ class Attack(RuleBasedStateMachine):
 
     @rule(name=nodes, host=hosts, data=st.data())
     def a_host_shows_a_twin(self, name: str, host: int, data: st.DataObject) -> None:
-        self.mesh.nodes[name].show(host, self.mesh.twin(self._some(data)) or self.mesh.head)
+        """To a node that looks just then."""
+        node = self.mesh.nodes[name]
+        node.show(host, self.mesh.twin(self._some(data)) or self.mesh.head)
+        node.poll()
+
+    @rule(name=nodes)
+    def a_host_twists_what_an_admin_pushes(self, name: str) -> None:
+        self.an_admin_pushes(ANNA, "change")
+        node = self.mesh.nodes[name]
+        node.ask()
+        node.show(0, self.mesh.twin(self.mesh.admins_last))
+        node.poll()
 
     @rule(name=nodes, host=hosts)
     def a_host_is_emptied(self, name: str, host: int) -> None:

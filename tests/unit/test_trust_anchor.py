@@ -190,7 +190,7 @@ def test_a_twin_that_its_admin_has_not_signed_is_no_twin(mesh: HostileMesh, sign
         text = (mesh.store / "payload.sig").read_bytes().strip().replace(b"\n", b"\n ")
         bare = bare.replace(b"\n\n", b"\ngpgsig " + text + b"\n\n", 1)
     name = git("hash-object", "-t", "commit", "-w", "--stdin", at=mesh.store, input=bare)
-    mesh._note(name, mesh.made[signed].parents, mesh.made[signed].files, False)
+    mesh.remember(name, mesh.made[signed].parents, mesh.made[signed].files, False)
     assert mesh.made[name].signed.split()[-1] == mesh.made[signed].signed.split()[-1]
     assert "the branch was rewritten" in refuses(mesh, by_admin(mesh, name, 8))
 
