@@ -36,8 +36,8 @@ def mtu(node: Node) -> int:
 
 
 def sentence(done: CompletedProcess[str]) -> str:
-    """The one sentence on stderr."""
-    lines = done.stderr.splitlines()
+    """The one sentence on stderr, without what it advises to do."""
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("  ")]
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("mesh-sync: ")
     return lines[0].removeprefix("mesh-sync: ")
