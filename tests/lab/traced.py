@@ -40,7 +40,10 @@ class Traced:
         return said.read_text()
 
     def calls(self) -> Iterator[list[bytes]]:
-        """Each call as the words it was made of: path, argv and environment."""
+        """Each call as the words it was made of: path, argv and environment. Of a process that is killed while it
+        calls, strace can read no more than addresses.
+        """
         for file in self._directory.glob("execve.*"):
             for line in file.read_text().splitlines():
-                yield [bytes.fromhex(word.replace("\\x", "")) for word in STRING.findall(line)]
+                if words := [bytes.fromhex(word.replace("\\x", "")) for word in STRING.findall(line)]:
+                    yield words
