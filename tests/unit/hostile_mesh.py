@@ -1,7 +1,8 @@
 """A mesh whose git hosts, node keys and pushers are hostile: real commits, real signatures, real bare copies.
 
 Two admins and the nodes a to d may sign; a, b and d look at the list, each through hosts of its own, which show what
-they like. Everything is made by git itself; the model knows which commits somebody with the right to has made.
+they like. Everything is made by git itself; the model knows which commits their signers had
+the right to make.
 """
 
 from __future__ import annotations
@@ -256,7 +257,7 @@ class HostileMesh:
             assert applied.commit
             assert applied.desired
             made = self.made[applied.commit]
-            assert made.legitimate, f"{node.name} has applied what nobody was allowed to write"
+            assert made.legitimate, f"{node.name} has applied what no signer had the right to write"
             assert {one.name for one in applied.desired.peers} <= set(NODES) | {"e", "f"}
 
 

@@ -42,23 +42,17 @@ def node_wants_more(both: Both) -> None:
 
 
 def node_merges(both: Both) -> None:
+    admin_merges(both, NODE_B)
+
+
+def admin_merges(both: Both, signer: str = ADMIN) -> None:
     node_moves(both)
     both.git("branch", "side")
     both.git("reset", "-q", "--hard", "HEAD~1")
     both.mesh.sign_as(ADMIN)
     both.mesh.edit("README.md", "x\n")
     both.mesh.commit()
-    both.mesh.sign_as(NODE_B)
-    both.mesh.git("merge", "-q", "--no-ff", "-m", "merge", "side")
-
-
-def admin_merges(both: Both) -> None:
-    node_moves(both)
-    both.git("branch", "side")
-    both.git("reset", "-q", "--hard", "HEAD~1")
-    both.mesh.sign_as(ADMIN)
-    both.mesh.edit("README.md", "x\n")
-    both.mesh.commit()
+    both.mesh.sign_as(signer)
     both.mesh.git("merge", "-q", "--no-ff", "-m", "merge", "side")
 
 
@@ -204,7 +198,7 @@ def rewritten(both: Both) -> None:
 
 def another_root(both: Both) -> None:
     both.mesh.git("checkout", "-q", "--orphan", "new")
-    both.mesh.commit("all anew")
+    both.mesh.commit("begun again")
 
 
 def pile(both: Both) -> None:

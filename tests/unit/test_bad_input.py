@@ -4,60 +4,15 @@
 
 from __future__ import annotations
 
-import base64
-import os
 import subprocess
 import sys
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from mesh_sync.check.examine import examine
 from mesh_sync.cli.main import cli
-from mesh_sync.mesh.tree import SUBMODULE, SYMLINK, Entry, Tree, choose
-from mesh_sync.wireguard import keys
-
-MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
-Files = Mapping[str, str | bytes]
-
-
-def key(number: int) -> str:
-    return base64.b64encode(bytes([number] * 32)).decode()
-
-
-def peer(number: int, *lines: str, **changed: str | None) -> str:
-    """The file of a peer that is fine but for what is changed; values are TOML, None leaves the key out."""
-    values: dict[str, str | None] = {
-        "public_key": f'"{key(number)}"',
-        "addresses": f'["10.0.0.{number}"]',
-        "endpoint": f'"203.0.113.{number}:51820"',
-        **changed,
-    }
-    return "".join(f"{name} = {value}\n" for name, value in values.items() if value is not None) + "\n".join(lines)
-
-
-MESH = 'format = 1\nname = "lab"\nnetworks = ["10.0.0.0/24"]\n'
-GOOD: Files = {"mesh.toml": MESH, "peers/a.toml": peer(1), "peers/b.toml": peer(2)}
-
-
-def check(folder: Path, files: Files) -> list[str]:
-    """What `mesh-sync check` prints for these files; its exit code has to be the one for errors."""
-    for path, text in files.items():
-        (folder / path).parent.mkdir(exist_ok=True)
-        (folder / path).write_bytes(text if isinstance(text, bytes) else text.encode())
-    done = CliRunner().invoke(cli, ["check", str(folder)], standalone_mode=False)
-    assert done.exception is None
-    assert done.return_value == 1
-    return done.stdout.splitlines()
-
-
-def findings(files: Files) -> list[str]:
-    """The same for names that no file system may hold."""
-    texts = {path: text if isinstance(text, bytes) else text.encode() for path, text in files.items()}
-    return [str(finding) for finding in examine(Tree(texts), MOMENT)[1]]
+from unit.bad_list import GOOD, LABEL, LEAKED, MESH, PRIVATE, Files, check, findings, key, peer
 
 
 def test_a_good_list_has_no_findings() -> None:
@@ -234,9 +189,6 @@ def test_a_repository_without_a_mesh(tmp_path: Path) -> None:
     assert check(tmp_path, {"README.md": "soon"}) == ["mesh.toml:: is missing; `mesh-sync init` creates one"]
 
 
-LABEL = "is not a lower-case DNS label (a-z, 0-9, -, at most 63)"
-
-
 @pytest.mark.parametrize("name", ["../x", "../../etc/x", "x/y", "x\0y", "ä", "a_b", "a-", "a b"])
 def test_a_name_that_no_file_should_have(name: str) -> None:
     assert findings({**GOOD, f"peers/{name}.toml": peer(3)}) == [
@@ -256,100 +208,6 @@ def test_a_line_of_relays_that_is_too_long() -> None:
     assert {line.partition(": ")[2] for line in lines} == {"more than 8 relays in a row"}
     assert "peers/p8.toml:via: more than 8 relays in a row" not in lines
     assert "peers/p9.toml:via: more than 8 relays in a row" in lines
-
-
-# -- not a plain file
-
-
-def test_a_symbolic_link_in_place_of_a_file(tmp_path: Path) -> None:
-    outside = tmp_path / "outside.toml"
-    outside.write_text(peer(1))
-    folder = tmp_path / "mesh"
-    (folder / "peers").mkdir(parents=True)
-    (folder / "peers/c.toml").symlink_to(outside)
-    assert check(folder, GOOD) == ["peers/c.toml:: is a symbolic link; replace it with a plain file"]
-
-
-def test_a_directory_that_is_a_link(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    folder = tmp_path / "mesh"
-    folder.mkdir()
-    (folder / "peers").symlink_to(tmp_path / "elsewhere")
-    assert check(folder, {"mesh.toml": MESH}) == ["peers:: is a symbolic link; replace it with a plain file"]
-
-
-def test_a_submodule_in_place_of_a_file(tmp_path: Path) -> None:
-    (tmp_path / "peers/c.toml").mkdir(parents=True)
-    assert check(tmp_path, GOOD) == ["peers/c.toml:: is a directory; replace it with a plain file"]
-    (tmp_path / "peers/c.toml/.git").write_text("gitdir: ../../.git/modules/c")
-    assert check(tmp_path, GOOD) == ["peers/c.toml:: is a submodule; a mesh repository holds plain files"]
-
-
-def test_a_pipe_in_place_of_a_file(tmp_path: Path) -> None:
-    (tmp_path / "peers").mkdir()
-    os.mkfifo(tmp_path / "peers/c.toml")
-    assert check(tmp_path, GOOD) == ["peers/c.toml:: is not a plain file"]
-
-
-def test_links_and_submodules_of_a_commit_are_told_by_their_modes() -> None:
-    entries = [Entry("peers/c.toml", SYMLINK, 9), Entry("docs", SUBMODULE, 0), Entry("peers/d.toml", 0o100755, 5)]
-    wanted, found = choose(entries)
-    assert [entry.path for entry in wanted] == ["peers/d.toml"], "an executable file is a file"
-    assert list(map(str, found)) == [
-        "peers/c.toml:: is a symbolic link; replace it with a plain file",
-        "docs:: is a submodule; a mesh repository holds plain files",
-    ]
-
-
-def test_a_name_that_is_no_text(tmp_path: Path) -> None:
-    (tmp_path / "peers").mkdir()
-    Path(os.fsdecode(bytes(tmp_path) + b"/peers/\xff.toml")).write_text(peer(3))
-    assert check(tmp_path, GOOD) == [f"peers/\\udcff.toml:: the peer name '\\udcff' {LABEL}"]
-
-
-# -- private keys
-
-PRIVATE = keys.generate()
-PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\nxxxx\n-----END OPENSSH PRIVATE KEY-----\n"
-LEAKED = "contains a private key; remove it and make a new one, this one is compromised"
-HALF = "contains the private key of a public key in this mesh; it is compromised, make a new one"
-
-
-@pytest.mark.parametrize(
-    ("path", "text"),
-    [
-        ("README.md", f"my PrivateKey = {PRIVATE}\n"),
-        ("docs/notes.txt", f'private_key: "{PRIVATE}"'),
-        ("wg0.conf", f"[Interface]\nPrivateKey={PRIVATE}\n"),
-        ("deploy_key", PEM),
-        ("backup.bin", b"\0\xff" * 200_000 + PEM.encode()),
-    ],
-    ids=["README", "notes", "wg-quick file", "PEM", "large file"],
-)
-def test_a_private_key_anywhere(tmp_path: Path, path: str, text: str | bytes) -> None:
-    lines = check(tmp_path, {**GOOD, path: text})
-    assert lines == [f"{path}:: {LEAKED}"]
-
-
-def test_a_private_key_in_a_peers_file(tmp_path: Path) -> None:
-    lines = check(tmp_path, {**GOOD, "peers/a.toml": peer(1, private_key=f'"{PRIVATE}"')})
-    assert lines == [f"peers/a.toml:: {LEAKED}", "peers/a.toml:private_key: unknown key"]
-    assert PRIVATE not in "".join(lines)
-
-
-@pytest.mark.parametrize("path", ["README.md", "peers/c.toml"])
-def test_a_private_key_without_a_label_beside_its_public_half(tmp_path: Path, path: str) -> None:
-    holder = peer(3, public_key=f'"{keys.public_key(PRIVATE)}"')
-    files = {**GOOD, "peers/c.toml": holder}
-    files[path] = (holder if path == "peers/c.toml" else "") + f"# {PRIVATE}\n"
-    assert check(tmp_path, files) == [f"{path}:: {HALF}"]
-
-
-def test_a_private_key_in_place_of_the_public_one(tmp_path: Path) -> None:
-    """Nobody can tell by its looks, so it counts when the public half is somewhere in the list."""
-    files = {**GOOD, "peers/a.toml": peer(1, public_key=f'"{PRIVATE}"')}
-    files["peers/b.toml"] = peer(2, next_public_key=f'"{keys.public_key(PRIVATE)}"')
-    assert check(tmp_path, files) == [f"peers/a.toml:: {HALF}"]
 
 
 # -- all at once

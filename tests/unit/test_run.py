@@ -24,7 +24,7 @@ def test_a_program_sees_no_environment_of_ours(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_program_gets_no_open_file_of_ours(tmp_path: Path) -> None:
-    """One that holds a key, say, and that somebody has marked as one to pass on."""
+    """One that holds a key, say, and that is marked as one to pass on."""
     with (tmp_path / "key").open("w") as file:
         os.set_inheritable(file.fileno(), True)
         assert "/key" not in run(["ls", "-l", "/proc/self/fd"])

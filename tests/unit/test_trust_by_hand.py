@@ -18,7 +18,7 @@ from unit.judging_node import ADMIN, SignedMesh, accepts, applied, back, refused
 
 
 def unsigned(mesh: SignedMesh) -> str:
-    """The operator pushes a commit that nobody has signed; return it."""
+    """The operator pushes an unsigned commit; return it."""
     mesh.sign_as(None)
     mesh.set("b", endpoint="203.0.113.66:51820")
     commit = mesh.push("unsigned")
@@ -67,7 +67,7 @@ def test_a_refused_commit_is_nothing_to_go_back_to_and_going_back_does_not_let_i
     signed.state = entered(gone, 3.0)
     assert signed.look(retry=True).problem is None
     assert signed.state.applied.commit == earlier
-    assert signed.state.remote.trusted == trusted, "an older state of the list is not trusted anew"
+    assert signed.state.remote.trusted == trusted, "an older state of the list is not trusted again"
     signed.state = evolve(signed.state, intent=Intent())
     assert refused(signed, bad) == says
     back(signed, newer)
