@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 
 from attrs import define, evolve, field, frozen
 
+from mesh_sync.names.nameservers import Answer
 from mesh_sync.wireguard.endpoint import Endpoint, Network
-from mesh_sync.wireguard.nameservers import Answer
 from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.events import (

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from attrs import define, field
 
-from mesh_sync.wireguard.nameservers import Answer, Unresolved
+from mesh_sync.names.nameservers import Answer, Unresolved
 from sim.history import Clock
 
 TIMEOUT = 3.0

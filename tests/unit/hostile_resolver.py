@@ -14,7 +14,7 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from mesh_sync.wireguard.nameservers import Nameserver
+from mesh_sync.names.nameservers import Nameserver
 
 NAME = "a.example.org"
 FOUR, SIX = "192.0.2.1", "2001:db8::1"

@@ -10,15 +10,15 @@ from attrs import evolve
 
 from mesh_sync.check.endpoints import endpoints
 from mesh_sync.mesh.manifest import read
+from mesh_sync.names import resolve
+from mesh_sync.names.nameservers import Answer
+from mesh_sync.names.resolve import choose
 from mesh_sync.reconcile.endpoint_choice import find
-from mesh_sync.wireguard import resolve
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
 from mesh_sync.wireguard.elsewhere import no_name, nowhere
 from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_sync.wireguard.live import Live
-from mesh_sync.wireguard.nameservers import Answer
 from mesh_sync.wireguard.plan import Change
-from mesh_sync.wireguard.resolve import choose
 from mesh_watchdog.policy.candidates import candidates, news
 from sim import at
 from unit.test_watchdog_candidates import D, peer, places

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
+from mesh_sync.names import resolve
+from mesh_sync.names.nameservers import Answer, Unresolved
+from mesh_sync.names.resolve import AT_ONCE
 from mesh_sync.reconcile.endpoint_choice import names
-from mesh_sync.wireguard import resolve
 from mesh_sync.wireguard.endpoint import Endpoint
-from mesh_sync.wireguard.nameservers import Answer, Unresolved
-from mesh_sync.wireguard.resolve import AT_ONCE
 
 
 def test_every_peers_first_name_comes_before_any_second() -> None:

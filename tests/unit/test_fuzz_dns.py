@@ -13,8 +13,8 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from mesh_sync.wireguard.nameservers import Answer
-from mesh_sync.wireguard.resolve import look_up, resolve
+from mesh_sync.names.nameservers import Answer
+from mesh_sync.names.resolve import look_up, resolve
 from unit.hostile_resolver import NAME, Mood, Resolver, good, resolvers
 
 __all__ = ["resolvers"]

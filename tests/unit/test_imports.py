@@ -18,10 +18,11 @@ from mesh_sync.wireguard import keys
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sync/mesh_sync"
 PURE = (
-    "check/*", "findings", "membership/handshake", "mesh/[!t]*", "mesh/topology", "preshared/derive",
+    "check/*", "findings", "membership/handshake", "mesh/[!t]*", "mesh/topology", "names/nameservers",
+    "preshared/derive",
     "preshared/sealed*", "reconcile/health_goal", "trust/authorization", "trust/guard", "trust/node_rights",
     "trust/sign*", "typed_toml/*", "wireguard/conf",
-    "wireguard/desired", "wireguard/endpoint", "wireguard/key_rollover", "wireguard/live", "wireguard/nameservers",
+    "wireguard/desired", "wireguard/endpoint", "wireguard/key_rollover", "wireguard/live",
     "wireguard/plan", "wireguard/protocol", "wireguard/psk_rollover", "wireguard/syncconf", "workspace/sealed_files",
 )  # fmt: skip
 WATCHDOG = ROOT / "watchdog/mesh_watchdog"
@@ -152,6 +153,6 @@ def test_an_idle_run_imports_no_library_that_it_does_not_need(tmp_path: Path, no
     modules = set(done.stderr.split())
     assert "attrs" in modules
     assert not modules & set(HEAVY)
-    assert not modules & {"mesh_sync.mesh.model", "mesh_sync.cli.main", "mesh_sync.wireguard.resolve"}
+    assert not modules & {"mesh_sync.mesh.model", "mesh_sync.cli.main", "mesh_sync.names.resolve"}
     after = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file() and file.suffix != ".lock"}
     assert after == {file: text for file, text in before.items() if file.suffix != ".lock"}, "it wrote something"

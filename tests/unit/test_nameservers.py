@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh_sync.wireguard.nameservers import DOUBT, PATIENCE, STAGGER, VERSIONS, Query, Race, Reply, Unresolved
+from mesh_sync.names.nameservers import DOUBT, PATIENCE, STAGGER, VERSIONS, Query, Race, Reply, Unresolved
 
 ADDRESS = {4: ip_address("192.0.2.1"), 6: ip_address("2001:db8::1")}
 SILENT = None

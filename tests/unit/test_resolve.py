@@ -13,8 +13,8 @@ import dns.message
 import dns.rcode
 import pytest
 
-from mesh_sync.wireguard import nameservers, resolve
-from mesh_sync.wireguard.nameservers import DOUBT, Answer, Nameserver, Unresolved, parse_resolv_conf
+from mesh_sync.names import nameservers, resolve
+from mesh_sync.names.nameservers import DOUBT, Answer, Nameserver, Unresolved, parse_resolv_conf
 from unit.hostile_resolver import FOUR, NAME, SIX, Mood, Resolver, good, is_four, knows, resolvers, says
 
 __all__ = ["resolvers"]

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import pytest
 from attrs import evolve
 
+from mesh_sync.names.nameservers import Answer, Unresolved
 from mesh_sync.wireguard.endpoint import Address
-from mesh_sync.wireguard.nameservers import Answer, Unresolved
 from mesh_watchdog.policy import dns_names
 from mesh_watchdog.policy.candidates import candidates, news
 from mesh_watchdog.policy.dns_names import NameState, asking, heard_back, is_due, seeded

@@ -42,7 +42,7 @@ def find(desired: Desired, changes: Sequence[Change], last: Mapping[str, str], l
     peers = [peer for peer in desired.peers if peer.public_key in keys and peer.endpoint]
     if not peers:
         return Endpoints()
-    from mesh_sync.wireguard.resolve import choose, resolve  # dnspython, which few runs need
+    from mesh_sync.names.resolve import choose, resolve  # dnspython, which few runs need
 
     declared = {peer.public_key: possible(peer.endpoint) for peer in peers}
     answers = resolve(names(declared.values()))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from mesh_sync.wireguard.nameservers import Answer
+from mesh_sync.names.nameservers import Answer
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
 from mesh_watchdog.policy import dns_names
 from mesh_watchdog.policy.events import (

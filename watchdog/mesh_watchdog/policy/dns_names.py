@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from attrs import evolve, frozen
 
+from mesh_sync.names.nameservers import Answer
 from mesh_sync.wireguard.endpoint import Address, Endpoint
-from mesh_sync.wireguard.nameservers import Answer
 from mesh_watchdog.policy.events import Declared
 
 DNS_FLOOR = 5.0

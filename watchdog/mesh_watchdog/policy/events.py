@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
+from mesh_sync.names.nameservers import Answer
 from mesh_sync.wireguard.endpoint import Address, Endpoint, Network
-from mesh_sync.wireguard.nameservers import Answer
 
 
 @frozen

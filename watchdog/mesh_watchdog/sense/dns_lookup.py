@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from mesh_sync.wireguard.nameservers import Unresolved
+from mesh_sync.names.nameservers import Unresolved
 from mesh_watchdog.journal import Tally
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.sense.sense import Sense
@@ -22,7 +22,7 @@ class DnsLookup(Sense):
         self.spawn(self._ask(host, state))
 
     async def _ask(self, host: str, state: State) -> None:
-        from mesh_sync.wireguard import resolve  # dnspython, 3 MiB: only where a peer with a name falls silent
+        from mesh_sync.names import resolve  # dnspython, 3 MiB: only where a peer with a name falls silent
 
         self._tally.dns_queries += 1
         servers = resolve.nameservers()

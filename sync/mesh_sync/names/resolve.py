@@ -19,10 +19,10 @@ import dns.message
 import dns.rcode
 
 from mesh_sync.errors import CommandError, Reason
+from mesh_sync.names.nameservers import Answer, Nameserver, Query, Race, Reply, Unresolved, parse_resolv_conf
 from mesh_sync.system.run import run
 from mesh_sync.wireguard.elsewhere import nowhere
 from mesh_sync.wireguard.endpoint import Address, Endpoint
-from mesh_sync.wireguard.nameservers import Answer, Nameserver, Query, Race, Reply, Unresolved, parse_resolv_conf
 
 DEADLINE = 3.0
 """Seconds for one name, and for all names of a run together (rule R10)."""

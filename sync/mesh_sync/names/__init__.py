@@ -1,0 +1,1 @@
+"""Host names to addresses, as the system does it, but within a deadline."""
