@@ -11,12 +11,16 @@ from mesh_sync.wireguard.live import Live, LivePeer
 
 def desired(routes: str = "10.0.0.0/24", addresses: str = "10.0.0.1/32", **peers: str) -> Desired:
     made = tuple(DesiredPeer(key.lower(), key, (), frozenset({ip})) for key, ip in peers.items())
-    return Desired("lab", "a", "own", 51820, 1420, frozenset(addresses.split()), frozenset(routes.split()), made)
+    addresses_, routes_ = frozenset(addresses.split()), frozenset(routes.split())
+    exits = routes_ & {"0.0.0.0/0"}
+    return Desired("lab", "a", "own", 51820, 1420, addresses_, routes_ - exits, made, exit_routes=exits)
 
 
 def live(routes: str = "10.0.0.0/24", addresses: str = "10.0.0.1/32", **peers: str) -> Live:
     made = {key: LivePeer(key, frozenset({ip}), keepalive=9, preshared_key="psk") for key, ip in peers.items()}
-    return Live("own", addresses=frozenset(addresses.split()), routes=frozenset(routes.split()), peers=made)
+    found = frozenset(routes.split())
+    exits = found & {"0.0.0.0/0"}
+    return Live("own", addresses=frozenset(addresses.split()), routes=found - exits, exit_routes=exits, peers=made)
 
 
 HOME = desired(B="10.0.0.2/32")
@@ -48,6 +52,7 @@ def test_it_is_put_back_beside_what_is_desired_without_taking_anything_from_that
     whole = put_back(HOME, at_stake(FOUND, HOME.owned, COMING))
     assert whole.owned.peers == {"B", "L", "R"}
     assert whole.routes == {"10.0.0.0/24", "192.168.7.0/24"}
+    assert not whole.exit_routes, "a default route by hand is drift"
     assert whole.addresses == {"10.0.0.1/32", "10.0.0.41/32"}
     assert put_back(HOME, None) is HOME
     again = put_back(desired(L="10.0.0.4/32", E="10.0.0.5/32"), at_stake(FOUND, HOME.owned, COMING))

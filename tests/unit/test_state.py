@@ -41,6 +41,28 @@ def reloaded(folder: Path, state: State) -> State:
     return states.load(folder / "state.json")
 
 
+def test_default_routes_that_were_written_among_the_others_are_an_exits(tmp_path: Path) -> None:
+    old = evolve(PEER_B, routes=frozenset({"10.0.0.0/24", "0.0.0.0/0", "::/0"}))
+    applied = evolve(BEFORE, desired=old, owned=old.owned)
+    trial = Trial("c2", "f", 1.5, 1, applied, found=old)
+    states.save(tmp_path / "state.json", State(applied, trial=trial))
+    data = json.loads((tmp_path / "state.json").read_text())
+    for part in (data["applied"], data["trial"]["previous"]):
+        del part["desired"]["exit_routes"], part["owned"]["exit_routes"]
+    del data["trial"]["found"]["exit_routes"]
+    (tmp_path / "state.json").write_text(json.dumps(data))
+    found = states.load(tmp_path / "state.json")
+    assert found.trial
+    for state in (found.applied, found.trial.previous):
+        assert state.desired
+        for part in (state.desired, state.owned):
+            assert part.routes == {"10.0.0.0/24"}
+            assert part.exit_routes == {"0.0.0.0/0", "::/0"}
+        assert state.desired.fwmark
+    assert found.trial.found
+    assert found.trial.found.exit_routes == {"0.0.0.0/0", "::/0"}
+
+
 @pytest.mark.parametrize("state", [FULL, State(), State(BEFORE)], ids=["full", "empty", "applied"])
 def test_every_value_comes_back(tmp_path: Path, state: State) -> None:
     assert reloaded(tmp_path, state) == state

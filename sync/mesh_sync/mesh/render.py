@@ -35,6 +35,8 @@ class Renderer:
         me = self.topology.members[name]
         keepalive = self.mesh.keepalive_of(me)
         neighbours = tuple(self.topology.neighbours(name))
+        routes = self._networks.union(*map(self._routes_to, neighbours))
+        exits = frozenset(route for route in routes if route.endswith("/0"))
         return Desired(
             mesh=self.mesh.name,
             name=name,
@@ -42,7 +44,8 @@ class Renderer:
             listen_port=me.listen_port or self.mesh.listen_port,
             mtu=me.mtu or self.mesh.mtu or DEFAULT_MTU,
             addresses=frozenset(f"{address}/{address.max_prefixlen}" for address in me.addresses),
-            routes=self._networks.union(*map(self._routes_to, neighbours)),
+            routes=routes - exits,
+            exit_routes=exits,
             peers=tuple(self._peer(neighbour, keepalive) for neighbour in neighbours),
             relay=self.topology.is_relay(name),
             valid_until=self._valid_until,

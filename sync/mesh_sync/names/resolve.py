@@ -212,7 +212,7 @@ def choose(
     The first address counts that another machine can have, that is outside the mesh's own routes and of a family this
     machine has a route for. At this machine's own addresses another peer may listen, but not on ``own_port``.
     """
-    inside = [ipaddress.ip_network(network) for network in tunnelled if not network.endswith("/0")]
+    inside = [ipaddress.ip_network(network) for network in tunnelled]
     problems = []
     for endpoint in endpoints:
         host, literal = endpoint.host, endpoint.address

@@ -50,7 +50,7 @@ def _sysctls(interface: str, desired: Desired, *, routes: bool) -> frozenset[str
     if routes or desired.relay:
         ipv4 = "net/ipv4/ip_forward" if routes else f"net/ipv4/conf/{interface}/forwarding"
         forwarding = {4: ipv4, 6: "net/ipv6/conf/all/forwarding"}
-        paths |= {forwarding[6 if ":" in route else 4] for route in desired.routes}
-    if "0.0.0.0/0" in desired.routes:
+        paths |= {forwarding[6 if ":" in route else 4] for route in desired.routes | desired.exit_routes}
+    if any(":" not in route for route in desired.exit_routes):
         paths.add("net/ipv4/conf/all/src_valid_mark")  # the reverse path filter heeds the mark, see `_marks`
     return frozenset(paths)

@@ -190,6 +190,7 @@ def load(path: Path) -> State:
     try:
         data = read_json(path.read_bytes())
         data = _from_version_1(data) if data["version"] == 1 else data
+        _put_exits_apart(data)
         if data["version"] == VERSION:
             return _state_of({name: data[name] for name in _PARTS})
         return State(lost=True)
@@ -212,6 +213,16 @@ def digest(text: str) -> str:
 
 _state_of = table(State, keys={"lost": None})
 _PARTS = ("applied", "remote", "trial", "intent", "history")
+
+
+def _put_exits_apart(data: dict[str, Any]) -> None:
+    """What versions before `exit_routes` wrote: default routes were among the others, and known by their length."""
+    trial = data["trial"] or {}
+    states = [data["applied"], *([trial["previous"]] if trial else [])]
+    for part in (trial.get("found"), *(state[name] for state in states for name in ("desired", "owned"))):
+        if part and "exit_routes" not in part:
+            part["exit_routes"] = [route for route in part["routes"] if route.endswith("/0")]
+            part["routes"] = [route for route in part["routes"] if not route.endswith("/0")]
 
 
 def _from_version_1(data: dict[str, Any]) -> dict[str, Any]:

@@ -66,7 +66,8 @@ def interface(
 def left(before: Desired) -> Desired:
     """The interface of a node that has left the mesh: it keeps its key, port and addresses, and has no peer."""
     nothing: frozenset[str] = frozenset()
-    return evolve(before, peers=(), routes=nothing, relay=False, sysctls=nothing, firewall=nothing, valid_until=None)
+    without = evolve(before, peers=(), routes=nothing, exit_routes=nothing)
+    return evolve(without, relay=False, sysctls=nothing, firewall=nothing, valid_until=None)
 
 
 def _with_held_key(desired: Desired, node: Node) -> tuple[Desired, str]:

@@ -52,7 +52,7 @@ def owned(node: Node, state: State, live: Live | None) -> Owned:
     if not state.lost and not is_ours(text):
         return Owned()
     live = live or Live()
-    return Owned(public_keys(text), live.addresses, live.routes)
+    return Owned(public_keys(text), live.addresses, live.routes, live.exit_routes)
 
 
 def conf_drift(node: Node, written: str) -> Iterator[Change]:

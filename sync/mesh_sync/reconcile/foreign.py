@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from mesh_sync.wireguard.desired import DEFAULT_ROUTES, Desired, Owned
+from mesh_sync.wireguard.desired import Desired, Owned
 from mesh_sync.wireguard.live import Live, as_desired
 
 
@@ -25,7 +25,7 @@ def at_stake(live: Live, owned: Owned, coming: Desired) -> Desired | None:
         if key not in owned.peers and (key in ours.peers or peer.allowed_ips & ips)
     }
     addresses = (live.addresses - owned.addresses) & ours.addresses
-    routes = (live.routes - owned.routes) & ours.routes - DEFAULT_ROUTES
+    routes = (live.routes - owned.routes) & ours.routes
     if not (peers or addresses or routes):
         return None
     part = Live(peers=peers, addresses=addresses, routes=routes)
@@ -42,6 +42,7 @@ def joined(found: Desired | None, more: Desired | None) -> Desired | None:
         peers=(*found.peers, *(peer for peer in more.peers if peer.public_key not in known)),
         addresses=found.addresses | more.addresses,
         routes=found.routes | more.routes,
+        exit_routes=found.exit_routes | more.exit_routes,
     )
 
 
@@ -56,6 +57,7 @@ def put_back(desired: Desired, found: Desired | None) -> Desired:
         peers=(*desired.peers, *(evolve(peer, allowed_ips=peer.allowed_ips - ips) for peer in others)),
         addresses=desired.addresses | found.addresses,
         routes=desired.routes | found.routes,
+        exit_routes=desired.exit_routes | found.exit_routes,
     )
 
 

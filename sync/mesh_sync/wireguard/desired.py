@@ -17,7 +17,6 @@ EXIT_TABLE = 51820
 """Routing table and firewall mark of an interface that carries a default route; wg-quick's choice."""
 CONF_MARK = "Written by mesh-sync: change the mesh repository, not this file."
 """On the first line of every wg0.conf that is ours."""
-DEFAULT_ROUTES = frozenset({"0.0.0.0/0", "::/0"})
 
 
 @frozen(cache_hash=True)
@@ -52,6 +51,8 @@ class DesiredPeer:
 class Desired:
     """One node's whole interface.
 
+    ``routes`` are those of the main table, where the longest prefix decides; ``exit_routes`` those of `EXIT_TABLE`,
+    which the tunnel's own packets pass by: default routes, and what else would take a peer's endpoint into the tunnel.
     ``sysctls``: paths below /proc/sys that have to be 1; ``firewall``: nftables rules (see `forwarding`).
     ``valid_until`` is when the next peer expires (Unix seconds). ``other_key``: while this node changes its key, the
     list names two; ``public_key`` is the one it runs.
@@ -70,11 +71,12 @@ class Desired:
     firewall: frozenset[str] = frozenset()
     valid_until: float | None = None
     other_key: str = ""
+    exit_routes: frozenset[str] = frozenset()
 
     @property
     def fwmark(self) -> int:
-        """Mark of the tunnel's own packets; needed when a default route leads into the tunnel."""
-        return EXIT_TABLE if self.routes & DEFAULT_ROUTES else 0
+        """Mark of the tunnel's own packets, which keeps them out of `exit_routes`; 0 when there are none."""
+        return EXIT_TABLE if self.exit_routes else 0
 
     @property
     def owned(self) -> Owned:
@@ -82,6 +84,7 @@ class Desired:
             frozenset(key for peer in self.peers for key in peer.keys),
             self.addresses,
             self.routes,
+            self.exit_routes,
         )
 
     def is_due(self, moment: float) -> bool:
@@ -95,9 +98,10 @@ class Desired:
         """
         left = tuple(peer for peer in self.peers if peer.ends is None or moment < peer.ends)
         gone = {ip for peer in self.peers if peer not in left for ip in peer.allowed_ips}
-        routes = self.routes - (gone - {ip for peer in left for ip in peer.allowed_ips})
+        gone -= {ip for peer in left for ip in peer.allowed_ips}
         until = min((peer.ends for peer in left if peer.ends is not None), default=self.valid_until)
-        return evolve(self, peers=left, routes=routes, valid_until=until)
+        routes, exits = self.routes - gone, self.exit_routes - gone
+        return evolve(self, peers=left, routes=routes, exit_routes=exits, valid_until=until)
 
 
 @frozen
@@ -107,12 +111,14 @@ class Owned:
     peers: frozenset[str] = frozenset()
     addresses: frozenset[str] = frozenset()
     routes: frozenset[str] = frozenset()
+    exit_routes: frozenset[str] = frozenset()
 
     def __or__(self, other: Owned) -> Owned:
         return Owned(
             self.peers | other.peers,
             self.addresses | other.addresses,
             self.routes | other.routes,
+            self.exit_routes | other.exit_routes,
         )
 
 

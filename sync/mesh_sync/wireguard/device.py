@@ -69,11 +69,11 @@ class Device:
             if kinds & SYNCED:
                 key = before.private_key if before.public_key == desired.public_key else private_key()
                 self._sync(desired, before, changes, key, endpoints)
-            ip.batch(self._lines(changes, "link-up", "route-added"))
+            ip.batch(self._lines(changes, "link-up", "route-added", "exit-route-added"))
             for change in changes:
                 if change.kind in ("exit-rule-added", "exit-rule-removed"):
                     self._exit(int(change.value), add=change.kind == "exit-rule-added")
-            ip.batch(self._lines(changes, "route-removed", "address-removed"))
+            ip.batch(self._lines(changes, "exit-route-removed", "route-removed", "address-removed"))
             self._gateway(desired, changes)
         except CommandError as error:
             if error.says(ip.PORT_TAKEN):
@@ -189,11 +189,11 @@ def _ip_lines(change: Change, interface: str) -> list[str]:
         case "link-up":
             return [f"link set dev {interface} up"]
         case "route-added":
-            return [f"route replace {value} dev {interface}{_table(value)} metric {METRIC}"]
+            return [f"route replace {value} dev {interface} metric {METRIC}"]
+        case "exit-route-added":
+            return [f"route replace {value} dev {interface} table {EXIT_TABLE} metric {METRIC}"]
         case "route-removed":
-            return [f"route delete {value} dev {interface}{_table(value)}"]
+            return [f"route delete {value} dev {interface}"]
+        case "exit-route-removed":
+            return [f"route delete {value} dev {interface} table {EXIT_TABLE}"]
     return []
-
-
-def _table(network: str) -> str:
-    return f" table {EXIT_TABLE}" if network.endswith("/0") else ""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from mesh_sync.errors import CommandError, DeviceError
 from mesh_sync.system.run import run
 from mesh_sync.wireguard.desired import EXIT_TABLE
-from mesh_sync.wireguard.live import has_exit_rules, parse_link, parse_routes
+from mesh_sync.wireguard.live import has_exit_rules, merged_routes, parse_link, parse_routes
 
 T = TypeVar("T")
 
@@ -26,13 +26,16 @@ def link(interface: str) -> dict[str, Any] | None:
     return _ask(["ip", "-json", "address", "show", "dev", interface], parse_link)
 
 
-def routes(interface: str) -> frozenset[str]:
-    """Destinations routed into the interface, by the main table and by the one for default routes."""
-    found: frozenset[str] = frozenset()
-    for version in (4, 6):
-        argv = ["ip", f"-{version}", "-json", "route", "show", "table", "all", "dev", interface]
-        found |= _ask(argv, partial(parse_routes, version=version)) or frozenset()
-    return found
+def routes(interface: str) -> dict[str, frozenset[str]]:
+    """Destinations routed into the interface, by table, as fields of `Live`."""
+    four, six = (
+        _ask(
+            ["ip", f"-{version}", "-json", "route", "show", "table", "all", "dev", interface],
+            partial(parse_routes, version=version),
+        )
+        for version in (4, 6)
+    )
+    return merged_routes(four, six)
 
 
 def exit_rules() -> frozenset[int]:

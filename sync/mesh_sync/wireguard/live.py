@@ -26,7 +26,7 @@ class LivePeer:
 
 @frozen
 class Live:
-    """The interface as it is. ``routes`` are those of its own device, in the table the interface uses.
+    """The interface as it is. ``routes`` and ``exit_routes`` are those of its own device, by table as in `Desired`.
 
     ``sysctls`` are those that are 1, ``turned_on`` those that mesh-sync made so.
     """
@@ -39,6 +39,7 @@ class Live:
     up: bool = False
     addresses: frozenset[str] = frozenset()
     routes: frozenset[str] = frozenset()
+    exit_routes: frozenset[str] = frozenset()
     exit_rules: frozenset[int] = frozenset()
     peers: Mapping[str, LivePeer] = field(factory=dict)
     sysctls: frozenset[str] = frozenset()
@@ -67,6 +68,7 @@ def as_desired(live: Live) -> Desired:
         mtu=live.mtu,
         addresses=live.addresses,
         routes=live.routes,
+        exit_routes=live.exit_routes,
         peers=tuple(peers),
         sysctls=live.turned_on,
         firewall=live.firewall,
@@ -118,10 +120,22 @@ def parse_link(links: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {"mtu": link.get("mtu", 0), "up": "UP" in link.get("flags", ()), "addresses": frozenset(addresses)}
 
 
-def parse_routes(routes: Iterable[Mapping[str, Any]], version: int) -> frozenset[str]:
+TABLES = {"main": "routes", str(EXIT_TABLE): "exit_routes"}
+"""Our routing tables, and the fields of `Live` that hold what is in them."""
+
+
+def parse_routes(routes: Iterable[Mapping[str, Any]], version: int) -> dict[str, frozenset[str]]:
     """Given `ip -json route show table all` of one IP version, return the destinations in our tables as networks."""
-    ours = (route for route in routes if route.get("table", "main") in ("main", str(EXIT_TABLE)))
-    return frozenset(_network(str(route["dst"]), version) for route in ours if _unicast(route))
+    found: dict[str, set[str]] = {field: set() for field in TABLES.values()}
+    for route in routes:
+        if (field := TABLES.get(route.get("table", "main"))) and _unicast(route):
+            found[field].add(_network(str(route["dst"]), version))
+    return {field: frozenset(networks) for field, networks in found.items()}
+
+
+def merged_routes(*parts: Mapping[str, frozenset[str]] | None) -> dict[str, frozenset[str]]:
+    """What `parse_routes` found of several IP versions; None where there is no interface."""
+    return {field: frozenset().union(*(part[field] for part in parts if part)) for field in TABLES.values()}
 
 
 def has_exit_rules(rules: Iterable[Mapping[str, Any]]) -> bool:

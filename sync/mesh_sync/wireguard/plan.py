@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from attrs import frozen
 
-from mesh_sync.wireguard.desired import DEFAULT_ROUTES, Desired, DesiredPeer, Owned
+from mesh_sync.wireguard.desired import Desired, DesiredPeer, Owned
 from mesh_sync.wireguard.live import Live, LivePeer
 from mesh_sync.wireguard.protocol import is_alive
 
@@ -64,7 +64,11 @@ def _differences(desired: Desired, live: Live, context: Context) -> Iterator[Cha
         yield Change("link-up", "link set up")
     for route in sorted(desired.routes - live.routes):
         yield Change("route-added", f"route {route} added", value=route)
+    for route in sorted(desired.exit_routes - live.exit_routes):
+        yield Change("exit-route-added", f"route {route} added, past which the tunnel's own packets go", value=route)
     yield from _exit_rules(desired, live)
+    for route in sorted((live.exit_routes & context.owned.exit_routes) - desired.exit_routes):
+        yield Change("exit-route-removed", f"route {route} removed", value=route)
     for route in sorted((live.routes & context.owned.routes) - desired.routes):
         yield Change("route-removed", f"route {route} removed", value=route)
     for address in sorted((live.addresses & context.owned.addresses) - desired.addresses):
@@ -142,13 +146,11 @@ def is_literal(endpoint: str) -> bool:
 
 
 def _exit_rules(desired: Desired, live: Live) -> Iterator[Change]:
-    needed = {4 if route == "0.0.0.0/0" else 6 for route in desired.routes & DEFAULT_ROUTES}
+    needed = {6 if ":" in route else 4 for route in desired.exit_routes}
     for version in sorted(needed - live.exit_rules):
-        yield Change("exit-rule-added", f"IPv{version} default route through the tunnel", value=str(version))
+        yield Change("exit-rule-added", f"IPv{version} exit through the tunnel", value=str(version))
     for version in sorted(live.exit_rules - needed):
-        yield Change(
-            "exit-rule-removed", f"IPv{version} default route no longer through the tunnel", value=str(version)
-        )
+        yield Change("exit-rule-removed", f"IPv{version} exit no longer through the tunnel", value=str(version))
 
 
 def _gateway(desired: Desired, live: Live) -> Iterator[Change]:

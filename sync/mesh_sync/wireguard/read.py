@@ -30,10 +30,10 @@ def read(interface: str, memory: Path, desired: Desired | None) -> Live | None:
     fields = {**found, **dump()}
     exits = ip.exit_rules() if fields["fwmark"] or (desired and desired.fwmark) else frozenset()
     return Live(
-        routes=routes(),
         exit_rules=exits,
         sysctls=forwarding.live_sysctls(paths),
         turned_on=turned_on,
         firewall=firewall(),
+        **routes(),
         **fields,
     )

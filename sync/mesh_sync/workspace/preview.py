@@ -107,7 +107,7 @@ def _as_live(desired: Desired) -> Live:
     }  # fmt: skip
     return Live(
         public_key=desired.public_key, listen_port=desired.listen_port, fwmark=desired.fwmark, mtu=desired.mtu, up=True,
-        addresses=desired.addresses, routes=desired.routes, peers=peers,
+        addresses=desired.addresses, routes=desired.routes, exit_routes=desired.exit_routes, peers=peers,
     )  # fmt: skip
 
 

@@ -99,7 +99,7 @@ def _applied(desired: Desired, resolved: Mapping[str, str]) -> Applied:
         for peer in desired.peers
     }
     used = {*desired.routes, *(network for peer in desired.peers for network in peer.allowed_ips)}
-    networks = [ipaddress.ip_network(text) for text in used if not text.endswith("/0")]
+    networks = [ipaddress.ip_network(text) for text in used - desired.exit_routes]
     four = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv4Network))
     six = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv6Network))
     return Applied(peers, (*four, *six), desired.fwmark, pairs_of(desired.peers))
