@@ -96,7 +96,8 @@ class CommandError(MeshSyncError):
     """An external program failed, was not found, or missed its deadline.
 
     ``message`` names the program and what it printed on stderr; its input is never part of it. ``status`` is the exit
-    status, or the number of the signal that ended it; 0 where `reason` is another.
+    status, or the number of the signal that ended it; 0 where `reason` is another. ``stdout`` is kept only where the
+    caller asked for it.
     """
 
     exit_code = 6
@@ -107,6 +108,7 @@ class CommandError(MeshSyncError):
         self.reason = reason
         self.status = status
         self.stderr = stderr
+        self.stdout = ""
 
     def says(self, *phrases: str) -> bool:
         """Whether the program printed one of these on stderr, where its exit status tells too little."""

@@ -34,14 +34,16 @@ def run(
     env: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
     most: int = MOST_PRINTED,
+    partly: bool = False,
 ) -> str:
     """Run a program and return what it printed.
 
     Raise CommandError when it cannot be started, fails, is not done after ``deadline`` seconds, or prints more than
     ``most`` bytes; it and whatever it started are ended then. ``input`` is never part of an error,
-    nor is what it printed on stdout. What it said on stderr is (`said`).
+    nor is what it printed on stdout, unless ``partly``: what failed is a part of the work, and the error's ``stdout``
+    has the rest. What it said on stderr is (`said`).
     """
-    out = run_bytes(argv, input=input, deadline=deadline, env=env, pass_fds=pass_fds, most=most)
+    out = run_bytes(argv, input=input, deadline=deadline, env=env, pass_fds=pass_fds, most=most, partly=partly)
     return out.decode(errors="replace")
 
 
@@ -53,6 +55,7 @@ def run_bytes(
     env: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
     most: int = MOST_PRINTED,
+    partly: bool = False,
 ) -> bytes:
     """Like `run`, for output that is not text."""
     program = _name(argv)
@@ -89,7 +92,9 @@ def run_bytes(
     finally:
         _running.discard(process)
     if process.returncode:
-        raise _failure(program, process.returncode, said(bytes(err)))
+        failure = _failure(program, process.returncode, said(bytes(err)))
+        failure.stdout = out.decode(errors="replace") if partly else ""
+        raise failure
     return bytes(out)
 
 
