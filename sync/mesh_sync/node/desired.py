@@ -25,13 +25,13 @@ def with_gateway(desired: Desired, node: Node) -> Desired:
 
 
 def _rules(interface: str, masquerade: str, *, relays: bool) -> frozenset[str]:
-    """The rules, as nft prints them: masquerade what leaves by the interface ``masquerade`` (may be empty).
+    """Masquerade what leaves by the interface ``masquerade`` (may be empty).
 
     A node that only relays forwards between peers, and nowhere else.
     """
     if masquerade:
-        return frozenset({f'iifname "{interface}" oifname "{masquerade}" masquerade'})
-    return frozenset({f'iifname "{interface}" oifname != "{interface}" drop'}) if relays else frozenset()
+        return frozenset({f'postrouting iifname "{interface}" oifname "{masquerade}" masquerade'})
+    return frozenset({f'forward iifname "{interface}" oifname != "{interface}" drop'}) if relays else frozenset()
 
 
 def _marks(desired: Desired) -> frozenset[str]:
@@ -41,7 +41,8 @@ def _marks(desired: Desired) -> frozenset[str]:
     """
     if not desired.fwmark:
         return frozenset()
-    return frozenset({f"fib daddr type local udp dport {desired.listen_port} meta mark set 0x{desired.fwmark:08x}"})
+    rule = f"fib daddr type local udp dport {desired.listen_port} meta mark set 0x{desired.fwmark:08x}"
+    return frozenset({f"prerouting {rule}"})
 
 
 def _sysctls(interface: str, desired: Desired, *, routes: bool) -> frozenset[str]:

@@ -53,7 +53,7 @@ class Desired:
 
     ``routes`` are those of the main table, where the longest prefix decides; ``exit_routes`` those of `EXIT_TABLE`,
     which the tunnel's own packets pass by: default routes, and what else would take a peer's endpoint into the tunnel.
-    ``sysctls``: paths below /proc/sys that have to be 1; ``firewall``: nftables rules (see `forwarding`).
+    ``sysctls``: paths below /proc/sys that have to be 1; ``firewall``: nftables rules (see `firewall`).
     ``valid_until`` is when the next peer expires (Unix seconds). ``other_key``: while this node changes its key, the
     list names two; ``public_key`` is the one it runs.
     """

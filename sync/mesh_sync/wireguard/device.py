@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mesh_sync.errors import CommandError, DeviceError
 from mesh_sync.system.run import run
-from mesh_sync.wireguard import forwarding, ip, userspace, wg
+from mesh_sync.wireguard import firewall, forwarding, ip, userspace, wg
 from mesh_sync.wireguard.desired import EXIT_TABLE, Desired
 from mesh_sync.wireguard.live import Live, LivePeer
 from mesh_sync.wireguard.plan import Change
@@ -92,8 +92,8 @@ class Device:
                 run(["ip", "link", "delete", "dev", self.name])
             for version in sorted(ip.exit_rules()):
                 self._exit(version, add=False)
-            if forwarding.live_rules(self.name):
-                forwarding.set_rules(self.name, ())
+            if firewall.live_rules(self.name):
+                firewall.set_rules(self.name, ())
             for path in forwarding.remembered(self.memory):
                 forwarding.put_back(self.memory, path)
         except CommandError as error:
@@ -163,7 +163,7 @@ class Device:
             if change.kind == "sysctl":
                 forwarding.turn_on(change.value, self.memory)
             elif change.kind == "firewall":
-                forwarding.set_rules(self.name, desired.firewall)
+                firewall.set_rules(self.name, desired.firewall)
             elif change.kind == "sysctl-undone":
                 forwarding.put_back(self.memory, change.value)
 

@@ -1,63 +1,22 @@
-"""Forwarding and masquerading of a node that routes for its subnets, or relays for other peers.
+"""The sysctls of a node that routes for its subnets, or relays for other peers.
 
-The rules live in an nftables table of their own; the sysctls' earlier values are kept under `run` (they are as
-short-lived as the kernel's memory), so that `down` puts everything back.
+Their earlier values are kept under `run` (they are as short-lived as the kernel's memory), so that `down` puts
+everything back.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from mesh_sync.errors import CommandError, DeviceError, Reason
+from mesh_sync.errors import DeviceError
 from mesh_sync.system.files import write_atomically
-from mesh_sync.system.run import run
 from mesh_sync.typed_toml import fields
 from mesh_sync.typed_toml.reader import read_json
 from mesh_sync.typed_toml.table import Wrong, mapping_of
 
 PROC_SYS = Path("/proc/sys")
-
-
-def table(interface: str) -> str:
-    """Name of the interface's nftables table."""
-    return "mesh_sync_" + re.sub(r"[^A-Za-z0-9]", "_", interface)
-
-
-def live_rules(interface: str) -> frozenset[str]:
-    """The rules that are there now; none when the table, or nft itself, is not."""
-    try:
-        text = run(["nft", "-s", "list", "table", "inet", table(interface)])
-    except CommandError as error:
-        if error.reason not in (Reason.NOT_FOUND, Reason.EXIT_STATUS, Reason.SIGNAL):
-            raise DeviceError(error.message) from None
-        return frozenset()
-    lines = (line.strip() for line in text.splitlines())
-    return frozenset(line for line in lines if line.startswith(("iifname", "oifname", "fib")))
-
-
-def set_rules(interface: str, desired: Iterable[str]) -> None:
-    """Replace the whole table in one transaction; no rules, no table."""
-    name = table(interface)
-    text = f"table inet {name} {{}}\ndelete table inet {name}\n"
-    nat = [rule for rule in desired if rule.endswith("masquerade")]
-    filters = [rule for rule in desired if rule.endswith("drop")]
-    marks = [rule for rule in desired if "mark set" in rule]
-    chains = [
-        ("prerouting", "type filter hook prerouting priority -150", marks),
-        ("postrouting", "type nat hook postrouting priority 100", nat),
-        ("forward", "type filter hook forward priority 0", filters),
-    ]
-    body = [
-        f"chain {chain} {{\n{hook}; policy accept;\n" + "\n".join(sorted(part)) + "\n}"
-        for chain, hook, part in chains
-        if part
-    ]
-    if body:
-        text += f"table inet {name} {{\n" + "\n".join(body) + "\n}\n"
-    run(["nft", "-f", "-"], input=text)
 
 
 def live_sysctls(paths: Iterable[str]) -> frozenset[str]:

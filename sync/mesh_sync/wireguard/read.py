@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mesh_sync.system.at_once import at_once
-from mesh_sync.wireguard import forwarding, ip, wg
+from mesh_sync.wireguard import firewall, forwarding, ip, wg
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.live import Live
 
@@ -18,11 +18,11 @@ def read(interface: str, memory: Path, desired: Desired | None) -> Live | None:
     turned_on = frozenset(forwarding.remembered(memory))
     paths = turned_on | (desired.sysctls if desired else frozenset())
     gates = bool(paths) or bool(desired and desired.firewall)
-    link, dump, routes, firewall = at_once(
+    link, dump, routes, rules = at_once(
         lambda: ip.link(interface),
         lambda: wg.dump(interface),
         lambda: ip.routes(interface),
-        lambda: forwarding.live_rules(interface) if gates else frozenset(),
+        lambda: firewall.live_rules(interface) if gates else frozenset(),
     )
     found = link()
     if found is None:
@@ -33,7 +33,7 @@ def read(interface: str, memory: Path, desired: Desired | None) -> Live | None:
         exit_rules=exits,
         sysctls=forwarding.live_sysctls(paths),
         turned_on=turned_on,
-        firewall=firewall(),
+        firewall=rules(),
         **routes(),
         **fields,
     )
