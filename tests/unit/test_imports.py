@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sync/mesh_sync"
 PURE = (
     "check/*", "findings", "membership/handshake", "mesh/[!t]*", "mesh/topology", "names/nameservers",
-    "preshared/derive",
-    "preshared/sealed*", "reconcile/health_goal", "trust/authorization", "trust/guard", "trust/node_rights",
+    "names/resolv_conf", "preshared/derive", "preshared/sealed*",
+    "reconcile/health_goal", "trust/authorization", "trust/guard", "trust/node_rights",
     "trust/sign*", "typed_toml/*", "wireguard/conf",
     "wireguard/desired", "wireguard/endpoint", "wireguard/key_rollover", "wireguard/live",
     "wireguard/plan", "wireguard/protocol", "wireguard/psk_rollover", "wireguard/syncconf", "workspace/sealed_files",

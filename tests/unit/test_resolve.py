@@ -14,7 +14,7 @@ import dns.rcode
 import pytest
 
 from mesh_sync.names import nameservers, resolve
-from mesh_sync.names.nameservers import DOUBT, Answer, Nameserver, Unresolved, parse_resolv_conf
+from mesh_sync.names.nameservers import DOUBT, Answer, Nameserver, Unresolved
 from unit.hostile_resolver import FOUR, NAME, SIX, Mood, Resolver, good, is_four, knows, resolvers, says
 
 __all__ = ["resolvers"]
@@ -199,12 +199,7 @@ def test_the_usable_resolvers_are_the_callers_to_say(resolvers: Start, monkeypat
     assert not other.asked
 
 
-def test_resolv_conf_is_read_as_the_system_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line that is no address spoils none of the others; and the file is read again each time."""
-    text = "# nameserver 192.0.2.9\nsearch example.org\nnameserver 192.0.2.1\nnameserver 192.0.2.2, 192.0.2.3\n"
-    text += "nameserver dns.example.org\nnameserver\nnameserver fe80::1%eth0\n"
-    assert parse_resolv_conf(text) == (Nameserver("192.0.2.1"), Nameserver("fe80::1%eth0"))
-    assert str(Nameserver("fe80::1%eth0").ip) == "fe80::1"
+def test_resolv_conf_is_read_again_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "resolv.conf"
     monkeypatch.setattr(resolve, "RESOLV_CONF", file)
     assert resolve.nameservers() == ()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from contextlib import suppress
 from enum import Enum
 
 from attrs import Factory, define, frozen
@@ -68,16 +67,10 @@ class Nameserver:
         """The address without its scope."""
         return ipaddress.ip_address(self.address.partition("%")[0])
 
-
-def parse_resolv_conf(text: str) -> tuple[Nameserver, ...]:
-    """Given a resolv.conf(5), return its nameservers in order; lines that are none are skipped, as by the system."""
-    found = []
-    for line in text.splitlines():
-        keyword, address, *_ = *line.split(), "", ""
-        with suppress(ValueError):
-            if keyword == "nameserver" and ipaddress.ip_address(address):
-                found.append(Nameserver(address))
-    return tuple(found)
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine: a stub, which asks others itself."""
+        return self.ip.is_loopback or self.ip.is_unspecified
 
 
 @frozen

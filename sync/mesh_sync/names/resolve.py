@@ -19,7 +19,8 @@ import dns.message
 import dns.rcode
 
 from mesh_sync.errors import CommandError, Reason
-from mesh_sync.names.nameservers import Answer, Nameserver, Query, Race, Reply, Unresolved, parse_resolv_conf
+from mesh_sync.names.nameservers import Answer, Nameserver, Query, Race, Reply, Unresolved
+from mesh_sync.names.resolv_conf import MAX_NAMESERVERS, parse_resolv_conf
 from mesh_sync.system.run import run
 from mesh_sync.wireguard.elsewhere import nowhere
 from mesh_sync.wireguard.endpoint import Address, Endpoint
@@ -38,7 +39,7 @@ _TYPES = {4: "A", 6: "AAAA"}
 def nameservers() -> tuple[Nameserver, ...]:
     """The nameservers of this machine, as /etc/resolv.conf has them now."""
     try:
-        return parse_resolv_conf(RESOLV_CONF.read_text(errors="replace"))
+        return parse_resolv_conf(RESOLV_CONF.read_text(errors="replace")).nameservers[:MAX_NAMESERVERS]
     except OSError:
         return ()
 
