@@ -215,7 +215,7 @@ def test_a_resolver_in_the_dead_tunnel_is_not_asked(story: Story) -> None:
     assert story.took["three"] < SOON
     story.world.a.set_resolvers(IN_THE_TUNNEL)
     story.world.a.ip("address add 203.0.113.250/24 dev eth0")  # our own news: all names are asked again at once
-    until(lambda: "inside the mesh" in str(story.watchdog.peer("servfail")["dns"][0]["problem"]), 20)
+    until(lambda: "except through a peer" in str(story.watchdog.peer("servfail")["dns"][0]["problem"]), 20)
 
 
 def test_those_who_stayed_were_not_touched(story: Story) -> None:

@@ -10,15 +10,16 @@ from attrs import evolve
 
 from mesh_sync.check.endpoints import endpoints
 from mesh_sync.mesh.manifest import read
-from mesh_sync.names import resolve
 from mesh_sync.names.nameservers import Answer
-from mesh_sync.names.resolve import choose
 from mesh_sync.reconcile.endpoint_choice import find
+from mesh_sync.reconcile.reachable import addresses, choose
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
 from mesh_sync.wireguard.elsewhere import no_name, nowhere
 from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_sync.wireguard.live import Live
 from mesh_sync.wireguard.plan import Change
+from mesh_sync.wireguard.underlay import Tunnel
+from mesh_sync.wireguard.ways import Way
 from mesh_watchdog.policy.candidates import candidates, news
 from sim import at
 from unit.test_watchdog_candidates import D, peer, places
@@ -128,10 +129,13 @@ def test_nor_a_name_that_stands_for_it(name: str) -> None:
 
 @pytest.mark.parametrize("address", NOWHERE)
 def test_dns_cannot_bring_it_to_the_device(address: str) -> None:
-    answers = {"b.example": Answer("b.example", (ipaddress.ip_address(address),))}
-    endpoint, problem = choose([Endpoint("b.example", 51820)], answers, (), 51820)
+    here = ipaddress.ip_address(address)
+    answers = {"b.example": Answer("b.example", (here,))}
+    declared = [Endpoint("b.example", 51820)]
+    assert not list(addresses([declared], answers)), "nor is the kernel asked"
+    endpoint, problem = choose(declared, answers, {str(here): Way("eth0")}, Tunnel("wg0"), 51820)
     assert endpoint == ""
-    assert problem.startswith(f"b.example: no other machine can be at {ipaddress.ip_address(address)}: it is ")
+    assert problem.startswith(f"b.example: no other machine can be at {here}: it is ")
 
 
 @pytest.mark.parametrize("address", NOWHERE)
@@ -162,18 +166,6 @@ def test_only_one_peer_can_be_at_a_place() -> None:
     assert mesh_with("a.example:51820", "a.example:51820")[1] == [], "a name may stand for several places"
 
 
-def test_this_machines_own_address_is_left_out_on_its_own_port_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another peer may be a container on the same machine."""
-    here = "127.0.0.1"
-    monkeypatch.setattr(resolve, "nowhere", lambda address: "")  # the one own address that each machine has
-    literal = Endpoint(here, 51820)
-    assert choose([literal], {}, (), 51821) == ("127.0.0.1:51820", "")
-    assert choose([literal], {}, (), 51820) == (
-        "",
-        "127.0.0.1: 127.0.0.1 is this machine itself, on its own port 51820",
-    )
-
-
 def test_what_the_version_before_has_stored_is_not_given_either() -> None:
     """The list that is applied, and what its names stood for last, may be older than this rule."""
     b = DesiredPeer("b", "KB", ("10.7.0.2",), frozenset({"10.7.0.2/32"}), ("240.0.0.1:51820", "[::ffff:7f00:1]:1"))
@@ -182,8 +174,8 @@ def test_what_the_version_before_has_stored_is_not_given_either() -> None:
         routes=frozenset(), peers=(b,),
     )  # fmt: skip
     change = [Change("peer-added", "peer b", "b", "KB")]
-    assert find(here, change, {"KB": "169.254.169.254:51820"}, NO_NETWORK).fed == {}
+    assert find("wg0", here, change, {"KB": "169.254.169.254:51820"}, NO_NETWORK, 0.0).fed == {}
     good = evolve(b, endpoint=("0.0.0.1:1",))
-    assert find(evolve(here, peers=(good,)), change, {"KB": "192.0.2.7:51820"}, NO_NETWORK).fed == {
+    assert find("wg0", evolve(here, peers=(good,)), change, {"KB": "192.0.2.7:51820"}, NO_NETWORK, 0.0).fed == {
         "KB": "192.0.2.7:51820"
     }

@@ -9,7 +9,7 @@ import pytest
 from mesh_sync.names import resolve
 from mesh_sync.names.nameservers import Answer, Unresolved
 from mesh_sync.names.resolve import AT_ONCE
-from mesh_sync.reconcile.endpoint_choice import names
+from mesh_sync.reconcile.locate import names
 from mesh_sync.wireguard.endpoint import Endpoint
 
 

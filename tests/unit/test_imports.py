@@ -19,17 +19,18 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sync/mesh_sync"
 PURE = (
     "check/*", "findings", "membership/handshake", "mesh/[!t]*", "mesh/topology", "names/nameservers",
-    "names/resolv_conf", "preshared/derive", "preshared/sealed*",
-    "reconcile/health_goal", "trust/authorization", "trust/guard", "trust/node_rights",
+    "names/resolv_conf", "names/usable", "preshared/derive", "preshared/sealed*",
+    "reconcile/health_goal", "reconcile/reachable", "trust/authorization", "trust/guard", "trust/node_rights",
     "trust/sign*", "typed_toml/*", "wireguard/conf",
-    "wireguard/desired", "wireguard/endpoint", "wireguard/key_rollover", "wireguard/live",
-    "wireguard/plan", "wireguard/protocol", "wireguard/psk_rollover", "wireguard/syncconf", "workspace/sealed_files",
+    "wireguard/desired", "wireguard/endpoint", "wireguard/key_rollover", "wireguard/live", "wireguard/longest_prefix",
+    "wireguard/plan", "wireguard/protocol", "wireguard/psk_rollover", "wireguard/syncconf", "wireguard/underlay",
+    "workspace/sealed_files",
 )  # fmt: skip
 WATCHDOG = ROOT / "watchdog/mesh_watchdog"
 IMPURE = frozenset({"asyncio", "dns", "git", "requests", "select", "selectors", "socket", "subprocess", "time"})
 EDGES = frozenset(
     {"mesh_sync.system.run", "mesh_sync.system.run.run"}
-    | {f"mesh_sync.wireguard.{name}" for name in ("ip", "wg", "device")}
+    | {f"mesh_sync.wireguard.{name}" for name in ("ip", "wg", "device", "ways.ask")}
 )
 MAX_FUNCTION_IMPORTS = 25
 """Each is there for start-up time, and has its reason beside it."""

@@ -27,7 +27,7 @@ class Unresolved(Enum):
     """Why a name has no address."""
 
     NO_NAMESERVER = "no resolver is configured"
-    NONE_OUTSIDE = "every resolver of /etc/resolv.conf is inside the mesh"
+    NONE_USABLE = "no resolver of /etc/resolv.conf can be reached now, except through a peer that does not answer"
     NO_NAME = "the name does not exist"
     NO_ADDRESS = "it has no address"
     SILENCE = "the resolver does not answer"
@@ -57,10 +57,11 @@ class Answer:
 
 @frozen
 class Nameserver:
-    """Where questions are sent; the address may have a scope (`fe80::1%eth0`)."""
+    """Where questions are sent; the address may have a scope (`fe80::1%eth0`). ``mark``: their firewall mark, or 0."""
 
     address: str
     port: int = 53
+    mark: int = 0
 
     @property
     def ip(self) -> Address:

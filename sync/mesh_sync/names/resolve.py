@@ -9,7 +9,7 @@ import asyncio
 import ipaddress
 import socket
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,6 @@ from mesh_sync.errors import CommandError, Reason
 from mesh_sync.names.nameservers import Answer, Nameserver, Query, Race, Reply, Unresolved
 from mesh_sync.names.resolv_conf import MAX_NAMESERVERS, parse_resolv_conf
 from mesh_sync.system.run import run
-from mesh_sync.wireguard.elsewhere import nowhere
-from mesh_sync.wireguard.endpoint import Address, Endpoint
 
 DEADLINE = 3.0
 """Seconds for one name, and for all names of a run together (rule R10)."""
@@ -70,29 +68,28 @@ async def _all(hosts: Sequence[str], servers: Sequence[Nameserver], deadline: fl
     return answers
 
 
-async def look_up(host: str, servers: Sequence[Nameserver], *, mark: int = 0, deadline: float = DEADLINE) -> Answer:
+async def look_up(host: str, servers: Sequence[Nameserver], *, deadline: float = DEADLINE) -> Answer:
     """Look up one name: IPv4 and IPv6 at once, at ``servers``, the usable ones, the next when one is slow or fails.
 
-    ``mark``: the firewall mark of the questions, 0 for none; a node whose default route leads into the mesh has one,
-    and setting it takes CAP_NET_ADMIN. Never raises; done after ``deadline`` seconds whatever happens.
+    A server's mark takes CAP_NET_ADMIN. Never raises; done after ``deadline`` seconds whatever happens.
     """
     try:
         if "." not in host or host.endswith(".local") or host[-1].isdigit():
             return await _by_system(host, deadline)
         if not servers:
             return Answer(host, reason=Unresolved.NO_NAMESERVER)
-        return await _by_dns(host, servers, mark, deadline)
+        return await _by_dns(host, servers, deadline)
     except Exception as error:  # whatever a resolver sends: the caller has to hear back
         return Answer(host, reason=Unresolved.FAILURE, detail=f"{type(error).__name__}: {error}")
 
 
-async def _by_dns(host: str, servers: Sequence[Nameserver], mark: int, deadline: float) -> Answer:
+async def _by_dns(host: str, servers: Sequence[Nameserver], deadline: float) -> Answer:
     race, end = Race(len(servers)), time.monotonic() + deadline
     tasks: dict[asyncio.Task[Reply], Query] = {}
     try:
         while not race.is_over(moment := time.monotonic()) and moment < end:
             for server, version in race.due(moment):
-                query = _query(dns.message.make_query(host, _TYPES[version]), servers[server], mark, end)
+                query = _query(dns.message.make_query(host, _TYPES[version]), servers[server], end)
                 tasks[asyncio.create_task(query)] = server, version
             timeout = min(race.wait(moment), end - moment)
             done, _ = await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -105,11 +102,11 @@ async def _by_dns(host: str, servers: Sequence[Nameserver], mark: int, deadline:
     return race.answer(host)
 
 
-async def _query(question: dns.message.Message, server: Nameserver, mark: int, end: float) -> Reply:
+async def _query(question: dns.message.Message, server: Nameserver, end: float) -> Reply:
     """Ask one nameserver, again and again until shortly before ``end``, on the monotonic clock."""
     while True:
         try:
-            return _reply(await _exchange(question, server, mark))
+            return _reply(await _exchange(question, server))
         except TimeoutError:
             reply = Reply(reason=Unresolved.SILENCE)
         except ConnectionRefusedError as error:
@@ -134,21 +131,21 @@ def _reply(response: dns.message.Message) -> Reply:
     return Reply(tuple(ipaddress.ip_address(record.to_text()) for record in chain.answer), float(chain.minimum_ttl))
 
 
-async def _exchange(question: dns.message.Message, server: Nameserver, mark: int) -> dns.message.Message:
+async def _exchange(question: dns.message.Message, server: Nameserver) -> dns.message.Message:
     """One question by UDP, for `RETRY` seconds, and by TCP when the answer was cut; what is no answer is ignored."""
     address, port = server.address, server.port
     try:
-        async with asyncio.timeout(RETRY), _connected(socket.SOCK_DGRAM, server, mark) as sock:
+        async with asyncio.timeout(RETRY), _connected(socket.SOCK_DGRAM, server) as sock:
             return await dns.asyncquery.udp(
                 question, address, port=port, sock=sock, raise_on_truncation=True, ignore_errors=True
             )
     except dns.message.Truncated:
-        async with _connected(socket.SOCK_STREAM, server, mark) as sock:
+        async with _connected(socket.SOCK_STREAM, server) as sock:
             return await dns.asyncquery.tcp(question, address, port=port, sock=sock)
 
 
 @asynccontextmanager
-async def _connected(kind: socket.SocketKind, server: Nameserver, mark: int) -> AsyncIterator[Any]:
+async def _connected(kind: socket.SocketKind, server: Nameserver) -> AsyncIterator[Any]:
     """A socket for dnspython: marked before it is connected, for only then its source address is right.
 
     Connected, so that a port where nothing listens is known at once.
@@ -156,8 +153,8 @@ async def _connected(kind: socket.SocketKind, server: Nameserver, mark: int) -> 
     found = socket.getaddrinfo(server.address, server.port, type=kind, flags=socket.AI_NUMERICHOST)
     family, _, _, _, address = found[0]
     with socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) as made:
-        if mark:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+        if server.mark:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, server.mark)
         await asyncio.get_running_loop().sock_connect(made, address)
         yield _Socket(made)
 
@@ -203,46 +200,3 @@ async def _by_system(host: str, deadline: float) -> Answer:
     found = {ipaddress.ip_address(line.split()[0]) for line in text.splitlines() if "%" not in line}
     addresses = tuple(sorted(found, key=lambda address: (address.version, int(address))))
     return Answer(host, addresses, reason=None if addresses else Unresolved.NO_ADDRESS)
-
-
-def choose(
-    endpoints: Sequence[Endpoint], answers: Mapping[str, Answer], tunnelled: Sequence[str], own_port: int
-) -> tuple[str, str]:
-    """Given a peer's declared endpoints, return the numeric one to use, or ("", why there is none).
-
-    The first address counts that another machine can have, that is outside the mesh's own routes and of a family this
-    machine has a route for. At this machine's own addresses another peer may listen, but not on ``own_port``.
-    """
-    inside = [ipaddress.ip_network(network) for network in tunnelled]
-    problems = []
-    for endpoint in endpoints:
-        host, literal = endpoint.host, endpoint.address
-        answer = Answer(host, (literal,)) if literal else answers.get(host, Answer(host))
-        if answer.problem:
-            problems.append(f"{host}: {answer.problem}")
-        for address in answer.addresses:
-            if what := nowhere(address):
-                problems.append(f"{host}: no other machine can be at {address}: it is {what}")
-            elif any(address in network for network in inside):
-                problems.append(f"{host}: {address} lies inside the mesh itself")
-            elif (source := _source(address)) is None:
-                problems.append(f"{host}: this machine has no route to {address}")
-            elif source == address and endpoint.port == own_port:
-                problems.append(f"{host}: {address} is this machine itself, on its own port {own_port}")
-            else:
-                return str(Endpoint(str(address), endpoint.port)), ""
-    return "", "; ".join(problems)
-
-
-def _source(address: Address) -> Address | None:
-    """The address from which packets to this one leave: itself, if it is this machine's own; None without a route.
-
-    Connecting a UDP socket asks the routing table and sends nothing.
-    """
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((str(address), 9))
-            return ipaddress.ip_address(str(probe.getsockname()[0]).partition("%")[0])
-    except OSError:
-        return None

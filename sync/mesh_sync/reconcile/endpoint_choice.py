@@ -6,13 +6,12 @@ The list gives a new peer its endpoint. A name is resolved here; what it stood f
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import zip_longest
 
 from attrs import frozen
 
 from mesh_sync.node.state import Applied
 from mesh_sync.wireguard.desired import Desired
-from mesh_sync.wireguard.endpoint import Endpoint, possible
+from mesh_sync.wireguard.endpoint import possible
 from mesh_sync.wireguard.live import Live
 from mesh_sync.wireguard.plan import Change
 from mesh_sync.wireguard.protocol import is_alive
@@ -32,8 +31,10 @@ class Endpoints:
         return {**self.stopgaps, **self.fresh}
 
 
-def find(desired: Desired, changes: Sequence[Change], last: Mapping[str, str], live: Live) -> Endpoints:
-    """What to feed the peers that get an endpoint now.
+def find(
+    interface: str, desired: Desired, changes: Sequence[Change], last: Mapping[str, str], live: Live, moment: float
+) -> Endpoints:
+    """What to feed the peers that get an endpoint now. ``moment``: Unix seconds.
 
     After a reboot DNS may be down, or reachable only through the mesh: what a name stood for last serves until it
     answers again. It does not count as given, so that each run resolves a peer that stays silent.
@@ -42,16 +43,16 @@ def find(desired: Desired, changes: Sequence[Change], last: Mapping[str, str], l
     peers = [peer for peer in desired.peers if peer.public_key in keys and peer.endpoint]
     if not peers:
         return Endpoints()
-    from mesh_sync.names.resolve import choose, resolve  # dnspython, which few runs need
+    from mesh_sync.reconcile.locate import locate  # dnspython and ipaddress, which few runs need
 
     declared = {peer.public_key: possible(peer.endpoint) for peer in peers}
-    answers = resolve(names(declared.values()))
+    found = locate(declared, interface, desired, live, moment)
     fresh: dict[str, str] = {}
     stopgaps: dict[str, str] = {}
     notes = []
     for peer in peers:
         key = peer.public_key
-        endpoint, problem = choose(declared[key], answers, sorted(desired.routes), desired.listen_port)
+        endpoint, problem = found[key]
         if endpoint:
             fresh[key] = endpoint
         elif key in live.peers and live.peers[key].endpoint:
@@ -62,15 +63,6 @@ def find(desired: Desired, changes: Sequence[Change], last: Mapping[str, str], l
         else:
             notes.append(f"peer {peer.name} has no endpoint yet: {problem}")
     return Endpoints(fresh, stopgaps, tuple(notes))
-
-
-def names(declared: Iterable[Sequence[Endpoint]]) -> list[str]:
-    """The names among each peer's endpoints, in turn: every peer's first one, every peer's second one, and so on.
-
-    So a peer whose names get no answer does not take the time of all others.
-    """
-    hosts = [[endpoint.host for endpoint in endpoints if not endpoint.address] for endpoints in declared]
-    return [host for turn in zip_longest(*hosts) for host in turn if host is not None]
 
 
 def way_back(

@@ -26,9 +26,9 @@ class DnsLookup(Sense):
 
         self._tally.dns_queries += 1
         servers = resolve.nameservers()
-        usable = [server for server in servers if not any(server.ip in network for network in state.tunnelled)]
-        answer = await resolve.look_up(host, usable, mark=state.mark)
+        outside = [server for server in servers if not any(server.ip in network for network in state.tunnelled)]
+        answer = await resolve.look_up(host, [evolve(server, mark=state.mark) for server in outside])
         if servers and answer.reason is Unresolved.NO_NAMESERVER:
-            answer = evolve(answer, reason=Unresolved.NONE_OUTSIDE)
+            answer = evolve(answer, reason=Unresolved.NONE_USABLE)
         self._tally.dns_failures += bool(answer.problem)
         self.inbox.put_nowait(answer)
