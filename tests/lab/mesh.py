@@ -47,7 +47,13 @@ class Mesh(MeshRepository):
         """Write node.toml; `changes` are whole top-level keys or tables, None takes one away."""
         file = node.path("/etc/mesh-sync/node.toml")
         present = tomlkit.parse(file.read_text()).unwrap() if file.exists() else {}
-        table = {"repository": {"urls": [self.url]}, "trust": {"mode": "none"}, **present, **changes}
+        table = {
+            "repository": {"urls": [self.url]},
+            "trust": {"mode": "none"},
+            "clock": "trusted",
+            **present,
+            **changes,
+        }
         plain = {key: value for key, value in table.items() if value is not None}
         file.write_text(tomlkit.dumps(dict(sorted(plain.items(), key=lambda item: isinstance(item[1], dict)))))
 

@@ -12,13 +12,14 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
 from attrs import evolve, frozen
 
+from mesh_sync.node.clock import trusted
 from mesh_sync.node.config import Node, Paths, Repository, Trust
 from mesh_sync.node.state import State
 from mesh_sync.reconcile.heads import verdict_on
@@ -109,7 +110,9 @@ class Observed:
 
     def poll(self) -> Verdict:
         with asked(remotes(self.node)) as request:
-            verdict = verdict_on(self.node, self.state, request, datetime.now(UTC), retry=False, note=lambda text: None)
+            verdict = verdict_on(
+                self.node, self.state, request, trusted(time.time()), retry=False, note=lambda text: None
+            )
         self.state = verdict.after
         return verdict
 

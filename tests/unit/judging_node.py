@@ -6,15 +6,16 @@ import itertools
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from copy import copy
-from datetime import UTC, datetime
 from pathlib import Path
 
 from attrs import evolve
 
 from lab.mesh_repository import MeshRepository
 from mesh_sync.errors import Refused
+from mesh_sync.node.clock import trusted
 from mesh_sync.node.config import Node, Paths, Repository, Trust
 from mesh_sync.node.state import State
 from mesh_sync.reconcile.heads import verdict_on
@@ -105,7 +106,9 @@ class SignedMesh(MeshRepository):
     def look(self, *, retry: bool = False) -> Verdict:
         """Let the node judge what the remote offers, as `now` does before it plans, and remember what it made of it."""
         with asked(remotes(self.node)) as request:
-            verdict = verdict_on(self.node, self.state, request, datetime.now(UTC), retry=retry, note=lambda text: None)
+            verdict = verdict_on(
+                self.node, self.state, request, trusted(time.time()), retry=retry, note=lambda text: None
+            )
         self.state = verdict.after
         return verdict
 

@@ -9,8 +9,11 @@ from attrs import evolve, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh_sync.node.clock import trusted
 from mesh_sync.node.state import Anchor, Applied, BadCommit, Intent, Pause, Refusal, Remote, State, Trial
 from mesh_sync.reconcile.decision import (
+    LONGEST_REST,
+    REFUSED_FOR,
     Decision,
     Evaluate,
     InSync,
@@ -35,7 +38,7 @@ from mesh_sync.reconcile.promise import (
 )
 from mesh_sync.wireguard.desired import Desired
 
-NOW, NODE = 1000.0, "fingerprint"
+NOW, NODE = 1e9, "fingerprint"
 
 
 def interface(port: int = 51820, until: float | None = None) -> Desired:
@@ -48,7 +51,7 @@ TRIAL = Trial("c2", NODE, 900.0, 1, HOME)
 AT_HOME = State(HOME, Remote("c1", trusted=Anchor("c1")))
 TRYING = State(Applied("c2", NODE, interface(2)), Remote("c2", trusted=Anchor("c2")), TRIAL)
 BAD = evolve(AT_HOME.remote, bad=BadCommit("c2", "silent", NODE))
-REFUSED = evolve(AT_HOME.remote, refusals=(Refusal("c2", "wrong", (), NODE, "c1"),))
+REFUSED = evolve(AT_HOME.remote, refusals=(Refusal("c2", "wrong", (), NODE, "c1", NOW),))
 PAUSED = Intent(Pause(1.0))
 
 CASES: dict[str, tuple[State, str | None, Decision]] = {
@@ -69,6 +72,24 @@ CASES: dict[str, tuple[State, str | None, Decision]] = {
     ),
     "rolled back, and its time has come": (
         evolve(AT_HOME, remote=evolve(BAD, bad=BadCommit("c2", "silent", NODE, NOW))), "c2", Evaluate("c2"),
+    ),
+    "rolled back by a clock that was ahead": (
+        evolve(AT_HOME, remote=evolve(BAD, bad=BadCommit("c2", "silent", NODE, NOW + LONGEST_REST + 1))), "c2",
+        Evaluate("c2"),
+    ),
+    "refused by a clock that was ahead": (
+        evolve(AT_HOME, remote=evolve(REFUSED, refusals=(evolve(REFUSED.refusals[0], at=NOW + 1),))), "c2",
+        Evaluate("c2"),
+    ),
+    "refused a day ago": (
+        evolve(AT_HOME, remote=evolve(REFUSED, refusals=(evolve(REFUSED.refusals[0], at=NOW - REFUSED_FOR),))), "c2",
+        Evaluate("c2"),
+    ),
+    "one had not expired yet": (
+        evolve(AT_HOME, applied=evolve(HOME, desired=evolve(interface(), valid_from=NOW + 1))), "c1", Evaluate("c1"),
+    ),
+    "one has expired": (
+        evolve(AT_HOME, applied=evolve(HOME, desired=evolve(interface(), valid_from=NOW))), "c1", InSync(),
     ),
     "another commit was": (evolve(AT_HOME, remote=BAD), "c3", Evaluate("c3")),
     "rolled back with another node.toml": (
@@ -92,7 +113,7 @@ CASES: dict[str, tuple[State, str | None, Decision]] = {
         Undo(evolve(TRIAL, intent=PAUSED), Keep(Reason.PAUSED)),
     ),
     "a trial is open, and its commit was refused since": (
-        evolve(TRYING, remote=evolve(TRYING.remote, refusals=(Refusal("c2", "no", (), NODE, "c2"),))), "c2",
+        evolve(TRYING, remote=evolve(TRYING.remote, refusals=(Refusal("c2", "no", (), NODE, "c2", NOW),))), "c2",
         Undo(TRIAL, Keep(Reason.REFUSED)),
     ),
 }  # fmt: skip
@@ -100,15 +121,15 @@ CASES: dict[str, tuple[State, str | None, Decision]] = {
 
 @pytest.mark.parametrize(("state", "head", "expected"), CASES.values(), ids=CASES)
 def test_what_an_answer_leads_to(state: State, head: str | None, expected: Decision) -> None:
-    assert decide(state, head, NODE, NOW) == expected
+    assert decide(state, head, NODE, trusted(NOW)) == expected
 
 
 @pytest.mark.parametrize("remote", [BAD, REFUSED], ids=["rolled back", "refused"])
 def test_retry_evaluates_it_all_the_same(remote: Remote) -> None:
     state = evolve(AT_HOME, remote=remote)
-    assert decide(state, "c2", NODE, NOW, retry=True) == Evaluate("c2")
-    assert decide(state, "c1", NODE, NOW, retry=True) == InSync()
-    assert decide(evolve(state, intent=PAUSED), "c2", NODE, NOW, retry=True) == Keep(Reason.PAUSED)
+    assert decide(state, "c2", NODE, trusted(NOW), retry=True) == Evaluate("c2")
+    assert decide(state, "c1", NODE, trusted(NOW), retry=True) == InSync()
+    assert decide(evolve(state, intent=PAUSED), "c2", NODE, trusted(NOW), retry=True) == Keep(Reason.PAUSED)
 
 
 NEW = Applied("c2", NODE, interface(2))
@@ -192,14 +213,14 @@ class Node:
             self.state = evolve(self.state, intent=asked, trial=trial)
         before = self.state
         known = heard(before, event.head, self.moment)
-        decision = decide(known, event.head, NODE, self.moment, retry=event.retry)
+        decision = decide(known, event.head, NODE, trusted(self.moment), retry=event.retry)
         self.decisions.append(decision)
         if isinstance(decision, Evaluate):
             wanted = interface(100 + COMMITS.index(decision.commit))
             target = accepted(known, decision.commit, NODE, wanted)
             if not event.good:
-                trusted = known.remote.trusted.commit if known.remote.trusted else None
-                target = refused(known, Refusal(decision.commit, "wrong", (), NODE, trusted))
+                anchor = known.remote.trusted.commit if known.remote.trusted else None
+                target = refused(known, Refusal(decision.commit, "wrong", (), NODE, anchor, self.moment))
         else:
             target = home(known)
         way = settle(before, target.applied, differs=True, confirm=event.confirm)
@@ -269,9 +290,12 @@ def test_a_paused_node_takes_no_commit() -> None:
     histories(check)
 
 
-def test_a_commit_that_was_refused_or_rolled_back_is_looked_at_again_only_when_asked() -> None:
+def test_a_commit_that_was_refused_or_rolled_back_is_looked_at_again_only_when_asked_or_after_a_day() -> None:
     def check(node: Node, before: State, event: Event) -> None:
-        known = {entry.commit for entry in (before.remote.bad, before.remote.refusal) if entry}
+        bad, refusal = before.remote.bad, before.remote.refusal
+        known = {bad.commit} if bad else set()
+        if refusal and 0 <= node.moment - (refusal.at or 0.0) < REFUSED_FOR:
+            known.add(refusal.commit)
         at_home = before.last_confirmed.commit
         if event.head in known and event.head != at_home and not event.retry:
             assert not isinstance(node.decisions[-1], Evaluate)
@@ -294,7 +318,7 @@ def test_a_commit_to_blame_is_not_tried_by_the_next_run() -> None:
             before.last_confirmed, Applied(event.head, NODE, interface(100 + int(event.head[1:])))
         )
         if tried and new and not event.lives and event.helps:
-            assert decide(node.state, event.head, NODE, node.moment) == Keep(Reason.ROLLED_BACK)
+            assert decide(node.state, event.head, NODE, trusted(node.moment)) == Keep(Reason.ROLLED_BACK)
 
     histories(check)
 
@@ -317,7 +341,7 @@ def test_a_good_head_is_taken_by_the_next_undisturbed_run_whatever_came_before()
         node.live(Event(head, True, True, True, False, 60.0, False, True, True))
         node.live(Event(head, True, True, True, False, 60.0, None, True, True))
         assert (node.state.applied.commit, node.state.trial) == (head, None)
-        assert decide(node.state, head, NODE, node.moment) == InSync()
+        assert decide(node.state, head, NODE, trusted(node.moment)) == InSync()
 
     live()
 
@@ -325,7 +349,7 @@ def test_a_good_head_is_taken_by_the_next_undisturbed_run_whatever_came_before()
 def test_what_is_in_sync_stays_so_whatever_the_clock_says() -> None:
     def check(node: Node, before: State, event: Event) -> None:
         if isinstance(node.decisions[-1], InSync):
-            assert decide(node.state, event.head, NODE, node.moment - 1e6) == InSync()
-            assert decide(node.state, event.head, NODE, node.moment + 1e6) == InSync()
+            assert decide(node.state, event.head, NODE, trusted(node.moment - 1e6)) == InSync()
+            assert decide(node.state, event.head, NODE, trusted(node.moment + 1e6)) == InSync()
 
     histories(check)

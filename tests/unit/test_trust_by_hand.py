@@ -32,7 +32,9 @@ def test_retry_judges_it_once_more_by_the_same_rules(signed: SignedMesh) -> None
     found = signed.look(retry=True)
     assert isinstance(found.problem, Refused)
     assert found.problem.message == says
-    assert signed.state == before
+    [judged], [again] = before.remote.refusals, signed.state.remote.refusals
+    assert again == evolve(judged, at=again.at)
+    assert signed.state == evolve(before, remote=evolve(before.remote, refusals=(again,)))
     accepts(back(signed))
 
 

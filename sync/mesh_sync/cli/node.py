@@ -68,7 +68,7 @@ def _failed(config: Path, error: MeshSyncError) -> dict[str, Any]:
         node = nodes.load(config)
         name, state = node.name, states.load(node.state_file)
     found = {"node": name, "result": "failed", "commit": state.applied.commit, "remote_commit": state.remote.commit}
-    return {**found, "changes": [], "findings": [], "message": error.message}
+    return {**found, "changes": [], "findings": [], "troubles": [], "message": error.message}
 
 
 def present_outcome(found: Outcome, *, dry_run: bool) -> None:
@@ -77,6 +77,7 @@ def present_outcome(found: Outcome, *, dry_run: bool) -> None:
     present.changes(found.changes)
     present.findings(found.findings, err=isinstance(found.problem, Refused))
     present.notes(found.notes)
+    present.troubles(found.troubles)
     acted = [change for change in found.changes if change.acted]
     at = f"commit {found.commit[:10]}" if found.commit else "nothing yet"
     if found.problem:
@@ -129,6 +130,7 @@ def status(config: Path, as_json: bool) -> None:
     if found.drift:
         click.secho("the interface has drifted from it; `mesh-sync now` would make these changes:", fg="yellow")
         present.changes(found.drift)
+    present.troubles(found.troubles)
     rows = [("peer", "state", "endpoint", "from", "handshake", "received", "sent")]
     for peer in found.peers:
         age = "never" if peer.handshake_age is None else f"{peer.handshake_age} s ago"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import click
 
+from mesh_sync.diagnose.trouble import Trouble
 from mesh_sync.findings import ERROR, Finding, errors
 from mesh_sync.terminal.command_line import count
 from mesh_sync.wireguard.plan import Change
@@ -30,6 +31,14 @@ def findings(found: Iterable[Finding], *, err: bool) -> None:
     """One line for each finding: file:key: message."""
     for finding in found:
         click.secho(str(finding), fg="red" if finding.severity == ERROR else "yellow", err=err)
+
+
+def troubles(found: Iterable[Trouble]) -> None:
+    """What keeps this machine from what the list says, and below it what to do about that."""
+    for trouble in found:
+        click.secho(f"  ! {trouble}", fg="red" if trouble.severity == ERROR else "yellow")
+        if trouble.fix:
+            click.echo(f"    {trouble.fix}")
 
 
 def list_errors(found: Iterable[Finding]) -> None:

@@ -132,6 +132,10 @@ class Mesh:
                 return declared
         return NAT_KEEPALIVE if peer.roams else 0
 
+    def expired(self, moment: datetime) -> Iterator[Peer]:
+        """The peers that are out only because they have expired."""
+        return (peer for peer in self.peers.values() if peer.enabled and not peer.active(moment))
+
     def free_addresses(self) -> Iterator[Address]:
         """The lowest free address of each network. Raise MeshSyncError when one is full."""
         taken = {address for peer in self.peers.values() for address in peer.addresses}

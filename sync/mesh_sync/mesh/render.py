@@ -20,6 +20,7 @@ class Renderer:
         self.mesh = mesh
         self.topology = Topology(mesh, moment)
         self._valid_until = soonest(peer.ends for peer in self.topology.members.values())
+        self._valid_from = max((peer.ends.timestamp() for peer in mesh.expired(moment) if peer.ends), default=None)
         self._networks = frozenset(map(str, mesh.networks))
         self._preshared_key = placeholder(mesh)
         self._peers: dict[tuple[Neighbour, int], DesiredPeer] = {}
@@ -49,6 +50,7 @@ class Renderer:
             peers=tuple(self._peer(neighbour, keepalive) for neighbour in neighbours),
             relay=self.topology.is_relay(name),
             valid_until=self._valid_until,
+            valid_from=self._valid_from,
             other_key=me.next_public_key or "",
         )
 

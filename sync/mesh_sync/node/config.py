@@ -84,6 +84,7 @@ class Node:
     """This machine's place in the mesh. The `[watchdog]` table belongs to mesh-watchdog.
 
     ``signing_key_file``: the SSH key with which this node signs its own commits; `join --trust signed` makes it.
+    ``clock``: whether this machine's clock counts even when the kernel does not say that something keeps it right.
     ``mesh_secret_file``: the secrets of `preshared_keys = "derived"`, when they are not to come sealed with the list.
     """
 
@@ -93,6 +94,7 @@ class Node:
     signing_key_file: Path = DEFAULT_SIGNING_KEY
     mesh_secret_file: Path | None = None
     foreign_peers: Literal["keep", "remove"] = "keep"
+    clock: Literal["kernel", "trusted"] = "kernel"
     repository: Repository
     trust: Trust
     confirm: Confirm = Confirm()
@@ -132,6 +134,11 @@ class Node:
     def counters_file(self) -> Path:
         """What the peers' counters were at the last look, while the mesh moves to another secret (`overlap`)."""
         return self.paths.run / f"{self.interface}.counters.json"
+
+    @property
+    def clock_file(self) -> Path:
+        """What the clock said when this boot first saw it kept right."""
+        return self.paths.run / f"{self.interface}.clock.json"
 
     @property
     def sysctl_file(self) -> Path:

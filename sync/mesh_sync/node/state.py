@@ -37,7 +37,9 @@ class Applied:
     ``fingerprint``: of what shapes the interface besides the commit. ``given``: the declared endpoint last fed to the
     kernel, ``resolved``: what it stood for, by public key. ``conf``: digest of wg0.conf. ``at``: Unix seconds.
     ``hooks_due``: the interface was made, and the hooks that follow have not all been run. ``anchor``: the newest
-    commit of an admin in the history of ``commit``, where commits are signed.
+    commit of an admin in the history of ``commit``, where commits are signed. ``dated``: when that one (else
+    ``commit``) says that it was made, ``known_at``: the latest moment at which this was worked out and the time was
+    known; Unix seconds.
     """
 
     commit: str | None = None
@@ -50,6 +52,8 @@ class Applied:
     at: float | None = None
     hooks_due: bool = False
     anchor: Anchor | None = None
+    dated: float | None = None
+    known_at: float | None = None
 
 
 @frozen
@@ -68,7 +72,8 @@ class Anchor:
 class Refusal:
     """A commit that was not accepted, and why.
 
-    It is not evaluated again while the node's ``fingerprint`` and what was ``trusted`` then stay as they are.
+    It is not evaluated again while the node's ``fingerprint`` and what was ``trusted`` then stay as they are, for a day
+    from ``at`` (Unix seconds): it may be this node's clock that was wrong.
     """
 
     commit: str
@@ -76,6 +81,7 @@ class Refusal:
     findings: tuple[Finding, ...] = ()
     fingerprint: str = ""
     trusted: str | None = None
+    at: float | None = None
 
 
 @frozen

@@ -17,6 +17,7 @@ from mesh_sync.node.config import Node
 from mesh_sync.node.state import BadCommit, State, Trial
 from mesh_sync.reconcile import health
 from mesh_sync.reconcile.apply import HookFailed, apply
+from mesh_sync.reconcile.decision import LONGEST_REST
 from mesh_sync.reconcile.drift import difference, owned, read_conf, touches
 from mesh_sync.reconcile.foreign import at_stake, joined
 from mesh_sync.reconcile.health_goal import Goal, Patience, by_key, goal, missing, patience, proof
@@ -29,7 +30,7 @@ from mesh_sync.wireguard.live import Live, as_desired
 
 ATTEMPTS = 2
 """A commit that ended so many runs before it was confirmed is not tried again: it may be what ends them."""
-REST, LONGEST_REST = 60.0, 3600.0
+REST = 60.0
 """Seconds in which a commit that may not be at fault is not tried again: doubled each time, from the second on."""
 
 

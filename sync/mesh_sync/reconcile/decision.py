@@ -15,7 +15,13 @@ from enum import Enum
 
 from attrs import frozen
 
-from mesh_sync.node.state import Applied, State, Trial
+from mesh_sync.node.clock import Clock
+from mesh_sync.node.state import Applied, BadCommit, Refusal, State, Trial
+
+REFUSED_FOR = 86400.0
+"""Seconds for which a refusal stands: the node's clock may have been wrong."""
+LONGEST_REST = 3600.0
+"""Seconds for which a commit that may not be at fault is at most not tried again."""
 
 
 class Reason(Enum):
@@ -66,35 +72,43 @@ class Way(Enum):
     GO_BACK = "by the way back of the trial that a run left open"
 
 
-def decide(state: State, head: str | None, fingerprint: str, moment: float, *, retry: bool = False) -> Decision:
+def decide(state: State, head: str | None, fingerprint: str, clock: Clock, *, retry: bool = False) -> Decision:
     """Given the head that a remote answered with (None: none answered), return what to do about it.
 
-    ``fingerprint``: the node's, now; ``moment`` in Unix seconds; ``retry``: try a commit again that was refused or
-    rolled back.
+    ``fingerprint``: the node's, now; ``retry``: try a commit again that was refused or rolled back. Whatever the clock
+    was before, a clock that is right has all looked at again that the time decides.
     """
-    found = _about(state, head, fingerprint, moment, retry=retry)
+    found = _about(state, head, fingerprint, clock, retry=retry)
     if state.trial and not isinstance(found, Evaluate):
         return Undo(state.trial, found)
     return found
 
 
-def _about(state: State, head: str | None, fingerprint: str, moment: float, *, retry: bool) -> InSync | Keep | Evaluate:
+def _about(state: State, head: str | None, fingerprint: str, clock: Clock, *, retry: bool) -> InSync | Keep | Evaluate:
     home, bad, refusal = state.last_confirmed, state.remote.bad, state.remote.refusal_of(head)
     if head is None:
         return Keep(Reason.UNREACHABLE)
     if state.confirmed_intent.pause:
         return Keep(Reason.PAUSED)
     same = (head, fingerprint) == (home.commit, home.fingerprint)
-    if same and home.desired and not home.desired.is_due(moment):
+    if same and home.desired and not home.desired.is_due(clock.counts(home.dated).at):
         return InSync()
     if retry:
         return Evaluate(head)
-    if bad and (bad.commit, bad.fingerprint) == (head, fingerprint) and (bad.until is None or moment < bad.until):
+    if bad and (bad.commit, bad.fingerprint) == (head, fingerprint) and _rests(bad, clock.wall):
         return Keep(Reason.ROLLED_BACK)
     trusted = state.remote.trusted and state.remote.trusted.commit
-    if refusal and (refusal.fingerprint, refusal.trusted) == (fingerprint, trusted):
+    if refusal and (refusal.fingerprint, refusal.trusted) == (fingerprint, trusted) and _stands(refusal, clock, home):
         return Keep(Reason.REFUSED)
     return Evaluate(head)
+
+
+def _rests(bad: BadCommit, moment: float) -> bool:
+    return bad.until is None or bad.until - LONGEST_REST <= moment < bad.until
+
+
+def _stands(refusal: Refusal, clock: Clock, home: Applied) -> bool:
+    return refusal.at is not None and refusal.at <= clock.latest(home.dated).at < refusal.at + REFUSED_FOR
 
 
 def settle(state: State, target: Applied, *, differs: bool, confirm: bool) -> Way:

@@ -53,9 +53,8 @@ def interface(
     renderer = Renderer(mesh, moment)
     if node.name not in renderer.topology.members:
         reason = "is disabled, expired or cut off" if node.name in mesh.peers else "is not in the list"
-        raise Refused(
-            f"{node.name} {reason} at commit {commit[:10]}; its last applied state is kept", findings=findings
-        )
+        text = f"{node.name} {reason} at commit {commit[:10]}; its last applied state is kept"
+        raise Refused(text, findings=findings)
     desired, private_key = _with_held_key(renderer.desired(node.name), node)
     desired = Source(node, tree.texts, private_key).keyed(desired, mesh)
     by_hand = {name for name, peer in mesh.peers.items() if not peer.managed}
@@ -66,8 +65,8 @@ def interface(
 def left(before: Desired) -> Desired:
     """The interface of a node that has left the mesh: it keeps its key, port and addresses, and has no peer."""
     nothing: frozenset[str] = frozenset()
-    without = evolve(before, peers=(), routes=nothing, exit_routes=nothing)
-    return evolve(without, relay=False, sysctls=nothing, firewall=nothing, valid_until=None)
+    without = evolve(before, peers=(), routes=nothing, exit_routes=nothing, valid_until=None, valid_from=None)
+    return evolve(without, relay=False, sysctls=nothing, firewall=nothing)
 
 
 def _with_held_key(desired: Desired, node: Node) -> tuple[Desired, str]:

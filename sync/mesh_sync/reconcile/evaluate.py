@@ -10,22 +10,23 @@ from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mesh_sync.errors import CommandError, MeshSyncError, Reason, Refused, Unreachable
 from mesh_sync.findings import Finding, printable
 from mesh_sync.mesh import manifest
 from mesh_sync.mesh.model import Guard, Mesh
+from mesh_sync.node.clock import Clock
 from mesh_sync.node.config import Node
 from mesh_sync.node.fingerprint import fingerprint
 from mesh_sync.node.state import Refusal, State
 from mesh_sync.reconcile.derive import interface, left, mesh_at
-from mesh_sync.reconcile.promise import accepted, accepted_below, heard, refused
+from mesh_sync.reconcile.promise import accepted, accepted_below, heard, refused, worked_out
 from mesh_sync.reconcile.verdict import Verdict, stay
 from mesh_sync.repository.git_command import public, raise_if_local
 from mesh_sync.repository.git_objects import GitObjects, tree_at
 from mesh_sync.repository.remote import Head, Remote
-from mesh_sync.trust import guard_history
+from mesh_sync.trust import git_history, guard_history
 from mesh_sync.trust.descent import below_nodes
 from mesh_sync.trust.guard import remembered, standing
 from mesh_sync.trust.verify_history import own_signers, verify_history
@@ -34,40 +35,44 @@ from mesh_sync.wireguard.desired import Desired
 Note = Callable[[str], None]
 
 
-def evaluate(node: Node, before: State, head: Head, remote: Remote, moment: datetime, note: Note) -> Verdict:
+def evaluate(node: Node, before: State, head: Head, remote: Remote, clock: Clock, note: Note) -> Verdict:
     """Given the head that a remote offers, return what it asks of this node; else what is kept, and why. Fetches it."""
-    known = heard(before, head.commit, moment.timestamp())
+    known = heard(before, head.commit, clock.wall)
     try:
-        found = _look(node, known, head, remote, moment, note)
+        found = _look(node, known, head, remote, clock, note)
     except Unreachable as error:
-        return stay(node, heard(before, None, moment.timestamp()), error, remote, moment)
+        return stay(node, heard(before, None, clock.wall), error, remote, clock)
     except MeshSyncError as error:  # this machine is at fault
-        return stay(node, known, error, remote, moment)
+        return stay(node, known, error, remote, clock)
     except Exception as error:  # a defect, met by what a remote sent: what was confirmed last is enforced all the same
         text = f"commit {head.commit[:10]} cannot be evaluated: {type(error).__name__}: {error}"
         problem = MeshSyncError(printable(text), hint="this is a defect of mesh-sync; please report it")
-        return stay(node, known, problem, remote, moment)
+        return stay(node, known, problem, remote, clock)
     if isinstance(found.result, Desired):
         after = accepted(found.known, found.commit, fingerprint(node), found.result)
+        after = worked_out(after, clock.counts(found.dated), found.dated)
         return Verdict(after, None, found.findings, _rewritten(found.known, found.commit, remote.bare.objects))
-    return _refuse(node, before, found, found.result, remote, moment, note)
+    return _refuse(node, before, found, found.result, remote, clock, note)
 
 
 def _refuse(
-    node: Node, before: State, found: _Looked, problem: Refused, remote: Remote, moment: datetime, note: Note
+    node: Node, before: State, found: _Looked, problem: Refused, remote: Remote, clock: Clock, note: Note
 ) -> Verdict:
     """Do not accept the commit; take the admin's below it, where nodes have signed everything above that one."""
     note(f"refused {found.commit[:10]}")
     lasts = fingerprint(node) if problem.lasting else ""
     trusted = before.remote.trusted
     refusal = Refusal(found.commit, problem.message, problem.findings, lasts, trusted.commit if trusted else None)
+    refusal = evolve(refusal, at=clock.latest(before.last_confirmed.dated).at if lasts else None)
     kept = refused(found.known, refusal)
     with suppress(MeshSyncError):
         if commit := _below(node, kept, found.commit, remote.bare.objects):
-            desired, findings = _asked(node, kept, commit, remote, remote.bare.objects, moment)
-            after = accepted_below(kept, commit, fingerprint(node), desired)
+            dated = git_history.date_of(remote.bare.objects, commit)
+            moment = clock.counts(dated)
+            desired, findings = _asked(node, kept, commit, remote, remote.bare.objects, moment.date)
+            after = worked_out(accepted_below(kept, commit, fingerprint(node), desired), moment, dated)
             return Verdict(after, problem, (*problem.findings, *findings))
-    return stay(node, kept, problem, remote, moment)
+    return stay(node, kept, problem, remote, clock)
 
 
 def _below(node: Node, known: State, head: str, repository: GitObjects) -> str | None:
@@ -84,20 +89,21 @@ def _below(node: Node, known: State, head: str, repository: GitObjects) -> str |
 
 @frozen
 class _Looked:
-    """What the look at a commit came to; ``known`` has what is trusted now."""
+    """What the look at a commit came to; ``known`` has what is trusted now. ``dated``: see `Applied`."""
 
     commit: str
     known: State
     result: Desired | Refused
     findings: tuple[Finding, ...] = ()
+    dated: float | None = None
 
 
-def _look(node: Node, known: State, head: Head, remote: Remote, moment: datetime, note: Note) -> _Looked:
+def _look(node: Node, known: State, head: Head, remote: Remote, clock: Clock, note: Note) -> _Looked:
     """Fetch the head's commit and look at it, twice if the bare copy is damaged: it is only a copy."""
     for fresh in (False, True):
         try:
             commit = _fetched(head, known, remote, note)
-            return _judged(node, known, commit, remote, moment, note, fresh=fresh)
+            return _judged(node, known, commit, remote, clock, note, fresh=fresh)
         except Refused as problem:
             return _Looked(head.commit, known, problem)
         except CommandError as error:
@@ -122,9 +128,7 @@ def _fetched(head: Head, known: State, remote: Remote, note: Note) -> str:
     return remote.fetch(head.url)
 
 
-def _judged(
-    node: Node, known: State, commit: str, remote: Remote, moment: datetime, note: Note, *, fresh: bool
-) -> _Looked:
+def _judged(node: Node, known: State, commit: str, remote: Remote, clock: Clock, note: Note, *, fresh: bool) -> _Looked:
     """Judge a commit that the bare copy has: trusted, right, meant. Raise CommandError when the copy is damaged.
 
     ``fresh``: the copy has just been made, so what is missing in it is nowhere.
@@ -136,11 +140,15 @@ def _judged(
         text = f"commit {gone[0]} is missing in {remote.bare.place}"
         raise CommandError(text, program="git", reason=Reason.BAD_OUTPUT)
     if node.trust.mode == "signed":
-        known, problem = verify_history(node, known, commit, repository, note)
+        moment = clock.latest(known.last_confirmed.dated).date
+        known, problem = verify_history(node, known, commit, repository, note, moment)
         if problem:
             return _Looked(commit, known, problem)
+    anchor = known.remote.trusted if node.trust.mode == "signed" else None  # a node's own dates decide nothing
+    dated = git_history.date_of(repository, anchor.commit if anchor else commit)
     try:
-        return _Looked(commit, known, *_asked(node, known, commit, remote, repository, moment))
+        found = _asked(node, known, commit, remote, repository, clock.counts(dated).date)
+        return _Looked(commit, known, *found, dated)
     except Refused as problem:
         return _Looked(commit, known, problem)
 

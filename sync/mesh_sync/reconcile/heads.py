@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 
 from attrs import evolve
 
 from mesh_sync.errors import MeshSyncError
+from mesh_sync.node.clock import Clock
 from mesh_sync.node.config import Node
 from mesh_sync.node.fingerprint import fingerprint
 from mesh_sync.node.state import State
@@ -22,22 +22,20 @@ OTHERS = 600.0
 Note = Callable[[str], None]
 
 
-def verdict_on(
-    node: Node, before: State, request: HeadRequest, moment: datetime, *, retry: bool, note: Note
-) -> Verdict:
+def verdict_on(node: Node, before: State, request: HeadRequest, clock: Clock, *, retry: bool, note: Note) -> Verdict:
     """Wait for the head of the first remote that answers, and say what to do about it. If it is not accepted, and now
     and then anyway, the other remotes are asked as well: one may withhold what another has.
     """
 
-    first, stamp = request.result(), moment.timestamp()
-    verdict = _consider(node, before, first, request.remote, moment, retry=retry, note=note)
+    first, stamp = request.result(), clock.wall
+    verdict = _consider(node, before, first, request.remote, clock, retry=retry, note=note)
     if not isinstance(first, Head) or not (others := request.remote.urls_after(first)):
         return verdict
     if not (verdict.problem or _is_due(before, stamp)):
         return verdict
     remote = remotes(node)  # with time of its own: the first one may have taken all of it
     for head in remote.heads_of(others, first):
-        other = _consider(node, verdict.after, head, remote, moment, retry=retry, note=note)
+        other = _consider(node, verdict.after, head, remote, clock, retry=retry, note=note)
         verdict = _better(verdict, head, other, stamp)
     return verdict if verdict.problem else evolve(verdict, after=asked_others(verdict.after, stamp))
 
@@ -52,20 +50,20 @@ def _consider(
     before: State,
     answer: Head | MeshSyncError,
     remote: Remote,
-    moment: datetime,
+    clock: Clock,
     *,
     retry: bool,
     note: Note,
 ) -> Verdict:
     """Decide whether an answer is news, and evaluate it if it is; else what was confirmed last is what is to be."""
     head = answer.commit if isinstance(answer, Head) else None
-    known = heard(before, head, moment.timestamp())
-    decision = decide(known, head, fingerprint(node), moment.timestamp(), retry=retry)
+    known = heard(before, head, clock.wall)
+    decision = decide(known, head, fingerprint(node), clock, retry=retry)
     if isinstance(answer, Head) and isinstance(decision, Evaluate):
         from mesh_sync.reconcile.evaluate import evaluate  # all that knows a mesh, which an idle run does without
 
-        return evaluate(node, before, answer, remote, moment, note)
-    return keep(node, known, decision, answer, remote, moment)
+        return evaluate(node, before, answer, remote, clock, note)
+    return keep(node, known, decision, answer, remote, clock)
 
 
 def _better(best: Verdict, head: Head, verdict: Verdict, stamp: float) -> Verdict:

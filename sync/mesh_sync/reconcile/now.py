@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from attrs import evolve
 
+from mesh_sync.diagnose.clock import clock_troubles
+from mesh_sync.node import clock as clocks
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.desired import on_this_machine
@@ -33,8 +34,10 @@ def now(
 
     # Ask the remotes, decide whether what they answer is news, and evaluate the news.
     request.join()
-    moment = datetime.now(UTC)
-    verdict = verdict_on(node, before, request, moment, retry=retry, note=note)
+    clock = clocks.read(node, before.last_confirmed, keep=not dry_run)
+    verdict = verdict_on(node, before, request, clock, retry=retry, note=note)
+
+    verdict = evolve(verdict, troubles=tuple(clock_troubles(verdict.after.applied, clock)))
 
     # Plan: what would change, and whether that has to be confirmed.
     after, desired = verdict.after, verdict.after.applied.desired
@@ -54,7 +57,7 @@ def now(
         return told(node, verdict, auto_rollback.attempt(node, device, after, live, wait=wait, took=request.took))
     if way is Way.GO_BACK and not dry_run:
         return told(node, verdict, auto_rollback.go_back(node, device, before, live, verdict, wait))
-    after = entered(after, moment.timestamp()) if way is Way.APPLY_UNCONFIRMED else after
+    after = entered(after, clock.wall) if way is Way.APPLY_UNCONFIRMED else after
     if desired:
         return outcome(node, verdict, apply.apply(node, device, before, after, wait=wait, dry_run=dry_run))
     if after != before and not dry_run:  # nothing was ever applied here: what the look found out is kept

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from mesh_sync.diagnose.trouble import Trouble
 from mesh_sync.errors import MeshSyncError, Refused, RolledBack, Unreachable
 from mesh_sync.findings import Finding, printable
 from mesh_sync.node.config import Node
@@ -51,6 +52,7 @@ class Outcome:
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
     problem: MeshSyncError | None = None
     peers: int = 0
     ask_again: bool = False
@@ -64,6 +66,7 @@ class Outcome:
             "remote_commit": self.remote_commit,
             "changes": [change.as_json() for change in self.changes],
             "findings": [finding.as_json() for finding in self.findings],
+            "troubles": [trouble.as_json() for trouble in self.troubles],
             "message": self.message,
         }
 
@@ -74,7 +77,7 @@ class Outcome:
     @property
     def uneventful(self) -> bool:
         """Whether nothing was to do, and there is nothing to say about it."""
-        return not (self.changes or self.notes or self.findings or self.problem)
+        return not (self.changes or self.notes or self.findings or self.troubles or self.problem)
 
     @property
     def in_sync(self) -> str:
@@ -114,6 +117,7 @@ def outcome(node: Node, verdict: Verdict, done: Done) -> Outcome:
         changes=done.changes,
         notes=(*verdict.notes, *_pause(state), *done.notes),
         findings=verdict.findings,
+        troubles=verdict.troubles,
         problem=problem,
         peers=len(desired.peers) if desired else 0,
     )

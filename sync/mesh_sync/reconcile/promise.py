@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import evolve
 
+from mesh_sync.node.clock import Moment
 from mesh_sync.node.state import REFUSALS, Applied, BadCommit, Intent, Pause, Refusal, Remote, State, Trial
 from mesh_sync.wireguard.desired import Desired, Owned
 from mesh_sync.wireguard.psk_rollover import overlapping
@@ -69,6 +70,13 @@ def entered(after: State, moment: float) -> State:
 def home(state: State) -> State:
     """Where an open trial would go back to, with what the remote has taught since; without one, the state itself."""
     return evolve(state, applied=state.last_confirmed, intent=state.confirmed_intent, trial=None)
+
+
+def worked_out(state: State, moment: Moment, dated: float | None = None) -> State:
+    """What is to be brought about was worked out at ``moment``; ``dated``: its commit's date, None for as before."""
+    applied = state.applied
+    known_at = moment.at if moment.sure else applied.known_at
+    return evolve(state, applied=evolve(applied, known_at=known_at, dated=applied.dated if dated is None else dated))
 
 
 # -- one change of the interface

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from mesh_sync.errors import CommandError, ConfigError, DeviceError, Unreachable
+from mesh_sync.node import clock as clocks
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.desired import on_this_machine
@@ -20,7 +21,7 @@ from mesh_sync.reconcile.auto_rollback import attempt
 from mesh_sync.reconcile.decision import is_new
 from mesh_sync.reconcile.derive import desired_at
 from mesh_sync.reconcile.outcome import Outcome, outcome, told
-from mesh_sync.reconcile.promise import entered, paused, went_back
+from mesh_sync.reconcile.promise import entered, paused, went_back, worked_out
 from mesh_sync.reconcile.verdict import Verdict
 from mesh_sync.repository.remote import remotes
 from mesh_sync.system.lock import WAIT
@@ -42,16 +43,18 @@ def rollback(node: Node, commit: str | None, *, wait: float = WAIT, note: Callab
     with locked_run(node, wait):
         before = states.load(node.state_file)
         device = device_of(node, note)
-        moment = datetime.now(UTC)
+        clock = clocks.read(node, before.last_confirmed, keep=True)
+        moment = clock.counts(before.last_confirmed.dated)
         chosen = choose(before, commit)
-        desired = on_this_machine(_derive(node, chosen, moment), node)
+        desired = on_this_machine(_derive(node, chosen, moment.date), node)
         why = f"rolled back from {(before.applied.commit or 'nothing')[:10]}"
-        target = went_back(before, chosen, fingerprint(node), desired, Pause(moment.timestamp(), why))
+        target = went_back(before, chosen, fingerprint(node), desired, Pause(clock.wall, why))
+        target = worked_out(target, moment)
         if node.confirm.deadline and is_new(before.last_confirmed, target.applied):
             live = device.read(desired)
             tried = attempt(node, device, target, live, wait=wait, took=_took(node), blame=False)
             return told(node, Verdict(target), tried)
-        target = entered(target, moment.timestamp())
+        target = entered(target, clock.wall)
         done = apply(node, device, before, target, wait=wait, undo=before.trial)
         return outcome(node, Verdict(target), done)
 

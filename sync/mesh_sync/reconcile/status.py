@@ -7,6 +7,9 @@ from typing import Any
 
 from attrs import asdict, frozen
 
+from mesh_sync.diagnose.clock import clock_troubles
+from mesh_sync.diagnose.trouble import Trouble
+from mesh_sync.node import clock as clocks
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.desired import on_this_machine
@@ -50,6 +53,7 @@ class Status:
     up: bool
     drift: tuple[Change, ...]
     peers: tuple[PeerStatus, ...]
+    troubles: tuple[Trouble, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         applied, remote, trial, pause = self.state.applied, self.state.remote, self.state.trial, self.state.intent.pause
@@ -62,6 +66,7 @@ class Status:
             "paused": bool(pause),
             "paused_since": pause.since if pause else None,
             "paused_reason": pause.reason if pause else "",
+            "troubles": [trouble.as_json() for trouble in self.troubles],
             "drift": [change.as_json() for change in self.drift],
             "refused_commits": [entry.commit for entry in (remote.refusal, remote.bad) if entry],
             "bad_commit": _bad(remote.bad),
@@ -85,7 +90,8 @@ def look(node: Node) -> Status:
     known = live or Live()
     shown = (peer for peer in placed(desired, live, time.time()).peers if peer.allowed_ips) if desired else ()
     peers = tuple(_peer(peer, known.peers.get(peer.public_key), state) for peer in shown)
-    return Status(node, state, live is not None, drift, peers)
+    troubles = tuple(clock_troubles(state.applied, clocks.read(node, state.applied)))
+    return Status(node, state, live is not None, drift, peers, troubles)
 
 
 def _drift(node: Node, desired: Desired, state: State, live: Live | None) -> tuple[Change, ...]:

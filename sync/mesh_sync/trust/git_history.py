@@ -68,6 +68,12 @@ def dates_before(repository: GitObjects, some: Sequence[Commit]) -> dict[str, in
     return {name: _date(text or b"") for name, text in repository.contents(sorted(outside), MAX_FILE)}
 
 
+def date_of(repository: GitObjects, name: str) -> int:
+    """When a commit says that it was made (Unix seconds). Raise CommandError when it is not there."""
+    [(_, text)] = repository.contents([name], MAX_FILE)
+    return _date(text or b"")
+
+
 def _date(commit: bytes) -> int:
     """When a commit says that it was made (Unix seconds); 0 where it does not say so as git does."""
     found = _COMMITTER.search(commit.partition(b"\n\n")[0])

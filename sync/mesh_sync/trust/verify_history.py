@@ -27,17 +27,18 @@ from mesh_sync.trust.verify_commits import WAY_OUT, Note, Verification, verify_c
 
 
 def verify_history(
-    node: Node, before: State, head: str, repository: GitObjects, note: Note
+    node: Node, before: State, head: str, repository: GitObjects, note: Note, moment: datetime | None = None
 ) -> tuple[State, Refused | None]:
     """Given a commit that the bare copy has, return what is trusted now, and why ``head`` is not accepted if it is not.
 
-    Raise ConfigError when the node's own file is no good, CommandError when the bare copy is damaged.
+    ``moment``: by which keys begin and end; None for what the clock says. Raise ConfigError when the node's own
+    file is no good, CommandError when the bare copy is damaged.
     """
     own = own_signers(node)
     if before.remote.trust_root != trust_root(node):
         before = evolve(before, remote=evolve(before.remote, trusted=None, verified=None, trust_root=trust_root(node)))
     try:
-        found = _verified_since(node, before, own, head, repository, note)
+        found = _verified_since(node, before, own, head, repository, note, moment or datetime.now(UTC))
     except Untrusted as problem:
         return before, Refused(str(problem), hint=WAY_OUT)
     trusted = before.remote.trusted
@@ -66,7 +67,7 @@ def verify_clone(directory: Path, base: str, head: str = "HEAD") -> Verification
         start = position(repository, anchor, last, known.signers)
         if start is None:
             return Verification(first, problems=(_rewritten(last, first),))
-        found = _verify(repository, None, last, [start], first, lambda text: None)
+        found = _verify(repository, None, last, [start], first, lambda text: None, datetime.now(UTC))
         if found.trusted == start and not found.problems:
             _check_not_taken_back(repository, first, last, known.signers)
         return found
@@ -96,15 +97,15 @@ def own_signers(node: Node) -> Signers:
 
 
 def _verified_since(
-    node: Node, before: State, own: Signers, head: str, repository: GitObjects, note: Note
+    node: Node, before: State, own: Signers, head: str, repository: GitObjects, note: Note, moment: datetime
 ) -> Verification:
     """Verify what is new since the newest commit of an admin that is trusted, which ``head`` has to descend from."""
     trusted, applied = before.remote.trusted, before.applied
     if trusted is None:
-        return _first_trust(node, own, head, repository, note)
+        return _first_trust(node, own, head, repository, note, moment)
     base = position(repository, trusted, head, own)
     if base:
-        found = _verify(repository, own, head, [base], before.remote.verified, note)
+        found = _verify(repository, own, head, [base], before.remote.verified, note, moment)
         above = applied.commit if found.trusted == base and not found.problems else None
         if above and repository.descends(above, trusted.commit):
             _check_not_taken_back(repository, above, head, own)
@@ -116,7 +117,7 @@ def _verified_since(
         raise Untrusted(text)
     if not earlier or not repository.has(trusted.commit):
         raise Untrusted(_rewritten(head, trusted.commit))
-    found = _verify(repository, own, head, [trusted.commit, earlier], None, note)
+    found = _verify(repository, own, head, [trusted.commit, earlier], None, note, moment)
     if found.trusted == trusted.commit and not found.problems and head != applied.commit:
         raise Untrusted(_rewritten(head, trusted.commit))
     return found
@@ -134,20 +135,28 @@ def _rewritten(head: str, base: str) -> str:
     return f"commit {head[:10]} does not descend from {base[:10]}: the branch was rewritten"
 
 
-def _first_trust(node: Node, own: Signers, head: str, repository: GitObjects, note: Note) -> Verification:
+def _first_trust(
+    node: Node, own: Signers, head: str, repository: GitObjects, note: Note, moment: datetime
+) -> Verification:
     """Begin with the commit that a person has compared, else with a head that an admin has signed."""
     if first := node.trust.first_commit:
         if not repository.descends(head, first):
             text = f"commit {head[:10]} does not descend from {first[:10]}, where this node's trust begins"
             raise Untrusted(f"{text} (first_commit in node.toml)")
-        return _verify(repository, own, head, [first], None, note)
+        return _verify(repository, own, head, [first], None, note, moment)
     [commit] = git_history.commits(repository, head, [f"{head}^@"])
-    alone = Authorization((Rules(own),), (evolve(commit, parents=()),), datetime.now(UTC))
+    alone = Authorization((Rules(own),), (evolve(commit, parents=()),), moment)
     return verify_commits(repository, alone, [], (), note)
 
 
 def _verify(
-    repository: GitObjects, own: Signers | None, head: str, bases: list[str], verified: str | None, note: Note
+    repository: GitObjects,
+    own: Signers | None,
+    head: str,
+    bases: list[str],
+    verified: str | None,
+    note: Note,
+    moment: datetime,
 ) -> Verification:
     """Verify what ``head`` brings since ``bases``; ``verified``: how far beyond the base that was done before."""
     commits = git_history.commits(repository, head, bases)
@@ -158,7 +167,7 @@ def _verify(
     before: frozenset[str] = frozenset()
     if verified and repository.has(verified):
         before = frozenset(repository.git("rev-list", verified, "--not", bases[0]).decode().split())
-    authorization = Authorization(known, commits, datetime.now(UTC), git_history.dates_before(repository, commits))
+    authorization = Authorization(known, commits, moment, git_history.dates_before(repository, commits))
     on = list(bases)
     if len(bases) > 1:  # what lies between the two is as good a place to go on from
         on += repository.git("rev-list", "--ancestry-path", f"{bases[1]}..{bases[0]}").decode().split()

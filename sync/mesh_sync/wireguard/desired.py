@@ -54,8 +54,9 @@ class Desired:
     ``routes`` are those of the main table, where the longest prefix decides; ``exit_routes`` those of `EXIT_TABLE`,
     which the tunnel's own packets pass by: default routes, and what else would take a peer's endpoint into the tunnel.
     ``sysctls``: paths below /proc/sys that have to be 1; ``firewall``: nftables rules (see `firewall`).
-    ``valid_until`` is when the next peer expires (Unix seconds). ``other_key``: while this node changes its key, the
-    list names two; ``public_key`` is the one it runs.
+    It is right from ``valid_from``, when the last of the peers that are out expired, until ``valid_until``, when the
+    next one expires (Unix seconds); before and after, it has to be derived again. ``other_key``: while this node
+    changes its key, the list names two; ``public_key`` is the one it runs.
     """
 
     mesh: str
@@ -70,6 +71,7 @@ class Desired:
     sysctls: frozenset[str] = frozenset()
     firewall: frozenset[str] = frozenset()
     valid_until: float | None = None
+    valid_from: float | None = None
     other_key: str = ""
     exit_routes: frozenset[str] = frozenset()
 
@@ -88,20 +90,29 @@ class Desired:
         )
 
     def is_due(self, moment: float) -> bool:
-        """Whether a peer has expired since this was derived (``moment`` in Unix seconds)."""
-        return self.valid_until is not None and moment >= self.valid_until
+        """Whether it is not right at ``moment`` (Unix seconds): a peer has expired since, or has not expired yet."""
+        early = self.valid_from is not None and moment < self.valid_from
+        return early or (self.valid_until is not None and moment >= self.valid_until)
+
+    @property
+    def has_dates(self) -> bool:
+        """Whether anything in it depends on the time."""
+        return self.valid_from is not None or self.valid_until is not None
 
     def without_expired(self, moment: float) -> Desired:
         """The same without the peers that have expired, and their routes: for when the list itself cannot be read.
 
+        It remembers from when that is right, so that a clock that was wrong takes nobody away for good.
         A relay's own peers that have expired stay in what is routed to it: the relay itself drops them.
         """
         left = tuple(peer for peer in self.peers if peer.ends is None or moment < peer.ends)
+        ends = [peer.ends for peer in self.peers if peer.ends is not None and peer.ends <= moment]
+        since = max([*ends, *([] if self.valid_from is None else [self.valid_from])], default=None)
         gone = {ip for peer in self.peers if peer not in left for ip in peer.allowed_ips}
         gone -= {ip for peer in left for ip in peer.allowed_ips}
         until = min((peer.ends for peer in left if peer.ends is not None), default=self.valid_until)
         routes, exits = self.routes - gone, self.exit_routes - gone
-        return evolve(self, peers=left, routes=routes, exit_routes=exits, valid_until=until)
+        return evolve(self, peers=left, routes=routes, exit_routes=exits, valid_until=until, valid_from=since)
 
 
 @frozen

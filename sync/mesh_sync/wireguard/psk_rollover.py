@@ -78,14 +78,17 @@ def overlapping(desired: Desired) -> bool:
 def held_over(desired: Desired, before: Desired | None, by_hand: Container[str], moment: float) -> Desired:
     """The interface with the key that a pair had ``before``, where the list no longer names it and it may be needed.
 
-    ``by_hand``: names of peers that are not managed. It is due when the first pair has to do without.
+    ``by_hand``: names of peers that are not managed. It is due when the first pair has to do without, or when the clock
+    turns out to have been ahead: then the former key is kept no longer than it would have been.
     """
     known = {peer.name: peer for peer in (before.peers if before else ()) if peer.name not in by_hand}
     peers = tuple(_held(peer, known[peer.name], moment) if peer.name in known else peer for peer in desired.peers)
     ends = [peer.held_until for peer in peers if peer.held_until is not None]
     if not ends:
         return desired
-    return evolve(desired, peers=peers, valid_until=min([*ends, desired.valid_until or ends[0]]))
+    begun = [peer.held_until - MOVING for peer in peers if peer.held_until is not None and peer.moves_at is None]
+    since = max([*begun, *([] if desired.valid_from is None else [desired.valid_from])], default=None)
+    return evolve(desired, peers=peers, valid_until=min([*ends, desired.valid_until or ends[0]]), valid_from=since)
 
 
 def _held(peer: DesiredPeer, was: DesiredPeer, moment: float) -> DesiredPeer:
@@ -94,7 +97,8 @@ def _held(peer: DesiredPeer, was: DesiredPeer, moment: float) -> DesiredPeer:
     if was.preshared_key != peer.preshared_key:  # in one step
         return evolve(peer, former_key=was.preshared_key, held_until=moment + MOVING)
     if was.held_until is not None and moment < was.held_until:
-        return evolve(peer, former_key=was.former_key, moves_at=was.moves_at, held_until=was.held_until)
+        until = was.held_until if was.moves_at is not None else min(was.held_until, moment + MOVING)
+        return evolve(peer, former_key=was.former_key, moves_at=was.moves_at, held_until=until)
     if was.held_until is not None or was.moves_at is None or moment >= was.moves_at + MOVING:
         return peer
     if moment < was.moves_at:
