@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sync/mesh_sync"
 PURE = (
     "check/*", "findings", "membership/handshake", "mesh/[!t]*", "mesh/topology", "names/nameservers",
-    "names/resolv_conf", "names/usable", "preshared/derive", "preshared/sealed*",
+    "names/hosts_file", "names/nsswitch", "names/resolv_conf", "names/usable", "preshared/derive", "preshared/sealed*",
     "reconcile/health_goal", "reconcile/reachable", "trust/authorization", "trust/guard", "trust/node_rights",
     "trust/sign*", "typed_toml/*", "wireguard/conf",
     "wireguard/desired", "wireguard/endpoint", "wireguard/key_rollover", "wireguard/live", "wireguard/longest_prefix",

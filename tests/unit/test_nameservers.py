@@ -65,6 +65,6 @@ def test_a_slow_one_is_helped_by_the_next_and_a_denial_is_doubted() -> None:
     assert not race.is_over(0.05 + DOUBT / 2)
     assert race.is_over(0.05 + DOUBT)
     race.take((1, 4), Reply((ADDRESS[4],), 60.0), 0.1)
-    assert not race.is_over(0.1 + PATIENCE / 2)
-    assert race.is_over(0.1 + PATIENCE)
+    assert not race.is_over(0.1 + PATIENCE[6] / 2)
+    assert race.is_over(0.1 + PATIENCE[6])
     assert race.answer("a.example").addresses == (ADDRESS[4],)

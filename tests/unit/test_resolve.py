@@ -9,12 +9,17 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 
+import dns.flags
 import dns.message
 import dns.rcode
 import pytest
 
-from mesh_sync.names import nameservers, resolve
+from mesh_sync.names import dns_question, nameservers, resolve, system_names
+from mesh_sync.names.hosts_file import parse_hosts
 from mesh_sync.names.nameservers import DOUBT, Answer, Nameserver, Unresolved
+from mesh_sync.names.nsswitch import parse_nsswitch
+from mesh_sync.names.resolv_conf import parse_resolv_conf
+from mesh_sync.names.system_names import SystemNames
 from unit.hostile_resolver import FOUR, NAME, SIX, Mood, Resolver, good, is_four, knows, resolvers, says
 
 __all__ = ["resolvers"]
@@ -64,6 +69,77 @@ def test_a_resolver_that_swallows_aaaa_does_not_hold_up_the_other(resolvers: Sta
     answer, took = look_up(resolvers(swallows_aaaa))
     assert answer == Answer(NAME, BOTH[:1], 60, unanswered=frozenset({6}))
     assert took < SOON
+
+
+def test_a_resolver_that_denies_ipv6_in_a_wrong_way_does_not_deny_ipv4(resolvers: Start) -> None:
+    """Some say of AAAA that the name does not exist, and take their time for A (RFC 4074)."""
+
+    def wrong(query: dns.message.Message, wire: bytes) -> list[bytes]:
+        if not is_four(query):
+            return says(dns.rcode.NXDOMAIN)(query, wire)
+        time.sleep(DOUBT * 1.2)
+        return knows(query, wire)
+
+    assert look_up(resolvers(wrong))[0].addresses == BOTH[:1]
+
+
+def test_ipv6_that_comes_first_does_not_lose_ipv4(resolvers: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first question for A is lost; it is sent again after a second."""
+    monkeypatch.setattr(dns_question, "_has_way", lambda address: True)
+    server = resolvers()
+    server.mood = lambda query, wire: knows(query, wire) if not is_four(query) or server.asked.count("A") > 1 else []
+    assert look_up(server)[0].addresses == BOTH
+
+
+def test_addresses_to_which_there_is_no_way_do_not_hurry_the_others(
+    resolvers: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine with IPv6 alone, and a resolver that takes its time for AAAA."""
+    monkeypatch.setattr(dns_question, "_has_way", lambda address: address.version == 6)
+
+    def late(query: dns.message.Message, wire: bytes) -> list[bytes]:
+        if not is_four(query):
+            time.sleep(0.8)
+        return knows(query, wire)
+
+    assert look_up(resolvers(late))[0].addresses == BOTH
+
+
+def test_what_of_an_answer_fitted_counts_when_tcp_is_silent(resolvers: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dns_question, "RETRY", 0.3)
+
+    def cut(query: dns.message.Message, wire: bytes) -> list[bytes]:
+        answer = good(query)
+        answer.flags |= dns.flags.TC
+        return [answer.to_wire()]
+
+    server = resolvers(cut)
+    server.by_tcp = lambda query, wire: []
+    answer, took = look_up(server)
+    assert answer == Answer(NAME, BOTH, 60)
+    assert took < SOON
+
+
+def test_an_answer_that_takes_longer_than_a_second_is_heard(resolvers: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dns_question, "RETRY", 0.1)
+
+    def late(query: dns.message.Message, wire: bytes) -> list[bytes]:
+        time.sleep(0.15)
+        return knows(query, wire)
+
+    server = resolvers(late)
+    assert look_up(server)[0].addresses == BOTH
+
+
+@pytest.mark.parametrize("ipv6", [[], [b""], [b"noise" * 20]], ids=["silence", "nothing", "noise"])
+def test_at_the_deadline_what_is_known_counts(
+    resolvers: Start, monkeypatch: pytest.MonkeyPatch, ipv6: list[bytes]
+) -> None:
+    """Here patience is longer than the deadline."""
+    monkeypatch.setattr(nameservers, "PATIENCE", {4: 60, 6: 60})
+    server = resolvers(lambda query, wire: knows(query, wire) if is_four(query) else ipv6)
+    assert resolve.resolve([NAME], 0.5, [server.where])[NAME].addresses == BOTH[:1]
+    assert look_up(server, deadline=0.5)[0].addresses == BOTH[:1]
 
 
 def test_what_one_resolver_swallows_another_one_tells(resolvers: Start) -> None:
@@ -161,7 +237,7 @@ def test_an_answer_that_is_cut_is_asked_for_by_tcp(resolvers: Start) -> None:
 
 
 def test_a_question_that_got_lost_is_asked_again(resolvers: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolve, "RETRY", 0.2)
+    monkeypatch.setattr(dns_question, "RETRY", 0.2)
     server = resolvers()
     server.mood = lambda query, wire: knows(query, wire) if len(server.asked) > 2 else []
     answer, took = look_up(server)
@@ -201,24 +277,93 @@ def test_the_usable_resolvers_are_the_callers_to_say(resolvers: Start, monkeypat
 
 def test_resolv_conf_is_read_again_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "resolv.conf"
-    monkeypatch.setattr(resolve, "RESOLV_CONF", file)
-    assert resolve.nameservers() == ()
+    monkeypatch.setattr(system_names, "ETC", tmp_path)
+    assert resolve.nameservers() == (Nameserver("127.0.0.1"),), "as glibc"
     file.write_text("nameserver 192.0.2.1\n")
     assert resolve.nameservers() == (Nameserver("192.0.2.1"),)
-    file.write_text("nameserver 192.0.2.2\n")
-    assert resolve.nameservers() == (Nameserver("192.0.2.2"),)
+    file.write_text("".join(f"nameserver 192.0.2.{number}\n" for number in range(2, 6)))
+    expected = tuple(Nameserver(f"192.0.2.{number}") for number in (2, 3, 4))
+    assert resolve.nameservers() == expected, "the system asks three"
+    with file.open("a") as more:
+        more.write("options rotate\n")
+    begun_with = set()
+    for _ in range(100):
+        begun_with.add((servers := resolve.nameservers())[0])
+        assert set(servers) == set(expected)
+    assert begun_with == set(expected)
 
 
-def test_names_that_dns_does_not_serve_are_the_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_a_nameserver_is_told_so_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system_names, "ETC", tmp_path)
+    monkeypatch.setattr(resolve, "LOCAL", nothing := dead())
+    monkeypatch.setattr(system_names, "LOCAL", nothing)
+    began = time.monotonic()
+    assert resolve.resolve([NAME], 20)[NAME].reason is Unresolved.NO_NAMESERVER
+    assert time.monotonic() - began < SOON
+
+
+def system(nsswitch: str, hosts: str = "", resolv: str = "", hostname: str = "") -> SystemNames:
+    return SystemNames(parse_nsswitch(nsswitch), parse_hosts(hosts), parse_resolv_conf(resolv), hostname)
+
+
+def test_what_another_module_knows_is_asked_of_it_in_a_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resolvers: Start
+) -> None:
     fake = tmp_path / "getent"
     fake.write_text(
-        '#!/bin/sh\n[ "$2" = b.local ] && exit 2\n[ "$2" = slow ] && exec /bin/sleep 9\necho 192.0.2.7 STREAM x\n'
+        '#!/bin/sh\necho "$2" >> "$0.log"\n[ "$4" = b.local ] && exit 2\n'
+        '[ "$4" = slow ] && exec /bin/sleep 9\necho 192.0.2.7 STREAM x\n'
     )
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
+    files = system("hosts: files mdns4_minimal [NOTFOUND=return] libvirt dns")
+
+    async def ask(*hosts: str) -> list[Answer]:
+        server = [resolvers(knows).where]
+        asked = (resolve.look_up(host, server, deadline=1.0, system=files) for host in hosts)
+        return list(await asyncio.gather(*asked))
+
     began = time.monotonic()
-    answers = resolve.resolve(["anna", "b.local", "slow"], 1.0, servers=[])
+    anna, mdns, slow = asyncio.run(ask("anna", "b.local", "slow"))
     assert time.monotonic() - began < 1.5
-    assert answers["anna"] == Answer("anna", (ip_address("192.0.2.7"),))
-    assert answers["b.local"].reason is Unresolved.NO_NAME
-    assert answers["slow"].reason is Unresolved.FAILURE
+    assert anna == Answer("anna", (ip_address("192.0.2.7"),))
+    assert mdns.addresses == BOTH, "a module that this machine does not have does not end the search"
+    assert slow.reason in (None, Unresolved.FAILURE)
+    assert sorted(set((tmp_path / "getent.log").read_text().split())) == ["hosts:libvirt", "hosts:mdns4_minimal"]
+
+
+def test_a_name_in_etc_hosts_asks_no_nameserver(resolvers: Start) -> None:
+    server = resolvers(knows)
+    files = system("hosts: files dns", f"192.0.2.9 {NAME.upper()} a\n2001:db8::9 {NAME}\n192.0.2.9 {NAME}\n")
+    expected = (ip_address("192.0.2.9"), ip_address("2001:db8::9"))
+    assert asyncio.run(resolve.look_up(NAME, [server.where], system=files)) == Answer(NAME, expected)
+    assert not server.asked
+    files = system("hosts: dns files", f"192.0.2.9 {NAME}\n")
+    assert asyncio.run(resolve.look_up(NAME, [server.where], system=files)).addresses == BOTH
+    assert asyncio.run(resolve.look_up(NAME, [], system=files)).addresses == expected[:1], "without any nameserver"
+
+
+def test_the_search_list_completes_a_name_and_one_that_is_too_long_costs_nothing(resolvers: Start) -> None:
+    asked = []
+
+    def only_complete(query: dns.message.Message, wire: bytes) -> list[bytes]:
+        asked.append(name := str(query.question[0].name))
+        return knows(query, wire) if name == "a.b.example." else says(dns.rcode.NXDOMAIN)(query, wire)
+
+    server = resolvers(only_complete)
+    files = system("hosts: dns", resolv=f"nameserver 192.0.2.1\nsearch {'x' * 70} a..b c.example b.example\n")
+    found = asyncio.run(resolve.look_up("a", [server.where], system=files))
+    assert (found.host, found.addresses) == ("a", BOTH)
+    assert set(asked) == {"a.c.example.", "a.b.example."}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [("no-aaaa", ["A"]), ("use-vc", []), ("single-request", ["A", "AAAA"])],
+)
+def test_options_of_resolv_conf(resolvers: Start, options: str, expected: list[str]) -> None:
+    server = resolvers(slow)
+    files = system("hosts: dns", resolv=f"options {options}\n")
+    found = asyncio.run(resolve.look_up(NAME, [server.where], system=files))
+    assert found == Answer(NAME, BOTH[:1] if options == "no-aaaa" else BOTH, 60)
+    assert server.asked == expected

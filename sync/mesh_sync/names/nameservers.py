@@ -17,8 +17,10 @@ from mesh_sync.wireguard.endpoint import Address
 VERSIONS = (4, 6)
 STAGGER = 0.2
 """Seconds that a nameserver has before the next one is asked as well."""
-PATIENCE = 0.3
-"""Seconds one IP version is waited for once the other has addresses: some resolvers swallow AAAA."""
+PATIENCE: Mapping[int, float] = {4: 1.3, 6: 0.3}
+"""Seconds one IP version is waited for once the other has addresses that this machine has a way to. Some resolvers
+swallow AAAA; a question for A that was lost is sent again after a second (`dns_question.RETRY`).
+"""
 DOUBT = 0.5
 """Seconds in which the last nameserver asked may contradict one that knows no address."""
 
@@ -76,12 +78,16 @@ class Nameserver:
 
 @frozen
 class Reply:
-    """What one nameserver says of one IP version: addresses for ``ttl`` seconds, or why there are none."""
+    """What one nameserver says of one IP version: addresses for ``ttl`` seconds, or why there are none.
+
+    ``has_way``: whether this machine has a route to one of the addresses.
+    """
 
     addresses: tuple[Address, ...] = ()
     ttl: float = 0.0
     reason: Unresolved | None = None
     detail: str = ""
+    has_way: bool = True
 
     @property
     def denies(self) -> bool:
@@ -98,6 +104,7 @@ class Race:
     """The look-up of one name at ``servers`` nameservers. Moments are seconds on a steady clock."""
 
     servers: int
+    versions: tuple[int, ...] = VERSIONS
     replies: dict[Query, Reply] = Factory(dict)
     pending: set[Query] = Factory(set)
     asked: int = 0
@@ -109,7 +116,7 @@ class Race:
         """The queries to begin now: those to the next nameserver, when the ones before are slow or know nothing."""
         if self.asked == self.servers or (self.pending and moment < self.last_asked + STAGGER):
             return ()
-        queries = tuple((self.asked, version) for version in VERSIONS if version not in self._found)
+        queries = tuple((self.asked, version) for version in self.versions if version not in self._found)
         self.pending |= set(queries)
         self.asked += 1
         self.last_asked = moment
@@ -119,37 +126,37 @@ class Race:
         """A nameserver has replied, or was given up."""
         self.pending.discard(query)
         self.replies[query] = reply
-        if self.found_at is None and reply.addresses:
+        if self.found_at is None and reply.addresses and reply.has_way:
             self.found_at = moment
-        denied = {version for (_, version), other in self.replies.items() if other.denies}
-        if self.denied_at is None and (reply.reason is Unresolved.NO_NAME or len(denied) == len(VERSIONS)):
+        no_name = (
+            reply.reason is Unresolved.NO_NAME and query[1] == 4
+        )  # of AAAA some say so that only have A (RFC 4074)
+        if self.denied_at is None and (no_name or self._denied.issuperset(self.versions)):
             self.denied_at = moment
 
     def is_over(self, moment: float) -> bool:
-        """Whether nothing is to be learned any more that is worth the wait."""
+        """Whether nothing more is to be learned that is worth the wait."""
         found = self._found
-        if len(found) == len(VERSIONS) or (self.asked == self.servers and not self.pending):
+        if len(found) == len(self.versions) or (self.asked == self.servers and not self.pending):
             return True
-        if self.found_at is not None:
-            return moment >= self.found_at + PATIENCE or any(
-                (server, version) in self.replies and self.replies[server, version].denies
-                for server, _ in found.values()
-                for version in VERSIONS
-            )
-        return self.asked == self.servers and moment >= self._denial_stands
+        if not found:
+            return self.asked == self.servers and moment >= self._denial_stands
+        return moment >= self._patience_ends or any(
+            (server, version) in self.replies and self.replies[server, version].denies
+            for server, _ in found.values()
+            for version in self.versions
+        )
 
     def wait(self, moment: float) -> float:
         """Seconds after which `due` or `is_over` may change without a reply."""
         moments = [self.last_asked + STAGGER] if self.asked < self.servers else []
-        moments += [self.found_at + PATIENCE] if self.found_at is not None else []
-        moments += [self._denial_stands]
+        moments += [self._patience_ends, self._denial_stands]
         return min((one for one in moments if one > moment), default=float("inf")) - moment
 
     def answer(self, host: str) -> Answer:
         """What all replies come to."""
         found = [self.replies[query] for _, query in sorted(self._found.items())]
-        denied = {version for (_, version), reply in self.replies.items() if reply.denies}
-        unanswered = frozenset(VERSIONS) - self._found.keys() - denied
+        unanswered = frozenset(self.versions) - self._found.keys() - self._denied
         if found:
             addresses = tuple(address for reply in found for address in reply.addresses)
             return Answer(host, addresses, max(1.0, min(reply.ttl for reply in found)), unanswered=unanswered)
@@ -160,6 +167,17 @@ class Race:
         failures = (reply for reply in self.replies.values() if reply.reason is Unresolved.FAILURE)
         worst = next(failures, Reply(reason=Unresolved.SILENCE))
         return Answer(host, reason=worst.reason, detail=worst.detail, unanswered=unanswered)
+
+    @property
+    def _denied(self) -> frozenset[int]:
+        """The IP versions of which a nameserver says that the name has no addresses."""
+        return frozenset(version for (_, version), reply in self.replies.items() if reply.denies)
+
+    @property
+    def _patience_ends(self) -> float:
+        """When the IP versions without addresses have had their time."""
+        missing = [PATIENCE[version] for version in self.versions if version not in self._found]
+        return float("inf") if self.found_at is None else self.found_at + max(missing, default=0.0)
 
     @property
     def _denial_stands(self) -> float:
