@@ -173,10 +173,12 @@ def slip(lab: Lab, sites: Mapping[str, Site]) -> bool:
     lab.dns.set("hq.com", "203.0.113.77")
     exit_ = ["--endpoint", "hq.com:51820", "--subnet", "0.0.0.0/0", "--subnet", "::/0"]
     typed(operator, ["mesh-sync", "peer", "add", "hq", "--new-key", f"{HOME}/hq.key", *exit_, "--commit"], cwd=MESH)
+    typed(operator, ["mesh-sync", "peer", "set", "aws", "--exit", "hq", "--commit"], cwd=MESH)
     push(lab)
     typed(aws, ["mesh-sync", "now"], status=5)
     restored = interface(aws) == before
     say(f"aws's interface is {'as it was before' if restored else 'NOT as it was before'}; alice removes hq")
+    typed(operator, ["mesh-sync", "peer", "set", "aws", "--unset", "exit", "--commit"], cwd=MESH)
     typed(operator, ["mesh-sync", "peer", "remove", "hq", "--commit"], cwd=MESH)
     push(lab)
     apply(sites)

@@ -121,6 +121,7 @@ def test_an_exit_through_a_dead_peer_is_undone(mesh: Mesh) -> None:
     first_answer(home, "10.0.0.11")
     before = whole(home)
     mesh.set("c", subnets=["0.0.0.0/0", "::/0"])
+    mesh.set("home", exit="c")
     mesh.push("an exit that is dead")
     assert now_json(home, exit_code=5)["commit"] == good
     assert whole(home) == before

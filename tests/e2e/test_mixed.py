@@ -136,8 +136,10 @@ class Exit:
         self.serves()
 
     def serves(self, *subnets: str) -> None:
-        """Let `away` be the exit for these, by commit."""
+        """Let `away` be the exit for these, by commit, and the two others use it."""
         self.mesh.set("away", subnets=list(subnets) or None)
+        for name in ("home", "berta"):
+            self.mesh.set(name, exit="away" if subnets else None)
         self.mesh.push(f"away: the exit for {subnets}")
         self.mesh.now()
 

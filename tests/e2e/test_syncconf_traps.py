@@ -31,9 +31,9 @@ def mesh() -> Iterator[Mesh]:
         yield Mesh(lab)
 
 
-def pair(mesh: Mesh, **of_b: Any) -> tuple[Node, Node]:
-    """Two nodes whose tunnel is up."""
-    a, b = mesh.node("a", 11), mesh.node("b", 12, **of_b)
+def pair(mesh: Mesh, exit_: str | None = None, **of_b: Any) -> tuple[Node, Node]:
+    """Two nodes whose tunnel is up, the first of which may have an exit."""
+    a, b = mesh.node("a", 11, exit=exit_), mesh.node("b", 12, **of_b)
     mesh.push()
     mesh.now()
     first_answer(b, "10.0.0.11")
@@ -155,7 +155,7 @@ for number in range(100):
 
 
 def test_port_and_mark_are_the_same_after_100_applies(mesh: Mesh) -> None:
-    a, b = pair(mesh, subnets=["0.0.0.0/0"])
+    a, b = pair(mesh, "b", subnets=["0.0.0.0/0"])
     before = dump(a)
     assert (before[""]["port"], before[""]["fwmark"]) == ("51820", "0xca6c")
     a.run([sys.executable, "-c", APPLY_100_TIMES, key_of(b)], timeout=60)

@@ -133,10 +133,18 @@ BETWEEN: dict[str, tuple[Files, list[str]]] = {
     "subnets that overlap": ({"peers/a.toml": peer(1, subnets='["192.168.0.0/16"]'),
                               "peers/b.toml": peer(2, subnets='["172.16.0.0/24", "192.168.2.0/24"]')}, [
         "peers/b.toml:subnets[1]: 192.168.2.0/24 overlaps a's 192.168.0.0/16"]),
-    "two exits": ({"peers/a.toml": peer(1, subnets='["0.0.0.0/0"]'), "peers/b.toml": peer(2, subnets='["0.0.0.0/0"]')}, [
-        "peers/b.toml:subnets[0]: 0.0.0.0/0 overlaps a's 0.0.0.0/0"]),
-    "a subnet that covers another's endpoint": ({"peers/a.toml": peer(1, subnets='["203.0.113.0/29"]', endpoint=None)}, [
-        "peers/b.toml:endpoint: 203.0.113.2:51820 lies in a's subnet 203.0.113.0/29: packets to it would enter the tunnel"]),
+    "exits that do not exist, offer none, or are the peer itself": ({
+        "mesh.toml": MESH + 'exit = "zed"\n', "peers/a.toml": peer(1, exit='"a"'), "peers/b.toml": peer(2, exit='"a"')}, [
+        "mesh.toml:exit: there is no peer 'zed'",
+        'peers/a.toml:exit: is the peer itself; "none" is for one that uses no exit',
+        'peers/b.toml:exit: a offers no exit: its subnets hold no default route, such as "0.0.0.0/0" and "::/0"']),
+    "a part of an exit that is behind another": ({
+        "peers/a.toml": peer(1, subnets='["0.0.0.0/1", "128.0.0.0/1", "::/0"]'), "peers/c.toml": peer(3, subnets='["::/1"]'),
+        "peers/b.toml": peer(2, subnets='["198.51.100.0/24"]', exit='"a"'),
+        "peers/d.toml": peer(4, subnets='["0.0.0.0/2", "64.0.0.0/2", "128.0.0.0/1", "198.51.100.0/24"]')}, [
+        "peers/c.toml:subnets: warning: is offered as an exit (::/1) that no peer uses: exit = \"c\" in a peer's file, or in mesh.toml for all",
+        "peers/d.toml:subnets: warning: is offered as an exit (0.0.0.0/2, 64.0.0.0/2, 128.0.0.0/1) that no peer uses: exit = \"d\" in a peer's file, or in mesh.toml for all",
+        "peers/d.toml:subnets[3]: 198.51.100.0/24 overlaps b's 198.51.100.0/24"]),
     "an endpoint in the mesh's own network": ({"peers/b.toml": peer(2, endpoint='["b.example:1", "10.0.0.9:1"]')}, [
         "peers/b.toml:endpoint[1]: 10.0.0.9:1 lies in the mesh's own network 10.0.0.0/24: packets to it would enter the tunnel"]),
     "relays in a circle": ({"peers/a.toml": peer(1, via='"b"'), "peers/b.toml": peer(2, via='"a"')}, [

@@ -30,6 +30,8 @@ def written(default: Any) -> str:
         return "required"
     if default is None or default == "":
         return "none"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
     return f"`{'[]' if default == () else default}`"
 
 

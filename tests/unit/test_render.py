@@ -121,9 +121,13 @@ def test_a_node_with_literal_endpoints_only_needs_no_keepalive() -> None:
 
 
 def test_an_exit_marks_its_users_and_not_itself() -> None:
-    found, _ = renderer(aws='subnets = ["0.0.0.0/0", "::/0"]\n')
-    assert found.desired("azure").fwmark == 51820
-    assert found.desired("aws").fwmark == 0
+    found, _ = renderer(aws='subnets = ["0.0.0.0/0", "::/0"]\n', azure='exit = "aws"\n')
+    assert {name: found.desired(name).fwmark for name in found.names} == {"aws": 0, "azure": 51820, "gcp": 0}
+    assert found.desired("azure").exit_routes == {"0.0.0.0/0", "::/0"}
+    assert not {"0.0.0.0/0", "::/0"} & found.desired("azure").routes
+    for name in ("azure", "gcp"):
+        aws = next(peer for peer in found.desired(name).peers if peer.name == "aws")
+        assert ("0.0.0.0/0" in aws.allowed_ips) == (name == "azure")
 
 
 def test_the_next_expiry_is_remembered() -> None:
@@ -135,6 +139,7 @@ def test_the_next_expiry_is_remembered() -> None:
 
 
 def test_a_desired_interface_survives_as_json() -> None:
-    found, _ = renderer(aws='subnets = ["0.0.0.0/0"]\n', gcp="expires = 2026-07-01\n")
+    exit_ = {"aws": 'subnets = ["0.0.0.0/0", "::/0"]\n', "azure": 'exit = "aws"\n'}
+    found, _ = renderer(**exit_, gcp="expires = 2026-07-01\n")
     desired = found.desired("azure")
     assert table(Desired)(plain(desired)) == desired

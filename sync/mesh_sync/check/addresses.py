@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from mesh_sync.findings import Finding, some
+from mesh_sync.mesh.exits import exit_networks
 from mesh_sync.mesh.layout import MESH_FILE
 from mesh_sync.mesh.model import Mesh, Peer, reserved
 from mesh_sync.wireguard.endpoint import Address, Network
 
+Claim = tuple[Network, Peer, str]
+"""A subnet, whose it is, and its key in the file."""
 IPV6_MIN_MTU = 1280
 """Bytes (RFC 8200, section 5)."""
 
@@ -63,32 +67,43 @@ def _subnets(mesh: Mesh) -> Iterator[Finding]:
         for peer in mesh.peers.values()
         for index, network in enumerate(peer.subnets)
     ]
+    exits = {peer.name: frozenset(exit_networks(peer)) for peer in mesh.peers.values() if peer.subnets}
+    offered = [claim for claim in claims if claim[0] in exits[claim[1].name]]
+    claims = [claim for claim in claims if claim[0] not in exits[claim[1].name]]
     for network, peer, key in claims:
-        if network.prefixlen:
-            for mine in mesh.networks:
-                if mine.version == network.version and mine.overlaps(network):
-                    yield Finding(peer.file, key, f"{network} overlaps the mesh's own network {mine}")
+        for mine in mesh.networks:
+            if mine.version == network.version and mine.overlaps(network):
+                yield Finding(peer.file, key, f"{network} overlaps the mesh's own network {mine}")
     yield from _overlaps(claims)
+    yield from _shared_with_exits(offered, claims)
 
 
-def _overlaps(claims: list[tuple[Network, Peer, str]]) -> Iterator[Finding]:
+def _shared_with_exits(offered: list[Claim], claims: list[Claim]) -> Iterator[Finding]:
+    """An exit may cover what is behind peers, for the longer prefix counts; but the same network is one peer's only."""
+    holders = {network: peer for network, peer, _ in claims}
+    for network, peer, key in offered:
+        if holder := holders.get(network):
+            yield Finding(peer.file, key, f"{network}, a part of its exit, is also {holder.name}'s subnet")
+    twice = Counter((network, peer.name) for network, peer, _ in offered)
+    for network, peer, key in offered:
+        if twice[network, peer.name] > 1:
+            yield Finding(peer.file, key, f"{network} is listed twice")
+
+
+def _overlaps(claims: list[Claim]) -> Iterator[Finding]:
     """Sorted by first address, a network overlaps an earlier one only if it begins before that one ends."""
     for version in (4, 6):
-        default: tuple[Network, Peer, str] | None = None
-        widest: tuple[Network, Peer, str] | None = None
+        widest: Claim | None = None
         ordered = sorted(
             (claim for claim in claims if claim[0].version == version),
             key=lambda claim: (int(claim[0].network_address), claim[0].prefixlen, claim[1].name),
         )
         for claim in ordered:
             network, peer, key = claim
-            earlier = widest if network.prefixlen else default
-            if earlier and earlier[0].overlaps(network):
-                whose = "the same peer's" if earlier[1] is peer else f"{earlier[1].name}'s"
-                yield Finding(peer.file, key, f"{network} overlaps {whose} {earlier[0]}")
-            if not network.prefixlen:
-                default = claim
-            elif widest is None or int(network.broadcast_address) > int(widest[0].broadcast_address):
+            if widest and widest[0].overlaps(network):
+                whose = "the same peer's" if widest[1] is peer else f"{widest[1].name}'s"
+                yield Finding(peer.file, key, f"{network} overlaps {whose} {widest[0]}")
+            if widest is None or int(network.broadcast_address) > int(widest[0].broadcast_address):
                 widest = claim
 
 

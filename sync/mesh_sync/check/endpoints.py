@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from mesh_sync.findings import MAX_NAMED, WARNING, Finding, some
@@ -12,21 +12,17 @@ from mesh_sync.wireguard.endpoint import Address, Endpoint, Network
 
 
 def endpoints(mesh: Mesh, moment: datetime) -> Iterator[Finding]:
-    """Endpoints that no peer can have: inside the tunnel that they are meant to carry, or another peer's."""
+    """Endpoints that no peer can have: inside the mesh's own networks, or another peer's.
+
+    One in a network behind a peer is good: nodes in that network reach it there, and the others past the tunnel.
+    """
     yield from _shared(mesh, moment)
-    tunnelled = [(network, "the mesh's own network") for network in mesh.networks]
-    tunnelled += [
-        (network, f"{peer.name}'s subnet")
-        for peer in mesh.peers.values()
-        for network in peer.subnets
-        if network.prefixlen
-    ]
-    inside = _containing(tunnelled)
+    inside = _containing(mesh.networks)
     for peer in mesh.peers.values():
         for index, endpoint in enumerate(peer.endpoint):
             if endpoint.address and (hit := inside(endpoint.address)):
                 key = f"endpoint[{index}]" if len(peer.endpoint) > 1 else "endpoint"
-                text = f"{endpoint} lies in {hit[1]} {hit[0]}: packets to it would enter the tunnel"
+                text = f"{endpoint} lies in the mesh's own network {hit}: packets to it would enter the tunnel"
                 yield Finding(peer.file, key, text)
 
 
@@ -41,12 +37,12 @@ def _shared(mesh: Mesh, moment: datetime) -> Iterator[Finding]:
                 yield Finding(peer.file, "endpoint", text)
 
 
-def _containing(networks: list[tuple[Network, str]]) -> Callable[[Address], tuple[Network, str] | None]:
-    """A look-up by prefix length, so that thousands of endpoints against thousands of subnets stay fast."""
-    table = {(n.version, n.prefixlen, int(n.network_address)): (n, what) for n, what in networks}
-    lengths = sorted({(n.version, n.prefixlen) for n, _ in networks})
+def _containing(networks: Sequence[Network]) -> Callable[[Address], Network | None]:
+    """A look-up by prefix length, so that thousands of endpoints against many networks stay fast."""
+    table = {(n.version, n.prefixlen, int(n.network_address)): n for n in networks}
+    lengths = sorted({(n.version, n.prefixlen) for n in networks})
 
-    def find(address: Address) -> tuple[Network, str] | None:
+    def find(address: Address) -> Network | None:
         for version, length in lengths:
             if version == address.version:
                 shift = address.max_prefixlen - length

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from mesh_sync.check.addresses import addresses
 from mesh_sync.check.endpoints import endpoints, without_endpoints
+from mesh_sync.check.exits import exits, use_of_exits
 from mesh_sync.check.expectations import expectations, unmet
 from mesh_sync.check.leaked_keys import leaked_keys
 from mesh_sync.check.preshared_keys import preshared_keys
@@ -48,6 +49,7 @@ def _findings(tree: Tree, read: tuple[Finding, ...], mesh: Mesh, moment: datetim
     yield from addresses(mesh)
     yield from endpoints(mesh, moment)
     yield from relays(mesh, broken)
+    yield from exits(mesh, broken)
     yield from expectations(mesh, broken)
     if not broken:
         yield from _reach(mesh, moment)
@@ -58,4 +60,5 @@ def _reach(mesh: Mesh, moment: datetime) -> Iterator[Finding]:
     topology = Topology(mesh, moment)
     yield from cut_off(topology, moment)
     yield from without_endpoints(topology)
+    yield from use_of_exits(topology, moment)
     yield from unmet(topology)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from mesh_sync.findings import Finding, shown
 from mesh_sync.mesh.layout import MESH_FILE
 from mesh_sync.mesh.model import Expect, Mesh, Peer
-from mesh_sync.mesh.topology import Topology, own
+from mesh_sync.mesh.topology import Topology
 from mesh_sync.wireguard.endpoint import Network
 
 
@@ -40,7 +40,7 @@ def _obstacle(expect: Expect, topology: Topology) -> str:
     """Why ``expect.source`` cannot reach the target; empty when it can."""
     if expect.source not in topology.members:
         return f"{expect.source} is not in the mesh"
-    target = _owner(expect.to, topology)
+    target = _owner(expect.to, topology, expect.source)
     if target is None:
         return f"no peer has {expect.to}" if expect.to not in topology.mesh.peers else f"{expect.to} is not in the mesh"
     path = topology.path(expect.source, target.name)
@@ -50,14 +50,15 @@ def _obstacle(expect: Expect, topology: Topology) -> str:
     return ""
 
 
-def _owner(text: str, topology: Topology) -> Peer | None:
-    """The member that is called ``text`` or, by longest prefix, has that address or network."""
+def _owner(text: str, topology: Topology, source: str) -> Peer | None:
+    """The member that is called ``text`` or, by longest prefix, has that address or network, as ``source`` sees it."""
     if text in topology.members:
         return topology.members[text]
     target = _network(text)
     best: tuple[int, Peer] | None = None
     for peer in topology.members.values():
-        for network in own(peer):
+        exits = topology.exits(peer.name) if peer.name in (source, topology.exit_of(source)) else ()
+        for network in (*topology.own(peer), *exits):
             if target and _covers(network, target) and (best is None or network.prefixlen > best[0]):
                 best = (network.prefixlen, peer)
     return best[1] if best else None

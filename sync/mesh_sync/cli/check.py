@@ -11,7 +11,8 @@ import click
 from mesh_sync.check.examine import examine
 from mesh_sync.cli import present
 from mesh_sync.cli.options import directory_argument
-from mesh_sync.findings import errors
+from mesh_sync.findings import errors, some
+from mesh_sync.mesh.peer_view import PeerView
 from mesh_sync.terminal.command_line import count, json_option, print_json
 from mesh_sync.workspace.unpushed_admins import unpushed_admins
 from mesh_sync.workspace.working_copy import read
@@ -29,7 +30,8 @@ def check(directory: Path, since: str | None, hook: bool, as_json: bool) -> int:
     if hook:
         return _check_push(directory)
     tree = read(directory)
-    mesh, findings = examine(tree, datetime.now(UTC), advice=True)
+    moment = datetime.now(UTC)
+    mesh, findings = examine(tree, moment, advice=True)
     if since is None:
         findings = (*unpushed_admins(directory, tree), *findings)
     else:
@@ -44,6 +46,8 @@ def check(directory: Path, since: str | None, hook: bool, as_json: bool) -> int:
     if wrong:
         click.secho(f"{count(wrong, 'error')}, {count(len(findings) - wrong, 'warning')}", fg="red", err=True)
     else:
+        for name, users in sorted(PeerView(mesh, moment).exits.items()) if mesh else ():
+            click.echo(f"{count(len(users), 'peer')} will leave by the exit {name}: {some(users)}", err=True)
         peers = count(len(mesh.peers), "peer") if mesh else "no peers"
         click.secho(f"no errors, {count(len(findings), 'warning')}, {peers}", fg="green", err=True)
     return 1 if wrong else 0

@@ -56,6 +56,9 @@ def show(name: str, directory: Path, as_json: bool) -> None:
     _line("subnets", facts["subnets"])
     _line("reached via", facts["via"])
     _line("relay", "others are reached through it" if effective["relay"] else "")
+    by_default = "" if facts["exit"] else " (by mesh.toml)"
+    _line("leaves by", f"{effective['exit']}{by_default}" if effective["exit"] else "")
+    _line("exit of", effective["exit_of"])
     for key, unit in (("listen_port", ""), ("mtu", " bytes"), ("persistent_keepalive", " s")):
         origin = "" if facts[key] is not None else " (by default)"
         value = f"{effective[key]}{unit}" if effective[key] else "off"

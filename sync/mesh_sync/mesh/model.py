@@ -44,6 +44,7 @@ class Peer:
     mtu: Mtu | None = None
     persistent_keepalive: Seconds | None = None
     via: PeerName | None = None
+    exit: PeerName | None = None
     managed: bool = True
     enabled: bool = True
     next_public_key: PublicKey | None = None
@@ -121,6 +122,7 @@ class Mesh:
     dns_zone: str = "mesh.internal"
     preshared_keys: str = "none"
     preshared: Preshared | None = None
+    exit: PeerName | None = None
     guard: Guard = Guard()
     expect: tuple[Expect, ...] = ()
     peers: Mapping[str, Peer] = field(factory=dict)

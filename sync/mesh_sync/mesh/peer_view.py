@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -51,7 +51,19 @@ class PeerView:
             "persistent_keepalive": self.mesh.keepalive_of(peer),
             "dns_name": f"{peer.name}.{self.mesh.dns_zone}",
             "relay": peer.name in self._renderer.topology.members and self._renderer.topology.is_relay(peer.name),
+            "exit": self.exit_of(peer),
+            "exit_of": list(self.exits.get(peer.name, ())),
         }
+
+    @property
+    def exits(self) -> Mapping[str, list[str]]:
+        """Who uses which exit: peers, by the name of the exit."""
+        return self._renderer.topology.users_of_exits
+
+    def exit_of(self, peer: Peer) -> str | None:
+        """The exit that the peer uses, None if it uses none."""
+        topology = self._renderer.topology
+        return topology.exit_of(peer.name) if peer.name in topology.members else None
 
     def talks_to(self, peer: Peer) -> list[dict[str, Any]]:
         """The peers it has a tunnel with, and what each tunnel carries; none when it is not in the mesh."""

@@ -36,8 +36,8 @@ class Renderer:
         me = self.topology.members[name]
         keepalive = self.mesh.keepalive_of(me)
         neighbours = tuple(self.topology.neighbours(name))
+        exits = frozenset(str(network) for neighbour in neighbours for network in neighbour.exits)
         routes = self._networks.union(*map(self._routes_to, neighbours))
-        exits = frozenset(route for route in routes if route.endswith("/0"))
         return Desired(
             mesh=self.mesh.name,
             name=name,
@@ -72,10 +72,13 @@ class Renderer:
         return self._peers[key]
 
     def _routes_to(self, neighbour: Neighbour) -> tuple[str, ...]:
-        """The subnets behind a peer. Its addresses lie in the mesh's networks, which are routed whole, so that
-        nothing meant for a peer ever leaves in the clear."""
+        """The subnets behind a peer, without exits. Its addresses lie in the mesh's networks, which are routed whole,
+        so that nothing meant for a peer ever leaves in the clear."""
         if neighbour not in self._routes:
-            self._routes[neighbour] = tuple(str(ip) for ip in neighbour.allowed_ips if not self._in_mesh(ip))
+            exits = set(neighbour.exits)
+            self._routes[neighbour] = tuple(
+                str(ip) for ip in neighbour.allowed_ips if ip not in exits and not self._in_mesh(ip)
+            )
         return self._routes[neighbour]
 
     def _in_mesh(self, network: Network) -> bool:

@@ -2,18 +2,20 @@
 
 Peers with `via` hang below their relay; the others, the roots, form the full mesh. A packet climbs to the
 root of its source, crosses to the root of its target and descends: every peer sees its parent, its children
-and, when it is a root itself, all other roots.
+and, when it is a root itself, all other roots. What leaves by an exit takes the same way, for peers that use it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from operator import attrgetter
 
 from attrs import frozen
 
+from mesh_sync.mesh.exits import NONE, exit_networks
 from mesh_sync.mesh.model import Mesh, Peer
 from mesh_sync.wireguard.endpoint import Address, Network
 
@@ -22,10 +24,14 @@ _name = attrgetter("name")
 
 @frozen(eq=False)
 class Neighbour:
-    """A peer that has a tunnel of its own, and everything reached through it. The same object for all who see it so."""
+    """A peer that has a tunnel of its own, and everything reached through it. The same object for all who see it so.
+
+    ``exits``: those of its allowed IPs that are a default route, at the exit or on the way to it.
+    """
 
     peer: Peer
     allowed_ips: tuple[Network, ...]
+    exits: tuple[Network, ...] = ()
 
 
 class Topology:
@@ -43,16 +49,54 @@ class Topology:
             (self.children[peer.via] if peer.via else self.roots).append(peer)
         self.roots.sort(key=_name)
         self._below: dict[str, Neighbour] = {}
+        self._exits: dict[str, tuple[Network, ...]] = {}
+        self._towards: dict[tuple[Neighbour, str], Neighbour] = {}
+        self._offering = {name for name in self.members if self.exits(name)}
 
     def neighbours(self, name: str) -> Iterator[Neighbour]:
         """The peers that ``name`` (a member) has a tunnel with, in order of their names, its relay first."""
         me = self.members[name]
+        exit_ = self.exit_of(name)
+        first = self.path(name, exit_)[1] if exit_ else None
         if me.via:
-            yield Neighbour(self.members[me.via], self._above(me))
+            relay = Neighbour(self.members[me.via], self._above(me))
+            yield self._leading(relay, exit_) if exit_ and relay.peer is first else relay
         near = self.children[name] if me.via else [*self.roots, *self.children[name]]
         for peer in sorted(near, key=_name):
             if peer is not me:
-                yield self._from_above(peer)
+                found = self._from_above(peer)
+                yield self._leading(found, exit_) if exit_ and peer is first else found
+
+    def exits(self, name: str) -> tuple[Network, ...]:
+        """What a member offers as an exit, not to everybody: to those that use it."""
+        if name not in self._exits:
+            self._exits[name] = exit_networks(self.members[name])
+        return self._exits[name]
+
+    def exit_of(self, name: str) -> str | None:
+        """The exit that a member uses: its own choice, or the mesh's unless it offers one itself.
+
+        None if it uses none, and if that one is not in the mesh or offers none.
+        """
+        asked = self.members[name].exit or (None if name in self._offering else self.mesh.exit)
+        return asked if asked in self._offering and asked not in (name, NONE) else None
+
+    @cached_property
+    def users_of_exits(self) -> Mapping[str, list[str]]:
+        """The members that use an exit, by the exit's name."""
+        users: dict[str, list[str]] = {}
+        for name in sorted(self.members) if self._offering else ():
+            if exit_ := self.exit_of(name):
+                users.setdefault(exit_, []).append(name)
+        return users
+
+    def _leading(self, neighbour: Neighbour, exit_: str) -> Neighbour:
+        """A neighbour as those see it that leave by ``exit_`` through it."""
+        key = (neighbour, exit_)
+        if key not in self._towards:
+            ways = self.exits(exit_)
+            self._towards[key] = Neighbour(neighbour.peer, neighbour.allowed_ips + ways, ways)
+        return self._towards[key]
 
     def below(self, peer: Peer) -> tuple[Network, ...]:
         """What is reached through ``peer`` from above: its own networks and those of the peers below it."""
@@ -60,15 +104,20 @@ class Topology:
 
     def _from_above(self, peer: Peer) -> Neighbour:
         if peer.name not in self._below:
-            below = [own(peer)] + [self.below(child) for child in self.children[peer.name]]
+            below = [self.own(peer)] + [self.below(child) for child in self.children[peer.name]]
             self._below[peer.name] = Neighbour(peer, tuple(network for part in below for network in part))
         return self._below[peer.name]
 
     def _above(self, peer: Peer) -> tuple[Network, ...]:
         relay = self.members[peer.via or ""]
         below = set(self.below(peer))
-        others = [own(relay)] + [own(other) for other in self.members.values() if other is not relay]
+        others = [self.own(relay)] + [self.own(other) for other in self.members.values() if other is not relay]
         return tuple(network for part in others for network in part if network not in below)
+
+    def own(self, peer: Peer) -> tuple[Network, ...]:
+        """What everybody reaches at a member: its addresses and subnets, without what it offers as an exit."""
+        exits = set(self.exits(peer.name))
+        return tuple(network for network in own(peer) if network not in exits) if exits else own(peer)
 
     def can_talk(self, one: Peer, other: Peer) -> bool:
         """Whether a tunnel between two neighbours can come up: one of them must have an endpoint."""

@@ -83,6 +83,7 @@ class Paths:
 class Node:
     """This machine's place in the mesh. The `[watchdog]` table belongs to mesh-watchdog.
 
+    ``accept_exit``: whether this machine leaves by the exit that the list gives it.
     ``signing_key_file``: the SSH key with which this node signs its own commits; `join --trust signed` makes it.
     ``clock``: whether this machine's clock counts even when the kernel does not say that something keeps it right.
     ``mesh_secret_file``: the secrets of `preshared_keys = "derived"`, when they are not to come sealed with the list.
@@ -95,6 +96,7 @@ class Node:
     mesh_secret_file: Path | None = None
     foreign_peers: Literal["keep", "remove"] = "keep"
     clock: Literal["kernel", "trusted"] = "kernel"
+    accept_exit: bool = True
     repository: Repository
     trust: Trust
     confirm: Confirm = Confirm()

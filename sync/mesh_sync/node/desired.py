@@ -11,7 +11,20 @@ from mesh_sync.wireguard.desired import Desired
 
 def on_this_machine(desired: Desired, node: Node) -> Desired:
     """What the list says of this node, with what node.toml adds to it and the key that the machine runs."""
-    return with_own_key(with_gateway(desired, node), node)
+    return with_own_key(with_settings(desired, node), node)
+
+
+def with_settings(desired: Desired, node: Node) -> Desired:
+    """What the list says, with what node.toml adds to it."""
+    return with_gateway(with_exit(desired, node), node)
+
+
+def with_exit(desired: Desired, node: Node) -> Desired:
+    """Without the exit that the list gives this node, where node.toml declines it."""
+    if node.accept_exit or not desired.exit_routes:
+        return desired
+    kept = (evolve(peer, allowed_ips=peer.allowed_ips - desired.exit_routes) for peer in desired.peers)
+    return evolve(desired, peers=tuple(kept), exit_routes=frozenset())
 
 
 def with_gateway(desired: Desired, node: Node) -> Desired:

@@ -9,7 +9,7 @@ from attrs import evolve
 from mesh_sync.errors import DeviceError
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
-from mesh_sync.node.desired import with_gateway
+from mesh_sync.node.desired import with_settings
 from mesh_sync.node.own_keys import with_held_key
 from mesh_sync.node.run_lock import locked_run
 from mesh_sync.reconcile.apply import apply, device_of, run_hooks
@@ -29,7 +29,7 @@ def bring_up(node: Node, note: Callable[[str], None]) -> Done:
         if applied.desired is None:
             raise DeviceError("nothing was applied here yet", hint="`mesh-sync now` fetches the list")
         device = device_of(node, note)
-        desired = with_held_key(with_gateway(applied.desired, node), node)
+        desired = with_held_key(with_settings(applied.desired, node), node)
         after = evolve(home(state), applied=evolve(applied, desired=desired), trial=state.trial)
         return apply(node, device, state, after, undo=state.trial)
 

@@ -24,7 +24,7 @@ OWN_KEYS = frozenset({
     "endpoint", "listen_port", "mtu", "persistent_keepalive", "public_key", "next_public_key", "description",
 })  # fmt: skip
 """What a node's key may change in the node's own file, always."""
-EXTRA_KEYS = frozenset({"subnets", "addresses", "via", "tags", "owner", "expires", "enabled", "managed"})
+EXTRA_KEYS = frozenset({"subnets", "addresses", "via", "exit", "tags", "owner", "expires", "enabled", "managed"})
 """What `policy.toml` can add to that."""
 WIDEST = {4: 2**24, 6: 2**112}
 """Addresses that the subnets may have together when a node's key changes them: an IPv4 /8, an IPv6 /16."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -93,7 +93,16 @@ def _changes(name: str, before: Renderer, after: Renderer) -> tuple[Change, ...]
         names={peer.public_key: peer.name for peer in old.peers},
         moment=time.time(),
     )
-    return plan(placed(desired, live, context.moment), live, context)
+    changes = plan(placed(desired, live, context.moment), live, context)
+    leaves = tuple(renderer.topology.exit_of(name) for renderer in (before, after))
+    return (*_exit(*leaves), *changes)
+
+
+def _exit(before: str | None, after: str | None) -> Iterator[Change]:
+    """What becomes of a node's way to the internet."""
+    if before != after:
+        text = f"all that has no other route leaves by the exit {after}" if after else "no longer leaves by an exit"
+        yield Change("exit", f"{text} (before: {before})" if before else text, after or before)
 
 
 def _as_live(desired: Desired) -> Live:
