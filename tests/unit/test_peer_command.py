@@ -277,7 +277,7 @@ def test_show_fills_the_defaults_in_and_says_who_talks_to_whom(operator: Operato
     operator.add("azure", "--endpoint", "203.0.113.2:51820", "--owner", "\u200eAl").fine()
     shown = operator.peer("show", "azure").fine()
     assert "persistent keepalive: off (by default)" in shown
-    assert "mtu:                  1420 bytes (by default)" in shown
+    assert "mtu:                  what the way to its peers allows (by default)" in shown
     assert "azure.mesh.internal" in shown
     assert "\u200e" not in shown
     assert "aws at aws.example.org:51820: 10.0.0.1/32, fd00::1/128, 192.168.10.0/24, 10.0.0.2/32, fd00::2/128" in shown

@@ -23,7 +23,6 @@ AWS_CONF = """\
 PrivateKey = PRIVATE_KEY_OF_THIS_NODE
 Address = 10.0.0.1/32
 ListenPort = 51820
-MTU = 1420
 
 # azure
 [Peer]

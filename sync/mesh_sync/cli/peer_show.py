@@ -61,7 +61,7 @@ def show(name: str, directory: Path, as_json: bool) -> None:
     _line("exit of", effective["exit_of"])
     for key, unit in (("listen_port", ""), ("mtu", " bytes"), ("persistent_keepalive", " s")):
         origin = "" if facts[key] is not None else " (by default)"
-        value = f"{effective[key]}{unit}" if effective[key] else "off"
+        value = f"{effective[key]}{unit}" if effective[key] else _UNSET.get(key, "off")
         _line(key.replace("_", " "), f"{value}{origin}")
     for key in ("expires", "owner", "description", "tags"):
         _line(key, facts[key])
@@ -69,6 +69,9 @@ def show(name: str, directory: Path, as_json: bool) -> None:
     for neighbour in facts["talks_to"]:
         at = f" at {neighbour['endpoint'][0]}" if neighbour["endpoint"] else ""
         click.echo(f"  {neighbour['name']}{at}: {', '.join(neighbour['allowed_ips'])}")
+
+
+_UNSET = {"mtu": "what the way to its peers allows"}
 
 
 def _line(name: str, value: object) -> None:

@@ -10,7 +10,6 @@ import attrs
 
 from mesh_sync.mesh.model import Mesh, Peer
 from mesh_sync.mesh.render import Renderer
-from mesh_sync.wireguard.desired import DEFAULT_MTU
 
 
 class PeerView:
@@ -47,7 +46,7 @@ class PeerView:
         """What holds for the peer with every default filled in."""
         return {
             "listen_port": peer.listen_port or self.mesh.listen_port,
-            "mtu": peer.mtu or self.mesh.mtu or DEFAULT_MTU,
+            "mtu": peer.mtu or self.mesh.mtu,
             "persistent_keepalive": self.mesh.keepalive_of(peer),
             "dns_name": f"{peer.name}.{self.mesh.dns_zone}",
             "relay": peer.name in self._renderer.topology.members and self._renderer.topology.is_relay(peer.name),

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from mesh_sync.mesh.model import NO_SECRET, Mesh
 from mesh_sync.mesh.topology import Neighbour, Topology
-from mesh_sync.wireguard.desired import DEFAULT_MTU, Desired, DesiredPeer, soonest
+from mesh_sync.wireguard.desired import Desired, DesiredPeer, soonest
 from mesh_sync.wireguard.endpoint import Network
 
 
@@ -43,7 +43,7 @@ class Renderer:
             name=name,
             public_key=me.public_key,
             listen_port=me.listen_port or self.mesh.listen_port,
-            mtu=me.mtu or self.mesh.mtu or DEFAULT_MTU,
+            mtu=me.mtu or self.mesh.mtu or 0,
             addresses=frozenset(f"{address}/{address.max_prefixlen}" for address in me.addresses),
             routes=routes - exits,
             exit_routes=exits,

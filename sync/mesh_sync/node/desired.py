@@ -30,21 +30,25 @@ def with_exit(desired: Desired, node: Node) -> Desired:
 def with_gateway(desired: Desired, node: Node) -> Desired:
     """Add what node.toml says about routing for others, and what relaying and exits need."""
     masquerade = node.gateway.masquerade if node.gateway else ""
-    return evolve(
-        desired,
-        sysctls=_sysctls(node.interface, desired, routes=node.gateway is not None),
-        firewall=_rules(node.interface, masquerade, relays=desired.relay and node.gateway is None) | _marks(desired),
-    )
+    routes = node.gateway is not None
+    rules = _rules(node.interface, masquerade, routes=routes, relays=desired.relay)
+    return evolve(desired, sysctls=_sysctls(node.interface, desired, routes=routes), firewall=rules | _marks(desired))
 
 
-def _rules(interface: str, masquerade: str, *, relays: bool) -> frozenset[str]:
+def _rules(interface: str, masquerade: str, *, routes: bool, relays: bool) -> frozenset[str]:
     """Masquerade what leaves by the interface ``masquerade`` (may be empty).
 
-    A node that only relays forwards between peers, and nowhere else.
+    A node that only relays forwards between peers, and nowhere else. Connections that one forwards into the tunnel
+    learn how much fits into it: the answer that a packet is too large often does not arrive.
     """
+    rules = set()
+    if routes or relays:
+        rules.add(f'forward oifname "{interface}" tcp flags syn tcp option maxseg size set rt mtu')
+    if relays and not routes:
+        rules.add(f'forward iifname "{interface}" oifname != "{interface}" drop')
     if masquerade:
-        return frozenset({f'postrouting iifname "{interface}" oifname "{masquerade}" masquerade'})
-    return frozenset({f'forward iifname "{interface}" oifname != "{interface}" drop'}) if relays else frozenset()
+        rules.add(f'postrouting iifname "{interface}" oifname "{masquerade}" masquerade')
+    return frozenset(rules)
 
 
 def _marks(desired: Desired) -> frozenset[str]:

@@ -23,8 +23,7 @@ def text(desired: Desired, private_key: str = PLACEHOLDER) -> str:
         f"PrivateKey = {private_key}\n"
         f"Address = {_join(desired.addresses)}\n"
         f"ListenPort = {desired.listen_port}\n"
-        f"MTU = {desired.mtu}\n"
-    )
+    ) + (f"MTU = {desired.mtu}\n" if desired.mtu else "")
     return interface + "".join(map(_section, placed(desired, None, 0.0).peers))
 
 

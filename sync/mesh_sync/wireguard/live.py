@@ -28,6 +28,7 @@ class LivePeer:
 class Live:
     """The interface as it is. ``routes`` and ``exit_routes`` are those of its own device, by table as in `Desired`.
 
+    ``fits``: the MTU that the ways to the endpoints leave for it, 0 if not known (see `mtu`).
     ``sysctls`` are those that are 1, ``turned_on`` those that mesh-sync made so.
     """
 
@@ -36,6 +37,7 @@ class Live:
     listen_port: int = 0
     fwmark: int = 0
     mtu: int = 0
+    fits: int = 0
     up: bool = False
     addresses: frozenset[str] = frozenset()
     routes: frozenset[str] = frozenset()

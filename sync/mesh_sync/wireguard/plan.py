@@ -57,7 +57,9 @@ def _differences(desired: Desired, live: Live, context: Context) -> Iterator[Cha
     for address in sorted(desired.addresses - live.addresses):
         yield Change("address-added", f"address {address} added", value=address)
     if desired.mtu != live.mtu:
-        yield Change("mtu", f"MTU {live.mtu or 'unset'} -> {desired.mtu}", value=str(desired.mtu))
+        yield Change(
+            "mtu", f"MTU {live.mtu or 'unset'} -> {desired.mtu or 'as the route has it'}", value=str(desired.mtu)
+        )
     yield from _device(desired, live)
     yield from _peers(desired, live, context)
     if not live.up:

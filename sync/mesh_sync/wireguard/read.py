@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mesh_sync.system.at_once import at_once
-from mesh_sync.wireguard import firewall, forwarding, ip, wg
+from mesh_sync.wireguard import firewall, forwarding, ip, mtu, wg
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.live import Live
 
@@ -28,8 +28,11 @@ def read(interface: str, memory: Path, desired: Desired | None) -> Live | None:
     if found is None:
         return None
     fields = {**found, **dump()}
+    endpoints = [peer.endpoint for peer in fields["peers"].values()]
+    ways = mtu.of_ways(endpoints, fields["fwmark"], fields["addresses"])
     exits = ip.exit_rules() if fields["fwmark"] or (desired and desired.fwmark) else frozenset()
     return Live(
+        fits=mtu.fitting(ways, ipv6=any(":" in address for address in fields["addresses"])),
         exit_rules=exits,
         sysctls=forwarding.live_sysctls(paths),
         turned_on=turned_on,
