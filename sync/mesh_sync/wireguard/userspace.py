@@ -18,7 +18,8 @@ def start(interface: str) -> None:
     """Make ``interface``. Raise DeviceError when the program is not there, CommandError when it fails.
 
     A daemon whose interface was deleted takes its socket away as the last thing; a new one that is there by then
-    would lose its own.
+    would lose its own. It gives its interface the default MTU once it has gone into the background, and answers after
+    that: an MTU that was set before its first answer would not stay.
     """
     SOCKETS.mkdir(mode=0o700, exist_ok=True)
     end = time.monotonic() + GOING
@@ -33,6 +34,7 @@ def start(interface: str) -> None:
             "this kernel has no WireGuard, and wireguard-go is not installed",
             hint="install a kernel with WireGuard (5.6 or newer), or wireguard-go",
         ) from None
+    run(["wg", "show", interface, "listen-port"])
 
 
 def _is_served(path: Path) -> bool:
