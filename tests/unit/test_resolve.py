@@ -122,6 +122,7 @@ def test_what_of_an_answer_fitted_counts_when_tcp_is_silent(resolvers: Start, mo
 
 def test_an_answer_that_takes_longer_than_a_second_is_heard(resolvers: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dns_question, "RETRY", 0.1)
+    monkeypatch.setattr(nameservers, "PATIENCE", {4: 9, 6: 9})
 
     def late(query: dns.message.Message, wire: bytes) -> list[bytes]:
         time.sleep(0.15)
