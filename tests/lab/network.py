@@ -21,6 +21,7 @@ from lab.router import Router
 from lab.segment import Segment
 
 INTERNET = Network(ipaddress.IPv4Network("203.0.113.0/24"), ipaddress.IPv6Network("2001:db8::/64"))
+BEYOND = Network(ipaddress.IPv4Network("198.51.100.0/24"), ipaddress.IPv6Network("2001:db8:f::/64"))
 DEAD_RESOLVER = "203.0.113.66"
 
 
@@ -68,6 +69,15 @@ class Lab:
         """A node directly on the internet. Its name is a label of at most 15 characters."""
         return self._attached(self._node(name, resolvers), address, address6)
 
+    def far(self, name: str, number: int) -> Node:
+        """A node in another part of the internet, 198.51.100.NUMBER and 2001:db8:f::NUMBER, behind a router.
+
+        Between here and there lie the default routes of both sides, whereas all others are neighbours on one link.
+        """
+        node = self._node(name)
+        node.attach(self._beyond, BEYOND.at(str(BEYOND.v4[number]), f"{BEYOND.v6[0]}{number}"))
+        return node
+
     def site(
         self,
         name: str,
@@ -92,6 +102,14 @@ class Lab:
         host = self._node(f"{name}-host")
         host.attach(router.lan, network.host(10).routed_by(network.host(2)))
         return Site(name, network, router, gateway, host)
+
+    @functools.cached_property
+    def _beyond(self) -> Segment:
+        internet = self._hosts[0]
+        segment, router = Segment(internet.tree, "beyond"), BEYOND.router()
+        internet.ip(f"address add {router.v4} dev beyond", f"address add {router.v6} dev beyond nodad")
+        internet.run(["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])
+        return segment
 
     @functools.cached_property
     def git(self) -> GitHost:

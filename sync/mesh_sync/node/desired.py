@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from socket import AF_INET, AF_INET6, inet_pton
+
 from attrs import evolve
 
 from mesh_sync.node.config import Node
@@ -31,8 +33,8 @@ def with_gateway(desired: Desired, node: Node) -> Desired:
     """Add what node.toml says about routing for others, and what relaying and exits need."""
     masquerade = node.gateway.masquerade if node.gateway else ""
     routes = node.gateway is not None
-    rules = _rules(node.interface, masquerade, routes=routes, relays=desired.relay)
-    return evolve(desired, sysctls=_sysctls(node.interface, desired, routes=routes), firewall=rules | _marks(desired))
+    rules = _rules(node.interface, masquerade, routes=routes, relays=desired.relay) | _marks(node.interface, desired)
+    return evolve(desired, sysctls=_sysctls(node.interface, desired, routes=routes), firewall=rules)
 
 
 def _rules(interface: str, masquerade: str, *, routes: bool, relays: bool) -> frozenset[str]:
@@ -51,15 +53,30 @@ def _rules(interface: str, masquerade: str, *, routes: bool, relays: bool) -> fr
     return frozenset(rules)
 
 
-def _marks(desired: Desired) -> frozenset[str]:
-    """With a default route in the tunnel, its own packets carry the mark when they arrive, too.
+def _marks(interface: str, desired: Desired) -> frozenset[str]:
+    """With an exit, what came in by the underlay is answered by it: marked when it arrives, and so are the answers.
 
-    A strict reverse path filter, which looks the sender up by mark, would find the tunnel itself and drop them.
+    Packets for this machine, the tunnel's own among them, have the mark before a reverse path filter looks their
+    sender up. A connection of which such a packet is seen carries it too, for its answers, also those of a host here
+    that the packet was translated to. Not for the mesh's addresses: at these nothing comes in but by the tunnel, and
+    an answer that is forged on the link must not lead a connection out of the exit.
     """
     if not desired.fwmark:
         return frozenset()
-    rule = f"fib daddr type local udp dport {desired.listen_port} meta mark set 0x{desired.fwmark:08x}"
-    return frozenset({f"prerouting {rule}"})
+    mark, here = f"0x{desired.fwmark:08x}", f'iifname != "lo" iifname != "{interface}"'
+    rules = {f'prerouting iifname != "{interface}" ct mark {mark} meta mark set ct mark'}
+    rules |= {f"prerouting meta mark {mark} ct mark set meta mark", f"output ct mark {mark} meta mark set ct mark"}
+    for version, words in ((4, "ip daddr"), (6, "ip6 daddr")):
+        own = [one.partition("/")[0] for one in desired.addresses if (":" in one) == (version == 6)]
+        kind = f"{words} != {_set(own)}" if own else f"meta nfproto ipv{version}"
+        rules.add(f"raw {here} {kind} fib daddr type local meta mark set {mark}")
+    return frozenset(rules)
+
+
+def _set(addresses: list[str]) -> str:
+    """Addresses of one version as nft prints them: in numeric order."""
+    ordered = sorted(addresses, key=lambda one: inet_pton(AF_INET6 if ":" in one else AF_INET, one))
+    return ordered[0] if len(ordered) == 1 else "{ " + ", ".join(ordered) + " }"
 
 
 def _sysctls(interface: str, desired: Desired, *, routes: bool) -> frozenset[str]:

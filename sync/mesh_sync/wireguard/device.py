@@ -69,12 +69,15 @@ class Device:
             if kinds & SYNCED:
                 key = before.private_key if before.public_key == desired.public_key else private_key()
                 self._sync(desired, before, changes, key, endpoints)
+            if desired.firewall:  # marks come before the routes that heed them: no connection is lost in between
+                self._gateway(desired, changes)
             ip.batch(self._lines(changes, "link-up", "route-added", "exit-route-added"))
             for change in changes:
                 if change.kind in ("exit-rule-added", "exit-rule-removed"):
                     self._exit(int(change.value), add=change.kind == "exit-rule-added")
             ip.batch(self._lines(changes, "exit-route-removed", "route-removed", "address-removed"))
-            self._gateway(desired, changes)
+            if not desired.firewall:
+                self._gateway(desired, changes)
         except CommandError as error:
             if error.says(ip.PORT_TAKEN):
                 raise DeviceError(

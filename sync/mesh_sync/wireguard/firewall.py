@@ -12,6 +12,7 @@ from mesh_sync.errors import CommandError, DeviceError, Reason
 from mesh_sync.system.run import run
 
 CHAINS = {
+    "raw": "type filter hook prerouting priority raw",
     "prerouting": "type filter hook prerouting priority mangle",
     "output": "type route hook output priority mangle",
     "forward": "type filter hook forward priority filter",
