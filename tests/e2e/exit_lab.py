@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from lab import Lab, Node
 from lab.host import Host
@@ -76,9 +78,11 @@ class ExitLab:
     def begin(self) -> None:
         """Nobody offers an exit, nobody uses one, and all are in sync."""
         self.mesh.set("exit", subnets=None, enabled=None)
+        self.mesh.set("pub", persistent_keepalive=None)
         self.use(exit_=None)
         for name in self.mesh.nodes:
-            self.mesh.configure(self.mesh.nodes[name], accept_exit=None, exit=None)
+            asking = {"urls": [self.mesh.url], "deadline": 6}
+            self.mesh.configure(self.mesh.nodes[name], accept_exit=None, git_past_exit=None, repository=asking)
         self.mesh.push("as in the beginning")
         self.mesh.now()
 
@@ -90,6 +94,21 @@ class ExitLab:
         """These (else all) use the exit, or none."""
         for name in names or ("pub", "far", "home"):
             self.mesh.set(name, exit=exit_)
+
+    @contextmanager
+    def dead(self) -> Iterator[None]:
+        """The exit is off the net through the body."""
+        self.exit.port.unplug()
+        try:
+            yield
+        finally:
+            self.exit.port.plug()
+
+
+def passes(*nodes: Node) -> list[dict[str, Any]]:
+    """One `mesh-sync now` on each of these at once, however it ends."""
+    running = [node.popen(["mesh-sync", "now", "--json"]) for node in nodes]
+    return [json.loads(program.communicate(timeout=90)[0]) for program in running]
 
 
 def serve(node: Host) -> Program:

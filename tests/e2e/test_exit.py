@@ -7,8 +7,8 @@ from contextlib import closing
 
 import pytest
 
-from e2e.exit_lab import ExitLab, Session, becomes_seen, seen_from, strict
-from lab import Lab, reachability
+from e2e.exit_lab import ExitLab, Session, becomes_seen, passes, seen_from, strict
+from lab import Lab, Node, reachability
 from lab.mesh import dump, now_json
 
 pytestmark = pytest.mark.e2e
@@ -90,3 +90,86 @@ def test_a_machine_declines_by_its_own_file(calm: ExitLab) -> None:
         assert seen_from(calm.pub, WORLD) == PUB
     finally:
         calm.mesh.set_mesh(exit=None)
+
+
+# -- the exit dies
+
+
+@pytest.fixture
+def used(calm: ExitLab) -> ExitLab:
+    """`pub` and `home` leave by the exit."""
+    calm.offer()
+    calm.use("pub", "home")
+    pushed(calm, "pub and home use the exit")
+    for node in (calm.pub, calm.home):
+        assert becomes_seen(node, WORLD, {EXIT}) == EXIT
+    return calm
+
+
+def ways_past(node: Node) -> str:
+    return node.run(["sh", "-c", "ip rule show priority 5182; ip -6 rule show priority 5182; ls /run/mesh-sync"]).stdout
+
+
+def test_the_removal_of_a_dead_exit_is_taken_within_two_passes(used: ExitLab) -> None:
+    nodes = (used.pub, used.home)
+    with used.dead():
+        used.use(exit_=None)
+        used.mesh.set("exit", enabled=False)
+        head = used.mesh.push("the exit is dead: no node uses it")
+        done = passes(*nodes)
+        if {each["commit"] for each in done} != {head}:
+            done = passes(*nodes)
+        assert [(each["result"], each["commit"]) for each in done] == [("applied", head)] * 2, done
+        assert all("the exit exit does not answer: git went past it" in each["message"] for each in done)
+        assert [seen_from(node, WORLD) for node in nodes] == [PUB, "203.0.113.11"]
+    for node in nodes:
+        assert "5182" not in ways_past(node)
+        assert "past_exit" not in ways_past(node)
+
+
+def test_another_commit_is_taken_while_the_exit_is_dead(used: ExitLab) -> None:
+    with used.dead():
+        used.mesh.set("pub", persistent_keepalive=9)
+        head = used.mesh.push("pub: another keepalive")
+        [done] = passes(used.pub)
+        assert (done["result"], done["commit"]) == ("applied", head), done
+        assert seen_from(used.pub, WORLD) == "", "what is not git waits for the exit"
+        assert "5182" not in ways_past(used.pub)
+
+
+def test_git_never_goes_past_an_exit_that_answers(used: ExitLab) -> None:
+    """The git host is not there: not a packet to it, or to the nameserver, leaves but by the tunnel."""
+    used.pub.nft("""table inet leak { chain out { type filter hook output priority 300
+        oifname "eth0" ip daddr { 203.0.113.10, 203.0.113.53 } counter
+    } }""")
+    used.mesh.lab.git.host.port.unplug()
+    try:
+        [done] = passes(used.pub)
+        assert done["result"] == "unreachable"
+        assert "past" not in done["message"]
+    finally:
+        used.mesh.lab.git.host.port.plug()
+        counted = used.pub.run(["nft", "list", "table", "inet", "leak"]).stdout
+        used.pub.run(["nft", "delete", "table", "inet", "leak"])
+    assert "counter packets 0 " in counted
+
+
+def test_a_machine_can_be_told_never_to_go_past_it_or_leave_it_by_itself(used: ExitLab) -> None:
+    used.mesh.configure(used.pub, git_past_exit="never")
+    used.mesh.configure(used.home, accept_exit=False, git_past_exit="never")
+    with used.dead():
+        done = passes(used.pub, used.home)
+        assert [each["result"] for each in done] == ["unreachable"] * 2
+        assert seen_from(used.pub, WORLD) == ""
+        assert seen_from(used.home, WORLD) == "203.0.113.11", "declined without git"
+
+
+def test_a_way_past_that_a_killed_run_left_is_closed(used: ExitLab) -> None:
+    for command in (["mesh-sync", "now"], ["mesh-sync", "down"]):
+        used.pub.run(["mkdir", "-p", "/run/mesh-sync"])
+        used.pub.run(["sh", "-c", """echo '["203.0.113.10", "2001:db8::10"]' >/run/mesh-sync/wg0.past_exit.json"""])
+        used.pub.ip("rule add to 203.0.113.10 lookup main priority 5182")
+        used.pub.run(command)
+        assert "5182" not in ways_past(used.pub)
+        assert "past_exit" not in ways_past(used.pub)
+    used.pub.run(["mesh-sync", "up"])

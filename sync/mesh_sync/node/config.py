@@ -83,7 +83,8 @@ class Paths:
 class Node:
     """This machine's place in the mesh. The `[watchdog]` table belongs to mesh-watchdog.
 
-    ``accept_exit``: whether this machine leaves by the exit that the list gives it.
+    ``accept_exit``: whether this machine leaves by the exit that the list gives it. ``git_past_exit``: when git goes
+    past it by this machine's own network: while it does not answer, whenever no remote answers, or never.
     ``signing_key_file``: the SSH key with which this node signs its own commits; `join --trust signed` makes it.
     ``clock``: whether this machine's clock counts even when the kernel does not say that something keeps it right.
     ``mesh_secret_file``: the secrets of `preshared_keys = "derived"`, when they are not to come sealed with the list.
@@ -97,6 +98,7 @@ class Node:
     foreign_peers: Literal["keep", "remove"] = "keep"
     clock: Literal["kernel", "trusted"] = "kernel"
     accept_exit: bool = True
+    git_past_exit: Literal["dead", "unreachable", "never"] = "dead"
     repository: Repository
     trust: Trust
     confirm: Confirm = Confirm()
@@ -141,6 +143,11 @@ class Node:
     def clock_file(self) -> Path:
         """What the clock said when this boot first saw it kept right."""
         return self.paths.run / f"{self.interface}.clock.json"
+
+    @property
+    def past_exit_file(self) -> Path:
+        """The addresses to which a way past the exit is open; only while `now` asks the remotes."""
+        return self.paths.run / f"{self.interface}.past_exit.json"
 
     @property
     def sysctl_file(self) -> Path:

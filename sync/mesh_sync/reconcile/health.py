@@ -50,6 +50,17 @@ def answering(interface: str, peers: Peers, live: Live, kept: frozenset[str]) ->
     return {}
 
 
+def heard_of(interface: str, peers: Peers) -> frozenset[str]:
+    """Ask these peers, with a session or without one; return the public keys of those that answer as soon as they owe
+    it."""
+    link, end = ip.link(interface) or {}, time.monotonic() + ANSWER_OWED
+    with _listening(interface, peers, link.get("addresses", ()), _counters(interface)) as looks:
+        for found in looks:
+            if found >= peers.keys() or time.monotonic() >= end:
+                return found & peers.keys()
+    return frozenset()
+
+
 def watch(node: Node, goal: Goal, peers: Peers, patience: Patience, *, any_part: bool = False) -> tuple[Goal, str]:
     """Look for ``goal`` until all of it is there, or the time of a part of it is up.
 

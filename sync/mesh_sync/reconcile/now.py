@@ -7,6 +7,7 @@ from collections.abc import Callable
 from attrs import evolve
 
 from mesh_sync.diagnose.clock import clock_troubles
+from mesh_sync.errors import Unreachable
 from mesh_sync.node import clock as clocks
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
@@ -35,8 +36,15 @@ def now(
     # Ask the remotes, decide whether what they answer is news, and evaluate the news.
     request.join()
     clock = clocks.read(node, before.last_confirmed, keep=not dry_run)
-    verdict = verdict_on(node, before, request, clock, retry=retry, note=note)
+    desired, way_past = before.applied.desired, False
+    if desired and desired.exit_routes and live and not dry_run and isinstance(request.so_far, Unreachable):
+        from mesh_sync.reconcile.past_exit import past_dead_exit  # few runs meet a dead exit
 
+        with past_dead_exit(node, desired, live, request, note) as (request, sentence):
+            verdict = verdict_on(node, before, request, clock, retry=retry, note=note)
+        way_past, verdict = bool(sentence), evolve(verdict, notes=(*verdict.notes, *filter(None, [sentence])))
+    else:
+        verdict = verdict_on(node, before, request, clock, retry=retry, note=note)
     verdict = evolve(verdict, troubles=tuple(clock_troubles(verdict.after.applied, clock)))
 
     # Plan: what would change, and whether that has to be confirmed.
@@ -54,7 +62,8 @@ def now(
 
     device = apply.device_of(node, note)
     if way is Way.TRY and not dry_run:
-        return told(node, verdict, auto_rollback.attempt(node, device, after, live, wait=wait, took=request.took))
+        took = None if way_past and desired and desired.exit_routes else request.took  # a dead exit leads to no remote
+        return told(node, verdict, auto_rollback.attempt(node, device, after, live, wait=wait, took=took))
     if way is Way.GO_BACK and not dry_run:
         return told(node, verdict, auto_rollback.go_back(node, device, before, live, verdict, wait))
     after = entered(after, clock.wall) if way is Way.APPLY_UNCONFIRMED else after

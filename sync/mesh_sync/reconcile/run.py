@@ -35,5 +35,9 @@ def run_now(
             return now(node, request, dry_run=dry_run, retry=retry, wait=wait, note=note)
 
     with locked_run(node, wait):
+        if node.past_exit_file.exists():
+            from mesh_sync.reconcile.past_exit import close  # only after a run that was killed
+
+            close(node)
         found = once()
         return once() if found.ask_again else found

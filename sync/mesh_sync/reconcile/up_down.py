@@ -14,6 +14,7 @@ from mesh_sync.node.own_keys import with_held_key
 from mesh_sync.node.run_lock import locked_run
 from mesh_sync.reconcile.apply import apply, device_of, run_hooks
 from mesh_sync.reconcile.outcome import Done
+from mesh_sync.reconcile.past_exit import close
 from mesh_sync.reconcile.promise import home
 from mesh_sync.system.lock import locked
 
@@ -24,6 +25,7 @@ def bring_up(node: Node, note: Callable[[str], None]) -> Done:
     A trial that was interrupted stays on record: there may be no network yet to judge it by.
     """
     with locked_run(node):
+        close(node)
         state = states.load(node.state_file)
         applied = state.last_confirmed
         if applied.desired is None:
@@ -38,6 +40,7 @@ def take_down(node: Node, note: Callable[[str], None]) -> None:
     """Remove the interface and what it did as a gateway. When there is none, nothing happens."""
     with locked_run(node), locked(node.lock_file):
         device = device_of(node, note)
+        close(node)
         try:
             if device.exists():
                 run_hooks(node.hooks.pre_down, device)

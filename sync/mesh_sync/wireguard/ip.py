@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -53,6 +53,22 @@ def set_exit_rules(version: int, *, add: bool) -> None:
         except CommandError as error:
             if not error.says(EXISTS, GONE):
                 raise
+
+
+PAST_EXIT = 5182
+"""Priority of the rules that lead single addresses past an exit: before those of the exit, which the kernel places."""
+
+
+def set_ways_past_exit(addresses: Iterable[str], *, add: bool) -> None:
+    """Look the main table up first for packets to these addresses, or no longer. What is so already is left so."""
+    for version in (4, 6):
+        for address in (one for one in addresses if (":" in one) == (version == 6)):
+            line = f"rule {'add' if add else 'delete'} to {address} lookup main priority {PAST_EXIT}"
+            try:
+                batch([line], f"-{version}")
+            except CommandError as error:
+                if not error.says(EXISTS, GONE):
+                    raise
 
 
 def exit_is_shared(version: int, interface: str) -> bool:

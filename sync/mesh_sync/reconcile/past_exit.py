@@ -1,0 +1,119 @@
+"""Asking the remotes past an exit that is dead: git and the names that it needs go by the underlay for that long.
+
+No mark can be set on what git, ssh and a local stub send. So the main table is looked up first for these few addresses,
+by rules of a priority of their own, which are on record before they are there and gone when the remotes were asked.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from mesh_sync.names import resolve
+from mesh_sync.names.upstreams import upstreams
+from mesh_sync.node.config import Node
+from mesh_sync.reconcile.health import heard_of
+from mesh_sync.repository.hosts import hosts
+from mesh_sync.repository.remote import HeadRequest, asked, remotes
+from mesh_sync.system.files import write_atomically
+from mesh_sync.wireguard import ip, ways
+from mesh_sync.wireguard.desired import Desired, DesiredPeer
+from mesh_sync.wireguard.live import Live
+from mesh_sync.wireguard.longest_prefix import LongestPrefix
+
+Note = Callable[[str], None]
+
+
+@contextmanager
+def past_dead_exit(
+    node: Node, desired: Desired, live: Live, request: HeadRequest, note: Note
+) -> Iterator[tuple[HeadRequest, str]]:
+    """The remotes asked once more, past the exit that ``desired`` has, if that is dead; and a sentence that says so.
+
+    The same ``request``, and no sentence, where that would not help. The way past the exit is there while the body
+    runs. Raise DeviceError.
+    """
+    dead = _dead(node, desired, live)
+    told: list[str] = []
+    try:
+        for find in (_resolvers, lambda: _git_hosts(node)) if dead else ():
+            told += _open(node, desired, dead, told, find())
+        if not told:
+            yield request, ""
+            return
+        names = ", ".join(sorted({peer.name for peer in dead.values()}))
+        note(f"the exit {names} does not answer: asking the remotes past it")
+        with asked(remotes(node)) as again:
+            again.join()
+            yield again, f"the exit {names} does not answer: git went past it by this machine's own network"
+    finally:
+        close(node)
+
+
+def close(node: Node) -> None:
+    """Take away the ways past the exit that are on record: of this run, or of one that was killed."""
+    file = node.past_exit_file
+    try:
+        addresses = [str(ipaddress.ip_address(text)) for text in json.loads(file.read_text())]
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, TypeError):  # half a file of a crashed machine: its rules are gone with it
+        addresses = []
+    ip.set_ways_past_exit(addresses, add=False)
+    file.unlink(missing_ok=True)
+
+
+def _dead(node: Node, desired: Desired, live: Live) -> Mapping[str, DesiredPeer]:
+    """The peers that carry what leaves by an exit and do not answer, by public key."""
+    carrying = {
+        peer.public_key: peer
+        for peer in desired.peers
+        if peer.allowed_ips & desired.exit_routes and peer.public_key in live.peers
+    }
+    if node.git_past_exit == "unreachable":
+        return carrying
+    alive = heard_of(node.interface, carrying) if carrying and node.git_past_exit == "dead" else frozenset(carrying)
+    return {key: peer for key, peer in carrying.items() if key not in alive}
+
+
+def _resolvers() -> list[str]:
+    """The nameservers of this machine, and those behind a local one."""
+    servers = resolve.nameservers()
+    return [server.address for server in (*servers, *upstreams(servers)) if not server.is_local]
+
+
+def _git_hosts(node: Node) -> list[str]:
+    """The addresses of the remotes' hosts, as the system looks them up."""
+    found, names = list[str](), list[str]()
+    for host in hosts(node.repository.urls):
+        try:
+            found.append(str(ipaddress.ip_address(host)))
+        except ValueError:
+            names.append(host)
+    return found + [str(address) for answer in resolve.resolve(names).values() for address in answer.addresses]
+
+
+def _open(
+    node: Node, desired: Desired, dead: Mapping[str, DesiredPeer], before: list[str], addresses: Iterable[str]
+) -> list[str]:
+    """Open the way to those of ``addresses`` to which packets go through a dead peer, and would get past it."""
+    asked = [address for address in dict.fromkeys(addresses) if "%" not in address and address not in before]
+    if not asked:
+        return []
+    found = ways.ask(asked, desired.fwmark)
+    carriers = LongestPrefix(
+        (ipaddress.ip_network(network), peer.public_key) for peer in desired.peers for network in peer.allowed_ips
+    )
+    opened = []
+    for address in asked:
+        inside, past = found.plain.get(address), found.marked.get(address)
+        hit = carriers.find(ipaddress.ip_address(address))
+        through = inside is not None and inside.device == node.interface
+        if through and past and past.device != node.interface and hit and hit[1] in dead:
+            opened.append(address)
+    if opened:
+        write_atomically(node.past_exit_file, json.dumps(before + opened))
+        ip.set_ways_past_exit(opened, add=True)
+    return opened
