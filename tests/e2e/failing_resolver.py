@@ -1,7 +1,8 @@
-"""A resolver with moods: `python failing_resolver.py ADDRESS UPSTREAM LOG`.
+"""A resolver with moods: `python failing_resolver.py ADDRESS UPSTREAM LOG [NAME=IPV4 …]`.
 
-Names that begin with `servfail` are answered so, those that begin with `silence` are not answered at all; every
-other question is BIND's to answer. Each question is a line in the log.
+Names that begin with `servfail` are answered so, those that begin with `silence` are not answered at all; a NAME
+of its own network has this address and no other; every other question is BIND's to answer. Each question is a line in
+the log.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ import dns.flags
 import dns.message
 import dns.query
 import dns.rcode
+import dns.rdatatype
+import dns.rrset
 
-address, upstream, log = sys.argv[1:]
+address, upstream, log, *own = sys.argv[1:]
+here = dict(line.split("=") for line in own)
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, Path(log).open("a", buffering=1) as asked:
     server.bind((address, 53))
     while True:
@@ -28,6 +32,10 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, Path(log).open(
         if name.startswith("servfail"):
             answer = dns.message.make_response(query)
             answer.set_rcode(dns.rcode.SERVFAIL)
+        elif name.rstrip(".") in here:
+            answer = dns.message.make_response(query)
+            if query.question[0].rdtype == dns.rdatatype.A:
+                answer.answer.append(dns.rrset.from_text(name, 5, "IN", "A", here[name.rstrip(".")]))
         else:
             answer = dns.query.udp(query, upstream, timeout=5)
             answer.flags |= dns.flags.RA

@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 PORT = 51820
 RESOLVER = "203.0.113.54"
-IN_THE_TUNNEL = "10.0.0.21"
-"""A resolver that is one of the peers that move, and the first of the list."""
+IN_THE_TUNNEL = "10.0.0.23"
+"""A resolver that is one of the peers that move, the one that stays lost; and the first of the list."""
 MOVED = {
     "three": 21,  # its name gets three addresses, the right one among them
     "traps": 22,  # and this one addresses that can never be right

@@ -65,6 +65,6 @@ def is_reading(call: str) -> bool:
     program, *words = call.split()
     verbs = [word for word in words if not word.startswith("-")]
     if program == "ip":
-        batch = any(word.startswith(("-b", "-force")) for word in words)
+        batch = "-json" not in words and any(word.startswith(("-b", "-force")) for word in words)
         return not batch and verbs[1:2] in ([], ["show"], ["list"])
     return program in ("wg", "nft") and verbs[:1] in (["show"], ["showconf"], ["list"])

@@ -103,6 +103,12 @@ class Lab:
         host.attach(router.lan, network.host(10).routed_by(network.host(2)))
         return Site(name, network, router, gateway, host)
 
+    def beside(self, site: Site, name: str, number: int, *, resolvers: tuple[str, ...] | None = None) -> Node:
+        """One more node in the LAN of a site; its default route is the router."""
+        node = self._node(name, resolvers)
+        node.attach(site.router.lan, site.lan.host(number))
+        return node
+
     @functools.cached_property
     def _beyond(self) -> Segment:
         internet = self._hosts[0]

@@ -21,10 +21,10 @@ class Segment:
         self.command("ip", "link", "add", bridge, "type", "bridge")
         self.command("ip", "link", "set", bridge, "up")
 
-    def plug(self, name: str, tree: Tree) -> Port:
-        """Lay a cable from a port called `name` to a new `eth0` in the tree."""
+    def plug(self, name: str, tree: Tree, device: str = "eth0") -> Port:
+        """Lay a cable from a port called `name` to a new `device` in the tree."""
         lines = (
-            f"link add name {name} type veth peer name eth0 netns {tree.pid}",
+            f"link add name {name} type veth peer name {device} netns {tree.pid}",
             f"link set dev {name} master {self.bridge} up",
         )
         self.command("ip", "-batch", "-", input="\n".join(lines) + "\n")

@@ -10,17 +10,21 @@ from collections.abc import Iterable, Mapping
 from attrs import define, evolve, field, frozen
 
 from mesh_sync.names.nameservers import Answer
-from mesh_sync.wireguard.endpoint import Endpoint, Network
+from mesh_sync.wireguard.endpoint import Endpoint
+from mesh_sync.wireguard.underlay import Tunnel
+from mesh_sync.wireguard.ways import Way, Ways
 from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.events import (
     Action,
     Announce,
     Applied,
+    AskWays,
     Declared,
     LookUp,
     Observation,
     Probe,
+    Routed,
     Seen,
     SetEndpoint,
     Snapshot,
@@ -29,8 +33,8 @@ from mesh_watchdog.policy.events import (
 from mesh_watchdog.policy.peer import PeerState
 from mesh_watchdog.policy.polling import next_poll
 from mesh_watchdog.policy.state import State
+from sim import tunnel
 from sim.history import Clock
-from sim.tunnel import Tunnel
 from sim.underlay import PORT, Packet, Site, Underlay
 from sim.zone import Resolver, Zone
 
@@ -38,6 +42,8 @@ IDLE = 4.0
 NOTICED = 0.3
 """Seconds after which the kernel's message about an own address is believed."""
 DEED = 0.005
+ASKED = 0.01
+"""Seconds for which the kernel is asked about its routes."""
 NOBODY = Declared("", (), "")
 
 
@@ -62,7 +68,7 @@ class Node:
     resolver: Resolver
     firewalled: bool = False
     offset: float = 1_700_000_000.0
-    tunnels: dict[str, Tunnel] = field(factory=dict)
+    tunnels: dict[str, tunnel.Tunnel] = field(factory=dict)
     interface: bool = True
     state: State | None = None
     applied: Applied = Applied({})
@@ -80,14 +86,14 @@ class Node:
     def wall(self) -> float:
         return self.world.clock.now + self.offset
 
-    def connect(self, peer: str, endpoint: str = "", keepalive: float = 0.0) -> Tunnel:
-        tunnel = Tunnel(
+    def connect(self, peer: str, endpoint: str = "", keepalive: float = 0.0) -> tunnel.Tunnel:
+        made = tunnel.Tunnel(
             self.world.clock, self.world.chance, self.name, peer, self.wall, self._emit,
             lambda payload: self._inner(peer, payload), endpoint, keepalive,
         )  # fmt: skip
-        self.tunnels[peer] = tunnel
-        tunnel.start()
-        return tunnel
+        self.tunnels[peer] = made
+        made.start()
+        return made
 
     def disconnect(self, peer: str) -> None:
         self.tunnels.pop(peer).remove()
@@ -112,9 +118,9 @@ class Node:
 
     # -- its watchdog
 
-    def watch(self, peers: Mapping[str, Declared], tunnelled: tuple[Network, ...] = ()) -> None:
-        """Start the watchdog, with an applied state."""
-        self.applied = Applied(peers, tunnelled)
+    def watch(self, peers: Mapping[str, Declared], routes: Iterable[str] = ()) -> None:
+        """Start the watchdog, with an applied state; ``routes`` lead into the tunnel."""
+        self.applied = Applied(peers, Tunnel("wg0", routes))
         self.state = evolve(State(), surroundings=self.surroundings())
         self._start()
 
@@ -147,6 +153,11 @@ class Node:
         own = [] if self.site.nat else list(self.site.public.values())
         versions = set(self.site.public) if self.site.link else set()
         return Surroundings(frozenset(map(ipaddress.ip_address, own)), frozenset(versions))
+
+    def ways(self, addresses: Iterable[str]) -> Ways:
+        """What its kernel says: there is a way to every address of an IP version that it has one of."""
+        known = {one: Way("eth0") for one in addresses if ipaddress.ip_address(one).version in self.site.public}
+        return Ways(known, known) if self.site.link else Ways()
 
     def seen(self) -> dict[str, Seen] | None:
         if not self.interface:
@@ -206,6 +217,9 @@ class Node:
             case SetEndpoint(key, endpoint, _):
                 if key in self.tunnels:
                     self.tunnels[key].endpoint = endpoint
+            case AskWays(addresses):
+                told, run = Routed(addresses, self.ways(addresses)), self._run
+                self.world.clock.after(ASKED, lambda: self._hear(told, run))
             case LookUp(host):
                 self.looks.append((self.world.clock.now, host))
                 run = self._run
@@ -213,7 +227,7 @@ class Node:
             case Announce():
                 self.notes.append((self.world.clock.now, action))
 
-    def _hear(self, answer: Answer, run: int) -> None:
+    def _hear(self, answer: Answer | Routed, run: int) -> None:
         if run == self._run:
             self._observe(answer)
 

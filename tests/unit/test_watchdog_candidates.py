@@ -10,10 +10,12 @@ from attrs import evolve
 
 from mesh_sync.names.nameservers import Answer, Unresolved
 from mesh_sync.wireguard.endpoint import Address
+from mesh_sync.wireguard.underlay import Tunnel
+from mesh_sync.wireguard.ways import Way, Ways
 from mesh_watchdog.policy import dns_names
 from mesh_watchdog.policy.candidates import candidates, news
 from mesh_watchdog.policy.dns_names import NameState, asking, heard_back, is_due, seeded
-from mesh_watchdog.policy.events import Seen, Surroundings
+from mesh_watchdog.policy.events import Routed, Seen, Surroundings
 from mesh_watchdog.policy.peer import PeerState
 from mesh_watchdog.policy.state import State
 from sim import at, declared
@@ -43,7 +45,9 @@ def places(*texts: str, answered: float | None = 120, replaced: float | None = N
     name = NameState(addresses=addresses(*texts), answered=answered, replaced=replaced)
     own = addresses("203.0.113.1")
     around = Surroundings(own, frozenset({4, 6}))
-    return State(names={HOST: name}, surroundings=around, tunnelled=(ipaddress.ip_network("10.0.0.0/24"),))
+    ways = {address: Way("eth0") for address in (*texts, D, R, E, L, D6)}
+    routed = Routed(frozenset(ways), Ways(ways, ways))
+    return State(names={HOST: name}, surroundings=around, tunnel=Tunnel("wg0", ["10.0.0.0/24"]), routed=routed)
 
 
 def found(state: PeerState, around: State) -> list[str]:
@@ -89,13 +93,31 @@ def test_nonsense_is_left_out(nonsense: str) -> None:
     assert not news(peer(), places(nonsense))
 
 
-def test_a_family_without_a_route_is_left_out() -> None:
-    around = evolve(places(D6), surroundings=Surroundings(frozenset(), frozenset({4})))
-    assert found(peer(), around) == [at(D)]
+def told(around: State, ways: dict[str, Way] | None = None) -> State:
+    """The same where the kernel has ways of its own, and none to addresses that are not named."""
+    known = {D: Way("eth0"), **(ways or {})}
+    return evolve(around, routed=Routed(around.routed.asked, Ways(known, known)))
+
+
+def test_an_address_without_a_route_is_left_out() -> None:
+    assert found(peer(), told(places(D6))) == [at(D)]
+
+
+def test_ipv6_without_a_default_route_is_tried_where_there_is_a_route_to_it() -> None:
+    around = told(places(D6), {D6: Way("eth0", "fe80::1", prefix=3)})
+    assert found(peer(), evolve(around, surroundings=Surroundings(frozenset(), frozenset({4}))))[0] == at(D6)
 
 
 def test_a_private_address_outside_the_tunnel_is_a_candidate() -> None:
     assert found(peer(), places("10.9.0.9"))[0] == at("10.9.0.9")
+
+
+def test_an_address_in_a_network_of_the_list_is_a_candidate_where_the_underlay_reaches_it() -> None:
+    """The second node in a LAN that a gateway advertises: its connected route is as specific as ours."""
+    around = evolve(places(L), tunnel=Tunnel("wg0", ["203.0.113.0/24"]))
+    assert found(peer(), told(around, {L: Way("eth0", prefix=24)}))[0] == at(L)
+    assert found(peer(), told(around, {L: Way("wg0", prefix=24)})) == [at(D)]
+    assert found(peer(), told(around, {L: Way("eth0")})) == [at(D)]
 
 
 # -- names

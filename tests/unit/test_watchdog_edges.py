@@ -15,6 +15,8 @@ from mesh_sync.errors import CommandError, ConfigError
 from mesh_sync.node.config import Node
 from mesh_sync.system.lock import locked
 from mesh_sync.wireguard.endpoint import Endpoint
+from mesh_sync.wireguard.underlay import Reach
+from mesh_sync.wireguard.ways import Way
 from mesh_watchdog import act
 from mesh_watchdog.act import Changed
 from mesh_watchdog.journal import notify, ping_interval
@@ -54,18 +56,20 @@ def wg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, S
 
 
 def test_the_applied_state_becomes_peers_with_a_mesh_address_to_probe(node: Node) -> None:
-    applied = applied_state.take(node.state_file)
+    applied = applied_state.take(node.state_file, "wg0")
     assert applied
     declared = applied.peers[KEY]
     assert declared == Declared("b", (Endpoint("b.example", 51820),), "10.0.0.12", "203.0.113.12:51820")
-    assert applied.tunnelled == (ipaddress.ip_network("10.0.0.0/24"),)
+    own_network, peers_address = (ipaddress.ip_address(text) for text in ("10.0.0.99", "10.0.0.12"))
+    assert applied.tunnel.reach(own_network, Way("eth0")) is Reach.INSIDE
+    assert applied.carriers.find(peers_address) == (ipaddress.ip_network("10.0.0.12/32"), KEY)
 
 
 def test_an_endpoint_that_the_version_before_has_applied_and_no_peer_can_have_is_left_out(node: Node) -> None:
     text = node.state_file.read_text()
     assert "b.example:51820" in text
     node.state_file.write_text(text.replace("b.example:51820", "240.0.0.1:51820"))
-    applied = applied_state.take(node.state_file)
+    applied = applied_state.take(node.state_file, "wg0")
     assert applied
     assert applied.peers[KEY].endpoint == ()
 
@@ -73,9 +77,9 @@ def test_an_endpoint_that_the_version_before_has_applied_and_no_peer_can_have_is
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 1}', b"\xff"])
 def test_a_broken_state_file_is_lost_and_a_missing_one_is_not(node: Node, content: bytes) -> None:
     node.state_file.write_bytes(content)
-    assert applied_state.take(node.state_file) is None
+    assert applied_state.take(node.state_file, "wg0") is None
     node.state_file.unlink()
-    assert applied_state.take(node.state_file) == Applied({})
+    assert applied_state.take(node.state_file, "wg0") == Applied({})
 
 
 # -- setting endpoints

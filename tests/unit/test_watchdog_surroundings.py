@@ -8,10 +8,14 @@ import struct
 from typing import Any
 
 import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mesh_watchdog.policy.events import Surroundings
 from mesh_watchdog.sense import own_network
-from mesh_watchdog.sense.own_addresses import parse
+from mesh_watchdog.sense.own_addresses import OwnAddresses, differ, parse
+from mesh_watchdog.sense.route_messages import Places, matter
 
 LINKS: list[dict[str, Any]] = [
     {"ifname": "lo", "flags": ["UP", "LOWER_UP"], "addr_info": [{"local": "127.0.0.1", "scope": "host"}]},
@@ -59,8 +63,45 @@ def test_another_gateway_is_another_place() -> None:
     assert parse(LINKS, {4: [DEFAULT], 6: []}, "wg0") != parse(LINKS, {4: [other], 6: []}, "wg0")
 
 
+def test_ipv6_without_a_default_route_is_a_way_out() -> None:
+    """What some providers announce, and all of IPv6 that is given out."""
+    part: dict[str, Any] = {"dst": "2000::/3", "gateway": "fe80::1", "dev": "eth0", "flags": []}
+    assert parse(LINKS, {4: [DEFAULT], 6: [part]}, "wg0").surroundings.versions == {4, 6}
+
+
+PLACE, OTHER = "198.51.100.7", "198.51.100.8"
+BEST, NEXT = ("eth0", "203.0.113.1", "203.0.113.5"), ("eth1", "192.0.2.1", "192.0.2.5")
+
+
+def by(paths: dict[str, tuple[str, str, str] | None]) -> OwnAddresses:
+    """Two uplinks, both there all the time."""
+    routes: list[dict[str, Any]] = [DEFAULT, {**DEFAULT, "gateway": "192.0.2.1", "metric": 200}]
+    return evolve(parse(LINKS, {4: routes, 6: []}, "wg0"), paths=paths)
+
+
+def test_another_way_to_a_place_in_use_is_a_change_though_every_route_is_still_there() -> None:
+    """What a metric does."""
+    assert differ(by({PLACE: BEST}), by({PLACE: NEXT}))
+    assert differ(by({PLACE: BEST}), by({PLACE: None}))
+    assert differ(by({PLACE: None}), by({PLACE: BEST}))
+    assert not differ(by({PLACE: BEST}), by({PLACE: BEST}))
+
+
+def test_a_place_that_was_not_in_use_before_is_no_change() -> None:
+    assert not differ(by({PLACE: BEST}), by({PLACE: BEST, OTHER: NEXT}))
+    assert not differ(by({PLACE: BEST, OTHER: NEXT}), by({PLACE: BEST}))
+
+
 def message(kind: int, body: bytes) -> bytes:
     return struct.pack("=IHHII", 16 + len(body), kind, 0, 0, 0) + body + bytes(-len(body) % 4)
+
+
+def route(network: str) -> bytes:
+    """What the kernel tells of a route: struct rtmsg, then the table and the destination as attributes."""
+    to = ipaddress.ip_network(network)
+    body = struct.pack("=BB10x", 2 if to.version == 4 else 10, to.prefixlen) + struct.pack("=HHI", 8, 15, 254)
+    packed = to.network_address.packed
+    return body + (struct.pack("=HH", 4 + len(packed), 1) + packed if to.prefixlen else b"")
 
 
 @pytest.mark.parametrize(
@@ -68,17 +109,31 @@ def message(kind: int, body: bytes) -> bytes:
     [
         (message(20, bytes(8)), True),
         (message(16, bytes(16)), True),
-        (message(24, bytes([2, 0, 0, 0])), True),
-        (message(24, bytes([2, 24, 0, 0])), False),
-        (message(25, bytes([2, 24, 0, 0])) + message(25, bytes([10, 0, 0, 0])), True),
+        (message(32, bytes(12)), True),
+        (message(24, route("0.0.0.0/0")), True),
+        (message(24, route("198.51.101.0/24")), False),
+        (message(25, route("198.51.100.0/24")), True),
+        (message(25, route("198.51.100.7/32")), True),
+        (message(25, route("198.51.100.8/32")), False),
+        (message(24, route("2000::/3")), True),
+        (message(24, route("2001:db8:1::/48")), False),
+        (message(25, route("198.51.101.0/24")) + message(25, route("::/0")), True),
+        (message(24, struct.pack("=BB10x", 2, 24)), True),
         (b"\x01\x02", False),
         (struct.pack("=IHHII", 0, 20, 0, 0, 0), False),
         (struct.pack("=IHHII", 999, 20, 0, 0, 0), False),
     ],
 )
-def test_only_messages_about_the_way_out_matter(data: bytes, matters: bool) -> None:
+def test_only_messages_about_a_way_that_is_needed_matter(data: bytes, matters: bool) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with ours, theirs:
         ours.setblocking(False)
         theirs.send(data)
-        assert own_network.drain(ours) is matters
+        assert own_network.drain(ours, Places([PLACE, "2001:db8::7", "fe80::1%eth0"])) is matters
+
+
+@given(st.binary(max_size=64))
+def test_no_message_is_too_strange(body: bytes) -> None:
+    for kind in (16, 20, 24, 25, 32):
+        matter(message(kind, body), Places([PLACE]))
+    matter(body, Places([]))

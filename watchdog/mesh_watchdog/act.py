@@ -22,8 +22,10 @@ from mesh_sync.wireguard.probe import Prober
 from mesh_sync.wireguard.syncconf import allowed_ips_text
 from mesh_sync.wireguard.userspace import SOCKETS
 from mesh_watchdog.journal import Announcer, Problems, Tally, log
-from mesh_watchdog.policy.events import Action, Announce, LookUp, Probe, Promote, Seen, SetEndpoint
+from mesh_watchdog.policy.events import Action, Announce, AskWays, LookUp, Probe, Promote, Seen, SetEndpoint
 from mesh_watchdog.policy.state import State, in_use, under_listed_keys
+from mesh_watchdog.sense.dns_lookup import DnsLookup
+from mesh_watchdog.sense.kernel_ways import KernelWays
 from mesh_watchdog.sense.wg_counters import read
 
 LOCK_WAIT = 2.0
@@ -33,13 +35,14 @@ P = ParamSpec("P")
 
 
 class Actor:
-    """``ask``: begins the look-up of a name; its answer is an observation."""
+    """``dns`` and ``kernel`` are asked; their answers are observations."""
 
-    def __init__(self, node: Node, problems: Problems, tally: Tally, ask: Callable[[str, State], None]) -> None:
+    def __init__(self, node: Node, problems: Problems, tally: Tally, dns: DnsLookup, kernel: KernelWays) -> None:
         self._node = node
         self._problems = problems
         self._tally = tally
-        self._ask = ask
+        self._dns = dns
+        self._kernel = kernel
         self._prober = Prober(node.interface)
         self.announcer = Announcer()
 
@@ -54,7 +57,9 @@ class Actor:
                     peer = after.peers.get(action.key)
                     self.announcer.say(action, peer.declared.name if peer else self._node.name)
                 case LookUp():
-                    self._ask(action.host, after)
+                    self._dns.ask(action.host, action.servers)
+                case AskWays():
+                    self._kernel.ask(action.addresses, after.mark, names=bool(after.names))
                 case Promote():
                     await self._promote()
         if chosen := [action for action in actions if isinstance(action, SetEndpoint)]:

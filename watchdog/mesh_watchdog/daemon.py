@@ -17,12 +17,14 @@ from mesh_watchdog.act import Actor, forget_source
 from mesh_watchdog.journal import Problems, Tally
 from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.events import Observation, Snapshot
+from mesh_watchdog.policy.known_ways import in_use
 from mesh_watchdog.policy.peer import SEARCHING, UP
 from mesh_watchdog.policy.polling import BUSY, TRYING, next_poll
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.report import status_file
 from mesh_watchdog.sense.applied_state import AppliedState
 from mesh_watchdog.sense.dns_lookup import DnsLookup
+from mesh_watchdog.sense.kernel_ways import KernelWays
 from mesh_watchdog.sense.own_network import OwnNetwork
 from mesh_watchdog.sense.sense import Inbox, Sense
 from mesh_watchdog.sense.wg_counters import WgCounters
@@ -43,14 +45,15 @@ class Daemon:
         self.about = {"node": node.name, "interface": node.interface, "boot": boot, "started": self._last}
         self.stopping = False
         self.changed = True
-        dns = DnsLookup(self.tally)
+        dns, kernel = DnsLookup(self.tally), KernelWays(self.problems)
         self.senses: list[Sense] = [
-            AppliedState(node.state_file, self.problems),
-            OwnNetwork(node.interface, self.problems, partial(forget_source, node)),
+            AppliedState(node.state_file, node.interface, self.problems),
+            OwnNetwork(node.interface, self.problems, partial(forget_source, node), self._in_use),
             WgCounters(node.interface, self.problems, self.tally),
             dns,
+            kernel,
         ]
-        self._actor = Actor(node, self.problems, self.tally, dns.ask)
+        self._actor = Actor(node, self.problems, self.tally, dns, kernel)
         self.inbox: Inbox = asyncio.Queue()
         self._shown: tuple[bool, bool, int, int] = (False, False, 0, 0)
 
@@ -101,6 +104,9 @@ class Daemon:
         """Write the memory; with ``boot`` for the next pass of `once` too."""
         if self.state.peers:  # else there is no applied state (yet); the memory may be of use when there is
             self.problems.set("memory", memory.save(status_file.memory_file(self.node), self.state, boot))
+
+    def _in_use(self) -> tuple[frozenset[str], int]:
+        return in_use(self.state), self.state.mark
 
     async def _look(self) -> None:
         for sense in self.senses:

@@ -7,6 +7,7 @@ from itertools import zip_longest
 
 from mesh_sync.wireguard.endpoint import Address, Endpoint
 from mesh_watchdog.policy.dns_names import NameState, numeric
+from mesh_watchdog.policy.known_ways import is_outside
 from mesh_watchdog.policy.peer import PeerState
 from mesh_watchdog.policy.state import State
 
@@ -70,6 +71,14 @@ def from_dns(peer: PeerState, names: Mapping[str, NameState], only: str = "") ->
                 yield str(Endpoint(str(address), endpoint.port)), "dns"
 
 
+def places(peer: PeerState, names: Mapping[str, NameState]) -> frozenset[str]:
+    """The addresses of all endpoints that may be worth a try: the ways to them have to be known."""
+    literals = (str(endpoint) for endpoint in peer.declared.endpoint if endpoint.address)
+    found = {numeric(each) for each in (peer.endpoint, peer.good, *literals)}
+    found |= {numeric(endpoint) for endpoint, _ in from_dns(peer, names)}
+    return frozenset(str(address) for address in found if address)
+
+
 def _alternating(addresses: Iterable[Address]) -> Iterator[Address]:
     """IPv4 and IPv6 in turn: one of the families may be a black hole."""
     by_version = ([one for one in sorted(addresses, key=int) if one.version == version] for version in (4, 6))
@@ -81,8 +90,7 @@ def _usable(endpoint: str, state: State) -> bool:
     address = numeric(endpoint)
     return (
         address is not None
-        and address.version in state.surroundings.versions
         and address not in state.surroundings.own
         and not (address.is_link_local and address.version == 6)
-        and not any(address in network for network in state.tunnelled)
+        and is_outside(address, state)
     )

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from mesh_sync.names.nameservers import Answer
+from mesh_sync.names.nameservers import Answer, Unresolved
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
-from mesh_watchdog.policy import dns_names
+from mesh_watchdog.policy import dns_names, known_ways
 from mesh_watchdog.policy.events import (
     Action,
     Announce,
@@ -22,6 +22,7 @@ from mesh_watchdog.policy.events import (
     Observation,
     Probe,
     Promote,
+    Routed,
     Seen,
     Snapshot,
     Surroundings,
@@ -59,6 +60,8 @@ def decide(state: State, observation: Observation, moment: float) -> Decision:
             return _answer(state, observation, moment), ()
         case Snapshot():
             return _take_in(state, observation, moment)
+        case Routed():
+            return known_ways.take_in(state, observation, moment), ()
 
 
 def _apply(state: State, applied: Applied, moment: float) -> State:
@@ -68,8 +71,8 @@ def _apply(state: State, applied: Applied, moment: float) -> State:
     names = {host: dns_names.seeded(host, applied.peers.values(), state.names.get(host)) for host in hosts}
     paired = state.paired if applied.pairs == state.pairs else moment if applied.pairs else None
     return evolve(
-        state, peers=peers, names=names, tunnelled=applied.tunnelled, mark=applied.mark, pairs=applied.pairs,
-        paired=paired,
+        known_ways.forgotten(state), peers=peers, names=names, tunnel=applied.tunnel, carriers=applied.carriers,
+        mark=applied.mark, pairs=applied.pairs, paired=paired,
     )  # fmt: skip
 
 
@@ -83,6 +86,7 @@ def _declare(known: PeerState | None, declared: Declared, moment: float) -> Peer
 
 def _move(state: State, surroundings: Surroundings, moment: float) -> Decision:
     """Our own network changed: probe all peers, ask DNS again, try the silent ones from here (R5)."""
+    state = known_ways.forgotten(state)
     if not surroundings.moved:
         return evolve(state, surroundings=surroundings), ()
     names = {host: dns_names.after_move(name, moment) for host, name in state.names.items()}
@@ -112,6 +116,8 @@ def _answer(state: State, answer: Answer, moment: float) -> State:
     name = state.names.get(answer.host)
     if name is None:
         return state
+    if answer.reason is Unresolved.NO_NAMESERVER and state.routed.nameservers:
+        answer = evolve(answer, reason=Unresolved.NONE_USABLE)
     peers = (peer for peer in state.peers.values() if answer.host in peer.declared.hosts and peer.silent)
     silent_for = min((moment - peer.heard for peer in peers), default=0.0)
     heard_back = dns_names.heard_back(name, answer, moment, silent_for)
@@ -175,21 +181,26 @@ def _see_to_all(state: State, done: list[Action], moment: float) -> Decision:
     """Probe, suspect and search for each peer as its time comes; then ask witnesses and DNS about silent ones."""
     peers, names = dict(state.peers), dict(state.names)
     unsure = state.cut_off or moment < state.calm
-    wanted = dict[str, None]()
+    wanted, places = dict[str, None](), set[str]()
     for key, peer in state.peers.items():
         if is_at_ease(peer, moment):
             continue
-        peers[key], acts, looks = step(key, peer, state, unsure, moment)
+        peers[key], acts, looks, lacking = step(key, peer, state, unsure, moment)
         done += acts
+        places |= lacking
         wanted |= dict.fromkeys(looks)
     if state.surroundings.versions and moment >= state.witnesses_from and (called := witnesses(peers, moment)):
         peers |= {key: probed(peers[key], moment) for key in called}
         done += map(Probe, called)
         state = evolve(state, witnesses_from=moment + WITNESS_PAUSE)
     free = DNS_AT_ONCE - sum(name.pending for name in names.values()) if wanted else 0
-    for host in wanted:
-        if free > 0 and dns_names.is_due(names[host], moment):
-            names[host] = dns_names.asking(names[host], moment)
-            done.append(LookUp(host))
-            free -= 1
-    return evolve(state, peers=peers, names=names), tuple(done)
+    due = [host for host in wanted if dns_names.is_due(names[host], moment)][:free] if free > 0 else []
+    state = evolve(state, peers=peers)
+    if places or (due and not known_ways.is_fresh(state, moment)):
+        state, asks = known_ways.asked(state, places, moment)
+        done += asks
+    if due and known_ways.is_fresh(state, moment):
+        servers = known_ways.servers(state)
+        names |= {host: dns_names.asking(names[host], moment) for host in due}
+        done += [LookUp(host, servers) for host in due]
+    return evolve(state, names=names), tuple(done)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from mesh_sync.wireguard.protocol import REJECT_AFTER_TIME, REKEY_TIMEOUT
-from mesh_watchdog.policy.candidates import Candidate, candidates, news
+from mesh_watchdog.policy.candidates import Candidate, candidates, from_dns, news, places
 from mesh_watchdog.policy.events import Action, Probe, SetEndpoint
 from mesh_watchdog.policy.peer import RX_HOLDS, SEARCHING, SUSPECT, WRITES_AT_ONCE, PeerState, probed
 from mesh_watchdog.policy.state import State
@@ -37,6 +37,17 @@ def attempt(key: str, peer: PeerState, state: State, moment: float) -> tuple[Pee
     if not peer.tries or moment < peer.next_try:
         return peer, []
     return _try_next(key, peer, moment)
+
+
+def in_question(peer: PeerState, state: State, moment: float) -> frozenset[str]:
+    """The addresses that `attempt` is about to choose from; none while it has no choice to make."""
+    if peer.tries:
+        return frozenset()
+    if peer.phase == SEARCHING and moment >= peer.next_round:
+        return places(peer, state.names)
+    known = peer.tried if peer.phase == SEARCHING else (peer.endpoint, *peer.tried)
+    told = any(endpoint not in known for endpoint, _ in from_dns(peer, state.names))
+    return places(peer, state.names) if told else frozenset()
 
 
 def _with_news(peer: PeerState, state: State, moment: float) -> PeerState:

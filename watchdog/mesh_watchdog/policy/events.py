@@ -6,8 +6,11 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from mesh_sync.names.nameservers import Answer
-from mesh_sync.wireguard.endpoint import Address, Endpoint, Network
+from mesh_sync.names.nameservers import Answer, Nameserver
+from mesh_sync.wireguard.endpoint import Address, Endpoint
+from mesh_sync.wireguard.longest_prefix import LongestPrefix
+from mesh_sync.wireguard.underlay import Tunnel
+from mesh_sync.wireguard.ways import Ways
 
 
 @frozen
@@ -51,12 +54,13 @@ class Seen:
 class Applied:
     """There is a (new) applied state: its peers by public key.
 
-    ``tunnelled``: the networks that the tunnel leads to, without default routes; ``mark``: the firewall mark of the
-    tunnel's own packets, 0 for none.
+    ``tunnel``: what leads into it; ``carriers``: the peer, by its key, to whom packets for a network are sent;
+    ``mark``: the firewall mark of the tunnel's own packets, 0 for none.
     """
 
     peers: Mapping[str, Declared]
-    tunnelled: tuple[Network, ...] = ()
+    tunnel: Tunnel = field(default=Tunnel("wg0"), eq=False)
+    carriers: LongestPrefix[str] = field(factory=LongestPrefix, eq=False)
     mark: int = 0
     pairs: Pairs = field(factory=dict)
 
@@ -85,7 +89,20 @@ class Surroundings:
     moved: bool = True
 
 
-Observation = Applied | Snapshot | Answer | Surroundings
+@frozen
+class Routed:
+    """The kernel was ``asked`` for the ways to these addresses, and to the nameservers that this machine has now.
+
+    ``upstreams``: those that a nameserver on this machine asks itself, as far as they are known.
+    """
+
+    asked: frozenset[str]
+    ways: Ways = Ways()
+    nameservers: tuple[Nameserver, ...] = ()
+    upstreams: tuple[Nameserver, ...] = ()
+
+
+Observation = Applied | Snapshot | Answer | Surroundings | Routed
 
 
 @frozen
@@ -106,9 +123,17 @@ class SetEndpoint:
 
 @frozen
 class LookUp:
-    """Ask DNS for A and AAAA of ``host``."""
+    """Ask these nameservers for A and AAAA of ``host``, each with its mark."""
 
     host: str
+    servers: tuple[Nameserver, ...] = ()
+
+
+@frozen
+class AskWays:
+    """Ask the kernel for the ways to these addresses, and to the nameservers."""
+
+    addresses: frozenset[str]
 
 
 @frozen
@@ -125,4 +150,4 @@ class Announce:
     urgent: bool = False
 
 
-Action = Probe | SetEndpoint | LookUp | Promote | Announce
+Action = Probe | SetEndpoint | LookUp | AskWays | Promote | Announce

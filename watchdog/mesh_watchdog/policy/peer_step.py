@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from attrs import evolve
 
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
 from mesh_watchdog.policy.candidates import expected
-from mesh_watchdog.policy.endpoint_search import attempt
+from mesh_watchdog.policy.endpoint_search import attempt, in_question
 from mesh_watchdog.policy.events import Action, Announce, Probe
+from mesh_watchdog.policy.known_ways import lacking
 from mesh_watchdog.policy.peer import MISS, MISSING, NEW, SEARCHING, SUSPECT, TALK, UP, PeerState, probed
 from mesh_watchdog.policy.state import State
 
@@ -29,8 +30,9 @@ SILENT_LONG = 60.0
 LONG_PROBE = 25.0
 """… and then this often: WireGuard's own handshakes go on for 90 s after each."""
 
-Step = tuple[PeerState, list[Action], Iterable[str]]
-"""The peer, what to do, and the names to ask for."""
+Step = tuple[PeerState, list[Action], Iterable[str], Set[str]]
+"""The peer, what to do, the names to ask for, and the addresses to which the ways have to be known first."""
+NOWHERE = frozenset[str]()
 
 
 def is_at_ease(peer: PeerState, moment: float) -> bool:
@@ -43,7 +45,7 @@ def is_at_ease(peer: PeerState, moment: float) -> bool:
 def step(key: str, peer: PeerState, state: State, unsure: bool, moment: float) -> Step:
     """Move one peer on. ``unsure``: it may be us who are cut off: ask, but suspect and change nothing (R4)."""
     if peer.seen is None or not state.surroundings.versions:
-        return peer, [], ()
+        return peer, [], (), NOWHERE
     actions: list[Action] = []
     if peer.seen.endpoint:
         if _is_probe_due(key, peer, unsure, moment):
@@ -54,13 +56,15 @@ def step(key: str, peer: PeerState, state: State, unsure: bool, moment: float) -
             actions.append(Announce(key, f"does not answer at {peer.endpoint}", urgent=True))
     elif peer.phase == NEW and peer.declared.endpoint:
         # Nothing that works can be lost, but the first reading is only for looking (R16).
-        return evolve(peer, phase=SEARCHING, expected=expected(peer, state.names)), actions, ()
+        return evolve(peer, phase=SEARCHING, expected=expected(peer, state.names)), actions, (), NOWHERE
     if not peer.silent or unsure:
-        return peer, actions, ()
+        return peer, actions, (), NOWHERE
     if peer.phase == SUSPECT and peer.asked is not None and moment - peer.asked >= peer.search_after:
         peer = evolve(peer, phase=SEARCHING, since=moment)
+    if lacking(places := in_question(peer, state, moment), state, moment):
+        return peer, actions, peer.declared.hosts, places
     peer, tries = attempt(key, peer, state, moment)
-    return peer, actions + tries, peer.declared.hosts
+    return peer, actions + tries, peer.declared.hosts, NOWHERE
 
 
 def _is_probe_due(key: str, peer: PeerState, unsure: bool, moment: float) -> bool:

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.wireguard.key_rollover import carriers
+from mesh_sync.wireguard.longest_prefix import LongestPrefix
+from mesh_sync.wireguard.underlay import Tunnel
 from mesh_watchdog.policy.dns_names import NameState
-from mesh_watchdog.policy.events import Pairs, Seen, Surroundings
+from mesh_watchdog.policy.events import Pairs, Routed, Seen, Surroundings
 from mesh_watchdog.policy.peer import PeerState
 
 
@@ -21,20 +22,25 @@ from mesh_watchdog.policy.peer import PeerState
 class State:
     """Moments are seconds on the monotonic clock.
 
-    ``tunnelled``, ``mark``, ``pairs``: as applied; ``paired``: since when there are pairs; ``probe_all``: when all
-    peers are to be probed (R5), ``probed_all``: when they last were; ``looked``: the last reading of the interface;
-    ``cut_off``: this machine is (R4); ``calm``: until then no peer is suspected, because it was; ``witnesses_from``:
-    until then no more witnesses are asked; ``measured``: the reading from which traffic is measured, and when that was;
-    ``flowed``: when traffic last flowed.
+    ``tunnel``, ``carriers``, ``mark``, ``pairs``: as applied; ``paired``: since when there are pairs; ``routed``: what
+    the kernel said of the ways out, at ``routed_at``; ``ways_asked``: when it was asked again, None when it has
+    answered; ``probe_all``: when all peers are to be probed (R5), ``probed_all``: when they last were; ``looked``: the
+    last reading of the interface; ``cut_off``: this machine is (R4); ``calm``: until then no peer is suspected, because
+    it was; ``witnesses_from``: until then no more witnesses are asked; ``measured``: the reading from which traffic is
+    measured, and when that was; ``flowed``: when traffic last flowed.
     """
 
     peers: Mapping[str, PeerState] = field(factory=dict)
     names: Mapping[str, NameState] = field(factory=dict)
-    tunnelled: tuple[Network, ...] = ()
+    tunnel: Tunnel = field(default=Tunnel("wg0"), eq=False)
+    carriers: LongestPrefix[str] = field(factory=LongestPrefix, eq=False)
     mark: int = 0
     pairs: Pairs = field(factory=dict)
     paired: float | None = None
     surroundings: Surroundings = Surroundings(frozenset(), frozenset())
+    routed: Routed = Routed(frozenset())
+    routed_at: float = float("-inf")
+    ways_asked: float | None = None
     probe_all: tuple[float, ...] = ()
     probed_all: float | None = None
     looked: float | None = None

@@ -24,7 +24,9 @@ from mesh_sync.system.files import Stamp, make_folder, stamp
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.endpoint import possible
 from mesh_sync.wireguard.key_rollover import pairs_of
+from mesh_sync.wireguard.longest_prefix import LongestPrefix
 from mesh_sync.wireguard.probe import target
+from mesh_sync.wireguard.underlay import Tunnel
 from mesh_watchdog.journal import Problems
 from mesh_watchdog.policy.events import Applied, Declared
 from mesh_watchdog.sense.sense import Inbox, Sense
@@ -33,9 +35,10 @@ from mesh_watchdog.sense.sense import Inbox, Sense
 class AppliedState(Sense, FileSystemEventHandler):
     """Observes every new applied state: at once, or at the next look where the kernel grants no inotify watch."""
 
-    def __init__(self, path: Path, problems: Problems) -> None:
+    def __init__(self, path: Path, interface: str, problems: Problems) -> None:
         super().__init__()
         self._path = path
+        self._interface = interface
         self._problems = problems
         self._observer: BaseObserver = Observer()
         self._stamp: Stamp = (0, 0, 0)
@@ -62,7 +65,7 @@ class AppliedState(Sense, FileSystemEventHandler):
         if found == self._stamp:
             return
         self._stamp = found
-        applied = await asyncio.to_thread(take, self._path)
+        applied = await asyncio.to_thread(take, self._path, self._interface)
         broken = "" if applied else f"{self._path} is broken; the next `mesh-sync now` writes it again"
         self._problems.set("state", broken, over="the applied state can be read again")
         if applied:  # else the peers that were in it stay watched; nothing is written, for `act` reads it again
@@ -75,19 +78,19 @@ class AppliedState(Sense, FileSystemEventHandler):
             await asyncio.to_thread(self._observer.join)
 
 
-def take(path: Path) -> Applied | None:
+def take(path: Path, interface: str) -> Applied | None:
     """Read the state file: without peers when there is none, None when it is broken."""
     state = states.load(path)
     desired = state.applied.desired
     if desired is None:
         return None if state.lost else Applied({})
     try:
-        return _applied(desired, state.applied.resolved)
+        return _applied(desired, state.applied.resolved, interface)
     except (ValueError, TypeError, AttributeError):  # JSON of the right shape with something else in it
         return None
 
 
-def _applied(desired: Desired, resolved: Mapping[str, str]) -> Applied:
+def _applied(desired: Desired, resolved: Mapping[str, str], interface: str) -> Applied:
     versions = {ipaddress.ip_interface(address).version for address in desired.addresses}
     peers = {
         peer.public_key: Declared(
@@ -98,8 +101,7 @@ def _applied(desired: Desired, resolved: Mapping[str, str]) -> Applied:
         )
         for peer in desired.peers
     }
-    used = {*desired.routes, *(network for peer in desired.peers for network in peer.allowed_ips)}
-    networks = [ipaddress.ip_network(text) for text in used - desired.exit_routes]
-    four = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv4Network))
-    six = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv6Network))
-    return Applied(peers, (*four, *six), desired.fwmark, pairs_of(desired.peers))
+    carriers = LongestPrefix(
+        (ipaddress.ip_network(network), peer.public_key) for peer in desired.peers for network in peer.allowed_ips
+    )
+    return Applied(peers, Tunnel(interface, desired.routes), carriers, desired.fwmark, pairs_of(desired.peers))

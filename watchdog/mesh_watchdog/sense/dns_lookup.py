@@ -1,12 +1,11 @@
-"""Asking DNS where a peer is, over the underlay."""
+"""Asking DNS where a peer is."""
 
 from __future__ import annotations
 
-from attrs import evolve
+from collections.abc import Sequence
 
-from mesh_sync.names.nameservers import Unresolved
+from mesh_sync.names.nameservers import Nameserver
 from mesh_watchdog.journal import Tally
-from mesh_watchdog.policy.state import State
 from mesh_watchdog.sense.sense import Sense
 
 
@@ -17,18 +16,14 @@ class DnsLookup(Sense):
         super().__init__()
         self._tally = tally
 
-    def ask(self, host: str, state: State) -> None:
-        """Look ``host`` up, asking no nameserver inside the tunnel, and keeping the questions out of it."""
-        self.spawn(self._ask(host, state))
+    def ask(self, host: str, servers: Sequence[Nameserver]) -> None:
+        """Look ``host`` up at these nameservers."""
+        self.spawn(self._ask(host, servers))
 
-    async def _ask(self, host: str, state: State) -> None:
+    async def _ask(self, host: str, servers: Sequence[Nameserver]) -> None:
         from mesh_sync.names import resolve  # dnspython, 3 MiB: only where a peer with a name falls silent
 
         self._tally.dns_queries += 1
-        servers = resolve.nameservers()
-        outside = [server for server in servers if not any(server.ip in network for network in state.tunnelled)]
-        answer = await resolve.look_up(host, [evolve(server, mark=state.mark) for server in outside])
-        if servers and answer.reason is Unresolved.NO_NAMESERVER:
-            answer = evolve(answer, reason=Unresolved.NONE_USABLE)
+        answer = await resolve.look_up(host, servers)
         self._tally.dns_failures += bool(answer.problem)
         self.inbox.put_nowait(answer)

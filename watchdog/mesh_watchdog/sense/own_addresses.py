@@ -4,31 +4,51 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from mesh_sync.errors import CommandError
 from mesh_sync.system.run import run
 from mesh_sync.wireguard.ip import NOT_SUPPORTED
+from mesh_sync.wireguard.ways import ask
 from mesh_watchdog.policy.events import Surroundings
 
 
 @frozen
 class OwnAddresses:
-    """The surroundings, and the ways out: a new gateway is a change even when no address is."""
+    """The surroundings, and the ways out: a new gateway is a change even when no address is.
+
+    ``paths``: by which device, gateway and source address each place in use is reached, None where there is no route.
+    """
 
     surroundings: Surroundings
     ways: frozenset[tuple[int, str, str]] = frozenset()
     default: bool = False
+    paths: Mapping[str, tuple[str, str, str] | None] = field(factory=dict)
 
 
-def read(interface: str, *, had_default: bool = False) -> OwnAddresses:
-    """Ask `ip`. ``interface``, the WireGuard one, does not count. Raise CommandError or ValueError."""
+def differ(before: OwnAddresses, after: OwnAddresses) -> bool:
+    """Whether this machine is elsewhere, or takes another way to a place that it used before as well.
+
+    Two uplinks may change their rank: by a metric, with every address and every gateway still there.
+    """
+    if (before.surroundings, before.ways) != (after.surroundings, after.ways):
+        return True
+    return any(after.paths[place] != path for place, path in before.paths.items() if place in after.paths)
+
+
+def read(interface: str, places: Set[str] = frozenset(), mark: int = 0, *, had_default: bool = False) -> OwnAddresses:
+    """Ask `ip`. ``interface``, the WireGuard one, does not count; nor does the way to a place through it.
+
+    Raise CommandError, DeviceError or ValueError.
+    """
+    found = ask(places, mark).marked if places else {}
+    paths = {place: found[place].path if place in found else None for place in places}
     links = _json(["ip", "-json", "address", "show"])
     routes = {version: _json(["ip", f"-{version}", "-json", "route", "show", "table", "all"]) for version in (4, 6)}
-    return parse(links, routes, interface, had_default=had_default)
+    return evolve(parse(links, routes, interface, had_default=had_default), paths=paths)
 
 
 def parse(
@@ -52,7 +72,7 @@ def parse(
         for version, shown in usable.items()
         for route in shown
         for device in _devices(route)
-        if route.get("dst") == "default"
+        if _is_for_all(str(route.get("dst", "")))
     }
     versions = {version for version, _, _ in ways}
     if not versions and not had_default:
@@ -73,6 +93,12 @@ def _devices(route: Mapping[str, Any]) -> Iterable[str]:
 
 def _carries(route: Mapping[str, Any], carrying: set[str]) -> bool:
     return route.get("type", "unicast") == "unicast" and any(device in carrying for device in _devices(route))
+
+
+def _is_for_all(dst: str) -> bool:
+    """Whether it is a default route, or one of few that make one: `2000::/3` is all of IPv6 that is given out."""
+    length = dst.partition("/")[2]
+    return dst == "default" or (bool(length) and int(length) <= 3)
 
 
 def _leads_out(route: Mapping[str, Any]) -> bool:

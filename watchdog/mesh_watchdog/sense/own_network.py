@@ -9,17 +9,17 @@ import asyncio
 import contextlib
 import errno
 import socket
-import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from attrs import evolve
 
-from mesh_sync.errors import CommandError
+from mesh_sync.errors import MeshSyncError
 from mesh_watchdog.journal import Problems, log
 from mesh_watchdog.policy.events import Surroundings
 from mesh_watchdog.sense import own_addresses
-from mesh_watchdog.sense.own_addresses import OwnAddresses
+from mesh_watchdog.sense.own_addresses import OwnAddresses, differ
+from mesh_watchdog.sense.route_messages import GROUPS, Places, matter
 from mesh_watchdog.sense.sense import Inbox, Sense
 
 DEBOUNCE = 0.3
@@ -30,23 +30,26 @@ ATTEMPTS = 10
 """How often ``forget_source`` is tried before it is left at that."""
 ASLEEP = 2.0
 """Seconds by which the machine must have slept for that to count."""
+NEW_PLACES = 5.0
+"""Seconds between readings for the sake of places that this machine has begun to use."""
 
-GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
-"""RTMGRP_LINK, RTMGRP_IPV4_IFADDR and _ROUTE, RTMGRP_IPV6_IFADDR and _ROUTE (linux/rtnetlink.h)."""
-RTM_NEWROUTE, RTM_DELROUTE = 24, 25
-_HEADER = struct.Struct("=IHHII")
-"""struct nlmsghdr (linux/netlink.h): length, type, flags, sequence, port."""
+InUse = tuple[frozenset[str], int]
 
 
 class OwnNetwork(Sense):
     """Observes the surroundings when they have changed, and after the machine slept.
 
-    ``forget_source`` is called before: it makes WireGuard send from where we are now, or returns why it cannot yet.
+    Another way to a place that is ``in_use`` (addresses, and the mark of packets there) is a change. ``forget_source``
+    is called before one is told of: it makes WireGuard send from where we are now, or returns why it cannot yet.
     """
 
-    def __init__(self, interface: str, problems: Problems, forget_source: Callable[[], str]) -> None:
+    def __init__(
+        self, interface: str, problems: Problems, forget_source: Callable[[], str], in_use: Callable[[], InUse]
+    ) -> None:
         super().__init__()
         self._interface = interface
+        self._in_use = in_use
+        self._looked = float("-inf")
         self._problems = problems
         self._forget_source = forget_source
         self._listener: socket.socket | None = None
@@ -74,6 +77,8 @@ class OwnNetwork(Sense):
             log.info("this machine was asleep")
             self.spawn(self._tell())
             self._due.set()
+        if time.monotonic() - self._looked > NEW_PLACES and not self._in_use()[0] <= self._own.paths.keys():
+            self._due.set()
 
     async def stop(self) -> None:
         await super().stop()
@@ -83,7 +88,7 @@ class OwnNetwork(Sense):
 
     def _on_message(self) -> None:
         assert self._listener is not None
-        if drain(self._listener):
+        if drain(self._listener, Places(self._in_use()[0])):
             self.inbox.put_nowait(None)
             self._due.set()
 
@@ -99,14 +104,16 @@ class OwnNetwork(Sense):
 
     async def _read(self) -> bool:
         """Return whether there is a change. When `ip` fails, things are as they were."""
-        before = self._own
+        before, self._looked = self._own, time.monotonic()
         try:
-            self._own = await asyncio.to_thread(own_addresses.read, self._interface, had_default=before.default)
-        except (CommandError, ValueError, KeyError) as error:
+            self._own = await asyncio.to_thread(
+                own_addresses.read, self._interface, *self._in_use(), had_default=before.default
+            )
+        except (MeshSyncError, ValueError, KeyError) as error:
             self._problems.set("ip", f"the network cannot be looked at: {error}")
             return False
         self._problems.set("ip", "")
-        return self._own != before
+        return differ(before, self._own)
 
     async def _tell(self) -> None:
         for attempt in range(ATTEMPTS):
@@ -123,7 +130,7 @@ def slept() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
 
 
-def drain(listener: socket.socket) -> bool:
+def drain(listener: socket.socket, places: Places) -> bool:
     """Read all that is there; return whether any of it may matter. Lost messages do: what they said is not known."""
     matters = False
     while True:
@@ -136,19 +143,4 @@ def drain(listener: socket.socket) -> bool:
                 return True
             matters = True
         else:
-            matters = matters or any(_matters(kind, body) for kind, body in messages(data))
-
-
-def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The messages in one datagram, as (type, payload); whatever is cut short ends it."""
-    while len(data) >= _HEADER.size:
-        length, kind, *_ = _HEADER.unpack_from(data)
-        if length < _HEADER.size or length > len(data):
-            return
-        yield kind, data[_HEADER.size : length]
-        data = data[(length + 3) & ~3 :]
-
-
-def _matters(kind: int, body: bytes) -> bool:
-    """Of routes only those for everything (rtm_dst_len 0): a router has thousands of others that come and go."""
-    return kind not in (RTM_NEWROUTE, RTM_DELROUTE) or len(body) < 2 or body[1] == 0
+            matters = matters or matter(data, places)
