@@ -23,7 +23,8 @@ LONG = (
     "wireguard_facts", "watchdog",  # short ones: a worker takes a second file when its first has one or two tests
     "bombs", "crashes_killed", "changes", "rollback", "watchdog_leaves_alone", "join_signed", "watchdog_survives",
     "syncconf_traps", "trust", "rotate_key_killed", "confirm_interrupted", "git_trouble", "signers", "drift",
-    "crashes", "watchdog_names", "watchdog_moves", "changes_of_defaults", "mixed", "watchdog_uplink", "from_nothing",
+    "crashes", "watchdog_names", "watchdog_moves", "changes_of_defaults", "mixed", "watchdog_uplink", "underlay",
+    "from_nothing",
     "git_slow", "refused", "git_copies", "trust_tricks", "privileges", "secrets", "git_gone", "lab", "lab_servers",
 )  # fmt: skip
 """The e2e tests by file, the longest first: so that none of them is left alone at the end of a run."""

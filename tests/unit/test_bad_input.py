@@ -145,8 +145,12 @@ BETWEEN: dict[str, tuple[Files, list[str]]] = {
         "peers/c.toml:subnets: warning: is offered as an exit (::/1) that no peer uses: exit = \"c\" in a peer's file, or in mesh.toml for all",
         "peers/d.toml:subnets: warning: is offered as an exit (0.0.0.0/2, 64.0.0.0/2, 128.0.0.0/1) that no peer uses: exit = \"d\" in a peer's file, or in mesh.toml for all",
         "peers/d.toml:subnets[3]: 198.51.100.0/24 overlaps b's 198.51.100.0/24"]),
-    "an endpoint in the mesh's own network": ({"peers/b.toml": peer(2, endpoint='["b.example:1", "10.0.0.9:1"]')}, [
-        "peers/b.toml:endpoint[1]: 10.0.0.9:1 lies in the mesh's own network 10.0.0.0/24: packets to it would enter the tunnel"]),
+    "endpoints in the mesh's own network, and behind a peer": ({
+        "peers/a.toml": peer(1, subnets='["203.0.113.0/29"]'), "peers/b.toml": peer(2, endpoint='["b.example:1", "203.0.113.2:1", "203.0.113.9:1", "10.0.0.9:1"]'),
+        "peers/c.toml": peer(3, subnets='["203.0.113.8/29"]', endpoint='"c.example:1"', expires="2020-01-01")}, [
+        "peers/a.toml:endpoint: warning: 203.0.113.1:51820 lies in its own subnet 203.0.113.0/29: of use only to nodes that are in that network",
+        "peers/b.toml:endpoint[1]: warning: 203.0.113.2:1 lies in a's subnet 203.0.113.0/29: of use only to nodes that are in that network",
+        "peers/b.toml:endpoint[3]: 10.0.0.9:1 lies in the mesh's own network 10.0.0.0/24: packets to it would enter the tunnel"]),
     "relays in a circle": ({"peers/a.toml": peer(1, via='"b"'), "peers/b.toml": peer(2, via='"a"')}, [
         "peers/a.toml:via: forms a loop: a -> b -> a",
         "peers/b.toml:via: forms a loop: b -> a -> b"]),

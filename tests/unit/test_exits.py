@@ -186,8 +186,10 @@ def test_check_says(files: Files, line: str) -> None:
     assert findings({**GOOD, **files}) == [line]
 
 
-def test_an_endpoint_in_a_network_behind_a_peer_is_good() -> None:
-    assert findings({**GOOD, "peers/a.toml": peer(1, subnets='["203.0.113.0/29"]', endpoint=None)}) == []
+def test_an_endpoint_in_a_network_behind_a_peer_is_a_warning_and_one_behind_an_exit_is_none() -> None:
+    [said] = findings({**GOOD, "peers/a.toml": peer(1, subnets='["203.0.113.0/29"]', endpoint=None)})
+    assert "warning: 203.0.113.2:51820 lies in a's subnet 203.0.113.0/29" in said
+    assert findings({**GOOD, **A_USER, "peers/a.toml": peer(1, subnets=BOTH)}) == []
 
 
 def test_check_and_show_say_who_leaves_by_which_exit(tmp_path: Path) -> None:

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 
 from mesh_sync.findings import MAX_NAMED, WARNING, Finding, some
+from mesh_sync.mesh.exits import exit_networks
 from mesh_sync.mesh.model import Mesh, Peer
 from mesh_sync.mesh.topology import Topology
-from mesh_sync.wireguard.endpoint import Address, Endpoint, Network
+from mesh_sync.wireguard.endpoint import Endpoint
+from mesh_sync.wireguard.longest_prefix import LongestPrefix
 
 
 def endpoints(mesh: Mesh, moment: datetime) -> Iterator[Finding]:
-    """Endpoints that no peer can have: inside the mesh's own networks, or another peer's.
+    """Endpoints that no peer can have, inside the mesh's own networks; a warning for those in a network behind a peer.
 
-    One in a network behind a peer is good: nodes in that network reach it there, and the others past the tunnel.
+    Every node sends the first ones into the tunnel. The others are good for nodes that are in that network themselves,
+    where their own route is as specific as the one into the tunnel.
     """
     yield from _shared(mesh, moment)
-    inside = _containing(mesh.networks)
+    inside = LongestPrefix((network, None) for network in mesh.networks)
+    behind = LongestPrefix(
+        (network, peer)
+        for peer in mesh.peers.values()
+        if peer.subnets and peer.active(moment)
+        for network in set(peer.subnets).difference(exit_networks(peer))
+    )
     for peer in mesh.peers.values():
         for index, endpoint in enumerate(peer.endpoint):
-            if endpoint.address and (hit := inside(endpoint.address)):
-                key = f"endpoint[{index}]" if len(peer.endpoint) > 1 else "endpoint"
-                text = f"{endpoint} lies in the mesh's own network {hit}: packets to it would enter the tunnel"
+            if not endpoint.address:
+                continue
+            key = f"endpoint[{index}]" if len(peer.endpoint) > 1 else "endpoint"
+            if hit := inside.find(endpoint.address):
+                text = f"{endpoint} lies in the mesh's own network {hit[0]}: packets to it would enter the tunnel"
                 yield Finding(peer.file, key, text)
+            elif there := behind.find(endpoint.address):
+                whose = "its own" if there[1] is peer else f"{there[1].name}'s"
+                text = f"{endpoint} lies in {whose} subnet {there[0]}: of use only to nodes that are in that network"
+                yield Finding(peer.file, key, text, WARNING)
 
 
 def _shared(mesh: Mesh, moment: datetime) -> Iterator[Finding]:
@@ -35,22 +50,6 @@ def _shared(mesh: Mesh, moment: datetime) -> Iterator[Finding]:
             if first is not peer and endpoint.address:
                 text = f"{endpoint} is also an endpoint of {first.name}; only one peer can be there"
                 yield Finding(peer.file, "endpoint", text)
-
-
-def _containing(networks: Sequence[Network]) -> Callable[[Address], Network | None]:
-    """A look-up by prefix length, so that thousands of endpoints against many networks stay fast."""
-    table = {(n.version, n.prefixlen, int(n.network_address)): n for n in networks}
-    lengths = sorted({(n.version, n.prefixlen) for n in networks})
-
-    def find(address: Address) -> Network | None:
-        for version, length in lengths:
-            if version == address.version:
-                shift = address.max_prefixlen - length
-                if hit := table.get((version, length, int(address) >> shift << shift)):
-                    return hit
-        return None
-
-    return find
 
 
 def without_endpoints(topology: Topology) -> Iterator[Finding]:
