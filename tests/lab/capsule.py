@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.tree import ENVIRONMENT, HOME, LabError, Tree
 
 PROGRAMS = (
-    *("unshare", "nsenter", "ip", "ss", "nft", "wg", "ping", "strace", "faketime"),
+    *("unshare", "nsenter", "ip", "ss", "nft", "wg", "ping", "strace", "faketime", "iptables-nft"),
     *("named", "nsupdate", "dig", "sshd", "ssh", "ssh-keygen", "git"),
 )
 

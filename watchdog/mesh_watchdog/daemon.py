@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -43,6 +43,7 @@ class Daemon:
         self._next = self._last = time.monotonic()
         boot = status_file.boot_id()
         self.about = {"node": node.name, "interface": node.interface, "boot": boot, "started": self._last}
+        self.troubles: Sequence[Mapping[str, Any]] = ()
         self.stopping = False
         self.changed = True
         dns, kernel = DnsLookup(self.tally), KernelWays(self.problems)
@@ -94,7 +95,8 @@ class Daemon:
             await sense.stop()
 
     def view(self) -> dict[str, Any]:
-        return status_file.view(self.state, self.tally, self.about, self.problems.present, time.monotonic())
+        about = {**self.about, "troubles": list(self.troubles)}
+        return status_file.view(self.state, self.tally, about, self.problems.present, time.monotonic())
 
     def write_status(self) -> None:
         text = json.dumps(self.view(), separators=(",", ":"))

@@ -21,6 +21,7 @@ from mesh_watchdog.journal import log, notify, ping_interval
 from mesh_watchdog.policy.polling import is_settled
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.report import metrics, status_file
+from mesh_watchdog.report.around import INTERVAL, Around
 from mesh_watchdog.settings import Settings, settings_of
 
 STATUS_INTERVAL = 15
@@ -59,6 +60,7 @@ class Service:
         self.daemon = Daemon(node, settings, state or memory.load(status_file.memory_file(node), time.monotonic()))
         self.again: tuple[Node, Settings] | None = None
         self.jobs = SteadyScheduler(time.monotonic)
+        self.around = Around(node)
         self._written = float("-inf")
         self._server: asyncio.Server | None = None
 
@@ -69,6 +71,7 @@ class Service:
         self._declare()
         try:
             await self.daemon.start()
+            self.around.look()
             self._write_status()  # in the place of the last watchdog's
             await self._listen()
             notify("READY=1", f"STATUS=watching {self.node.interface}")
@@ -82,6 +85,7 @@ class Service:
                 self._server.close()
             self.daemon.remember()
             self._write_status()
+            await self.around.close()
             await self.daemon.close()
             log.info("no longer watching %s", self.node.interface)
         return self.again
@@ -92,6 +96,7 @@ class Service:
         every(self.settings.memory_interval).seconds.do(self.daemon.remember)
         every(self.settings.summary_interval).seconds.do(lambda: log.info("%s", self._sentence()))
         every(STATUS_INTERVAL).seconds.do(self._write_status)
+        every(INTERVAL).seconds.do(self.around.look)
         if self.settings.metrics_file:
             every(self.settings.metrics_interval).seconds.do(self._write_metrics, self.settings.metrics_file)
         if interval := int(ping_interval()):
@@ -106,6 +111,7 @@ class Service:
 
     def _write_status(self) -> None:
         self._written = time.monotonic()
+        self.daemon.troubles = self.around.troubles
         self.daemon.write_status()
         notify(f"STATUS={self._sentence()}")
 
@@ -114,6 +120,7 @@ class Service:
         self.daemon.problems.set("metrics", problem, over=f"{path} can be written again")
 
     def _metrics(self) -> str:
+        self.daemon.troubles = self.around.troubles
         return metrics.metrics(self.daemon.view(), time.monotonic())
 
     async def _listen(self) -> None:

@@ -52,6 +52,7 @@ class Renderer:
             valid_until=self._valid_until,
             valid_from=self._valid_from,
             other_key=me.next_public_key or "",
+            subnets=frozenset(map(str, me.subnets)),
         )
 
     def _peer(self, neighbour: Neighbour, keepalive: int) -> DesiredPeer:

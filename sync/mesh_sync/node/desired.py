@@ -9,6 +9,7 @@ from attrs import evolve
 from mesh_sync.node.config import Node
 from mesh_sync.node.own_keys import with_own_key
 from mesh_sync.wireguard.desired import Desired
+from mesh_sync.wireguard.forward_chains import BETWEEN
 
 
 def on_this_machine(desired: Desired, node: Node) -> Desired:
@@ -33,8 +34,20 @@ def with_gateway(desired: Desired, node: Node) -> Desired:
     """Add what node.toml says about routing for others, and what relaying and exits need."""
     masquerade = node.gateway.masquerade if node.gateway else ""
     routes = node.gateway is not None
-    rules = _rules(node.interface, masquerade, routes=routes, relays=desired.relay) | _marks(node.interface, desired)
-    return evolve(desired, sysctls=_sysctls(node.interface, desired, routes=routes), firewall=rules)
+    return evolve(
+        desired,
+        sysctls=_sysctls(node.interface, desired, routes=routes),
+        firewall=_rules(node.interface, masquerade, routes=routes, relays=desired.relay)
+        | _marks(node.interface, desired),
+        passages=_passages(desired, routes=routes),
+    )
+
+
+def _passages(desired: Desired, *, routes: bool) -> frozenset[str]:
+    """What this node has to forward: between peers as a relay, to and from its own subnets as a gateway; no more."""
+    subnets = desired.subnets if routes else ()
+    both = {f"{way} {network}" for way in ("in", "out") for network in subnets}
+    return frozenset(both | ({BETWEEN} if desired.relay else set()))
 
 
 def _rules(interface: str, masquerade: str, *, routes: bool, relays: bool) -> frozenset[str]:

@@ -66,7 +66,7 @@ def left(before: Desired) -> Desired:
     """The interface of a node that has left the mesh: it keeps its key, port and addresses, and has no peer."""
     nothing: frozenset[str] = frozenset()
     without = evolve(before, peers=(), routes=nothing, exit_routes=nothing, valid_until=None, valid_from=None)
-    return evolve(without, relay=False, sysctls=nothing, firewall=nothing)
+    return evolve(without, relay=False, sysctls=nothing, firewall=nothing, subnets=nothing, passages=nothing)
 
 
 def _with_held_key(desired: Desired, node: Node) -> tuple[Desired, str]:

@@ -6,18 +6,22 @@ from collections.abc import Callable
 
 from attrs import evolve
 
-from mesh_sync.diagnose.clock import clock_troubles
+from mesh_sync.diagnose.look import troubles
+from mesh_sync.diagnose.routes import AT_ONCE
 from mesh_sync.errors import Unreachable
 from mesh_sync.node import clock as clocks
 from mesh_sync.node import state as states
+from mesh_sync.node.clock import Clock
 from mesh_sync.node.config import Node
 from mesh_sync.node.desired import on_this_machine
+from mesh_sync.node.state import State
 from mesh_sync.reconcile.decision import Way, settle
 from mesh_sync.reconcile.drift import difference, owned, touches
 from mesh_sync.reconcile.heads import verdict_on
 from mesh_sync.reconcile.outcome import Done, Outcome, outcome, told
 from mesh_sync.reconcile.promise import entered, is_settled, nothing_applied
 from mesh_sync.repository.remote import HeadRequest
+from mesh_sync.wireguard.live import Live
 from mesh_sync.wireguard.read import read
 
 
@@ -32,10 +36,31 @@ def now(
     """
     before = states.load(node.state_file)
     live = read(node.interface, node.sysctl_file, before.applied.desired)
-
-    # Ask the remotes, decide whether what they answer is news, and evaluate the news.
     request.join()
     clock = clocks.read(node, before.last_confirmed, keep=not dry_run)
+    found = _bring_about(node, before, live, request, clock, dry_run=dry_run, retry=retry, wait=wait, note=note)
+
+    # What keeps it from working all the same. After a change the interface is another one.
+    applied = before.applied
+    if found.changes and not dry_run:
+        applied = states.load(node.state_file).applied
+        live = read(node.interface, node.sysctl_file, applied.desired)
+    return evolve(found, troubles=troubles(node, applied, live, clock, AT_ONCE))
+
+
+def _bring_about(
+    node: Node,
+    before: State,
+    live: Live | None,
+    request: HeadRequest,
+    clock: Clock,
+    *,
+    dry_run: bool,
+    retry: bool,
+    wait: float,
+    note: Callable[[str], None],
+) -> Outcome:
+    # Decide whether what the remotes answer is news, and evaluate the news.
     desired, way_past = before.applied.desired, False
     if desired and desired.exit_routes and live and not dry_run and isinstance(request.so_far, Unreachable):
         from mesh_sync.reconcile.past_exit import past_dead_exit  # few runs meet a dead exit
@@ -45,7 +70,6 @@ def now(
         way_past, verdict = bool(sentence), evolve(verdict, notes=(*verdict.notes, *filter(None, [sentence])))
     else:
         verdict = verdict_on(node, before, request, clock, retry=retry, note=note)
-    verdict = evolve(verdict, troubles=tuple(clock_troubles(verdict.after.applied, clock)))
 
     # Plan: what would change, and whether that has to be confirmed.
     after, desired = verdict.after, verdict.after.applied.desired

@@ -117,7 +117,6 @@ def outcome(node: Node, verdict: Verdict, done: Done) -> Outcome:
         changes=done.changes,
         notes=(*verdict.notes, *_pause(state), *done.notes),
         findings=verdict.findings,
-        troubles=verdict.troubles,
         problem=problem,
         peers=len(desired.peers) if desired else 0,
     )

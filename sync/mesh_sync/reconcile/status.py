@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
-from mesh_sync.diagnose.clock import clock_troubles
+from mesh_sync.diagnose.forward import legacy_troubles
+from mesh_sync.diagnose.look import troubles
 from mesh_sync.diagnose.trouble import Trouble
 from mesh_sync.node import clock as clocks
 from mesh_sync.node import state as states
@@ -90,8 +91,10 @@ def look(node: Node) -> Status:
     known = live or Live()
     shown = (peer for peer in placed(desired, live, time.time()).peers if peer.allowed_ips) if desired else ()
     peers = tuple(_peer(peer, known.peers.get(peer.public_key), state) for peer in shown)
-    troubles = tuple(clock_troubles(state.applied, clocks.read(node, state.applied)))
-    return Status(node, state, live is not None, drift, peers, troubles)
+    applied = evolve(state.applied, desired=desired)
+    found = troubles(node, applied, live, clocks.read(node, applied))
+    found += tuple(legacy_troubles(desired, node.interface)) if desired else ()
+    return Status(node, state, live is not None, drift, peers, found)
 
 
 def _drift(node: Node, desired: Desired, state: State, live: Live | None) -> tuple[Change, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from mesh_sync.diagnose.trouble import Trouble
 from mesh_sync.errors import MeshSyncError, Refused, RolledBack
 from mesh_sync.findings import Finding
 from mesh_sync.node.clock import Clock
@@ -20,16 +19,12 @@ RETRY = "push a newer commit, or try this one again: mesh-sync now --retry"
 
 @frozen
 class Verdict:
-    """``after``: what is to be brought about; ``problem``: why it is not the remote's head, None if it is.
-
-    ``troubles``: what on this machine keeps even that from working.
-    """
+    """``after``: what is to be brought about; ``problem``: why it is not the remote's head, None if it is."""
 
     after: State
     problem: MeshSyncError | None = None
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
-    troubles: tuple[Trouble, ...] = ()
 
 
 def keep(

@@ -54,7 +54,8 @@ class Desired:
     ``routes`` are those of the main table, where the longest prefix decides; ``exit_routes`` those of `EXIT_TABLE`,
     which the tunnel's own packets pass by: default routes, and what else would take a peer's endpoint into the tunnel.
     ``mtu``: 0 where the ways to the peers decide (see `mtu`). ``sysctls``: paths below /proc/sys that have to be 1;
-    ``firewall``: nftables rules (see `firewall`).
+    ``firewall``: nftables rules (see `firewall`). ``subnets``: the networks behind this node; ``passages``: what has to
+    be forwarded for them, and between peers (see `forward_chains`).
     It is right from ``valid_from``, when the last of the peers that are out expired, until ``valid_until``, when the
     next one expires (Unix seconds); before and after, it has to be derived again. ``other_key``: while this node
     changes its key, the list names two; ``public_key`` is the one it runs.
@@ -75,6 +76,8 @@ class Desired:
     valid_from: float | None = None
     other_key: str = ""
     exit_routes: frozenset[str] = frozenset()
+    subnets: frozenset[str] = frozenset()
+    passages: frozenset[str] = frozenset()
 
     @property
     def fwmark(self) -> int:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from mesh_sync.errors import CommandError, DeviceError
 from mesh_sync.system.run import run
-from mesh_sync.wireguard import firewall, forwarding, ip, userspace, wg
+from mesh_sync.wireguard import firewall, forwarding, ip, open_chains, userspace, wg
 from mesh_sync.wireguard.desired import EXIT_TABLE, Desired
+from mesh_sync.wireguard.forward_chains import wanted
 from mesh_sync.wireguard.live import Live, LivePeer
 from mesh_sync.wireguard.plan import Change
 from mesh_sync.wireguard.read import read
@@ -78,6 +79,7 @@ class Device:
             ip.batch(self._lines(changes, "exit-route-removed", "route-removed", "address-removed"))
             if not desired.firewall:
                 self._gateway(desired, changes)
+            self._forward(desired, before, changes)
         except CommandError as error:
             if error.says(ip.PORT_TAKEN):
                 raise DeviceError(
@@ -97,6 +99,9 @@ class Device:
                 self._exit(version, add=False)
             if firewall.live_rules(self.name):
                 firewall.set_rules(self.name, ())
+            if self._opened.exists():
+                found = open_chains.read(self.name, self._opened)
+                open_chains.change(self.name, found, (), found.opened, self._opened, self.note)
             for path in forwarding.remembered(self.memory):
                 forwarding.put_back(self.memory, path)
         except CommandError as error:
@@ -169,6 +174,20 @@ class Device:
                 firewall.set_rules(self.name, desired.firewall)
             elif change.kind == "sysctl-undone":
                 forwarding.put_back(self.memory, change.value)
+
+    def _forward(self, desired: Desired, live: Live, changes: Sequence[Change]) -> None:
+        """Our rules in the chains of others. Those of a new interface were not planned: it had nothing to forward."""
+        add, remove = ([c.value for c in changes if c.kind == f"forward-{done}"] for done in ("added", "removed"))
+        found = live.forward
+        if any(change.kind == "interface-added" for change in changes) and desired.passages:
+            found = open_chains.read(self.name, self._opened)
+            add = sorted(wanted(desired.passages, found.closed) - found.opened.keys())
+        if add or remove:
+            open_chains.change(self.name, found, add, remove, self._opened, self.note)
+
+    @property
+    def _opened(self) -> Path:
+        return open_chains.marker(self.memory)
 
     def _lines(self, changes: Sequence[Change], *kinds: str) -> list[str]:
         lines = [line for change in changes if change.kind in kinds for line in _ip_lines(change, self.name)]

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import field, frozen
 
 from mesh_sync.wireguard.desired import EXIT_TABLE, Desired, DesiredPeer
+from mesh_sync.wireguard.forward_chains import Found
 
 
 @frozen
@@ -29,7 +30,8 @@ class Live:
     """The interface as it is. ``routes`` and ``exit_routes`` are those of its own device, by table as in `Desired`.
 
     ``fits``: the MTU that the ways to the endpoints leave for it, 0 if not known (see `mtu`).
-    ``sysctls`` are those that are 1, ``turned_on`` those that mesh-sync made so.
+    ``sysctls`` are those that are 1, ``turned_on`` those that mesh-sync made so. ``forward``: what others' chains do to
+    packets that are forwarded, on a node that forwards.
     """
 
     public_key: str = ""
@@ -47,6 +49,7 @@ class Live:
     sysctls: frozenset[str] = frozenset()
     turned_on: frozenset[str] = frozenset()
     firewall: frozenset[str] = frozenset()
+    forward: Found = Found()
 
 
 def as_desired(live: Live) -> Desired:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from attrs import frozen
 
 from mesh_sync.wireguard.desired import Desired, DesiredPeer, Owned
+from mesh_sync.wireguard.forward_chains import wanted
 from mesh_sync.wireguard.live import Live, LivePeer
 from mesh_sync.wireguard.protocol import is_alive
 
@@ -155,10 +156,23 @@ def _exit_rules(desired: Desired, live: Live) -> Iterator[Change]:
         yield Change("exit-rule-removed", f"IPv{version} exit no longer through the tunnel", value=str(version))
 
 
+def _passage(rule: str) -> str:
+    """A rule of ours in another program's chain, in words."""
+    family, table, chain, passage = rule.split(" ", 3)
+    way, _, network = passage.partition(" ")
+    words = f"{'to' if way == 'in' else 'from'} {network}" if network else "between peers"
+    return f"{words} (nftables chain {family} {table} {chain})"
+
+
 def _gateway(desired: Desired, live: Live) -> Iterator[Change]:
     for path in sorted(desired.sysctls - live.sysctls):
         yield Change("sysctl", f"{path.replace('/', '.')} set to 1", value=path)
     if desired.firewall != live.firewall:
         yield Change("firewall", "firewall rules set" if desired.firewall else "firewall rules removed")
+    needed, present = wanted(desired.passages, live.forward.closed), live.forward.opened.keys()
+    for rule in sorted(needed - present):
+        yield Change("forward-added", f"forwarding accepted, which others drop: {_passage(rule)}", value=rule)
+    for rule in sorted(present - needed):
+        yield Change("forward-removed", f"forwarding no longer accepted: {_passage(rule)}", value=rule)
     for path in sorted(live.turned_on - desired.sysctls):
         yield Change("sysctl-undone", f"{path.replace('/', '.')} put back to what it was", value=path)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mesh_sync.system.at_once import at_once
-from mesh_sync.wireguard import firewall, forwarding, ip, mtu, wg
+from mesh_sync.wireguard import firewall, forwarding, ip, mtu, open_chains, wg
 from mesh_sync.wireguard.desired import Desired
+from mesh_sync.wireguard.forward_chains import Found
 from mesh_sync.wireguard.live import Live
 
 
@@ -18,11 +19,13 @@ def read(interface: str, memory: Path, desired: Desired | None) -> Live | None:
     turned_on = frozenset(forwarding.remembered(memory))
     paths = turned_on | (desired.sysctls if desired else frozenset())
     gates = bool(paths) or bool(desired and desired.firewall)
-    link, dump, routes, rules = at_once(
+    forwards = bool(desired and desired.passages) or open_chains.marker(memory).exists()
+    link, dump, routes, rules, chains = at_once(
         lambda: ip.link(interface),
         lambda: wg.dump(interface),
         lambda: ip.routes(interface),
         lambda: firewall.live_rules(interface) if gates else frozenset(),
+        lambda: open_chains.read(interface, open_chains.marker(memory)) if forwards else Found(),
     )
     found = link()
     if found is None:
@@ -37,6 +40,7 @@ def read(interface: str, memory: Path, desired: Desired | None) -> Live | None:
         sysctls=forwarding.live_sysctls(paths),
         turned_on=turned_on,
         firewall=rules(),
+        forward=chains(),
         **routes(),
         **fields,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -32,6 +33,9 @@ def _lines(view: Mapping[str, Any], moment: float) -> Iterator[str]:
     peers = view["peers"]
     yield from _family("up", "gauge", "Whether the interface is there.", [({}, float(view["interface_up"]))])
     yield from _family("offline", "gauge", "Whether it is this machine that is cut off.", [({}, float(view["ours"]))])
+    codes = Counter(trouble["code"] for trouble in view.get("troubles", ()))
+    text = "What keeps the mesh from working on this machine although its peers are up; `mesh-sync doctor` says more."
+    yield from _family("troubles", "gauge", text, [({"code": code}, float(codes[code])) for code in sorted(codes)])
     states = [({**_of(p), "state": state}, float(p["state"] == state)) for p in peers for state in STATES]
     yield from _family("peer_state", "gauge", "Whether the peer is in this state.", states)
     text = "Where the peer's endpoint comes from."

@@ -24,6 +24,8 @@ def show(view: Mapping[str, Any]) -> None:
         click.secho(printable(problem), fg="red")
     if view["ours"]:
         click.secho("this machine is cut off: no peer is to blame, and none is touched", fg="yellow")
+    for trouble in view.get("troubles", ()):
+        click.secho(printable(f"{trouble['severity']}: {trouble['text']}"), fg="yellow")
     rows: list[tuple[str, ...]] = [("peer", "state", "for", "endpoint", "from", "dns", "recovered in", "switches")]
     rows += [_row(peer, view) for peer in view["peers"]]
     print_table(rows)
