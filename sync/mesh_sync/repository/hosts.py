@@ -33,4 +33,4 @@ def _for_ssh(host: str) -> str:
         told = run(["ssh", "-G", "--", host], deadline=2.0)
     except CommandError:
         return host
-    return next((line.split(" ", 1)[1] for line in told.splitlines() if line.startswith("hostname ")), host)
+    return next((line.split(" ", 1)[1] for line in told.split("\n") if line.startswith("hostname ")), host)
