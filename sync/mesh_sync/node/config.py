@@ -150,6 +150,11 @@ class Node:
         return self.paths.run / f"{self.interface}.past_exit.json"
 
     @property
+    def path_mtu_file(self) -> Path:
+        """What the paths to peers were found to take; written by mesh-watchdog (`interface_mtu`)."""
+        return self.paths.run / f"{self.interface}.path-mtu.json"
+
+    @property
     def sysctl_file(self) -> Path:
         return self.paths.run / f"{self.interface}.sysctl.json"
 

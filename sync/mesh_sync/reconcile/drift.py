@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator
 from attrs import evolve
 
 from mesh_sync.node.config import Node
+from mesh_sync.node.interface_mtu import interface_mtu
 from mesh_sync.node.psk_counters import settled
 from mesh_sync.node.state import State, digest
-from mesh_sync.wireguard import mtu
-from mesh_sync.wireguard.desired import CONF_MARK, DEFAULT_MTU, Desired, Owned
+from mesh_sync.wireguard.desired import CONF_MARK, Desired, Owned
 from mesh_sync.wireguard.key_rollover import placed
 from mesh_sync.wireguard.live import Live
-from mesh_sync.wireguard.plan import Change, Context, is_literal, plan
+from mesh_sync.wireguard.plan import Change, Context, plan
 
 
 def difference(
@@ -39,17 +39,8 @@ def difference_of(node: Node, kernel: Desired, state: State, live: Live | None, 
 
 def for_kernel(node: Node, desired: Desired, live: Live | None, moment: float) -> Desired:
     """What the kernel is to have: an MTU, one peer for each key, and one preshared key for each peer."""
-    fixed = desired if desired.mtu else evolve(desired, mtu=_mtu(desired, live))
+    fixed = evolve(desired, mtu=interface_mtu(node, desired, live))
     return settled(node, placed(fixed, live, moment), live, moment)
-
-
-def _mtu(desired: Desired, live: Live | None) -> int:
-    """What fits; without a way to any peer, what there is. For a new interface, the endpoints are those of the list."""
-    if live:
-        return live.fits or live.mtu
-    listed = (endpoint for peer in desired.peers for endpoint in peer.endpoint if is_literal(endpoint))
-    ways = mtu.of_ways(listed, desired.fwmark, ())
-    return mtu.fitting(ways, ipv6=any(":" in address for address in desired.addresses)) or DEFAULT_MTU
 
 
 def touches(changes: Iterable[Change]) -> bool:
