@@ -173,3 +173,31 @@ def fetched(host: Host, server: Host) -> int:
     finally:
         serving.kill()
         serving.communicate(timeout=10)
+
+
+ASK = """
+import sys
+from mesh_sync.wireguard.path_mtu import largest
+print(largest("wg0", sys.argv[1], int(sys.argv[2])))
+"""
+
+
+def asked(node: Node, address: str) -> str:
+    return node.run([sys.executable, "-c", ASK, address, "1420"]).stdout.strip()
+
+
+def test_the_path_itself_is_asked_what_it_takes(mesh: Mesh, narrow: Mesh) -> None:
+    """1400 bytes less 60 of WireGuard over IPv4, and packets are filled up to sixteen bytes; the plateau below."""
+    aws = SITES["aws"].gateway
+    first_answer(aws, "10.0.0.32")
+    assert asked(aws, "10.0.0.32") == "1320"
+
+
+def test_a_path_that_takes_everything_is_found_so(mesh: Mesh) -> None:
+    aws = SITES["aws"].gateway
+    first_answer(aws, "10.0.0.32")
+    assert asked(aws, "10.0.0.32") == "1420"
+
+
+def test_a_peer_without_answer_says_nothing(mesh: Mesh) -> None:
+    assert asked(SITES["aws"].gateway, "10.0.0.77") == "None"

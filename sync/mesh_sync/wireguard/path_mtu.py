@@ -6,7 +6,6 @@ large ones vanish without a word. An echo comes back as large as it went, so one
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import struct
@@ -29,8 +28,8 @@ _HEADER = struct.Struct("!BBHHH")
 def largest(interface: str, address: str, mtu: int) -> int | None:
     """The largest packet that the peer at this mesh address answers, in bytes, up to the interface's ``mtu``.
 
-    None when it answers no echo at all. Takes CAP_NET_RAW, and some seconds where large packets are lost. Raise
-    OSError when nothing can be sent.
+    None when it answers no echo at all. Takes some seconds where large packets are lost. Raise OSError when no
+    socket can be made: it takes a group of net.ipv4.ping_group_range, or CAP_NET_RAW.
     """
     with _Echo(interface, address) as echo:
         sizes = [mtu, *(size for size in PLATEAUS if echo.least <= size < mtu)]
@@ -43,11 +42,12 @@ def largest(interface: str, address: str, mtu: int) -> int | None:
                 high = middle
             else:
                 low = middle + 1
-        return sizes[high]
+        lost_by_chance = high > 0 and echo.answers(mtu)
+        return mtu if lost_by_chance else sizes[high]
 
 
 class _Echo:
-    """Echoes to one address, by a raw socket of the interface."""
+    """Echoes to one address, by a socket of the interface: one for echoes if the kernel allows it, else a raw one."""
 
     def __init__(self, interface: str, address: str) -> None:
         self._family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -55,7 +55,10 @@ class _Echo:
         self._address = address
         self._number, self._turn = os.getpid() & 0xFFFF, 0
         self.least = 1280 if self._family is socket.AF_INET6 else 576
-        self._socket = socket.socket(self._family, socket.SOCK_RAW, protocol)
+        try:
+            self._socket, self._raw = socket.socket(self._family, socket.SOCK_DGRAM, protocol), False
+        except PermissionError:
+            self._socket, self._raw = socket.socket(self._family, socket.SOCK_RAW, protocol), True
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
         self._socket.setsockopt(*_MTU_DISCOVER[self._family], _PROBE)
 
@@ -73,10 +76,8 @@ class _Echo:
             packet = _packet(self._ask, self._number, self._turn, size - head)
             try:
                 self._socket.sendto(packet, (self._address, 0))
-            except OSError as error:
-                if error.errno == errno.EMSGSIZE:  # larger than the interface takes
-                    return False
-                raise
+            except OSError:  # larger than the interface takes, or no peer has the address
+                return False
             if self._is_answered(time.monotonic() + ANSWER):
                 return True
         return False
@@ -88,12 +89,12 @@ class _Echo:
                 data, sender = self._socket.recvfrom(65536)
             except TimeoutError:
                 return False
-            if self._family is socket.AF_INET:  # with its IP header, which a raw IPv6 socket does not show
+            if self._raw and self._family is socket.AF_INET:  # with its IP header
                 data = data[(data[0] & 0xF) * 4 :]
             if len(data) < _HEADER.size or sender[0] != self._address:
                 continue
             kind, _, _, number, turn = _HEADER.unpack_from(data)
-            if (kind, number, turn) == (self._told, self._number, self._turn):
+            if (kind, turn) == (self._told, self._turn) and (number == self._number or not self._raw):
                 return True
         return False
 
