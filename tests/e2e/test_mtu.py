@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator
 
 import pytest
 
+from e2e.running_watchdog import watching
 from lab import Lab, Site
 from lab.host import Host
 from lab.mesh import Mesh, now
 from lab.node import Node
 from lab.ping import first_answer
+from lab.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -201,3 +204,28 @@ def test_a_path_that_takes_everything_is_found_so(mesh: Mesh) -> None:
 
 def test_a_peer_without_answer_says_nothing(mesh: Mesh) -> None:
     assert asked(SITES["aws"].gateway, "10.0.0.77") == "None"
+
+
+def test_mesh_watchdog_lowers_the_mtu_to_what_the_path_takes(mesh: Mesh, narrow: Mesh) -> None:
+    gateways = [site.gateway for site in SITES.values()]
+    assert {mtu(gateway) for gateway in gateways} == {1420}
+    with contextlib.ExitStack() as stack:
+        for gateway in gateways:
+            stack.enter_context(watching(gateway))
+        until(lambda: {mtu(gateway) for gateway in gateways} == {1320}, seconds=60)
+        assert fetched(SITES["aws"].host, SITES["azure"].host) == 3_000_000
+        for gateway in gateways:
+            assert "MTU" not in now(gateway).stdout
+
+
+def test_it_follows_an_uplink_at_once(mesh: Mesh, a: Node) -> None:
+    """A second uplink takes over: the MTU with it, before any `now`."""
+    now(a)
+    with watching(a):
+        a.ip(
+            "link add mobile type veth peer name far",
+            *("link set far up", "link set mobile mtu 1340 up", "address add 198.51.100.2/24 dev mobile"),
+            *("neighbour add 198.51.100.1 lladdr 02:00:00:00:00:01 dev mobile", "route del default"),
+        )
+        a.ip("route add default via 198.51.100.1 dev mobile", "route add 203.0.113.31/32 via 198.51.100.1 dev mobile")
+        until(lambda: mtu(a) == 1260, seconds=60)

@@ -17,12 +17,12 @@ from mesh_sync.system.lock import locked
 from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_sync.wireguard.underlay import Reach
 from mesh_sync.wireguard.ways import Way
-from mesh_watchdog import act
-from mesh_watchdog.act import Changed
+from mesh_watchdog import act, under_lock
 from mesh_watchdog.journal import notify, ping_interval
 from mesh_watchdog.policy.events import Applied, Declared, Seen, SetEndpoint
 from mesh_watchdog.sense import applied_state, wg_counters
 from mesh_watchdog.settings import Settings, settings_of
+from mesh_watchdog.under_lock import Changed
 from unit.believed import ALIVE, KEY, OTHER, applied_node
 
 
@@ -117,7 +117,7 @@ def test_nothing_is_written_while_mesh_sync_has_the_lock(
     node: Node, wg: Callable[[dict[str, Seen]], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = wg({KEY: ALIVE})
-    monkeypatch.setattr(act, "LOCK_WAIT", 0.1)
+    monkeypatch.setattr(under_lock, "LOCK_WAIT", 0.1)
     with locked(node.lock_file):
         result = act.set_endpoints(node, [SetEndpoint(KEY, "203.0.113.77:51820", "dns")], {KEY: ALIVE})
     assert not result.done

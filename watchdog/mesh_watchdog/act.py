@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import wraps
-from typing import Concatenate, ParamSpec
+from collections.abc import Iterable, Mapping, Sequence
 
-from attrs import evolve, frozen
+from attrs import evolve
 
-from mesh_sync.errors import Locked, MeshSyncError
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
-from mesh_sync.system.lock import locked
 from mesh_sync.system.run import run
 from mesh_sync.wireguard import wg
 from mesh_sync.wireguard.key_rollover import pairs_of, placed
@@ -22,16 +18,24 @@ from mesh_sync.wireguard.probe import Prober
 from mesh_sync.wireguard.syncconf import allowed_ips_text
 from mesh_sync.wireguard.userspace import SOCKETS
 from mesh_watchdog.journal import Announcer, Problems, Tally, log
-from mesh_watchdog.policy.events import Action, Announce, AskWays, LookUp, Probe, Promote, Seen, SetEndpoint
+from mesh_watchdog.path_mtus import PathMtus
+from mesh_watchdog.policy.events import (
+    Action,
+    Announce,
+    AskPath,
+    AskWays,
+    FollowUplink,
+    LookUp,
+    Probe,
+    Promote,
+    Seen,
+    SetEndpoint,
+)
 from mesh_watchdog.policy.state import State, in_use, under_listed_keys
 from mesh_watchdog.sense.dns_lookup import DnsLookup
 from mesh_watchdog.sense.kernel_ways import KernelWays
 from mesh_watchdog.sense.wg_counters import read
-
-LOCK_WAIT = 2.0
-"""Seconds; a search cannot wait longer, and the next decision tries again."""
-
-P = ParamSpec("P")
+from mesh_watchdog.under_lock import Changed, under_lock
 
 
 class Actor:
@@ -44,6 +48,7 @@ class Actor:
         self._dns = dns
         self._kernel = kernel
         self._prober = Prober(node.interface)
+        self._paths = PathMtus(node, problems)
         self.announcer = Announcer()
 
     async def carry_out(self, actions: Sequence[Action], before: State, after: State) -> State:
@@ -60,6 +65,11 @@ class Actor:
                     self._dns.ask(action.host, action.servers)
                 case AskWays():
                     self._kernel.ask(action.addresses, after.mark, names=bool(after.names))
+                case AskPath():
+                    peer = after.peers[action.key]
+                    self._paths.measure(action.key, peer.declared.name, peer.endpoint, peer.declared.probe)
+                case FollowUplink():
+                    await self._paths.follow()
                 case Promote():
                     await self._promote()
         if chosen := [action for action in actions if isinstance(action, SetEndpoint)]:
@@ -72,6 +82,7 @@ class Actor:
 
     def close(self) -> None:
         self._prober.close()
+        self._paths.close()
 
     async def _set_endpoints(self, chosen: Sequence[SetEndpoint], before: State, after: State) -> State:
         decided = {key: peer.seen for key, peer in after.peers.items() if peer.seen}
@@ -92,32 +103,7 @@ class Actor:
             log.info("%s has changed its key: its traffic follows", name)
 
 
-@frozen
-class Changed:
-    """``done``: what was changed. ``alive``: the keys of peers that were heard in between, and left alone."""
-
-    done: frozenset[str] = frozenset()
-    alive: frozenset[str] = frozenset()
-    problem: str = ""
-
-
-def _under_lock(change: Callable[Concatenate[Node, P], Changed]) -> Callable[Concatenate[Node, P], Changed]:
-    """Make the change while nothing else makes one. What goes wrong is the result's ``problem``."""
-
-    @wraps(change)
-    def safely(node: Node, /, *args: P.args, **kwargs: P.kwargs) -> Changed:
-        try:
-            with locked(node.lock_file, LOCK_WAIT):
-                return change(node, *args, **kwargs)
-        except Locked:
-            return Changed(problem="the interface is being changed by mesh-sync")
-        except (MeshSyncError, ValueError) as error:
-            return Changed(problem=str(error))
-
-    return safely
-
-
-@_under_lock
+@under_lock
 def set_endpoints(node: Node, actions: Iterable[SetEndpoint], decided: Mapping[str, Seen]) -> Changed:
     """Set endpoints by one `wg`, except of peers that left the applied state or the interface, or were heard since.
 
@@ -143,7 +129,7 @@ def _was_heard(before: Seen, after: Seen) -> bool:
     return (before.rx, before.handshake) != (after.rx, after.handshake)
 
 
-@_under_lock
+@under_lock
 def promote(node: Node) -> Changed:
     """Give each peer that has two keys its allowed IPs under the one it speaks under. The result names peers.
 
@@ -175,7 +161,7 @@ def forget_source(node: Node) -> str:
     return f"{node.interface} may go on sending from an address that is gone: {problem}" if problem else ""
 
 
-@_under_lock
+@under_lock
 def _tell_port_again(node: Node) -> Changed:
     port = run(["wg", "show", node.interface, "listen-port"]).strip()
     run(["wg", "set", node.interface, "listen-port", port])

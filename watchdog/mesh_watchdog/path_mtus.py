@@ -34,6 +34,13 @@ class PathMtus:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
 
+    async def follow(self) -> None:
+        """Give the interface the MTU that its uplink leaves now."""
+        result = await asyncio.to_thread(follow, self._node)
+        self._problems.set("mtu", result.problem, over="the MTU can be set again")
+        for size in result.done:
+            log.info("MTU %s, as the uplink has it", size)
+
     def close(self) -> None:
         if self._task:
             self._task.cancel()
@@ -61,6 +68,8 @@ def measured(node: Node, key: str, endpoint: str, address: str) -> Changed:
             kept[key] = PathMtu(endpoint, found)
         if kept != before:
             mtus.save(node.path_mtu_file, kept)
+    except PermissionError:  # a unit without CAP_NET_RAW, on a machine whose kernel lets no group send echoes
+        return Changed()
     except (MeshSyncError, OSError) as error:
         return Changed(problem=f"the path to a peer cannot be measured: {error}")
     return follow(node) if kept != before else Changed()

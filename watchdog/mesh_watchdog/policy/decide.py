@@ -18,6 +18,7 @@ from mesh_watchdog.policy.events import (
     Announce,
     Applied,
     Declared,
+    FollowUplink,
     LookUp,
     Observation,
     Probe,
@@ -91,14 +92,19 @@ def _move(state: State, surroundings: Surroundings, moment: float) -> Decision:
         return evolve(state, surroundings=surroundings), ()
     names = {host: dns_names.after_move(name, moment) for host, name in state.names.items()}
     first = moment if state.probed_all is None else max(moment, state.probed_all + PROBE_ALL_PAUSE)
-    peers = {key: _again(peer, moment) if peer.silent else peer for key, peer in state.peers.items()}
+    peers = {key: _again(evolve(peer, path=""), moment) for key, peer in state.peers.items()}
     probe_all = tuple(first + delay for delay in PROBE_ALL)
     moved = evolve(state, peers=peers, surroundings=surroundings, names=names, probe_all=probe_all)
-    return _probe_all(moved, moment) if state.interface else (moved, ())
+    if not state.interface:
+        return moved, ()
+    moved, probes = _probe_all(moved, moment)
+    return moved, (FollowUplink(), *probes)
 
 
 def _again(peer: PeerState, moment: float) -> PeerState:
-    """A silent peer whose next round does not wait for long."""
+    """The peer after a move: if it is silent, its next round does not wait for long."""
+    if not peer.silent:
+        return peer
     soon = min(peer.next_round, moment + REKEY_TIMEOUT)
     return evolve(peer, next_round=soon, next_try=peer.next_try if peer.tries else soon)
 

@@ -137,6 +137,18 @@ class AskWays:
 
 
 @frozen
+class AskPath:
+    """Ask the path to a peer that was heard at another endpoint than before how large packets may be."""
+
+    key: str
+
+
+@frozen
+class FollowUplink:
+    """Give the interface the MTU that our network leaves for it now."""
+
+
+@frozen
 class Promote:
     """Give each peer that has two keys its allowed IPs under the one it speaks under."""
 
@@ -150,4 +162,4 @@ class Announce:
     urgent: bool = False
 
 
-Action = Probe | SetEndpoint | LookUp | AskWays | Promote | Announce
+Action = Probe | SetEndpoint | LookUp | AskWays | AskPath | FollowUplink | Promote | Announce

@@ -42,9 +42,10 @@ class PeerState:
     ``heard``: the last sign of life, or when we began to listen; ``reached``: the last byte received, of whatever kind;
     ``lived``: it was heard at all; ``wanted``: our first packet since then that wants an answer; ``asked``: our first
     probe since then; ``probed``: our last; ``quick``: it is expected to answer at once, because it does (``prompt``) or
-    was talking; ``session``: when the handshake last changed; ``good``: the last endpoint that worked; ``last_set``:
-    the last one we set; ``expected``: what its names stood for when it fell silent; ``tried``: the news from DNS that
-    it was given since; ``tries``: endpoints still to be tried in this round; ``allowance``: writes it has left.
+    was talking; ``session``: when the handshake last changed; ``good``: the last endpoint that worked; ``path``: that
+    at which its path was asked how large packets may be; ``last_set``: the last one we set; ``expected``: what its
+    names stood for when it fell silent; ``tried``: the news from DNS that it was given since; ``tries``: endpoints
+    still to be tried in this round; ``allowance``: writes it has left.
     """
 
     declared: Declared
@@ -63,6 +64,7 @@ class PeerState:
     talk: int = 0
     session: float | None = None
     good: str = ""
+    path: str = ""
     source: str = "list"
     last_set: str = ""
     expected: tuple[str, ...] = ()

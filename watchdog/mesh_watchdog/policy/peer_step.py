@@ -10,7 +10,7 @@ from attrs import evolve
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
 from mesh_watchdog.policy.candidates import expected
 from mesh_watchdog.policy.endpoint_search import attempt, in_question
-from mesh_watchdog.policy.events import Action, Announce, Probe
+from mesh_watchdog.policy.events import Action, Announce, AskPath, Probe
 from mesh_watchdog.policy.known_ways import lacking
 from mesh_watchdog.policy.peer import MISS, MISSING, NEW, SEARCHING, SUSPECT, TALK, UP, PeerState, probed
 from mesh_watchdog.policy.state import State
@@ -38,7 +38,8 @@ NOWHERE = frozenset[str]()
 def is_at_ease(peer: PeerState, moment: float) -> bool:
     """Whether there is nothing to do: the usual case, for a thousand peers at each reading."""
     if peer.phase == UP:
-        return peer.wanted is None and peer.asked is None and moment - peer.heard < PROBE_IDLE
+        asks = peer.wanted is not None or peer.asked is not None or peer.path != peer.endpoint
+        return not asks and moment - peer.heard < PROBE_IDLE
     return peer.phase == MISSING
 
 
@@ -48,6 +49,9 @@ def step(key: str, peer: PeerState, state: State, unsure: bool, moment: float) -
         return peer, [], (), NOWHERE
     actions: list[Action] = []
     if peer.seen.endpoint:
+        if peer.phase == UP and peer.path != peer.endpoint:
+            peer = evolve(peer, path=peer.endpoint)
+            actions.append(AskPath(key))
         if _is_probe_due(key, peer, unsure, moment):
             peer = probed(peer, moment)
             actions.append(Probe(key))
