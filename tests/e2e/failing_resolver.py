@@ -11,6 +11,7 @@ import socket
 import sys
 from pathlib import Path
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.query
@@ -37,6 +38,9 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, Path(log).open(
             if query.question[0].rdtype == dns.rdatatype.A:
                 answer.answer.append(dns.rrset.from_text(name, 5, "IN", "A", here[name.rstrip(".")]))
         else:
-            answer = dns.query.udp(query, upstream, timeout=5)
+            try:
+                answer = dns.query.udp(query, upstream, timeout=1)
+            except (dns.exception.Timeout, OSError):
+                continue
             answer.flags |= dns.flags.RA
         server.sendto(answer.to_wire(), client)

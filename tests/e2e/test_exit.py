@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from e2e.exit_lab import ExitLab, Session, becomes_seen, passes, seen_from, strict
+from e2e.running_watchdog import endpoint, watching
 from lab import Lab, Node, reachability
-from lab.mesh import dump, now_json
+from lab.firewall import NEVER_SPEAKS_FIRST
+from lab.mesh import dump, key_of, now_json
+from lab.ping import pinging
+from lab.waiting import until
 
 pytestmark = pytest.mark.e2e
 
 WORLD, WORLD6 = "203.0.113.99", "2001:db8::99"
 PUB, PUB6 = "198.51.100.20", "2001:db8:f::20"
 EXIT, EXIT6 = "203.0.113.12", "2001:db8::12"
+FLOWING = 10
+"""Seconds of traffic before a move: after so long it is a conversation."""
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +182,37 @@ def test_a_way_past_that_a_killed_run_left_is_closed(used: ExitLab) -> None:
         assert "5182" not in ways_past(used.pub)
         assert "past_exit" not in ways_past(used.pub)
     used.pub.run(["mesh-sync", "up"])
+
+
+def test_an_exit_that_moves_silently_is_found_though_names_are_asked_by_a_local_stub(used: ExitLab) -> None:
+    """The stub asks through the exit and never hears back; whom it asks is in a file, as systemd-resolved has it."""
+    lab, pub, exit_ = used.mesh.lab, used.pub, used.exit
+    lab.dns.set("exit.example", EXIT)
+    used.mesh.set("exit", endpoint="exit.example:51820")
+    pushed(used, "exit: by its name")
+    pub.run(["wg", "set", "wg0", "peer", key_of(exit_), "remove"])
+    pub.run(["mesh-sync", "now"], check=False)  # without an exit there is no git, and yet the name is looked up
+    assert endpoint(pub, key_of(exit_)) == f"{EXIT}:51820"
+    resolver = Path(__file__).with_name("failing_resolver.py")
+    pub.run(["mkdir", "-p", "/run/systemd/resolve"])
+    pub.run(["sh", "-c", f"echo nameserver {lab.dns.address} >/run/systemd/resolve/resolv.conf"])
+    stub = pub.popen([sys.executable, resolver, "127.0.0.53", lab.dns.address, lab.directory / "stub"])
+    pub.set_resolvers("127.0.0.53")
+    exit_.nft(NEVER_SPEAKS_FIRST)
+    try:
+        with watching(pub) as dog, pinging(pub, WORLD) as [ping]:
+            until(lambda: dog.all_are("up", "exit"), 20)
+            ping.flows(time.time() + FLOWING)
+            exit_.renumber("203.0.113.112")
+            pub.run(["ip", "neigh", "flush", "all"])
+            lab.dns.set("exit.example", "203.0.113.112")
+            moved = time.time()
+            took = ping.flows(moved, 40)
+        print(f"found after {took:.1f} s")
+        assert endpoint(pub, key_of(exit_)) == "203.0.113.112:51820"
+    finally:
+        stub.kill()
+        pub.set_resolvers(lab.dns.address)
+        exit_.run(["nft", "delete", "table", "ip", "shut"])
+        exit_.renumber(EXIT)
+        used.mesh.set("exit", endpoint=f"{EXIT}:51820")

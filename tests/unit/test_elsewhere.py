@@ -11,6 +11,7 @@ from attrs import evolve
 from mesh_sync.check.endpoints import endpoints
 from mesh_sync.mesh.manifest import read
 from mesh_sync.names.nameservers import Answer
+from mesh_sync.node.config import Node, Repository, Trust
 from mesh_sync.reconcile.endpoint_choice import find
 from mesh_sync.reconcile.reachable import addresses, choose
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
@@ -24,6 +25,7 @@ from mesh_watchdog.policy.candidates import candidates, news
 from sim import at
 from unit.test_watchdog_candidates import D, peer, places
 
+NODE = Node(name="a", repository=Repository(urls=("x",)), trust=Trust(mode="none"))
 NOWHERE = [
     "0.0.0.0",
     "0.1.2.3",
@@ -174,8 +176,8 @@ def test_what_the_version_before_has_stored_is_not_given_either() -> None:
         routes=frozenset(), peers=(b,),
     )  # fmt: skip
     change = [Change("peer-added", "peer b", "b", "KB")]
-    assert find("wg0", here, change, {"KB": "169.254.169.254:51820"}, NO_NETWORK, 0.0).fed == {}
+    assert find(NODE, here, change, {"KB": "169.254.169.254:51820"}, NO_NETWORK, 0.0).fed == {}
     good = evolve(b, endpoint=("0.0.0.1:1",))
-    assert find("wg0", evolve(here, peers=(good,)), change, {"KB": "192.0.2.7:51820"}, NO_NETWORK, 0.0).fed == {
+    assert find(NODE, evolve(here, peers=(good,)), change, {"KB": "192.0.2.7:51820"}, NO_NETWORK, 0.0).fed == {
         "KB": "192.0.2.7:51820"
     }

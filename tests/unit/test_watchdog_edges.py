@@ -56,7 +56,7 @@ def wg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, S
 
 
 def test_the_applied_state_becomes_peers_with_a_mesh_address_to_probe(node: Node) -> None:
-    applied = applied_state.take(node.state_file, "wg0")
+    applied = applied_state.take(node)
     assert applied
     declared = applied.peers[KEY]
     assert declared == Declared("b", (Endpoint("b.example", 51820),), "10.0.0.12", "203.0.113.12:51820")
@@ -69,7 +69,7 @@ def test_an_endpoint_that_the_version_before_has_applied_and_no_peer_can_have_is
     text = node.state_file.read_text()
     assert "b.example:51820" in text
     node.state_file.write_text(text.replace("b.example:51820", "240.0.0.1:51820"))
-    applied = applied_state.take(node.state_file, "wg0")
+    applied = applied_state.take(node)
     assert applied
     assert applied.peers[KEY].endpoint == ()
 
@@ -77,9 +77,9 @@ def test_an_endpoint_that_the_version_before_has_applied_and_no_peer_can_have_is
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 1}', b"\xff"])
 def test_a_broken_state_file_is_lost_and_a_missing_one_is_not(node: Node, content: bytes) -> None:
     node.state_file.write_bytes(content)
-    assert applied_state.take(node.state_file, "wg0") is None
+    assert applied_state.take(node) is None
     node.state_file.unlink()
-    assert applied_state.take(node.state_file, "wg0") == Applied({})
+    assert applied_state.take(node) == Applied({})
 
 
 # -- setting endpoints

@@ -89,6 +89,7 @@ def test_a_resolver_behind_a_peer_is_asked_while_that_peer_is_up() -> None:
 def test_behind_an_exit_that_does_not_answer_it_is_asked_past_the_tunnel() -> None:
     assert known_ways.servers(behind(UP, 51820)) == (PIHOLE,)
     assert known_ways.servers(behind(SEARCHING, 51820)) == (evolve(PIHOLE, mark=51820),)
+    assert known_ways.servers(evolve(behind(SEARCHING, 51820), past_exit=False)) == ()
 
 
 def test_without_a_nameserver_that_can_be_asked_it_is_said_why() -> None:

@@ -48,7 +48,7 @@ class Daemon:
         self.changed = True
         dns, kernel = DnsLookup(self.tally), KernelWays(self.problems)
         self.senses: list[Sense] = [
-            AppliedState(node.state_file, node.interface, self.problems),
+            AppliedState(node, self.problems),
             OwnNetwork(node.interface, self.problems, partial(forget_source, node), self._in_use),
             WgCounters(node.interface, self.problems, self.tally),
             dns,

@@ -128,7 +128,7 @@ def _prepare(
     if undo:
         changes, found = endpoint_choice.way_back(kernel, live, changes, undo.endpoints, moment)
     else:
-        found = endpoint_choice.find(node.interface, kernel, changes, last, live, moment)
+        found = endpoint_choice.find(node, kernel, changes, last, live, moment)
     changes = tuple(change for change in changes if change.kind != "endpoint" or change.value in found.fed)
     kinds = {change.kind for change in changes}
     written = "conf" in kinds and desired != was.desired and conf_file.is_written(node, desired)

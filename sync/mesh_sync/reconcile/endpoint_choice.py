@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
+from mesh_sync.node.config import Node
 from mesh_sync.node.state import Applied
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.endpoint import possible
@@ -32,7 +33,7 @@ class Endpoints:
 
 
 def find(
-    interface: str, desired: Desired, changes: Sequence[Change], last: Mapping[str, str], live: Live, moment: float
+    node: Node, desired: Desired, changes: Sequence[Change], last: Mapping[str, str], live: Live, moment: float
 ) -> Endpoints:
     """What to feed the peers that get an endpoint now. ``moment``: Unix seconds.
 
@@ -46,7 +47,7 @@ def find(
     from mesh_sync.reconcile.locate import locate  # dnspython and ipaddress, which few runs need
 
     declared = {peer.public_key: possible(peer.endpoint) for peer in peers}
-    found = locate(declared, interface, desired, live, moment)
+    found = locate(declared, node, desired, live, moment)
     fresh: dict[str, str] = {}
     stopgaps: dict[str, str] = {}
     notes = []

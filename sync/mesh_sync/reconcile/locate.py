@@ -12,6 +12,7 @@ from mesh_sync.names import resolve
 from mesh_sync.names.nameservers import Answer, Unresolved
 from mesh_sync.names.upstreams import upstreams
 from mesh_sync.names.usable import addresses, usable
+from mesh_sync.node.config import Node
 from mesh_sync.reconcile import reachable
 from mesh_sync.wireguard import ways
 from mesh_sync.wireguard.desired import Desired
@@ -25,15 +26,14 @@ Declared = Mapping[str, Sequence[Endpoint]]
 """Endpoints of the list, by public key."""
 
 
-def locate(
-    declared: Declared, interface: str, desired: Desired, live: Live, moment: float
-) -> dict[str, tuple[str, str]]:
+def locate(declared: Declared, node: Node, desired: Desired, live: Live, moment: float) -> dict[str, tuple[str, str]]:
     """For each peer the numeric endpoint to use, or "" and why there is none. ``moment``: Unix seconds.
 
     Names are looked up together, and the kernel is asked about all addresses by one `ip`.
     """
-    tunnel = Tunnel(interface, desired.routes)
-    answers = _answers(names(declared.values()), tunnel, desired, live, moment)
+    mark = desired.fwmark if node.git_past_exit != "never" else 0
+    tunnel = Tunnel(node.interface, desired.routes)
+    answers = _answers(names(declared.values()), tunnel, mark, live, moment)
     asked = map(str, reachable.addresses(declared.values(), answers))
     found = ways.ask(asked, desired.fwmark).marked
     return {
@@ -51,13 +51,16 @@ def names(declared: Iterable[Sequence[Endpoint]]) -> list[str]:
     return [host for turn in zip_longest(*hosts) for host in turn if host is not None]
 
 
-def _answers(hosts: Sequence[str], tunnel: Tunnel, desired: Desired, live: Live, moment: float) -> dict[str, Answer]:
-    """What the names stand for, as those nameservers say that this machine can reach now."""
+def _answers(hosts: Sequence[str], tunnel: Tunnel, mark: int, live: Live, moment: float) -> dict[str, Answer]:
+    """What the names stand for, as those nameservers say that this machine can reach now.
+
+    ``mark``: that of questions which may go past an exit that does not answer, 0 if none may.
+    """
     if not hosts:
         return {}
     servers = resolve.nameservers()
-    behind = upstreams(servers) if desired.fwmark else ()
-    found = ways.ask(addresses(servers, behind), desired.fwmark)
+    behind = upstreams(servers) if mark else ()
+    found = ways.ask(addresses(servers, behind), mark)
     carriers = LongestPrefix(
         (ipaddress.ip_network(network), is_alive(peer.handshake, moment))
         for peer in live.peers.values()
@@ -68,7 +71,7 @@ def _answers(hosts: Sequence[str], tunnel: Tunnel, desired: Desired, live: Live,
         hit = carriers.find(address)
         return hit is not None and hit[1]
 
-    chosen = usable(servers, behind, found, desired.fwmark, tunnel, carried)
+    chosen = usable(servers, behind, found, mark, tunnel, carried)
     answers = resolve.resolve(hosts, servers=chosen)
     if chosen or not servers:
         return answers

@@ -55,13 +55,15 @@ class Applied:
     """There is a (new) applied state: its peers by public key.
 
     ``tunnel``: what leads into it; ``carriers``: the peer, by its key, to whom packets for a network are sent;
-    ``mark``: the firewall mark of the tunnel's own packets, 0 for none.
+    ``mark``: the firewall mark of the tunnel's own packets, 0 for none; ``past_exit``: whether questions for names may
+    go past an exit that does not answer.
     """
 
     peers: Mapping[str, Declared]
     tunnel: Tunnel = field(default=Tunnel("wg0"), eq=False)
     carriers: LongestPrefix[str] = field(factory=LongestPrefix, eq=False)
     mark: int = 0
+    past_exit: bool = True
     pairs: Pairs = field(factory=dict)
 
 

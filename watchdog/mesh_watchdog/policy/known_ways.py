@@ -70,8 +70,8 @@ def servers(state: State) -> tuple[Nameserver, ...]:
         peer = state.peers.get(carrier[1]) if carrier else None
         return peer is not None and peer.phase == UP
 
-    said = state.routed
-    return usable(said.nameservers, said.upstreams, said.ways, state.mark, state.tunnel, carried)
+    said, mark = state.routed, state.mark if state.past_exit else 0
+    return usable(said.nameservers, said.upstreams, said.ways, mark, state.tunnel, carried)
 
 
 def in_use(state: State) -> frozenset[str]:

@@ -22,12 +22,12 @@ from mesh_watchdog.policy.peer import PeerState
 class State:
     """Moments are seconds on the monotonic clock.
 
-    ``tunnel``, ``carriers``, ``mark``, ``pairs``: as applied; ``paired``: since when there are pairs; ``routed``: what
-    the kernel said of the ways out, at ``routed_at``; ``ways_asked``: when it was asked again, None when it has
-    answered; ``probe_all``: when all peers are to be probed (R5), ``probed_all``: when they last were; ``looked``: the
-    last reading of the interface; ``cut_off``: this machine is (R4); ``calm``: until then no peer is suspected, because
-    it was; ``witnesses_from``: until then no more witnesses are asked; ``measured``: the reading from which traffic is
-    measured, and when that was; ``flowed``: when traffic last flowed.
+    ``tunnel``, ``carriers``, ``mark``, ``past_exit``, ``pairs``: as applied; ``paired``: since when there are pairs;
+    ``routed``: what the kernel said of the ways out, at ``routed_at``; ``ways_asked``: when it was asked again, None
+    when it has answered; ``probe_all``: when all peers are to be probed (R5), ``probed_all``: when they last were;
+    ``looked``: the last reading of the interface; ``cut_off``: this machine is (R4); ``calm``: until then no peer is
+    suspected, because it was; ``witnesses_from``: until then no more witnesses are asked; ``measured``: the reading
+    from which traffic is measured, and when that was; ``flowed``: when traffic last flowed.
     """
 
     peers: Mapping[str, PeerState] = field(factory=dict)
@@ -35,6 +35,7 @@ class State:
     tunnel: Tunnel = field(default=Tunnel("wg0"), eq=False)
     carriers: LongestPrefix[str] = field(factory=LongestPrefix, eq=False)
     mark: int = 0
+    past_exit: bool = True
     pairs: Pairs = field(factory=dict)
     paired: float | None = None
     surroundings: Surroundings = Surroundings(frozenset(), frozenset())

@@ -6,7 +6,6 @@ import asyncio
 import ipaddress
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from watchdog.events import (
     FileClosedEvent,
@@ -20,6 +19,7 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 from mesh_sync.node import state as states
+from mesh_sync.node.config import Node
 from mesh_sync.system.files import Stamp, make_folder, stamp
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.endpoint import possible
@@ -35,10 +35,10 @@ from mesh_watchdog.sense.sense import Inbox, Sense
 class AppliedState(Sense, FileSystemEventHandler):
     """Observes every new applied state: at once, or at the next look where the kernel grants no inotify watch."""
 
-    def __init__(self, path: Path, interface: str, problems: Problems) -> None:
+    def __init__(self, node: Node, problems: Problems) -> None:
         super().__init__()
-        self._path = path
-        self._interface = interface
+        self._node = node
+        self._path = node.state_file
         self._problems = problems
         self._observer: BaseObserver = Observer()
         self._stamp: Stamp = (0, 0, 0)
@@ -65,7 +65,7 @@ class AppliedState(Sense, FileSystemEventHandler):
         if found == self._stamp:
             return
         self._stamp = found
-        applied = await asyncio.to_thread(take, self._path, self._interface)
+        applied = await asyncio.to_thread(take, self._node)
         broken = "" if applied else f"{self._path} is broken; the next `mesh-sync now` writes it again"
         self._problems.set("state", broken, over="the applied state can be read again")
         if applied:  # else the peers that were in it stay watched; nothing is written, for `act` reads it again
@@ -78,19 +78,19 @@ class AppliedState(Sense, FileSystemEventHandler):
             await asyncio.to_thread(self._observer.join)
 
 
-def take(path: Path, interface: str) -> Applied | None:
+def take(node: Node) -> Applied | None:
     """Read the state file: without peers when there is none, None when it is broken."""
-    state = states.load(path)
+    state = states.load(node.state_file)
     desired = state.applied.desired
     if desired is None:
         return None if state.lost else Applied({})
     try:
-        return _applied(desired, state.applied.resolved, interface)
+        return _applied(desired, state.applied.resolved, node)
     except (ValueError, TypeError, AttributeError):  # JSON of the right shape with something else in it
         return None
 
 
-def _applied(desired: Desired, resolved: Mapping[str, str], interface: str) -> Applied:
+def _applied(desired: Desired, resolved: Mapping[str, str], node: Node) -> Applied:
     versions = {ipaddress.ip_interface(address).version for address in desired.addresses}
     peers = {
         peer.public_key: Declared(
@@ -104,4 +104,7 @@ def _applied(desired: Desired, resolved: Mapping[str, str], interface: str) -> A
     carriers = LongestPrefix(
         (ipaddress.ip_network(network), peer.public_key) for peer in desired.peers for network in peer.allowed_ips
     )
-    return Applied(peers, Tunnel(interface, desired.routes), carriers, desired.fwmark, pairs_of(desired.peers))
+    past_exit = node.git_past_exit != "never"
+    return Applied(
+        peers, Tunnel(node.interface, desired.routes), carriers, desired.fwmark, past_exit, pairs_of(desired.peers)
+    )

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 from mesh_sync.errors import MeshSyncError
-from mesh_sync.names.nameservers import Nameserver
+from mesh_sync.names.system_names import read_system_names
 from mesh_sync.names.upstreams import upstreams
 from mesh_sync.names.usable import addresses
 from mesh_sync.wireguard import ways
@@ -38,10 +38,6 @@ class KernelWays(Sense):
 
 def read(places: frozenset[str], mark: int, *, names: bool) -> Routed:
     """Ask by one `ip`. Raise DeviceError when it cannot tell."""
-    servers: tuple[Nameserver, ...] = ()
-    if names:
-        from mesh_sync.names.resolve import nameservers  # dnspython: only where peers have names
-
-        servers = nameservers()
+    servers = read_system_names().nameservers if names else ()
     behind = upstreams(servers) if mark else ()
     return Routed(places, ways.ask([*places, *addresses(servers, behind)], mark), servers, behind)
