@@ -148,9 +148,10 @@ def test_another_commit_is_taken_while_the_exit_is_dead(used: ExitLab) -> None:
 
 def test_git_never_goes_past_an_exit_that_answers(used: ExitLab) -> None:
     """The git host is not there: not a packet to it, or to the nameserver, leaves but by the tunnel."""
-    used.pub.nft("""table inet leak { chain out { type filter hook output priority 300
+    used.pub.nft("""table inet leak { chain out { type filter hook output priority 300;
         oifname "eth0" ip daddr { 203.0.113.10, 203.0.113.53 } counter
-    } }""")
+    }
+    }""")
     used.mesh.lab.git.host.port.unplug()
     try:
         [done] = passes(used.pub)
@@ -216,3 +217,27 @@ def test_an_exit_that_moves_silently_is_found_though_names_are_asked_by_a_local_
         exit_.run(["nft", "delete", "table", "ip", "shut"])
         exit_.renumber(EXIT)
         used.mesh.set("exit", endpoint=f"{EXIT}:51820")
+
+
+# -- what covers an endpoint, a nameserver or the git host
+
+
+def test_a_network_behind_a_peer_may_cover_its_endpoint_and_the_git_host(calm: ExitLab) -> None:
+    """203.0.113.0/24 has the exit itself, git, DNS and the witness in it; `pub` reaches all of them by its router."""
+    calm.mesh.set("exit", subnets=["203.0.113.0/24"])
+    with strict(calm.pub):
+        pushed(calm, "the whole network is behind the peer exit")
+        assert becomes_seen(calm.pub, WORLD, {EXIT}) == EXIT
+        assert seen_from(calm.pub, WORLD6) == PUB6
+        assert seen_from(calm.world, PUB) == WORLD
+        rules = calm.pub.run(["ip", "route", "show", "table", "51820"]).stdout
+        assert rules.startswith("203.0.113.0/24 dev wg0")
+        assert {now_json(node)["result"] for node in (calm.pub, calm.far, calm.home)} == {"in-sync"}
+    with calm.dead():
+        calm.mesh.set("exit", subnets=None)
+        head = calm.mesh.push("it is dead: nothing is behind it")
+        done = passes(calm.pub, calm.home)
+        if {each["commit"] for each in done} != {head}:
+            done = passes(calm.pub, calm.home)
+        assert {each["commit"] for each in done} == {head}, done
+        assert seen_from(calm.pub, WORLD) == PUB

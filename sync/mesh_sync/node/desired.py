@@ -24,10 +24,10 @@ def with_settings(desired: Desired, node: Node) -> Desired:
 
 def with_exit(desired: Desired, node: Node) -> Desired:
     """Without the exit that the list gives this node, where node.toml declines it."""
-    if node.accept_exit or not desired.exit_routes:
+    if node.accept_exit or not desired.exits:
         return desired
-    kept = (evolve(peer, allowed_ips=peer.allowed_ips - desired.exit_routes) for peer in desired.peers)
-    return evolve(desired, peers=tuple(kept), exit_routes=frozenset())
+    kept = (evolve(peer, allowed_ips=peer.allowed_ips - desired.exits) for peer in desired.peers)
+    return evolve(desired, peers=tuple(kept), exit_routes=desired.covering)
 
 
 def with_gateway(desired: Desired, node: Node) -> Desired:

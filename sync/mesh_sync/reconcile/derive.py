@@ -65,7 +65,8 @@ def interface(
 def left(before: Desired) -> Desired:
     """The interface of a node that has left the mesh: it keeps its key, port and addresses, and has no peer."""
     nothing: frozenset[str] = frozenset()
-    without = evolve(before, peers=(), routes=nothing, exit_routes=nothing, valid_until=None, valid_from=None)
+    without = evolve(before, peers=(), routes=nothing, exit_routes=nothing, covering=nothing)
+    without = evolve(without, valid_until=None, valid_from=None)
     return evolve(without, relay=False, sysctls=nothing, firewall=nothing, subnets=nothing, passages=nothing)
 
 

@@ -15,6 +15,8 @@ from mesh_sync.node.clock import Clock
 from mesh_sync.node.config import Node
 from mesh_sync.node.desired import on_this_machine
 from mesh_sync.node.state import State
+from mesh_sync.reconcile.covering import told as covering_told
+from mesh_sync.reconcile.covering import with_covering
 from mesh_sync.reconcile.decision import Way, settle
 from mesh_sync.reconcile.drift import difference, owned, touches
 from mesh_sync.reconcile.heads import verdict_on
@@ -74,7 +76,9 @@ def _bring_about(
     # Plan: what would change, and whether that has to be confirmed.
     after, desired = verdict.after, verdict.after.applied.desired
     if desired:
-        desired = on_this_machine(desired, node)
+        known = before.applied.desired
+        desired = on_this_machine(with_covering(node, desired, known, live), node)
+        verdict = evolve(verdict, notes=(*verdict.notes, *covering_told(known, desired)))
         after = evolve(after, applied=evolve(after.applied, desired=desired))
     changes = difference(node, desired, before, live) if desired else ()
     way = settle(before, after.applied, differs=touches(changes), confirm=bool(node.confirm.deadline))

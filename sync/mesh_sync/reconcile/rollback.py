@@ -18,6 +18,7 @@ from mesh_sync.node.run_lock import locked_run
 from mesh_sync.node.state import Intent, Pause, State
 from mesh_sync.reconcile.apply import apply, device_of
 from mesh_sync.reconcile.auto_rollback import attempt
+from mesh_sync.reconcile.covering import with_covering
 from mesh_sync.reconcile.decision import is_new
 from mesh_sync.reconcile.derive import desired_at
 from mesh_sync.reconcile.outcome import Outcome, outcome, told
@@ -46,7 +47,8 @@ def rollback(node: Node, commit: str | None, *, wait: float = WAIT, note: Callab
         clock = clocks.read(node, before.last_confirmed, keep=True)
         moment = clock.counts(before.last_confirmed.dated)
         chosen = choose(before, commit)
-        desired = on_this_machine(_derive(node, chosen, moment.date), node)
+        derived = with_covering(node, _derive(node, chosen, moment.date), before.applied.desired, device.read(None))
+        desired = on_this_machine(derived, node)
         why = f"rolled back from {(before.applied.commit or 'nothing')[:10]}"
         target = went_back(before, chosen, fingerprint(node), desired, Pause(clock.wall, why))
         target = worked_out(target, moment)

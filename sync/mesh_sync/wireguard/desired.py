@@ -52,7 +52,7 @@ class Desired:
     """One node's whole interface.
 
     ``routes`` are those of the main table, where the longest prefix decides; ``exit_routes`` those of `EXIT_TABLE`,
-    which the tunnel's own packets pass by: default routes, and what else would take a peer's endpoint into the tunnel.
+    which the tunnel's own packets pass by: default routes, and those ``covering`` what has to stay outside.
     ``mtu``: 0 where the ways to the peers decide (see `mtu`). ``sysctls``: paths below /proc/sys that have to be 1;
     ``firewall``: nftables rules (see `firewall`). ``subnets``: the networks behind this node; ``passages``: what has to
     be forwarded for them, and between peers (see `forward_chains`).
@@ -76,8 +76,14 @@ class Desired:
     valid_from: float | None = None
     other_key: str = ""
     exit_routes: frozenset[str] = frozenset()
+    covering: frozenset[str] = frozenset()
     subnets: frozenset[str] = frozenset()
     passages: frozenset[str] = frozenset()
+
+    @property
+    def exits(self) -> frozenset[str]:
+        """Of `exit_routes` those that the list gives: an exit's."""
+        return self.exit_routes - self.covering
 
     @property
     def fwmark(self) -> int:
@@ -115,8 +121,9 @@ class Desired:
         gone = {ip for peer in self.peers if peer not in left for ip in peer.allowed_ips}
         gone -= {ip for peer in left for ip in peer.allowed_ips}
         until = min((peer.ends for peer in left if peer.ends is not None), default=self.valid_until)
-        routes, exits = self.routes - gone, self.exit_routes - gone
-        return evolve(self, peers=left, routes=routes, exit_routes=exits, valid_until=until, valid_from=since)
+        names = ("routes", "exit_routes", "covering")
+        routes = {name: getattr(self, name) - gone for name in names}
+        return evolve(self, peers=left, valid_until=until, valid_from=since, **routes)
 
 
 @frozen

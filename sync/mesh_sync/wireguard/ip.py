@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from mesh_sync.errors import CommandError, DeviceError
 from mesh_sync.system.run import run
 from mesh_sync.wireguard.desired import EXIT_TABLE
-from mesh_sync.wireguard.live import has_exit_rules, merged_routes, parse_link, parse_routes
+from mesh_sync.wireguard.live import has_exit_rules, longest_outside, merged_routes, parse_link, parse_routes
 
 T = TypeVar("T")
 
@@ -53,6 +53,13 @@ def set_exit_rules(version: int, *, add: bool) -> None:
         except CommandError as error:
             if not error.says(EXISTS, GONE):
                 raise
+
+
+def outside(address: str, interface: str) -> int | None:
+    """The length of the longest route of the main table that leads to an address but by the interface, if any does."""
+    version = 6 if ":" in address else 4
+    argv = ["ip", f"-{version}", "-json", "route", "show", "table", "main", "match", address]
+    return _ask(argv, partial(longest_outside, interface=interface))
 
 
 PAST_EXIT = 5182

@@ -143,6 +143,13 @@ def merged_routes(*parts: Mapping[str, frozenset[str]] | None) -> dict[str, froz
     return {field: frozenset().union(*(part[field] for part in parts if part)) for field in TABLES.values()}
 
 
+def longest_outside(routes: Iterable[Mapping[str, Any]], interface: str) -> int | None:
+    """Given `ip -json route show match ADDRESS`, return the longest prefix of a way that is not by ``interface``."""
+    others = (route for route in routes if route.get("dev") != interface and route.get("type", "unicast") == "unicast")
+    networks = (_network(str(route["dst"]), 6 if ":" in str(route["dst"]) else 4) for route in others)
+    return max((int(network.partition("/")[2]) for network in networks), default=None)
+
+
 def has_exit_rules(rules: Iterable[Mapping[str, Any]]) -> bool:
     """Given `ip -json rule` of one IP version, return whether unmarked packets take the tunnel's default route."""
     found = {

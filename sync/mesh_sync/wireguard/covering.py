@@ -1,0 +1,75 @@
+"""Routes into the tunnel that cover what has to stay outside: an endpoint, a nameserver, the git host.
+
+They are treated like a default route. In the main table `203.0.113.0/24` behind a peer whose endpoint is 203.0.113.5
+would lead the tunnel into itself; in the table of exits it does not, for the tunnel's own packets pass that one by.
+Addresses are text, so that an idle run needs no more than this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from socket import AF_INET, AF_INET6, inet_pton
+
+from attrs import evolve
+
+from mesh_sync.wireguard.desired import Desired
+
+_PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+
+
+def candidates(desired: Desired) -> frozenset[str]:
+    """The routes that may cover something: those to networks behind peers. Never the mesh's own networks."""
+    own = {address.partition("/")[0] for address in desired.addresses}
+    own |= {address.partition("/")[0] for peer in desired.peers for address in peer.addresses}
+    routes = desired.routes | desired.covering
+    return frozenset(route for route in routes if not any(lies_in(address, route) for address in own))
+
+
+def is_private(network: str) -> bool:
+    """Whether the whole network is for private use: nothing that is known to others lies in it."""
+    address, length = network.partition("/")[::2]
+    return any(lies_in(address, one) and int(length) >= int(one.partition("/")[2]) for one in _PRIVATE)
+
+
+def covered(routes: Iterable[str], addresses: Iterable[str]) -> dict[str, str]:
+    """Of these addresses those that lie in a route, each with the longest such."""
+    found: dict[str, str] = {}
+    for address in addresses:
+        over = (route for route in routes if lies_in(address, route))
+        if longest := max(over, key=lambda route: int(route.partition("/")[2]), default=""):
+            found[address] = longest
+    return found
+
+
+def set_apart(
+    desired: Desired, kept: Iterable[str], over: Mapping[str, str], outside: Mapping[str, int | None]
+) -> Desired:
+    """Put the routes that cover something into the table of exits.
+
+    ``over``: the addresses that are needed, each with our route to it; ``outside``: the length of the route by which
+    each is reached without the tunnel, None without any. What is ``kept`` was put there before, and stays. A default
+    route leads to no private network: that a nameserver is in one behind a peer is no reason.
+    """
+    found = set(kept)
+    for address, route in over.items():
+        length = outside.get(address)
+        if (
+            length is not None
+            and length < int(route.partition("/")[2])
+            and (length or not is_private(f"{address}/{128 if ':' in address else 32}"))
+        ):
+            found.add(route)
+    whole = desired.routes | desired.covering
+    apart = frozenset(found) & whole & candidates(desired)
+    return evolve(desired, routes=whole - apart, exit_routes=desired.exits | apart, covering=apart)
+
+
+def lies_in(address: str, network: str) -> bool:
+    """Whether an address, or the first one of a network, lies in a network. ValueError if it is none."""
+    start, length = network.partition("/")[::2]
+    if (":" in address) != (":" in start):
+        return False
+    family, bits = (AF_INET6, 128) if ":" in start else (AF_INET, 32)
+    number, first = (int.from_bytes(inet_pton(family, one)) for one in (address, start))
+    shift = bits - int(length)
+    return number >> shift == first >> shift
