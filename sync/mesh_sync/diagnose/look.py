@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mesh_sync.diagnose.clock import clock_troubles
+from mesh_sync.diagnose.families import family_troubles
 from mesh_sync.diagnose.forward import forward_troubles
 from mesh_sync.diagnose.routes import route_troubles
 from mesh_sync.diagnose.trouble import Trouble
@@ -12,6 +13,7 @@ from mesh_sync.errors import DeviceError
 from mesh_sync.node.clock import Clock
 from mesh_sync.node.config import Node
 from mesh_sync.node.state import Applied
+from mesh_sync.wireguard.families import possible
 from mesh_sync.wireguard.live import Live
 
 
@@ -29,8 +31,10 @@ def _found(node: Node, applied: Applied, live: Live | None, clock: Clock, most: 
     yield from clock_troubles(applied, clock)
     if applied.desired is None:
         return
-    yield from forward_troubles(applied.desired, node.interface, live)
+    yield from family_troubles(applied.desired, node.interface)
+    desired = possible(applied.desired, node.interface)
+    yield from forward_troubles(desired, node.interface, live)
     try:
-        yield from route_troubles(applied.desired, node.interface, live, most)
+        yield from route_troubles(desired, node.interface, live, most)
     except DeviceError:  # what `ip` cannot tell here, the steps that need it say
         return

@@ -25,9 +25,12 @@ _PORT = 9
 
 
 def targets(desired: Desired) -> dict[str, str]:
-    """One address in each network that a peer has, and what is there: the peer itself, or a subnet of it."""
+    """One address in each network that a peer has, and what is there: the peer itself, or a subnet of it. Only of IP
+    versions that the interface has.
+    """
+    ours = {":" in address for address in desired.addresses}
     inside = ((network, peer) for peer in desired.peers for network in sorted(peer.allowed_ips - desired.exit_routes))
-    return {_first(network): _what(network, peer) for network, peer in inside}
+    return {_first(network): _what(network, peer) for network, peer in inside if (":" in network) in ours}
 
 
 def spread(addresses: Mapping[str, str], most: int | None) -> dict[str, str]:

@@ -12,6 +12,7 @@ from mesh_sync.node.interface_mtu import interface_mtu
 from mesh_sync.node.psk_counters import settled
 from mesh_sync.node.state import State, digest
 from mesh_sync.wireguard.desired import CONF_MARK, Desired, Owned
+from mesh_sync.wireguard.families import possible
 from mesh_sync.wireguard.key_rollover import placed
 from mesh_sync.wireguard.live import Live
 from mesh_sync.wireguard.plan import Change, Context, plan
@@ -38,7 +39,10 @@ def difference_of(node: Node, kernel: Desired, state: State, live: Live | None, 
 
 
 def for_kernel(node: Node, desired: Desired, live: Live | None, moment: float) -> Desired:
-    """What the kernel is to have: an MTU, one peer for each key, and one preshared key for each peer."""
+    """What the kernel is to have: what this machine can have of the list, an MTU, one peer for each key, and one
+    preshared key for each peer.
+    """
+    desired = possible(desired, node.interface)
     fixed = evolve(desired, mtu=interface_mtu(node, desired, live))
     return settled(node, placed(fixed, live, moment), live, moment)
 

@@ -16,8 +16,10 @@ _STALE = frozenset({errno.ENODEV, errno.ENXIO, errno.EADDRNOTAVAIL, errno.EBADF}
 
 
 def target(peer: DesiredPeer, versions: Container[int]) -> str:
-    """The mesh address to send probes to: of an IP version that the interface has."""
-    plain = [address.partition("/")[0] for address in peer.addresses]
+    """The mesh address to send probes to: of an IP version that the interface has, and rather IPv4, which may be all
+    that is left on this machine.
+    """
+    plain = sorted((address.partition("/")[0] for address in peer.addresses), key=lambda address: ":" in address)
     usable = (address for address in plain if ipaddress.ip_address(address).version in versions)
     return next(usable, plain[0] if plain else "")
 
