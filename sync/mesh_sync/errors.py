@@ -102,8 +102,10 @@ class CommandError(MeshSyncError):
 
     exit_code = 6
 
-    def __init__(self, message: str, *, program: str, reason: Reason, status: int = 0, stderr: str = "") -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, program: str, reason: Reason, status: int = 0, stderr: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
         self.program = program
         self.reason = reason
         self.status = status

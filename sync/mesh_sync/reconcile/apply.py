@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mesh_sync.errors import CommandError, DeviceError
 from mesh_sync.node import state as states
@@ -72,7 +72,8 @@ def apply_locked(
             states.save(node.state_file, promised)
         conf = conf_file.write(node, desired) if work.stale_conf else conf
     if done.acted:
-        device.apply(kernel, live, done.acted, lambda: private_key(node, desired), work.endpoints.fed)
+        refused = device.apply(kernel, live, done.acted, lambda: private_key(node, desired), work.endpoints.fed)
+        done = evolve(done, notes=(*done.notes, *refused))
     known = promised.applied.given
     given = undo.previous.given if undo else endpoint_choice.given(kernel, known, work.changes, work.endpoints.fresh)
     resolved = undo.previous.resolved if undo else {**work.last, **work.endpoints.fresh}

@@ -20,6 +20,14 @@ MOST_PRINTED = 16 * 1024 * 1024
 MOST_SAID = 2000
 """Characters of what a program said on stderr that its failure quotes."""
 
+PACKAGES = {
+    program: f"install {package}: `apt install {package}`, `dnf install {package}`, `apk add {package}`"
+    for program, package in {
+        "ip": "iproute2", "wg": "wireguard-tools", "nft": "nftables",
+    }.items()
+}  # fmt: skip
+"""What to do about a program that is not there."""
+
 _NOT_EXECUTED = (126, 127)
 """How prlimit ends when it cannot start what it is to limit; a shell does the same."""
 
@@ -70,7 +78,8 @@ def run_bytes(
             start_new_session=True,
         )
     except FileNotFoundError as error:
-        raise CommandError(f"{error.filename} is not installed", program=program, reason=Reason.NOT_FOUND) from None
+        text, hint = f"{error.filename} is not installed", PACKAGES.get(program, "")
+        raise CommandError(text, program=program, reason=Reason.NOT_FOUND, hint=hint) from None
     except OSError as error:
         text = f"{program} cannot be started: {error.strerror}"
         raise CommandError(text, program=program, reason=Reason.NOT_STARTED) from None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mesh_sync.errors import CommandError, DeviceError
-from mesh_sync.system.run import run
-from mesh_sync.wireguard import firewall, forwarding, ip, open_chains, userspace, wg
+from mesh_sync.system.run import PACKAGES, is_installed, run
+from mesh_sync.wireguard import firewall, forwarding, ip, kernel_module, open_chains, userspace, wg
 from mesh_sync.wireguard.desired import EXIT_TABLE, Desired
 from mesh_sync.wireguard.forward_chains import wanted
 from mesh_sync.wireguard.live import Live, LivePeer
@@ -55,8 +55,9 @@ class Device:
         changes: Sequence[Change],
         private_key: Callable[[], str],
         endpoints: Mapping[str, str],
-    ) -> None:
-        """Carry out ``changes``. Raise DeviceError when something did not take; what was done stays done.
+    ) -> tuple[str, ...]:
+        """Carry out ``changes``. Return what this machine refused of them, without which the rest works: an address, a
+        route of the main table, a sysctl. Raise DeviceError when something else did not take; what was done stays done.
 
         ``private_key`` is asked only when the kernel does not have the right one; ``endpoints`` are the numeric
         endpoints to set now, by public key.
@@ -66,20 +67,23 @@ class Device:
             if "interface-added" in kinds:
                 self._create()
             before = live or Live()
-            ip.batch(self._lines(changes, "address-added", "mtu"))
+            refused = ip.each(self._lines(changes, "address-added", "mtu"))
             if kinds & SYNCED:
                 key = before.private_key if before.public_key == desired.public_key else private_key()
                 self._sync(desired, before, changes, key, endpoints)
-            if desired.firewall:  # marks come before the routes that heed them: no connection is lost in between
-                self._gateway(desired, changes)
-            ip.batch(self._lines(changes, "link-up", "route-added", "exit-route-added"))
+            if desired.fwmark:  # marks come before the routes that heed them: no connection is lost in between
+                refused += tuple(self._gateway(desired, changes))
+            ip.batch(self._lines(changes, "link-up"))
+            refused += ip.each(self._lines(changes, "route-added"))
+            ip.batch(self._lines(changes, "exit-route-added"))
             for change in changes:
                 if change.kind in ("exit-rule-added", "exit-rule-removed"):
                     self._exit(int(change.value), add=change.kind == "exit-rule-added")
             ip.batch(self._lines(changes, "exit-route-removed", "route-removed", "address-removed"))
-            if not desired.firewall:
-                self._gateway(desired, changes)
+            if not desired.fwmark:
+                refused += tuple(self._gateway(desired, changes))
             self._forward(desired, before, changes)
+            return refused
         except CommandError as error:
             if error.says(ip.PORT_TAKEN):
                 raise DeviceError(
@@ -87,7 +91,7 @@ class Device:
                     hint="`wg show all listen-port` and `ss -lunp` say by whom; after a change of the interface's name "
                     "it is the old one: ip link delete",
                 ) from None
-            raise DeviceError(f"{self.name}: {error.message}") from None
+            raise DeviceError(f"{self.name}: {error.message}", hint=error.hint) from None
 
     def remove(self) -> None:
         """Take the interface away, and with it its routes, its rules and what it did as a gateway."""
@@ -105,17 +109,30 @@ class Device:
             for path in forwarding.remembered(self.memory):
                 forwarding.put_back(self.memory, path)
         except CommandError as error:
-            raise DeviceError(f"{self.name}: {error.message}") from None
+            raise DeviceError(f"{self.name}: {error.message}", hint=error.hint) from None
 
     def _create(self) -> None:
-        """The kernel's WireGuard where it is there, else the userspace one."""
+        """The kernel's WireGuard where it is there or can be loaded, else the userspace one."""
+        if not is_installed("wg"):
+            raise DeviceError("wg is not installed", hint=PACKAGES["wg"])
+        if not kernel_module.may_change_the_network():
+            raise DeviceError(
+                f"{self.name} cannot be made: this process lacks CAP_NET_ADMIN",
+                hint="run it as root; start a container with --cap-add NET_ADMIN",
+            )
+        if not (self._add() or (kernel_module.load("wireguard") and self._add())):
+            userspace.start(self.name)
+
+    def _add(self) -> bool:
+        """Make it by the kernel's WireGuard; False where the kernel has none."""
+        self._log("ip link add", self.name)
         try:
-            self._log("ip link add", self.name)
             run(["ip", "link", "add", "dev", self.name, "type", "wireguard"])
         except CommandError as error:
-            if not error.says(ip.UNKNOWN_TYPE, ip.NOT_SUPPORTED):
-                raise
-            userspace.start(self.name)
+            if error.says(ip.UNKNOWN_TYPE, ip.NOT_SUPPORTED):
+                return False
+            raise
+        return True
 
     def _sync(
         self, desired: Desired, live: Live, changes: Sequence[Change], key: str, endpoints: Mapping[str, str]
@@ -166,10 +183,13 @@ class Device:
         self._log("ip", f"-{version} rule {'add' if add else 'delete'}: default route through the tunnel")
         ip.set_exit_rules(version, add=add)
 
-    def _gateway(self, desired: Desired, changes: Sequence[Change]) -> None:
-        for change in changes:
+    def _gateway(self, desired: Desired, changes: Sequence[Change]) -> Iterator[str]:
+        """Yield what could not be done. Nothing is forwarded without the rules that limit it."""
+        rules_at = 0 if desired.firewall else 1
+        for change in sorted(changes, key=lambda change: rules_at if change.kind == "firewall" else 0.5):
             if change.kind == "sysctl":
-                forwarding.turn_on(change.value, self.memory)
+                if problem := forwarding.turn_on(change.value, self.memory):
+                    yield problem
             elif change.kind == "firewall":
                 firewall.set_rules(self.name, desired.firewall)
             elif change.kind == "sysctl-undone":

@@ -7,6 +7,7 @@ everything back.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,14 +25,27 @@ def live_sysctls(paths: Iterable[str]) -> frozenset[str]:
     return frozenset(path for path in paths if _read(path) not in ("", "0"))
 
 
-def turn_on(path: str, memory: Path) -> None:
-    """Set a sysctl to 1 and remember in ``memory`` what it was. A crash in between leaves it remembered."""
+def turn_on(path: str, memory: Path) -> str:
+    """Set a sysctl to 1 and remember in ``memory`` what it was. Return why that could not be done, empty if it was.
+
+    One that is on already is left alone. A crash in between leaves it remembered.
+    """
+    if live_sysctls([path]):
+        return ""
     before = remembered(memory)
     if path not in before:
-        write_atomically(memory, json.dumps({**before, path: _read(path)}))
-    if path == "net/ipv6/conf/all/forwarding":
-        _keep_router_advertisements()
-    _write(path, "1")
+        _remember(memory, {**before, path: _read(path)})
+    try:
+        if path == "net/ipv6/conf/all/forwarding":
+            _keep_router_advertisements()
+        (PROC_SYS / path).write_text("1")
+    except OSError as error:
+        _remember(memory, before)
+        name = path.replace("/", ".")
+        given = re.sub(r"^(net/ipv4/conf)/(?!all/)[^/]+", r"\1/default", path).replace("/", ".")
+        fix = f"on a host run `sysctl -w {name}=1`, start a container with --sysctl {given}=1"
+        return f"{name} is {_read(path)} and cannot be set to 1 ({error.strerror}): {fix}"
+    return ""
 
 
 def put_back(memory: Path, path: str) -> None:
@@ -40,8 +54,12 @@ def put_back(memory: Path, path: str) -> None:
     value = before.pop(path)
     if (PROC_SYS / path).exists():
         _write(path, value)
-    if before:
-        write_atomically(memory, json.dumps(before))
+    _remember(memory, before)
+
+
+def _remember(memory: Path, values: dict[str, str]) -> None:
+    if values:
+        write_atomically(memory, json.dumps(values))
     else:
         memory.unlink(missing_ok=True)
 

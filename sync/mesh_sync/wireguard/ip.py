@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from mesh_sync.errors import CommandError, DeviceError
-from mesh_sync.system.run import run
+from mesh_sync.errors import CommandError, DeviceError, Reason
+from mesh_sync.system.run import PACKAGES, run
 from mesh_sync.wireguard.desired import EXIT_TABLE
 from mesh_sync.wireguard.live import has_exit_rules, longest_outside, merged_routes, parse_link, parse_routes
 
@@ -90,11 +90,31 @@ def batch(lines: Sequence[str], *options: str) -> None:
         run(["ip", *options, "-batch", "-"], input="\n".join(lines) + "\n", deadline=30.0)
 
 
+def each(lines: Sequence[str]) -> tuple[str, ...]:
+    """Carry out `ip` command lines that may be repeated, whatever becomes of the others. Return what was refused."""
+    try:
+        batch(lines)
+    except CommandError as error:
+        if error.reason is not Reason.EXIT_STATUS:
+            raise
+        return tuple(filter(None, map(_refusal, lines)))
+    return ()
+
+
+def _refusal(line: str) -> str:
+    try:
+        run(["ip", *line.split()])
+    except CommandError as error:
+        return f"the kernel refused `ip {line}`: {' '.join(error.stderr.split())}"
+    return ""
+
+
 def understood(argv: Sequence[str], text: str, parse: Callable[[list[Any]], T]) -> T:
     """What ``parse`` makes of the JSON that a program printed. Raise DeviceError when it is not what was expected."""
     try:
         return parse(json.loads(text) if text.strip() else [])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        _expect_iproute2()
         raise DeviceError(f"`{' '.join(argv)}` printed something unexpected") from None
 
 
@@ -107,4 +127,17 @@ def _ask(argv: list[str], parse: Callable[[list[Any]], T]) -> T | None:
             return None
         if error.says(NOT_SUPPORTED):  # a kernel without IPv6
             return parse([])
-        raise DeviceError(error.message) from None
+        _expect_iproute2()
+        raise DeviceError(error.message, hint=error.hint) from None
+
+
+def _expect_iproute2() -> None:
+    """BusyBox has an `ip` too, which can neither print JSON nor take a batch. Raise DeviceError if it is that one."""
+    try:
+        version = run(["ip", "-V"])
+    except CommandError as error:
+        if error.reason is Reason.NOT_FOUND:
+            return
+        version = ""
+    if "iproute2" not in version:
+        raise DeviceError("the `ip` of this machine is not that of iproute2, as BusyBox's is not", hint=PACKAGES["ip"])

@@ -34,7 +34,7 @@ def dump(interface: str) -> dict[str, Any]:
                 f"{interface} exists and is not a WireGuard interface",
                 hint=f"remove it (ip link delete {interface}) or name another one in node.toml",
             ) from None
-        raise DeviceError(error.message) from None
+        raise DeviceError(error.message, hint=error.hint) from None
     except ValueError as error:
         raise DeviceError(str(error)) from None
 
