@@ -27,6 +27,7 @@ class Machine:
     mtu: int | None = None
     keepalive: int | None = None
     via: str = ""
+    exit: str = ""
     managed: bool = True
     enabled: bool = True
     tags: tuple[str, ...] = ()
@@ -44,6 +45,7 @@ class Machine:
             "mtu": self.mtu,
             "persistent_keepalive": None if self.keepalive == (NAT_KEEPALIVE if roams else 0) else self.keepalive,
             "via": self.via or None,
+            "exit": self.exit or None,
             "managed": None if self.managed else False,
             "enabled": None if self.enabled else False,
             "tags": list(self.tags),

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 
 from mesh_sync.errors import ConfigError
+from mesh_sync.mesh.exits import default_route
 from mesh_sync.mesh.model import reserved
 from mesh_sync.wireguard.endpoint import Network
 
@@ -53,6 +54,17 @@ def _around(addresses: Sequence[Interface]) -> Network:
         text = f"the addresses {addresses[0].ip} to {addresses[-1].ip} lie too far apart to guess the mesh's networks"
         raise ConfigError(text, hint="give them with --network CIDR, which may be repeated")
     return network
+
+
+def exit_part(networks: Iterable[Interface]) -> frozenset[Interface]:
+    """Those of a peer's networks that are a default route, whole or in pieces: who has them leaves by that peer."""
+    listed = list(networks)
+    found = {
+        network
+        for version in (4, 6)
+        for network in default_route([one.network for one in listed if one.version == version])
+    }
+    return frozenset(one for one in listed if one.network in found)
 
 
 def overlap(one: Network, other: Network) -> bool:

@@ -7,7 +7,6 @@ the server, so they become unmanaged peers `via` it.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.wireguard.keys import is_key, public_key
 from mesh_sync.workspace.import_.fields import endpoint, interfaces, note_settings, read_text
 from mesh_sync.workspace.import_.machine import Machine, Names, Takeover
-from mesh_sync.workspace.import_.networks import mesh_networks, overlap
+from mesh_sync.workspace.import_.networks import Interface, exit_part, mesh_networks, overlap
 
 SERVER = "server.json"
 UNTOUCHED = "echo WireGuard"
@@ -49,7 +48,7 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
         private_key=key,
         addresses=tuple(one.ip for one in addresses),
         endpoint=_endpoint(server, notes),
-        subnets=tuple(_behind([client for _, client in clients], networks, notes)),
+        subnets=tuple(_behind([client for _, client in clients], networks)),
         listen_port=_number(server, "listenPort"),
         mtu=_number(server, "mtu"),
     )
@@ -99,6 +98,7 @@ def _spoke(
         mtu=_number(settings, "mtu"),
         keepalive=0 if quiet else _number(settings, "persistentKeepalive") or 0,
         via=server,
+        exit=server if exit_part(_allowed(client, notes)) else "",
         managed=False,
         enabled=bool(client.get("enable", True)),
         tags=tuple(_texts(client, "tags")),
@@ -106,21 +106,19 @@ def _spoke(
     )
 
 
-def _behind(clients: Sequence[Mapping[str, Any]], networks: tuple[Network, ...], notes: list[str]) -> list[Network]:
-    """The networks behind the server: what clients reach through it besides the mesh."""
-    users = Counter(
-        one.network
-        for client in clients
-        for one in dict.fromkeys(interfaces(_texts(client, "allowedIPs"), f"{client.get('name')}: allowedIPs", notes))
-        if not one.network.prefixlen or not any(overlap(own, one.network) for own in networks)
-    )
-    left = [network for network, number in users.items() if not network.prefixlen and number < len(clients)]
-    notes += (
-        f"server: only {users[network]} of {len(clients)} clients sent everything ({network}) through it; "
-        f"`mesh-sync peer set server --subnet {network}` would make every peer do so: left out"
-        for network in left
-    )
-    return [network for network in users if network not in left]
+def _behind(clients: Sequence[Mapping[str, Any]], networks: tuple[Network, ...]) -> list[Network]:
+    """The networks behind the server: what clients reach through it besides the mesh; a default route is its exit."""
+    found: dict[Network, None] = {}
+    for client in clients:
+        allowed = _allowed(client, [])
+        exits = exit_part(allowed)
+        every = (one for one in allowed if one in exits or not any(overlap(own, one.network) for own in networks))
+        found |= dict.fromkeys(one.network for one in every)
+    return list(found)
+
+
+def _allowed(client: Mapping[str, Any], notes: list[str]) -> list[Interface]:
+    return list(interfaces(_texts(client, "allowedIPs"), f"{client.get('name')}: allowedIPs", notes))
 
 
 def _endpoint(server: Mapping[str, Any], notes: list[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.wireguard.keys import public_key
 from mesh_sync.workspace.import_.fields import SETTINGS_LEFT, endpoint, interfaces, note_settings, number, read_text
 from mesh_sync.workspace.import_.machine import Machine, Names, Takeover
-from mesh_sync.workspace.import_.networks import Interface, is_host, is_own_host, mesh_networks
+from mesh_sync.workspace.import_.networks import Interface, exit_part, is_host, is_own_host, mesh_networks
 
 DATABASE = "database.csv"
 NEEDED = ("Name", "Address", "PrivateKey")
@@ -47,9 +47,20 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
         machine = _machine(row, names.make(called), key, notes)
         machines.append(evolve(machine, addresses=tuple(one.ip for one in addresses)))
         carried[machine.name] = list(interfaces(row["AllowedIPs"].split(","), f"{machine.name}: AllowedIPs", notes))
-    subnets = [one.network for many in carried.values() for one in many if not is_host(one)]
+    exits = {name: exit_part(many) for name, many in carried.items()}
+    subnets = [
+        one.network for name, many in carried.items() for one in many if not is_host(one) and one not in exits[name]
+    ]
     networks = networks or mesh_networks(own, subnets, notes)
-    return Takeover(tuple(_placed(one, carried[one.name], networks) for one in machines), networks, tuple(notes))
+    placed = [_placed(one, carried[one.name], networks) for one in machines]
+    offering = [name for name, found in exits.items() if found]
+    if len(offering) == 1:  # all the others have sent everything through it
+        placed = [one if one.name in offering else evolve(one, exit=offering[0]) for one in placed]
+    elif offering:
+        notes.append(
+            f"{' and '.join(offering)} both carried everything; `mesh-sync peer set N --exit PEER` chooses one"
+        )
+    return Takeover(tuple(placed), networks, tuple(notes))
 
 
 def _rows(file: Path) -> list[dict[str, str]]:

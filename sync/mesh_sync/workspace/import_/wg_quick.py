@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from attrs import define, field, frozen
@@ -18,7 +19,7 @@ from mesh_sync.wireguard.keys import is_key, public_key
 from mesh_sync.workspace.import_ import wg_conf
 from mesh_sync.workspace.import_.fields import SETTINGS_LEFT, endpoint, interfaces, note_settings, number, read_text
 from mesh_sync.workspace.import_.machine import Machine, Names, Takeover
-from mesh_sync.workspace.import_.networks import Interface, is_host, is_own_host, mesh_networks, overlap
+from mesh_sync.workspace.import_.networks import Interface, exit_part, is_host, is_own_host, mesh_networks, overlap
 from mesh_sync.workspace.import_.wg_conf import Conf, Section
 
 MAX_FILE = 1024 * 1024
@@ -32,13 +33,19 @@ class _File:
     """The public key of the node that it belongs to; empty where that is unknown."""
 
 
-@frozen
+@frozen(slots=False)
 class _Claim:
     """What one file says about a peer."""
 
     by: _File
     section: Section
     networks: tuple[Interface, ...]
+
+    @cached_property
+    def exits(self) -> frozenset[Interface]:
+        """Those that are a default route: the file's own node uses the peer as its exit."""
+        own = [address.network for address in interfaces(self.by.conf.interface.many("Address"), "", [])]
+        return exit_part(one for one in self.networks if one.network not in own)
 
 
 @define
@@ -57,13 +64,16 @@ class _Peer:
 
     @property
     def networks(self) -> list[Interface]:
-        """What the files carry to it, in their order."""
-        return list(dict.fromkeys(network for claim in self.claims for network in claim.networks))
+        """What the files carry to it, in their order, without what they send through it as an exit."""
+        every = (network for claim in self.claims for network in claim.networks if network not in claim.exits)
+        return list(dict.fromkeys(every))
 
     @property
-    def users(self) -> list[_File]:
-        """The files that send everything through it."""
-        return [claim.by for claim in self.claims if any(map(_default, claim.networks))]
+    def exits(self) -> list[Interface]:
+        """Its default routes, as those who use it as an exit have them; whole where any of them has them so."""
+        every = dict.fromkeys(network for claim in self.claims for network in claim.networks if network in claim.exits)
+        whole = {network.version for network in every if not network.network.prefixlen}
+        return [one for one in every if one.version not in whole or not one.network.prefixlen]
 
     @property
     def partners(self) -> set[str]:
@@ -87,7 +97,8 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
         hosts = [one for one in everything if is_host(one)]
         own = [address for peer in peers.values() for address in peer.addresses]
         own += [one for one in hosts if one.network.prefixlen < one.max_prefixlen]
-        behind = [one.network for one in everything if not is_host(one)]
+        exits = {one for peer in peers.values() for one in peer.exits}
+        behind = [one.network for one in everything if not is_host(one) and one not in exits]
         empty = [network for network in behind if not any(one.ip in network for one in own)]
         networks = mesh_networks(own or hosts, empty, notes)
     names = Names(notes)
@@ -160,6 +171,8 @@ class _Merger:
         for claim, key in sorted(claims, key=lambda pair: len(pair[0].networks)):
             for network in claim.networks:
                 self._holders.setdefault(network, key)
+        self._exit_of = {claim.by.key: key for claim, key in claims if claim.exits and claim.by.key}
+        """By which peer each node leaves, both by their keys."""
 
     def machines(self) -> Iterator[Machine]:
         for peer in self._peers.values():
@@ -172,6 +185,7 @@ class _Merger:
         name, interface = peer.name, peer.interface
         where = self._endpoints(peer)
         via = "" if where else self._relay(peer)
+        exit_ = self._peers.get(self._exit_of.get(peer.key, ""))
         return Machine(
             name=name,
             public_key=peer.key,
@@ -183,6 +197,7 @@ class _Merger:
             mtu=number(interface.one("MTU"), f"{name}: MTU", self._notes),
             keepalive=self._keepalive(peer),
             via=via,
+            exit=exit_.name if exit_ and self._addresses(exit_) else "",
             managed=bool(peer.own) or not via,
         )
 
@@ -199,16 +214,9 @@ class _Merger:
         return tuple(ip for ip in hosts if ip not in owned)
 
     def _subnets(self, peer: _Peer) -> Iterator[Network]:
-        nodes = {other.key for other in self._peers.values() if other.own and other is not peer}
-        if peer.users and nodes <= {file.key for file in peer.users}:
-            yield from dict.fromkeys(one.network for one in peer.networks if _default(one))
-        elif peer.users:
-            self._notes.append(
-                f"{peer.name}: only {', '.join(file.name for file in peer.users)} sent everything through it; "
-                f"`mesh-sync peer set {peer.name} --subnet 0.0.0.0/0` would make every node do so: left out"
-            )
+        yield from dict.fromkeys(one.network for one in peer.exits)
         for one in self._carried(peer):
-            if _default(one) or is_own_host(one, self._networks):
+            if is_own_host(one, self._networks):
                 continue
             within = [own for own in self._networks if overlap(own, one.network)]
             if not within:
@@ -248,7 +256,3 @@ class _Merger:
         relay = other.name
         self._notes.append(f"{peer.name}: only {relay} had a tunnel with it, so it is reached via {relay}{kind}")
         return relay
-
-
-def _default(network: Interface) -> bool:
-    return network.network.prefixlen == 0
