@@ -17,7 +17,8 @@ def family_troubles(desired: Desired | None, interface: str) -> Iterator[Trouble
     left_out = sorted(text for text in desired.addresses | desired.routes | desired.exit_routes if ":" in text)
     fix = {
         NoIPv6.KERNEL: "boot without ipv6.disable=1 on the kernel's command line",
-        NoIPv6.SYSCTL: f"sysctl -w net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.{interface}.disable_ipv6=0",
+        NoIPv6.SYSCTL: f"sysctl -w net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.{interface}.disable_ipv6=0; "
+        "for a container --sysctl net.ipv6.conf.all.disable_ipv6=0",
         NoIPv6.MTU: "set an mtu of 1280 or more in the list, or use no IPv6 in the mesh",
     }[why]
-    yield Trouble("no-ipv6", f"{interface} has only IPv4, for {why.value}; left out: {some(left_out)}", fix, WARNING)
+    yield Trouble("no-ipv6", f"{interface} has only IPv4: {why.value}; left out: {some(left_out)}", fix, WARNING)
