@@ -71,6 +71,8 @@ def test_without_ipv6_the_ipv4_tunnel_works_and_one_warning_says_so(off: Node) -
     shown = status(off)
     assert (shown["drift"], codes(shown)) == ([], ["no-ipv6"])
     assert now_json(off, "--dry-run")["changes"] == []
+    assert off.run(["mesh-watchdog", "once"], check=False).returncode == 0
+    assert {peer["state"] for peer in shown["peers"] if peer["name"] == "a"} == {"up"}
 
 
 def test_when_ipv6_is_switched_on_what_was_missing_is_added_and_goes_again(off: Node) -> None:

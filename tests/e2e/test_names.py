@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from lab import DEAD_RESOLVER, Lab
+from lab.mesh import Mesh, dump
+from lab.node import RESOLV_CONF
 
 pytestmark = pytest.mark.e2e
 
@@ -111,6 +113,18 @@ def said() -> Iterator[dict[str, list[list[str]]]]:
 def test_we_say_what_the_system_says(said: dict[str, list[list[str]]], case: str) -> None:
     system, ours = said[case]
     assert ours == system
+
+
+def test_a_line_that_is_wrong_does_not_keep_a_node_from_its_peer(lab: Lab) -> None:
+    mesh = Mesh(lab)
+    for number, name in enumerate("ab", start=21):
+        mesh.node(name, number)
+    mesh.push("two peers")
+    wrong = "nameserver 192.0.2.1, 192.0.2.2\nnameserver dns.example\n"
+    mesh.nodes["a"].path(RESOLV_CONF).write_text(f"{wrong}nameserver {lab.dns.address}\n")
+    mesh.now("a")
+    (peer,) = (peer for key, peer in dump(mesh.nodes["a"]).items() if key)
+    assert peer["endpoint"] == "203.0.113.22:51820"
 
 
 def test_the_judge_has_something_to_say(said: dict[str, list[list[str]]]) -> None:
