@@ -74,5 +74,6 @@ def test_what_is_left_without_it_is_ipv4(proc: Path) -> None:
     assert left.exit_routes == {"0.0.0.0/0"}
     assert left.sysctls == {"net/ipv4/ip_forward"}
     assert list(family_troubles(left, "wg0")) == []
+    assert "do not take the exit" in next(family_troubles(DUAL, "wg0")).text
     give_ipv6(proc, default=0, wg0=0)
     assert possible(DUAL, "wg0") == DUAL

@@ -21,4 +21,7 @@ def family_troubles(desired: Desired | None, interface: str) -> Iterator[Trouble
         "for a container --sysctl net.ipv6.conf.all.disable_ipv6=0",
         NoIPv6.MTU: "set an mtu of 1280 or more in the list, or use no IPv6 in the mesh",
     }[why]
-    yield Trouble("no-ipv6", f"{interface} has only IPv4: {why.value}; left out: {some(left_out)}", fix, WARNING)
+    text = f"{interface} has only IPv4: {why.value}; left out: {some(left_out)}"
+    if any(":" in route for route in desired.exit_routes):
+        text += "; IPv6 packets of this machine do not take the exit"
+    yield Trouble("no-ipv6", text, fix, WARNING)

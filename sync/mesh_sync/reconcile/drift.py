@@ -13,6 +13,7 @@ from mesh_sync.node.psk_counters import settled
 from mesh_sync.node.state import State, digest
 from mesh_sync.wireguard.desired import CONF_MARK, Desired, Owned
 from mesh_sync.wireguard.families import possible
+from mesh_sync.wireguard.forwarding import live_sysctls
 from mesh_sync.wireguard.key_rollover import placed
 from mesh_sync.wireguard.live import Live
 from mesh_sync.wireguard.plan import Change, Context, plan
@@ -35,6 +36,8 @@ def difference_of(node: Node, kernel: Desired, state: State, live: Live | None, 
         moment=moment,
         remove_foreign=node.foreign_peers == "remove",
     )
+    if live is None:  # what is on without us is no change
+        kernel = evolve(kernel, sysctls=kernel.sysctls - live_sysctls(kernel.sysctls))
     return (*plan(kernel, live, context), *conf_drift(node, applied.conf))
 
 
