@@ -54,10 +54,10 @@ def _what(network: str, peer: DesiredPeer) -> str:
 def astray(addresses: Iterable[str], own: Iterable[str]) -> list[str]:
     """The addresses to which packets do not leave from ``own``, the interface's addresses (`A/32`)."""
     mine = {address.partition("/")[0] for address in own}
-    return [address for address in addresses if _source(address) not in mine]
+    return [address for address in addresses if source(address) not in mine]
 
 
-def _source(address: str) -> str:
+def source(address: str) -> str:
     """The address that packets to ``address`` leave from; empty where there is no way."""
     try:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
