@@ -11,6 +11,7 @@ from lab.program import Program
 from lab.segment import Port, Segment
 from lab.tree import HOME, Tree
 
+# Programs name what they keep in /dev/shm after their pid, and hosts have the same ones.
 # With br_netfilter loaded, what is only switched would be translated like what is routed.
 # Redirects would teach hosts a way around the gateway; duplicate address detection would cost a second.
 INIT = f"""
@@ -18,6 +19,7 @@ read -r pid _ </proc/self/stat
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys 2>/dev/null || :
 mount -t tmpfs -o mode=755 tmpfs /run
+mount -t tmpfs tmpfs /dev/shm
 mkdir {HOME}
 cd /proc/sys/net
 for scope in all default; do
