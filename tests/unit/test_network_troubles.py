@@ -14,7 +14,8 @@ from mesh_sync.wireguard.ways import Way
 B = DesiredPeer("b", "B", ("10.0.0.22", "fd00::22"), frozenset({"10.0.0.22/32", "fd00::22/128", "192.168.20.0/24"}))
 EXIT = DesiredPeer("exit", "E", ("10.0.0.23",), frozenset({"10.0.0.23/32", "0.0.0.0/0"}))
 DESIRED = Desired(
-    "lab", "a", "A", 51820, 1420, frozenset({"10.0.0.21/32"}), frozenset({"10.0.0.0/24", "192.168.20.0/24"}), (B, EXIT),
+    "lab", "a", "A", 51820, 1420, frozenset({"10.0.0.21/32", "fd00::21/128"}),
+    frozenset({"10.0.0.0/24", "192.168.20.0/24"}), (B, EXIT),
     exit_routes=frozenset({"0.0.0.0/0"}), passages=frozenset({"in 192.168.7.0/24", "out 192.168.7.0/24"}),
 )  # fmt: skip
 PLACE = "ip filter DOCKER-USER"
