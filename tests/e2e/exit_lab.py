@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from lab import Lab, Node
@@ -83,8 +84,13 @@ class ExitLab:
         for name in self.mesh.nodes:
             asking = {"urls": [self.mesh.url], "deadline": 6}
             self.mesh.configure(self.mesh.nodes[name], accept_exit=None, git_past_exit=None, repository=asking)
-        self.mesh.push("as in the beginning")
-        self.mesh.now()
+        self.push("as in the beginning")
+
+    def push(self, message: str) -> None:
+        """Push, and have every node at it."""
+        head = self.mesh.push(message)
+        if {done["commit"] for done in passes(*self.mesh.nodes.values())} != {head}:
+            self.mesh.now()
 
     def offer(self, *subnets: str) -> None:
         """Push that `exit` offers these."""
@@ -103,6 +109,21 @@ class ExitLab:
             yield
         finally:
             self.exit.port.plug()
+
+
+@contextmanager
+def stub(node: Node, lab: Lab) -> Iterator[None]:
+    """The node asks a local nameserver, which asks the lab's; a file says so, as systemd-resolved(8) has it."""
+    resolver = Path(__file__).with_name("failing_resolver.py")
+    node.run(["mkdir", "-p", "/run/systemd/resolve"])
+    node.run(["sh", "-c", f"echo nameserver {lab.dns.address} >/run/systemd/resolve/resolv.conf"])
+    program = node.popen([sys.executable, resolver, "127.0.0.53", lab.dns.address, lab.directory / f"{node.name}.stub"])
+    node.set_resolvers("127.0.0.53")
+    try:
+        yield
+    finally:
+        program.kill()
+        node.set_resolvers(lab.dns.address)
 
 
 def passes(*nodes: Node) -> list[dict[str, Any]]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
-from e2e.exit_lab import ExitLab, Session, becomes_seen, passes, seen_from, strict
+from e2e.exit_lab import ExitLab, Session, becomes_seen, passes, seen_from, strict, stub
 from e2e.running_watchdog import endpoint, watching
 from lab import Lab, Node, reachability
 from lab.firewall import NEVER_SPEAKS_FIRST
@@ -40,21 +38,16 @@ def calm(net: ExitLab) -> ExitLab:
     return net
 
 
-def pushed(net: ExitLab, message: str) -> None:
-    net.mesh.push(message)
-    net.mesh.now()
-
-
 def test_an_offer_changes_nothing_and_only_who_chooses_it_leaves_by_it(calm: ExitLab) -> None:
     nodes = (calm.pub, calm.far, calm.home)
     before = [seen_from(node, WORLD) for node in nodes]
     assert before == [PUB, "198.51.100.21", "203.0.113.11"]
     calm.offer()
-    pushed(calm, "exit: offers one")
+    calm.push("exit: offers one")
     assert [seen_from(node, WORLD) for node in nodes] == before
     assert [dump(node)[""]["fwmark"] for node in nodes] == ["off"] * 3
     calm.use("far")
-    pushed(calm, "far: uses it")
+    calm.push("far: uses it")
     assert becomes_seen(calm.far, WORLD, {EXIT}) == EXIT
     assert becomes_seen(calm.far, WORLD6, {EXIT6}) == EXIT6
     assert [seen_from(node, WORLD) for node in (calm.pub, calm.home)] == [before[0], before[2]]
@@ -66,7 +59,7 @@ def test_a_public_address_is_answered_where_it_was_asked(calm: ExitLab) -> None:
     calm.offer()
     calm.use("pub")
     with strict(calm.pub), closing(Session(calm.world, calm.pub, PUB)) as session:
-        pushed(calm, "pub: uses the exit")
+        calm.push("pub: uses the exit")
         assert session.answers(), "one that was open before"
         assert becomes_seen(calm.pub, WORLD, {EXIT}) == EXIT
         assert becomes_seen(calm.pub, WORLD6, {EXIT6}) == EXIT6
@@ -80,10 +73,10 @@ def test_a_public_address_is_answered_where_it_was_asked(calm: ExitLab) -> None:
 
 def test_a_default_route_in_pieces_is_an_exit(calm: ExitLab) -> None:
     calm.offer("0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1")
-    pushed(calm, "exit: offers one in halves")
+    calm.push("exit: offers one in halves")
     assert seen_from(calm.pub, WORLD) == PUB
     calm.use("pub")
-    pushed(calm, "pub: uses it")
+    calm.push("pub: uses it")
     assert becomes_seen(calm.pub, WORLD, {EXIT}) == EXIT
     assert becomes_seen(calm.pub, WORLD6, {EXIT6}) == EXIT6
     assert seen_from(calm.world, PUB) == WORLD
@@ -94,7 +87,7 @@ def test_a_machine_declines_by_its_own_file(calm: ExitLab) -> None:
     calm.mesh.set_mesh(exit="exit")
     calm.mesh.configure(calm.pub, accept_exit=False)
     try:
-        pushed(calm, "all use the exit")
+        calm.push("all use the exit")
         assert becomes_seen(calm.home, WORLD, {EXIT}) == EXIT
         assert seen_from(calm.pub, WORLD) == PUB
     finally:
@@ -109,7 +102,7 @@ def used(calm: ExitLab) -> ExitLab:
     """`pub` and `home` leave by the exit."""
     calm.offer()
     calm.use("pub", "home")
-    pushed(calm, "pub and home use the exit")
+    calm.push("pub and home use the exit")
     for node in (calm.pub, calm.home):
         assert becomes_seen(node, WORLD, {EXIT}) == EXIT
     return calm
@@ -121,7 +114,7 @@ def ways_past(node: Node) -> str:
 
 def test_the_removal_of_a_dead_exit_is_taken_within_two_passes(used: ExitLab) -> None:
     nodes = (used.pub, used.home)
-    with used.dead():
+    with stub(used.home, used.mesh.lab), used.dead():
         used.use(exit_=None)
         used.mesh.set("exit", enabled=False)
         head = used.mesh.push("the exit is dead: no node uses it")
@@ -190,18 +183,13 @@ def test_an_exit_that_moves_silently_is_found_though_names_are_asked_by_a_local_
     lab, pub, exit_ = used.mesh.lab, used.pub, used.exit
     lab.dns.set("exit.example", EXIT)
     used.mesh.set("exit", endpoint="exit.example:51820")
-    pushed(used, "exit: by its name")
+    used.push("exit: by its name")
     pub.run(["wg", "set", "wg0", "peer", key_of(exit_), "remove"])
     pub.run(["mesh-sync", "now"], check=False)  # without an exit there is no git, and yet the name is looked up
     assert endpoint(pub, key_of(exit_)) == f"{EXIT}:51820"
-    resolver = Path(__file__).with_name("failing_resolver.py")
-    pub.run(["mkdir", "-p", "/run/systemd/resolve"])
-    pub.run(["sh", "-c", f"echo nameserver {lab.dns.address} >/run/systemd/resolve/resolv.conf"])
-    stub = pub.popen([sys.executable, resolver, "127.0.0.53", lab.dns.address, lab.directory / "stub"])
-    pub.set_resolvers("127.0.0.53")
     exit_.nft(NEVER_SPEAKS_FIRST)
     try:
-        with watching(pub) as dog, pinging(pub, WORLD) as [ping]:
+        with stub(pub, lab), watching(pub) as dog, pinging(pub, WORLD) as [ping]:
             until(lambda: dog.all_are("up", "exit"), 20)
             ping.flows(time.time() + FLOWING)
             exit_.renumber("203.0.113.112")
@@ -212,8 +200,6 @@ def test_an_exit_that_moves_silently_is_found_though_names_are_asked_by_a_local_
         print(f"found after {took:.1f} s")
         assert endpoint(pub, key_of(exit_)) == "203.0.113.112:51820"
     finally:
-        stub.kill()
-        pub.set_resolvers(lab.dns.address)
         exit_.run(["nft", "delete", "table", "ip", "shut"])
         exit_.renumber(EXIT)
         used.mesh.set("exit", endpoint=f"{EXIT}:51820")
@@ -226,7 +212,7 @@ def test_a_network_behind_a_peer_may_cover_its_endpoint_and_the_git_host(calm: E
     """203.0.113.0/24 has the exit itself, git, DNS and the witness in it; `pub` reaches all of them by its router."""
     calm.mesh.set("exit", subnets=["203.0.113.0/24"])
     with strict(calm.pub):
-        pushed(calm, "the whole network is behind the peer exit")
+        calm.push("the whole network is behind the peer exit")
         assert becomes_seen(calm.pub, WORLD, {EXIT}) == EXIT
         assert seen_from(calm.pub, WORLD6) == PUB6
         assert seen_from(calm.world, PUB) == WORLD

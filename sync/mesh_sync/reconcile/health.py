@@ -50,11 +50,12 @@ def answering(interface: str, peers: Peers, live: Live, kept: frozenset[str]) ->
     return {}
 
 
-def heard_of(interface: str, peers: Peers) -> frozenset[str]:
-    """Ask these peers, with a session or without one; return the public keys of those that answer as soon as they owe
-    it."""
-    link, end = ip.link(interface) or {}, time.monotonic() + ANSWER_OWED
-    with _listening(interface, peers, link.get("addresses", ()), _counters(interface)) as looks:
+def heard_of(interface: str, peers: Peers, before: Mapping[str, LivePeer], seconds: float) -> frozenset[str]:
+    """Ask these peers, with a session or without one; return the public keys of those that were heard since ``before``,
+    after ``seconds`` at the latest.
+    """
+    link, end = ip.link(interface) or {}, time.monotonic() + seconds
+    with _listening(interface, peers, link.get("addresses", ()), before) as looks:
         for found in looks:
             if found >= peers.keys() or time.monotonic() >= end:
                 return found & peers.keys()

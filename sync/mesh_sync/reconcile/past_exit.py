@@ -22,7 +22,12 @@ from mesh_sync.wireguard import ip, ways
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
 from mesh_sync.wireguard.live import Live
 from mesh_sync.wireguard.longest_prefix import LongestPrefix
+from mesh_sync.wireguard.protocol import ANSWER_OWED
 
+AGAIN = 1.0
+"""Seconds between two questions: a stub goes on with a look-up that began before the way was open, at its own pace."""
+SHORTEST = 3.0
+"""Seconds that the exit has at least for an answer."""
 Note = Callable[[str], None]
 
 
@@ -35,7 +40,7 @@ def past_dead_exit(
     The same ``request``, and no sentence, where that would not help. The way past the exit is there while the body
     runs. Raise DeviceError.
     """
-    dead = _dead(node, desired, live)
+    dead = _dead(node, desired, live, request.took)
     told: list[str] = []
     try:
         for find in (_resolvers, lambda: _git_hosts(node)) if dead else ():
@@ -45,7 +50,7 @@ def past_dead_exit(
             return
         names = ", ".join(sorted({peer.name for peer in dead.values()}))
         note(f"the exit {names} does not answer: asking the remotes past it")
-        with asked(remotes(node)) as again:
+        with asked(remotes(node, 2.0 * node.repository.deadline), AGAIN) as again:
             again.join()
             yield again, f"the exit {names} does not answer: git went past it by this machine's own network"
     finally:
@@ -65,8 +70,9 @@ def close(node: Node) -> None:
     file.unlink(missing_ok=True)
 
 
-def _dead(node: Node, desired: Desired, live: Live) -> Mapping[str, DesiredPeer]:
-    """The peers that carry what leaves by an exit and do not answer, by public key."""
+def _dead(node: Node, desired: Desired, live: Live, asked_for: float) -> Mapping[str, DesiredPeer]:
+    """The peers that carry what leaves by an exit and do not answer, by public key; ``asked_for``: for so many
+    seconds the remotes were asked through them."""
     carrying = {
         peer.public_key: peer
         for peer in desired.peers
@@ -74,7 +80,11 @@ def _dead(node: Node, desired: Desired, live: Live) -> Mapping[str, DesiredPeer]
     }
     if node.git_past_exit == "unreachable":
         return carrying
-    alive = heard_of(node.interface, carrying) if carrying and node.git_past_exit == "dead" else frozenset(carrying)
+    if not carrying or node.git_past_exit == "never":
+        return {}
+    # What was asked so far went through them, so they have owed an answer since ``live`` was read.
+    rest = max(SHORTEST, ANSWER_OWED - asked_for)
+    alive = heard_of(node.interface, carrying, live.peers, rest)
     return {key: peer for key, peer in carrying.items() if key not in alive}
 
 
@@ -85,14 +95,15 @@ def _resolvers() -> list[str]:
 
 
 def _git_hosts(node: Node) -> list[str]:
-    """The addresses of the remotes' hosts, as the system looks them up."""
+    """The addresses of the remotes' hosts, as the system looks them up, but for a local nameserver in between."""
     found, names = list[str](), list[str]()
     for host in hosts(node.repository.urls):
         try:
             found.append(str(ipaddress.ip_address(host)))
         except ValueError:
             names.append(host)
-    return found + [str(address) for answer in resolve.resolve(names).values() for address in answer.addresses]
+    answers = resolve.resolve(names, servers=upstreams(resolve.nameservers()) or None)
+    return found + [str(address) for answer in answers.values() for address in answer.addresses]
 
 
 def _open(
