@@ -173,6 +173,16 @@ def test_a_key_that_changes_in_one_step_is_held_over_once() -> None:
     assert holds(third, again, MOVE + 9).former_key == "newer"
 
 
+def test_what_a_clock_that_was_ahead_held_over_is_kept_no_longer_than_its_time() -> None:
+    ahead = held_over(ONLY, STEP, (), MOVE + 1e9)
+    assert ahead.is_due(MOVE), "it is derived again"
+    assert not ahead.is_due(MOVE + 1e9)
+    [peer] = held_over(ONLY, ahead, (), MOVE).peers
+    assert (peer.former_key, peer.held_until) == ("former", MOVE + MOVING)
+    announced = holds(ONLY, WANTED, MOVE - 100)
+    assert holds(ONLY, evolve(ONLY, peers=(announced,)), MOVE - 5000) == announced, "the list's own moment stays"
+
+
 def test_nothing_is_held_over_where_there_is_no_session_to_keep_or_the_list_says_it() -> None:
     assert holds(ONLY, None, MOVE) == ALONE
     assert holds(ONLY, ONLY, MOVE) == ALONE

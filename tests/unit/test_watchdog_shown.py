@@ -75,12 +75,15 @@ def test_a_broken_memory_is_an_empty_one(tmp_path: Path, content: str) -> None:
 # -- what is shown
 
 
+TROUBLE = {"code": "shadowed", "severity": "error", "text": "10.0.0.0/24 goes by eth0", "fix": "ip route add"}
+
+
 def shown() -> dict[str, Any]:
     name = NameState(addresses=frozenset({ipaddress.ip_address("203.0.113.12")}), ttl=5.0, answered=998.0)
     state = State(peers={KEY: peer(recovery=4.5)}, names={"b.example": name}, interface=True)
     tally = Tally()
     tally.writes[KEY] += 2
-    about = {"node": "a", "interface": "wg0", "boot": "b", "started": 0.0}
+    about = {"node": "a", "interface": "wg0", "boot": "b", "started": 0.0, "troubles": [TROUBLE, TROUBLE]}
     return status_file.view(state, tally, about, ["a problem"], 1000.0)
 
 
@@ -108,6 +111,7 @@ def test_metrics_are_in_prometheus_text_format() -> None:
     for line in text.splitlines():
         assert line.startswith(("# HELP mesh_watchdog_", "# TYPE mesh_watchdog_", "mesh_watchdog_")), line
     assert 'mesh_watchdog_peer_state{peer="b",state="up"} 1\n' in text
+    assert 'mesh_watchdog_troubles{code="shadowed"} 2\n' in text
     assert 'mesh_watchdog_peer_writes_total{peer="b"} 2\n' in text
     assert 'mesh_watchdog_dns_answer_age_seconds{host="b.example"} 2\n' in text
     assert text.endswith("\n")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mesh_sync.diagnose.check import Seen, Subject
+from mesh_sync.diagnose.families import family_troubles
 from mesh_sync.diagnose.routes import astray, source
-from mesh_sync.diagnose.trouble import WARNING, Trouble
+from mesh_sync.diagnose.trouble import Trouble
 from mesh_sync.findings import some
 from mesh_sync.system.at_once import at_once
 from mesh_sync.wireguard.desired import DesiredPeer
@@ -14,7 +13,6 @@ from mesh_sync.wireguard.mtu import ANYWHERE
 from mesh_sync.wireguard.path_mtu import largest
 from mesh_sync.wireguard.protocol import is_alive
 
-IPV6 = Path("/proc/sys/net/ipv6/conf")
 MEASURED = 16
 """Paths that are measured, at once."""
 
@@ -32,24 +30,8 @@ def families(subject: Subject) -> Seen:
     if not found:
         text = "this machine has no way to the internet: neither IPv4 nor IPv6 has a default route"
         troubles.append(Trouble("no-uplink", text, "ip route; ip -6 route"))
-    wants_ipv6 = any(":" in address for address in (subject.desired.addresses if subject.desired else ()))
-    for scope in ("all", subject.node.interface):
-        if wants_ipv6 and not _is_on(scope):
-            text = "the list gives this node an IPv6 address, and IPv6 is off here"
-            fix = f"sysctl -w net.ipv6.conf.{scope}.disable_ipv6=0"
-            troubles.append(Trouble("ipv6-off", text, fix, WARNING))
-            break
+    troubles += family_troubles(subject.desired, subject.node.interface)
     return Seen(tuple(facts), tuple(troubles))
-
-
-def _is_on(scope: str) -> bool:
-    """Whether the kernel has IPv6, and has not switched it off there; an interface that is missing has not."""
-    if not IPV6.exists():
-        return False
-    try:
-        return (IPV6 / scope / "disable_ipv6").read_text().strip() == "0"
-    except OSError:
-        return True
 
 
 def path_sizes(subject: Subject) -> Seen:

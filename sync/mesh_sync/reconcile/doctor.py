@@ -30,6 +30,7 @@ from mesh_sync.reconcile.drift import difference
 from mesh_sync.repository.git_command import public, trouble
 from mesh_sync.repository.hosts import hosts
 from mesh_sync.repository.remote import remotes
+from mesh_sync.wireguard.families import possible
 from mesh_sync.wireguard.protocol import is_alive
 from mesh_sync.wireguard.read import read
 
@@ -195,14 +196,16 @@ def interface(subject: Subject) -> Seen:
 def routes(subject: Subject) -> Seen:
     """Whether packets to every peer and subnet go into the tunnel."""
     assert subject.desired
-    found = tuple(route_troubles(subject.desired, subject.node.interface, subject.live))
+    desired = possible(subject.desired, subject.node.interface)
+    found = tuple(route_troubles(desired, subject.node.interface, subject.live))
     return Seen(() if found else ("packets to every peer and subnet go into the tunnel",), found)
 
 
 def forwarding(subject: Subject) -> Seen:
     """Whether what this node forwards passes the firewalls of others."""
-    desired, name = subject.desired, subject.node.interface
-    assert desired
+    name = subject.node.interface
+    assert subject.desired
+    desired = possible(subject.desired, name)
     if not desired.passages:
         return Seen(("this node forwards nothing",))
     found = (*forward_troubles(desired, name, subject.live), *legacy_troubles(desired, name))
