@@ -63,10 +63,11 @@ def test_other_hooks_and_tables_do_not_matter() -> None:
     assert closed(evolve(BASE, rules=(Rule(1, "jump DOCKER-USER", always=True),)), user) == {"inet mine gate"}
 
 
-@pytest.mark.parametrize("names", [{"wg0"}, {"eth0", "wg0"}])
+@pytest.mark.parametrize("names", [{"wg0"}, {"eth0", "wg0"}, {"wg*"}])
 def test_a_chain_that_speaks_of_the_interface_is_roots_own_decision(names: set[str]) -> None:
     spoken = Rule(3, "drop", always=False, interfaces=frozenset(names))
     assert closed(evolve(BASE, rules=(spoken,))) == set()
+    assert closed(evolve(BASE, rules=(evolve(spoken, interfaces=frozenset({"wg1", "eth*"})),))) == {"inet mine gate"}
     below = Chain("inet", "mine", "below", rules=(spoken,))
     assert closed(evolve(BASE, rules=(Rule(1, "jump below", always=True),)), below) == set()
     assert closed(BASE, below) == {"inet mine gate"}, "packets do not come there"

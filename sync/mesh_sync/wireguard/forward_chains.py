@@ -114,11 +114,17 @@ def found(chains: Sequence[Chain], locked: Iterable[str], interface: str) -> Fou
         reached = list(_reached(base, table))
         ours = marked(interface, "")
         others = (rule for chain in reached for rule in chain.rules if not rule.comment.startswith(ours))
-        if not _drops(base, table, frozenset()) or any(interface in rule.interfaces for rule in others):
+        if not _drops(base, table, frozenset()) or any(_names(rule, interface) for rule in others):
             continue
         user = next((chain for chain in reached if chain.name == DOCKER_USER), base)
         (kept if {f"{base.family} {base.table}", user.place} & locked else closed).add(user.place)
     return Found(frozenset(closed), frozenset(kept), _opened(chains, interface))
+
+
+def _names(rule: Rule, interface: str) -> bool:
+    """Whether a rule is about the interface, by its name or by how that begins (`wg*`)."""
+    starts = (name[:-1] for name in rule.interfaces if name.endswith("*"))
+    return interface in rule.interfaces or any(map(interface.startswith, starts))
 
 
 def _opened(chains: Iterable[Chain], interface: str) -> dict[str, tuple[int, ...]]:
@@ -210,7 +216,7 @@ def _rule(rule: Mapping[str, Any]) -> Rule:
 
 
 def _interfaces(match: Mapping[str, Any]) -> set[str]:
-    """The interfaces that a match is about; `wg*` stands for itself."""
+    """The interfaces that a match is about, as they are written: `wg*` is one."""
     left = match.get("left")
     meta = left.get("meta", {}) if isinstance(left, Mapping) else {}
     if not isinstance(meta, Mapping) or meta.get("key") not in ("iifname", "oifname", "iif", "oif"):
