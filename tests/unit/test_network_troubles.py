@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from mesh_sync.diagnose.forward import forward_troubles
 from mesh_sync.diagnose.routes import shadows, spread, targets
@@ -25,6 +26,7 @@ def test_one_address_of_every_network_is_asked_about() -> None:
     assert targets(DESIRED) == {
         "10.0.0.22": "b", "fd00::22": "b", "192.168.20.1": "192.168.20.0/24 behind b", "10.0.0.23": "exit",
     }  # fmt: skip
+    assert "fd00::22" not in targets(evolve(DESIRED, addresses=frozenset({"10.0.0.21/32"})))
 
 
 @pytest.mark.parametrize(("count", "most", "left"), [(5, None, 5), (5, 5, 5), (6, 5, 3), (1000, 100, 100), (0, 5, 0)])
