@@ -203,7 +203,7 @@ class Node:
         now, tunnel = self.world.clock.now, self.tunnels[action.key]
         written = Written(now, action.key, action.endpoint, now - tunnel.alive, now - tunnel.heard)
         self.writes.append(written)
-        if written.silence < 2.5 or written.initiation < 1.9:
+        if written.silence < 2.0 or written.initiation < 1.9:
             self.broken.append(f"{written}: it is alive")
         assert self.state
         if not self.state.peers[action.key].silent:

@@ -136,6 +136,18 @@ def test_the_ttl_says_when_to_ask_again(ttl: float, wait: float) -> None:
     assert 100 + wait <= name.next <= 100 + wait * 1.1
 
 
+def test_a_cached_answer_is_asked_for_again_when_it_expires_but_seldom() -> None:
+    """It may be older than the move; a name that never has another one is not asked more often for that."""
+    name = NameState(addresses=addresses(D))
+    name = heard_back(asking(name, 100), answer(D, ttl=2.5), 100, 3)
+    assert name.next == 102.5
+    name = heard_back(asking(name, 102.5), answer(D, ttl=2.5), 102.5, 5.5)
+    assert 107.5 <= name.next <= 108
+    assert heard_back(asking(name, 400), answer(D, ttl=0), 400, 3).next == 401
+    assert heard_back(asking(name, 400), answer(D, ttl=0), 400, 61).next >= 405
+    assert heard_back(asking(name, 400), answer(E, ttl=0), 400, 3).next >= 405
+
+
 def test_failures_keep_the_answer_and_double_the_wait() -> None:
     name, now, waits = NameState(addresses=addresses(D)), 100.0, []
     for _ in range(9):

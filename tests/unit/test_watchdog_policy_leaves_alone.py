@@ -66,7 +66,7 @@ def test_a_firewalled_peer_that_talks_and_stops_is_doubted_once() -> None:
             one.ping("b")
             world.run(0.5)
     assert not one.writes
-    assert len(one.looks) <= 1
+    assert len(one.looks) <= 2, "5 s apart, in the one silence after which it is known"
 
 
 @pytest.mark.parametrize("keepalive", [0.0, 60.0, 600.0])

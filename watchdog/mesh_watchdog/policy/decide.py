@@ -195,10 +195,14 @@ def _see_to_all(state: State, done: list[Action], moment: float) -> Decision:
         done += acts
         places |= lacking
         wanted |= dict.fromkeys(looks)
-    if state.surroundings.versions and moment >= state.witnesses_from and (called := witnesses(peers, moment)):
+    if (
+        state.surroundings.versions
+        and moment >= state.witnessed + WITNESS_PAUSE
+        and (called := witnesses(peers, moment))
+    ):
         peers |= {key: probed(peers[key], moment) for key in called}
         done += map(Probe, called)
-        state = evolve(state, witnesses_from=moment + WITNESS_PAUSE)
+        state = evolve(state, witnessed=moment)
     free = DNS_AT_ONCE - sum(name.pending for name in names.values()) if wanted else 0
     due = [host for host in wanted if dns_names.is_due(names[host], moment)][:free] if free > 0 else []
     state = evolve(state, peers=peers)

@@ -12,13 +12,15 @@ from mesh_sync.wireguard.endpoint import Address, Endpoint
 from mesh_watchdog.policy.events import Declared
 
 DNS_FLOOR = 5.0
-"""No name is asked more often (R10): 720 questions in the worst hour."""
+"""No name is asked more often (R10), but for `DNS_EARLY`: 720 questions in the worst hour."""
 DNS_TTL_CAP = 60.0
 """A longer TTL is not waited for (R10)."""
 DNS_EAGER = 60.0
 """For so long after a peer fell silent its names are asked as often as their TTL allows; then ever less (R10)."""
 DNS_CEILING = 300.0
 """The longest wait between two questions (R10)."""
+DNS_EARLY = 300.0
+"""So seldom a cached answer that says nothing new is asked for again as soon as it expires, before `DNS_FLOOR`."""
 DNS_LOST = 15.0
 """A question without an answer or a failure after this time is forgotten."""
 
@@ -28,7 +30,8 @@ class NameState:
     """One host name. Times are monotonic seconds.
 
     ``addresses``: the last answer, or what the name stood for when the mesh was applied; ``answered``: when that was;
-    ``changed``: when an answer last differed, as a set, from the one before, and ``replaced``: when that had come.
+    ``changed``: when an answer last differed, as a set, from the one before, and ``replaced``: when that had come;
+    ``early``: when it was last asked for before its time.
     """
 
     addresses: frozenset[Address] = frozenset()
@@ -36,6 +39,7 @@ class NameState:
     answered: float | None = None
     changed: float | None = None
     replaced: float | None = None
+    early: float | None = None
     problem: str = ""
     failures: int = 0
     asked: float | None = None
@@ -99,6 +103,9 @@ def heard_back(name: NameState, answer: Answer, moment: float, silent_for: float
             problem="",
             failures=0,
         )
+        seldom = name.early is None or moment - name.early >= DNS_EARLY
+        if answer.ttl < DNS_FLOOR and addresses == name.addresses and seldom and silent_for <= DNS_EAGER:
+            return evolve(kept, pending=False, early=moment, next=moment + max(1.0, answer.ttl))
     if silent_for > DNS_EAGER:
         wait = max(wait, silent_for / 4)
     return evolve(kept, pending=False, next=moment + min(wait, DNS_CEILING) * _jitter(answer.host, name.queries))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mesh_watchdog.policy.events import Surroundings
-from mesh_watchdog.policy.peer import RX_HOLDS, UP, PeerState
+from mesh_watchdog.policy.peer import MISS, RX_HOLDS, UP, PeerState
 
 OUTAGE_SHARE = 0.75
 """If this share of the sites we hear from falls silent together, it is us (R4) …"""
@@ -15,6 +15,8 @@ OUTAGE_PATIENCE = 60.0
 """For so long it is believed to be us."""
 WITNESSES = 8
 """So many idle peers are asked when one misses an answer: is it them or us?"""
+WITNESS_TIME = MISS
+"""Seconds that they have for an answer: no quick peer is suspected meanwhile."""
 HEARD_LATELY = 5.0
 """A peer that was heard within this time shows that it is not us."""
 
@@ -24,6 +26,8 @@ def is_in_doubt(peer: PeerState, moment: float) -> bool:
     if not peer.lived or moment - peer.heard >= OUTAGE_PATIENCE:
         return False
     if peer.silent or (peer.quick and peer.misses > 0):
+        return True
+    if peer.quick and peer.probed is not None and peer.asked is not None and moment - peer.probed >= peer.miss_after:
         return True
     return peer.asked is not None and moment - peer.asked >= peer.suspect_after
 

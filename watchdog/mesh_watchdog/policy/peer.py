@@ -15,6 +15,12 @@ PROMPT = protocol.KEEPALIVE_TIMEOUT - 2.0
 """Data within this time after a question is the other machine's answer, and not WireGuard's passive keepalive."""
 MISS = 0.95
 """A probe without an answer for so long is a miss, for a peer that answers at once; such a one is then asked again."""
+MISS_LEAST = 0.4
+"""The least of it, while traffic is wanted of a peer that answers sooner: lines stall for so long, and more."""
+MISS_TIMES = 3.0
+"""… and else so many times as long as its answers usually take."""
+DECAY = 1 / 8
+"""How much an answer that came sooner than usual counts; one that came later is what is usual from then on."""
 TALK = 3
 """Readings in a row with data from a peer that make it one in conversation …"""
 TALK_PAUSE = 5.0
@@ -42,10 +48,11 @@ class PeerState:
     ``heard``: the last sign of life, or when we began to listen; ``reached``: the last byte received, of whatever kind;
     ``lived``: it was heard at all; ``wanted``: our first packet since then that wants an answer; ``asked``: our first
     probe since then; ``probed``: our last; ``quick``: it is expected to answer at once, because it does (``prompt``) or
-    was talking; ``session``: when the handshake last changed; ``good``: the last endpoint that worked; ``path``: that
-    at which its path was asked how large packets may be; ``last_set``: the last one we set; ``expected``: what its
-    names stood for when it fell silent; ``tried``: the news from DNS that it was given since; ``tries``: endpoints
-    still to be tried in this round; ``allowance``: writes it has left.
+    was talking; ``usual``: how long its answers take while traffic is wanted, None if not known; ``session``: when the
+    handshake last changed; ``good``: the last endpoint that worked; ``path``: that at which its path was asked how
+    large packets may be; ``last_set``: the last one we set; ``expected``: what its names stood for when it fell silent;
+    ``tried``: the news from DNS that it was given since; ``tries``: endpoints still to be tried in this round;
+    ``allowance``: writes it has left.
     """
 
     declared: Declared
@@ -61,6 +68,7 @@ class PeerState:
     misses: int = 0
     quick: bool = False
     prompt: bool | None = None
+    usual: float | None = None
     talk: int = 0
     session: float | None = None
     good: str = ""
@@ -100,6 +108,16 @@ class PeerState:
         return HANDSHAKE_OWED if self.stranger else SUSPECT_AFTER
 
     @property
+    def miss_after(self) -> float:
+        """Seconds after which a probe of a quick peer is a miss.
+
+        Its usual answer time is known from when traffic was wanted: only then the interface is read in time to tell.
+        """
+        if self.wanted is None:
+            return MISS
+        return min(MISS, max(MISS_LEAST, MISS_TIMES * (self.usual or 0.0)))
+
+    @property
     def search_after(self) -> float:
         """Seconds after a question from which other endpoints are tried."""
         return HANDSHAKE_OWED if self.stranger else SEARCH_AFTER
@@ -131,7 +149,8 @@ def begin(peer: PeerState, seen: Seen | None, moment: float) -> PeerState:
     """The peer as one that we begin to listen to; what is known of its whereabouts stays."""
     return PeerState(
         declared=peer.declared, since=moment, heard=moment, seen=seen, good=peer.good, source=peer.source,
-        writes=peer.writes, switches=peer.switches, wrote=peer.wrote, allowance=peer.allowance, recovery=peer.recovery,
+        usual=peer.usual, writes=peer.writes, switches=peer.switches, wrote=peer.wrote, allowance=peer.allowance,
+        recovery=peer.recovery,
     )  # fmt: skip
 
 
@@ -155,11 +174,22 @@ def _heard(peer: PeerState, seen: Seen, received: int, shaken: bool, moment: flo
         asked=None,
         misses=0,
         prompt=prompt,
+        usual=_usual(peer, seen, moment) if prompt else peer.usual,
         talk=peer.talk + 1 if moment - peer.heard <= TALK_PAUSE and received != KEEPALIVE_SIZE else 0,
         session=moment if shaken else peer.session,
         good=seen.endpoint or peer.good,
         source=source,
     )
+
+
+def _usual(peer: PeerState, seen: Seen, moment: float) -> float | None:
+    """How long answers take, now that one is here. A peer that was elsewhere, or away for long, was not slow."""
+    if not peer.quick or peer.asked is None or peer.wanted is None:
+        return peer.usual
+    if peer.phase == SEARCHING or peer.tried or seen.endpoint != peer.endpoint:
+        return peer.usual
+    took = min(moment - peer.asked, MISS)
+    return took if peer.usual is None else max(took, peer.usual + DECAY * (took - peer.usual))
 
 
 def probed(peer: PeerState, moment: float) -> PeerState:
@@ -168,5 +198,5 @@ def probed(peer: PeerState, moment: float) -> PeerState:
         talking = peer.talk >= TALK and moment - peer.heard <= TALK_PAUSE
         quick = peer.prompt or (peer.prompt is None and talking)
         return evolve(peer, asked=moment, probed=moment, misses=0, quick=bool(quick))
-    missed = peer.probed is not None and moment - peer.probed >= MISS
+    missed = peer.probed is not None and moment - peer.probed >= peer.miss_after
     return evolve(peer, probed=moment, misses=peer.misses + missed)

@@ -12,7 +12,8 @@ from mesh_watchdog.policy.candidates import expected
 from mesh_watchdog.policy.endpoint_search import attempt, in_question
 from mesh_watchdog.policy.events import Action, Announce, AskPath, Probe
 from mesh_watchdog.policy.known_ways import lacking
-from mesh_watchdog.policy.peer import MISS, MISSING, NEW, SEARCHING, SUSPECT, TALK, UP, PeerState, probed
+from mesh_watchdog.policy.local_outage import WITNESS_TIME
+from mesh_watchdog.policy.peer import MISSING, NEW, SEARCHING, SUSPECT, TALK, UP, PeerState, probed
 from mesh_watchdog.policy.state import State
 
 PROBE_WANTED = 10.0
@@ -21,6 +22,8 @@ PROBE_IDLE = 25.0
 """The same while no traffic is wanted (R2)."""
 PROBE_PROMPT = 2.0
 """The same for a peer that answers at once, or may do so for all we know, while traffic is wanted (R3)."""
+PROBE_TALKING = 0.45
+"""The same for one in conversation: a reading in which it said nothing, and we did."""
 MISSES = 3
 """Misses after which such a peer is suspect (R3)."""
 SILENT_PROBE = REKEY_TIMEOUT
@@ -55,7 +58,7 @@ def step(key: str, peer: PeerState, state: State, unsure: bool, moment: float) -
         if _is_probe_due(key, peer, unsure, moment):
             peer = probed(peer, moment)
             actions.append(Probe(key))
-        if not peer.silent and _is_overdue(peer, moment) and not unsure:
+        if not peer.silent and _is_overdue(peer, moment < state.witnessed + WITNESS_TIME, moment) and not unsure:
             peer = evolve(peer, phase=SUSPECT, since=moment, expected=expected(peer, state.names))
             actions.append(Announce(key, f"does not answer at {peer.endpoint}", urgent=True))
     elif peer.phase == NEW and peer.declared.endpoint:
@@ -76,7 +79,7 @@ def _is_probe_due(key: str, peer: PeerState, unsure: bool, moment: float) -> boo
     if peer.silent or (unsure and peer.asked is not None):
         return since_probe >= (SILENT_PROBE if moment - peer.heard < SILENT_LONG else LONG_PROBE)
     if peer.asked is not None:
-        return since_probe >= (MISS if peer.quick else SILENT_PROBE)
+        return since_probe >= (peer.miss_after if peer.quick else SILENT_PROBE)
     if peer.phase == NEW:
         return moment - peer.since >= _spread(key)
     return moment - peer.heard >= _interval(peer)
@@ -89,15 +92,16 @@ def _interval(peer: PeerState) -> float:
     if peer.prompt is None and peer.talk >= TALK:
         return 0.0
     if peer.prompt and peer.talk >= TALK:
-        return MISS
+        return PROBE_TALKING
     return PROBE_WANTED if peer.prompt is False else PROBE_PROMPT
 
 
-def _is_overdue(peer: PeerState, moment: float) -> bool:
+def _is_overdue(peer: PeerState, listening: bool, moment: float) -> bool:
+    """``listening``: witnesses were asked, and have not had their time yet."""
     if peer.asked is None:
         return False
-    waited = peer.probed is not None and moment - peer.probed >= MISS
-    quickly = peer.quick and peer.misses + waited >= MISSES
+    waited = peer.probed is not None and moment - peer.probed >= peer.miss_after
+    quickly = peer.quick and peer.misses + waited >= MISSES and not listening
     return quickly or moment - peer.asked >= peer.suspect_after
 
 

@@ -7,13 +7,17 @@ from collections.abc import Mapping
 from attrs import evolve
 
 from mesh_watchdog.policy.events import Seen
-from mesh_watchdog.policy.peer import MISSING, NEW, SEARCHING, UP, PeerState
+from mesh_watchdog.policy.peer import MISSING, NEW, SEARCHING, TALK, TALK_PAUSE, UP, PeerState
 from mesh_watchdog.policy.state import State
 
 TRYING = 0.1
 """Seconds between readings while endpoints are tried."""
 BUSY = 1.0
 """The same while traffic flows, or an answer is owed."""
+TALKING = 0.5
+"""The same while a peer is in conversation that answers at once …"""
+TALKING_MOST = 200
+"""… on an interface with at most so many peers: a reading takes the longer the more there are."""
 SETTLING = 15.0
 """Seconds for which a peer that was never heard is listened for closely."""
 LONG_DEAD = 60.0
@@ -33,6 +37,8 @@ FLOWING = 15.0
 def next_poll(state: State, moment: float, *, idle: float) -> float:
     """Return in how many seconds to read; ``idle``: the longest wait."""
     wait = min(idle, BUSY) if moment - state.flowed < FLOWING else idle
+    if len(state.peers) <= TALKING_MOST and any(_is_talking(peer, moment) for peer in state.peers.values()):
+        wait = min(wait, TALKING)
     if state.paired is not None:
         wait = min(wait, ROTATING if moment - state.paired < ROTATING_LONG else BUSY)
     for peer in state.peers.values():
@@ -49,6 +55,9 @@ def _patience(peer: PeerState, moment: float, idle: float) -> float:
         return peer.next_try - moment
     if peer.phase == NEW and moment - peer.since < SETTLING:
         return BUSY
+    if not peer.silent and peer.quick and peer.asked is not None and peer.probed is not None and _is_urgent(peer):
+        since = moment - peer.probed  # to know how long its answer takes, and when that is too long
+        return max(TRYING, min(since, peer.miss_after - since))
     if not peer.silent:
         owes = peer.wanted is not None or (peer.asked is not None and peer.quick)
         return BUSY if owes else idle
@@ -56,6 +65,14 @@ def _patience(peer: PeerState, moment: float, idle: float) -> float:
         return max(peer.next_round - moment, BUSY)
     just_asked = peer.probed is not None and moment - peer.probed < BUSY
     return 2 * TRYING if just_asked else BUSY
+
+
+def _is_talking(peer: PeerState, moment: float) -> bool:
+    return peer.phase == UP and peer.talk >= TALK and peer.prompt is not False and moment - peer.heard <= TALK_PAUSE
+
+
+def _is_urgent(peer: PeerState) -> bool:
+    return peer.wanted is not None or peer.misses > 0
 
 
 def measured(state: State, seen: Mapping[str, Seen], moment: float) -> State:

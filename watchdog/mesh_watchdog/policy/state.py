@@ -26,7 +26,7 @@ class State:
     ``routed``: what the kernel said of the ways out, at ``routed_at``; ``ways_asked``: when it was asked again, None
     when it has answered; ``probe_all``: when all peers are to be probed (R5), ``probed_all``: when they last were;
     ``looked``: the last reading of the interface; ``cut_off``: this machine is (R4); ``calm``: until then no peer is
-    suspected, because it was; ``witnesses_from``: until then no more witnesses are asked; ``measured``: the reading
+    suspected, because it was; ``witnessed``: when witnesses were last asked; ``measured``: the reading
     from which traffic is measured, and when that was; ``flowed``: when traffic last flowed.
     """
 
@@ -50,7 +50,7 @@ class State:
     interface: bool = False
     cut_off: bool = False
     calm: float = 0.0
-    witnesses_from: float = 0.0
+    witnessed: float = float("-inf")
 
 
 def in_use(pairs: Pairs, seen: Mapping[str, Seen], moment: float) -> dict[str, str]:
