@@ -59,7 +59,7 @@ def main() -> None:
         print(show(table.lines_of(rows)))
         print("Medians: of time by the clock, of CPU time, of peak memory. What stands beside ran in turns with ours.")
     if "recovery" in names:
-        for lines in recovery.recovery(1 if asked.quick else 6 if asked.full else 2, (0,) if asked.quick else (0, 25)):
+        for lines in recovery.recovery(1 if asked.quick else 5 if asked.full else 2, (0,) if asked.quick else (0, 25)):
             print(f"{show(lines)}\n")
         print(recovery.NOTE)
     if "cost" in names:

@@ -94,8 +94,9 @@ class World:
 
     `mover` moves itself, which all its peers learn from it, while DNS does not; it is idle then, until it is asked at
     the end. `mute`, `left` and `right` are sites behind routers; that of `mute` lets nothing begin from inside, so
-    that nobody learns where it is but by its name. `left` is first moved alone. With a bad name, there is only
-    `mute`, and a peer before it in the list whose name does not exist.
+    that nobody learns where it is but by its name. Each site has a second node, which has no endpoint and nothing to
+    say. `left` is first moved alone. With a bad name, there is only `mute`, and a peer before it in the list whose name
+    does not exist.
 
     WireGuard that is a process, and a watchdog, take one of the machine's 128 inotify instances each.
     """
@@ -131,6 +132,11 @@ class World:
         self.lab.dns.set(f"{name}.example", f"203.0.113.{number}", ttl=TTL)
         where = {"address": self._address(name), "endpoint": f"{name}.example:{PORT}"}
         self.mesh.enlist(name, site.gateway, **where, persistent_keepalive=self.kind.keepalive)
+        second = self.lab.beside(site, f"{name}2", 20)
+        self.mesh.enlist(
+            f"{name}2", second, address=f"10.0.0.{number + 20}", listen_port=PORT + 1,
+            persistent_keepalive=self.kind.keepalive,
+        )  # fmt: skip
 
     # -- a run
 
