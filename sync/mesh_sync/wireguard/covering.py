@@ -7,7 +7,7 @@ Addresses are text, so that an idle run needs no more than this.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from socket import AF_INET, AF_INET6, inet_pton
 
 from attrs import evolve
@@ -22,7 +22,8 @@ def candidates(desired: Desired) -> frozenset[str]:
     own = {address.partition("/")[0] for address in desired.addresses}
     own |= {address.partition("/")[0] for peer in desired.peers for address in peer.addresses}
     routes = desired.routes | desired.covering
-    return frozenset(route for route in routes if not any(lies_in(address, route) for address in own))
+    table = _Table(routes)
+    return routes - {route for address in own for route in table.over(address)}
 
 
 def is_private(network: str) -> bool:
@@ -33,12 +34,28 @@ def is_private(network: str) -> bool:
 
 def covered(routes: Iterable[str], addresses: Iterable[str]) -> dict[str, str]:
     """Of these addresses those that lie in a route, each with the longest such."""
-    found: dict[str, str] = {}
-    for address in addresses:
-        over = (route for route in routes if lies_in(address, route))
-        if longest := max(over, key=lambda route: int(route.partition("/")[2]), default=""):
-            found[address] = longest
-    return found
+    table = _Table(routes)
+    longest = ((address, next(table.over(address), "")) for address in addresses)
+    return {address: route for address, route in longest if route}
+
+
+class _Table:
+    """Routes by their lengths: thousands of addresses against thousands of routes stay fast."""
+
+    def __init__(self, routes: Iterable[str]) -> None:
+        lengths: dict[tuple[int, int], dict[int, str]] = {}
+        for route in routes:
+            start, length = route.partition("/")[::2]
+            bits, first = _number(start)
+            lengths.setdefault((bits, int(length)), {})[first >> bits - int(length)] = route
+        self._lengths = sorted(lengths.items(), key=lambda entry: entry[0], reverse=True)
+
+    def over(self, address: str) -> Iterator[str]:
+        """The routes that an address lies in, the longest first."""
+        bits, number = _number(address)
+        for (of, length), routes in self._lengths:
+            if of == bits and (route := routes.get(number >> bits - length)):
+                yield route
 
 
 def set_apart(
@@ -67,9 +84,12 @@ def set_apart(
 def lies_in(address: str, network: str) -> bool:
     """Whether an address, or the first one of a network, lies in a network. ValueError if it is none."""
     start, length = network.partition("/")[::2]
-    if (":" in address) != (":" in start):
-        return False
-    family, bits = (AF_INET6, 128) if ":" in start else (AF_INET, 32)
-    number, first = (int.from_bytes(inet_pton(family, one)) for one in (address, start))
+    (bits, number), (of, first) = _number(address), _number(start)
     shift = bits - int(length)
-    return number >> shift == first >> shift
+    return bits == of and number >> shift == first >> shift
+
+
+def _number(address: str) -> tuple[int, int]:
+    """How many bits an address of its IP version has, and the address as a number."""
+    family, bits = (AF_INET6, 128) if ":" in address else (AF_INET, 32)
+    return bits, int.from_bytes(inet_pton(family, address))
