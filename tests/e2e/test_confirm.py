@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from e2e.mesh_on_trial import DEADLINE, SHORT, talking
+from e2e.mesh_on_trial import DEADLINE, GIT_HOST, SHORT, cover, talking
 from lab import Lab
 from lab.mesh import Mesh, dump, key_of, now, now_json, status, stranger
 from lab.node import Node
@@ -25,11 +25,11 @@ def mesh() -> Iterator[Mesh]:
 
 
 def covers_the_git_host(mesh: Mesh) -> None:
-    mesh.set("c", subnets=["203.0.113.10/32", "2001:db8::10/128"])
+    cover(mesh, *GIT_HOST)
 
 
 def covers_the_resolver(mesh: Mesh) -> None:
-    mesh.set("c", subnets=["203.0.113.53/32"])
+    cover(mesh, "203.0.113.53")
 
 
 def changes_everything(mesh: Mesh) -> None:
@@ -91,6 +91,7 @@ def test_an_undone_commit_is_tried_again_when_told_to_and_a_newer_one_always(mes
     assert status(a)["refused_commits"] == [bad]
     assert now_json(a, exit_code=5)["changes"] == []
 
+    cover(mesh)
     mesh.set("c", subnets=["192.168.30.0/24"])
     good = mesh.push("good again")
     assert now_json(a)["result"] == "applied"
@@ -168,7 +169,7 @@ def test_all_but_a_private_key_that_is_gone_comes_back(mesh: Mesh) -> None:
     assert (told["refused_commits"], told["drift"], told["trial"]) == ([bad], [], None)
     a.reboot()
     a.run(["mesh-sync", "up"])
-    mesh.set("c", subnets=None)
+    cover(mesh)
     commit = mesh.push("mended")
     assert now_json(a)["commit"] == commit
     mesh.now("b")
@@ -239,7 +240,7 @@ def test_a_first_commit_that_cuts_the_node_off_leaves_nothing_behind() -> None:
         assert a.run(["sysctl", "-n", "net.ipv4.ip_forward"]).stdout == "0\n"
         assert status(a)["refused_commits"] == [bad]
         assert now_json(a, exit_code=5)["changes"] == []
-        mesh.set("c", subnets=None)
+        cover(mesh)
         mesh.push("good")
         assert now_json(a)["result"] == "applied"
 
@@ -274,7 +275,7 @@ AllowedIPs = 10.0.0.77/32
     assert now_json(e, exit_code=5)["message"].endswith("; wg0 is as it was found")
     assert whole(e) == before
     first_answer(e, "10.0.0.12")
-    mesh.set("c", subnets=None)
+    cover(mesh)
     mesh.push("good")
     now(e)
     first_answer(e, "10.0.0.12")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from e2e.mesh_on_trial import talking
+from e2e.mesh_on_trial import GIT_HOST, cover, talking
 from lab import Lab
 from lab.mesh import Mesh, dump, key_of, now, now_json, status, stranger
 from lab.node import Node
@@ -35,7 +35,7 @@ def mesh() -> Iterator[Mesh]:
 
 def cut_off(mesh: Mesh) -> str:
     """Push a commit that covers the git host, and does some more; return it."""
-    mesh.set("c", subnets=["203.0.113.10/32", "2001:db8::10/128"])
+    cover(mesh, *GIT_HOST)
     mesh.set("a", addresses=["10.0.0.41"], mtu=1300)
     stranger(mesh, "d", 14)
     return mesh.push("bad")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.killed_runs import each, every_step, killed
+from e2e.mesh_on_trial import GIT_HOST, cover
 from lab import Lab
 from lab.commits import Commits
 from lab.mesh import Mesh, now, now_json, status, stranger
@@ -26,7 +27,7 @@ def test_killed_at_any_step_of_a_trial_that_fails_the_next_run_ends_where_it_beg
             mesh.configure(node, confirm={"deadline": 3}, repository={"urls": [mesh.url], "deadline": 4})
         stranger(mesh, "c", 30)
         good = mesh.push("good")
-        mesh.set("c", subnets=["203.0.113.10/32", "2001:db8::10/128"])
+        cover(mesh, *GIT_HOST)
         stranger(mesh, "d", 31)
         bad = mesh.push("bad")
         commits = Commits(lab.git.bare)

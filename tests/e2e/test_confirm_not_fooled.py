@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.mesh_on_trial import SHORT
+from e2e.mesh_on_trial import GIT_HOST, SHORT, cover
 from lab import Lab
 from lab.mesh import Mesh, now, now_json, status, stranger
 from lab.node import Node
@@ -191,7 +191,7 @@ def test_a_git_host_that_is_slower_than_the_deadline_confirms_and_convicts(mesh:
     good = mesh.push("c")
     found = now_json(a, env=slow, timeout=90)
     assert (found["result"], found["commit"]) == ("applied", good)
-    mesh.set("c", subnets=["203.0.113.10/32", "2001:db8::10/128"])
+    cover(mesh, *GIT_HOST)
     bad = mesh.push("covers the git host")
     assert now_json(a, env=slow, exit_code=5, timeout=120)["message"].startswith(f"rolled back commit {bad[:10]}: no r")
     assert (status(a)["commit"], status(a)["refused_commits"]) == (good, [bad])
@@ -218,7 +218,8 @@ def test_a_git_host_that_answers_each_run_only_once_has_a_commit_tried_ever_more
 def test_the_check_can_be_turned_off(mesh: Mesh) -> None:
     a = mesh.nodes["a"]
     mesh.configure(a, confirm={"deadline": 0})
-    stranger(mesh, "c", 13, subnets=["203.0.113.10/32", "2001:db8::10/128"])
+    stranger(mesh, "c", 13)
+    cover(mesh, *GIT_HOST)
     mesh.push("covers the git host")
     assert now_json(a)["result"] == "applied"
     assert status(a)["history"][-1]["ended"] == "unconfirmed"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from attrs import frozen
 
-from e2e.mesh_on_trial import SHORT
+from e2e.mesh_on_trial import GIT_HOST, SHORT, cover
 from lab import Lab
 from lab.mesh import Mesh, dump, now, now_json, status, stranger
 from lab.node import Node
@@ -141,13 +141,13 @@ def test_a_damaged_copy_of_the_repository_is_said_and_changes_nothing(unchanged:
 
 
 def test_a_rollback_that_cuts_off_what_was_alive_is_undone(story: Story) -> None:
-    """An earlier state routes the git host to nowhere, because somebody was there then."""
+    """An earlier state routes the git host to nowhere."""
     mesh, a = story.mesh, story.a
     a.ip("route add 203.0.113.10/32 dev eth0 metric 1", "route add 2001:db8::10/128 dev eth0 metric 1")
-    mesh.set("c", subnets=["203.0.113.10/32", "2001:db8::10/128"])
+    cover(mesh, *GIT_HOST)
     mesh.push("covers the git host")
     now(a)
-    mesh.set("c", subnets=None)
+    cover(mesh)
     last = mesh.push("no more")
     now(a)
     a.ip("route del 203.0.113.10/32 dev eth0 metric 1", "route del 2001:db8::10/128 dev eth0 metric 1")
