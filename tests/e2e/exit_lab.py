@@ -77,7 +77,7 @@ class ExitLab:
         return self.mesh.enlist(name, node, address=addresses[0], addresses=addresses, endpoint=endpoint)
 
     def begin(self) -> None:
-        """Nobody offers an exit, nobody uses one, and all are in sync."""
+        """No peer offers an exit, none uses one, and all are in sync."""
         self.mesh.set("exit", subnets=None, enabled=None)
         self.mesh.set("pub", persistent_keepalive=None)
         self.use(exit_=None)

@@ -159,7 +159,7 @@ SAID: dict[str, tuple[Files, str]] = {
     ),
     "one IP version": (
         {**A_USER, "peers/a.toml": peer(1, subnets='["0.0.0.0/0"]')},
-        "peers/a.toml:subnets: warning: hold no default route of IPv6, which b will not send through this exit",
+        "peers/a.toml:subnets: warning: offer an exit without IPv6: what b sends by IPv6 does not leave by it",
     ),
     "an exit that is disabled": (
         {**A_USER, "peers/a.toml": peer(1, subnets=BOTH, enabled="false")},

@@ -48,7 +48,7 @@ def use_of_exits(topology: Topology, moment: datetime) -> Iterator[Finding]:
             )
             yield Finding(peer.file, "subnets", f"{text}{MESH_FILE} for all", WARNING)
         for version in {4, 6} - set(versions(offered)) if name in users else ():
-            text = f"hold no default route of IPv{version}, which {some(users[name])} will not send through this exit"
+            text = f"offer an exit without IPv{version}: what {some(users[name])} sends by IPv{version} does not leave by it"
             yield Finding(peer.file, "subnets", text, WARNING)
         if name in users and (other := topology.exit_of(name)):
             text = (

@@ -18,7 +18,7 @@ LEGACY = {"iptables-legacy": Path("/proc/net/ip_tables_names"), "ip6tables-legac
 
 
 def forward_troubles(desired: Desired, interface: str, live: Live | None) -> Iterator[Trouble]:
-    """Yield what others drop and no rule of ours lets pass: not yet, or because they let nobody else in. Pure."""
+    """Yield what others drop and no rule of ours lets pass: not yet, or because they let no other program in. Pure."""
     if live is None:
         return
     found = live.forward

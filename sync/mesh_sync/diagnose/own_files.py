@@ -29,7 +29,7 @@ def private_key(subject: Subject) -> Seen:
     if owner:
         troubles.append(Trouble("key-owner", f"{file} belongs to user {owner}, not to root", f"chown root: {file}"))
     if mode & 0o077:
-        text = f"{file} can be read by other users (mode {mode:04o}); whoever has read it can pass for this node"
+        text = f"{file} can be read by other users (mode {mode:04o}); anyone who has read it can pass for this node"
         troubles.append(Trouble("key-open", text, f"chmod 600 {file}; and for a new key: mesh-sync rotate-key"))
         return Seen(troubles=tuple(troubles))
     try:

@@ -1,6 +1,6 @@
 """What of a peer's `subnets` is an exit: a default route, whole or in pieces. Pure.
 
-Nobody has an eighth of the internet behind a peer as a network of its own. `0.0.0.0/0`, `0.0.0.0/1` with
+No network behind a peer is an eighth of the internet. `0.0.0.0/0`, `0.0.0.0/1` with
 `128.0.0.0/1`, and the thirty networks that a calculator makes of "everything but these" are one thing: a default route.
 """
 

@@ -171,7 +171,7 @@ async def _connected(kind: socket.SocketKind, server: Nameserver) -> AsyncIterat
 
 
 class _Socket:
-    """What dnspython calls of its own sockets. Whoever uses it limits the time."""
+    """What dnspython calls of its own sockets. Its user limits the time."""
 
     def __init__(self, made: socket.socket) -> None:
         self.family = made.family

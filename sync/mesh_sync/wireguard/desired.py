@@ -112,7 +112,7 @@ class Desired:
     def without_expired(self, moment: float) -> Desired:
         """The same without the peers that have expired, and their routes: for when the list itself cannot be read.
 
-        It remembers from when that is right, so that a clock that was wrong takes nobody away for good.
+        It remembers from when that is right, so that a clock that was wrong takes no peer away for good.
         A relay's own peers that have expired stay in what is routed to it: the relay itself drops them.
         """
         left = tuple(peer for peer in self.peers if peer.ends is None or moment < peer.ends)
