@@ -48,7 +48,8 @@ def use_of_exits(topology: Topology, moment: datetime) -> Iterator[Finding]:
             )
             yield Finding(peer.file, "subnets", f"{text}{MESH_FILE} for all", WARNING)
         for version in {4, 6} - set(versions(offered)) if name in users else ():
-            text = f"offer an exit without IPv{version}: what {some(users[name])} sends by IPv{version} does not leave by it"
+            by = f"IPv{version}"
+            text = f"offer an exit without {by}: what {some(users[name])} sends by {by} does not leave by it"
             yield Finding(peer.file, "subnets", text, WARNING)
         if name in users and (other := topology.exit_of(name)):
             text = (
