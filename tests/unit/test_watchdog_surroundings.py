@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 import struct
@@ -12,8 +13,9 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh_watchdog.journal import Problems
 from mesh_watchdog.policy.events import Surroundings
-from mesh_watchdog.sense import own_network
+from mesh_watchdog.sense import own_addresses, own_network
 from mesh_watchdog.sense.own_addresses import OwnAddresses, differ, parse
 from mesh_watchdog.sense.route_messages import Places, matter
 
@@ -137,3 +139,27 @@ def test_no_message_is_too_strange(body: bytes) -> None:
     for kind in (16, 20, 24, 25, 32):
         matter(message(kind, body), Places([PLACE]))
     matter(body, Places([]))
+
+
+def test_of_places_that_are_new_only_these_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand peers, of which one has roamed."""
+    asked = list[frozenset[str]]()
+
+    def paths(places: frozenset[str], mark: int) -> dict[str, tuple[str, str, str] | None]:
+        asked.append(places)
+        return dict.fromkeys(places, BEST)
+
+    async def story() -> None:
+        in_use = {PLACE}
+        sense = own_network.OwnNetwork("wg0", Problems(), lambda: "", lambda: (frozenset(in_use), 0))
+        sense._own = by({OTHER: NEXT})
+        await sense.look()
+        await asyncio.sleep(0.05)
+        assert sense._own.paths == {OTHER: NEXT, PLACE: BEST}
+        in_use.add("198.51.100.9")
+        await sense.look()
+        await sense.stop()
+
+    monkeypatch.setattr(own_addresses, "paths", paths)
+    asyncio.run(story())
+    assert asked == [{PLACE}], "and not again within five seconds"

@@ -18,7 +18,7 @@ from attrs import evolve, field, frozen
 from mesh_sync.errors import CommandError, DeviceError, Reason
 from mesh_sync.system.run import run
 
-AT_ONCE = 200
+AT_ONCE = 400
 """Addresses that one `ip` is asked about: its words about those without a route have to fit into what is kept."""
 _SIOCGIFMTU = 0x8921
 """linux/sockios.h"""

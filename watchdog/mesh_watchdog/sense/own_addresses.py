@@ -15,6 +15,8 @@ from mesh_sync.wireguard.ip import NOT_SUPPORTED
 from mesh_sync.wireguard.ways import ask
 from mesh_watchdog.policy.events import Surroundings
 
+Paths = Mapping[str, tuple[str, str, str] | None]
+
 
 @frozen
 class OwnAddresses:
@@ -26,7 +28,7 @@ class OwnAddresses:
     surroundings: Surroundings
     ways: frozenset[tuple[int, str, str]] = frozenset()
     default: bool = False
-    paths: Mapping[str, tuple[str, str, str] | None] = field(factory=dict)
+    paths: Paths = field(factory=dict)
 
 
 def differ(before: OwnAddresses, after: OwnAddresses) -> bool:
@@ -44,11 +46,16 @@ def read(interface: str, places: Set[str] = frozenset(), mark: int = 0, *, had_d
 
     Raise CommandError, DeviceError or ValueError.
     """
-    found = ask(places, mark).marked if places else {}
-    paths = {place: found[place].path if place in found else None for place in places}
+    known = paths(places, mark)
     links = _json(["ip", "-json", "address", "show"])
     routes = {version: _json(["ip", f"-{version}", "-json", "route", "show", "table", "all"]) for version in (4, 6)}
-    return evolve(parse(links, routes, interface, had_default=had_default), paths=paths)
+    return evolve(parse(links, routes, interface, had_default=had_default), paths=known)
+
+
+def paths(places: Set[str], mark: int) -> Paths:
+    """By which way each place is reached. Raise DeviceError."""
+    found = ask(places, mark).marked if places else {}
+    return {place: found[place].path if place in found else None for place in places}
 
 
 def parse(

@@ -31,7 +31,7 @@ ATTEMPTS = 10
 ASLEEP = 2.0
 """Seconds by which the machine must have slept for that to count."""
 NEW_PLACES = 5.0
-"""Seconds between readings for the sake of places that this machine has begun to use."""
+"""Seconds between two questions about places that this machine has begun to use."""
 
 InUse = tuple[frozenset[str], int]
 
@@ -77,8 +77,10 @@ class OwnNetwork(Sense):
             log.info("this machine was asleep")
             self.spawn(self._tell())
             self._due.set()
-        if time.monotonic() - self._looked > NEW_PLACES and not self._in_use()[0] <= self._own.paths.keys():
-            self._due.set()
+        places, mark = self._in_use()
+        if time.monotonic() - self._looked > NEW_PLACES and (new := places - self._own.paths.keys()):
+            self._looked = time.monotonic()
+            self.spawn(self._learn(new, mark))
 
     async def stop(self) -> None:
         await super().stop()
@@ -101,6 +103,12 @@ class OwnNetwork(Sense):
             if await self._read():
                 log.info("this machine's addresses or routes have changed: telling all peers")
                 self.spawn(self._tell())
+
+    async def _learn(self, new: frozenset[str], mark: int) -> None:
+        """Take in by which way places are reached that this machine has begun to use."""
+        with contextlib.suppress(MeshSyncError):  # the next reading says so
+            found = await asyncio.to_thread(own_addresses.paths, new, mark)
+            self._own = evolve(self._own, paths={**found, **self._own.paths})
 
     async def _read(self) -> bool:
         """Return whether there is a change. When `ip` fails, things are as they were."""
