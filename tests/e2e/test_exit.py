@@ -18,6 +18,19 @@ from lab.waiting import until
 
 pytestmark = pytest.mark.e2e
 
+LEAK = """table inet leak {
+    chain out {
+        type filter hook output priority 300
+        oifname "eth0" ip daddr { 203.0.113.10, 203.0.113.53 } counter
+    }
+}"""
+NO_GIT = """table inet no_git {
+    chain forward {
+        type filter hook forward priority -10
+        ip daddr 203.0.113.10 drop
+        ip6 daddr 2001:db8::10 drop
+    }
+}"""
 WORLD, WORLD6 = "203.0.113.99", "2001:db8::99"
 PUB, PUB6 = "198.51.100.20", "2001:db8:f::20"
 EXIT, EXIT6 = "203.0.113.12", "2001:db8::12"
@@ -139,19 +152,19 @@ def test_another_commit_is_taken_while_the_exit_is_dead(used: ExitLab) -> None:
         assert "5182" not in ways_past(used.pub)
 
 
-def test_git_never_goes_past_an_exit_that_answers(used: ExitLab) -> None:
-    """The git host is not there: not a packet to it, or to the nameserver, leaves but by the tunnel."""
-    used.pub.nft("""table inet leak { chain out { type filter hook output priority 300;
-        oifname "eth0" ip daddr { 203.0.113.10, 203.0.113.53 } counter
-    }
-    }""")
-    used.mesh.lab.git.host.port.unplug()
+def test_git_never_goes_past_an_exit_that_answers_unless_told_so(used: ExitLab) -> None:
+    """The exit leads to no git host. Not a packet to that, or to the nameserver, leaves `pub` but by the tunnel."""
+    used.mesh.configure(used.home, git_past_exit="unreachable")
+    used.pub.nft(LEAK)
+    used.exit.nft(NO_GIT)
     try:
-        [done] = passes(used.pub)
-        assert done["result"] == "unreachable"
-        assert "past" not in done["message"]
+        kept, told = passes(used.pub, used.home)
+        assert kept["result"] == "unreachable"
+        assert "past" not in kept["message"]
+        assert told["result"] == "in-sync", told
+        assert "no remote answers through the exit exit: git went past it" in told["message"]
     finally:
-        used.mesh.lab.git.host.port.plug()
+        used.exit.run(["nft", "delete", "table", "inet", "no_git"])
         counted = used.pub.run(["nft", "list", "table", "inet", "leak"]).stdout
         used.pub.run(["nft", "delete", "table", "inet", "leak"])
     assert "counter packets 0 " in counted

@@ -17,8 +17,10 @@ from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
 from mesh_sync.node.config import Node, Repository, Trust
 from mesh_sync.node.desired import with_exit
+from mesh_sync.repository.hosts import hosts
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.endpoint import Network
+from mesh_sync.workspace import preview
 from unit.bad_list import GOOD, MESH, Files, findings, peer
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -190,6 +192,24 @@ def test_an_endpoint_in_a_network_behind_a_peer_is_a_warning_and_one_behind_an_e
     [said] = findings({**GOOD, "peers/a.toml": peer(1, subnets='["203.0.113.0/29"]', endpoint=None)})
     assert "warning: 203.0.113.2:51820 lies in a's subnet 203.0.113.0/29" in said
     assert findings({**GOOD, **A_USER, "peers/a.toml": peer(1, subnets=BOTH)}) == []
+
+
+def test_plan_says_who_will_leave_by_which_exit() -> None:
+    offered = {**GOOD, "peers/a.toml": peer(1, subnets=BOTH)}
+    used = {**offered, **A_USER}
+    before, after = rendered(offered), rendered(used)
+    assert not [change for change in preview.changes_of("a", before, after) if change.kind == "exit"]
+    came, went = preview.changes_of("b", before, after)[0], preview.changes_of("b", after, before)[0]
+    assert (came.kind, came.peer, came.text) == ("exit", "a", "all that has no other route leaves by the exit a")
+    assert (went.kind, went.text) == ("exit", "no longer leaves by an exit (before: a)")
+
+
+def test_the_hosts_of_remotes_are_known_whatever_the_address_looks_like() -> None:
+    urls = (
+        "git://git.example.org/mesh.git", "ssh://git@ssh.example.org:2222/mesh", "git@scp.example.org:mesh.git",
+        "https://user:word@[2001:db8::1]:8443/mesh", "/srv/mesh.git", "file:///srv/mesh.git",
+    )  # fmt: skip
+    assert hosts(urls) == ["git.example.org", "ssh.example.org", "scp.example.org", "2001:db8::1"]
 
 
 def test_check_and_show_say_who_leaves_by_which_exit(tmp_path: Path) -> None:

@@ -25,13 +25,17 @@ def with_covering(node: Node, desired: Desired, before: Desired | None, live: Li
     kept = before.covering if before else frozenset()
     if not routes:
         return covering.set_apart(desired, (), {}, {})
-    needed = {*_endpoints(desired, live), *_nameservers()}
+    endpoints, others = set(_endpoints(desired, live)), set(_nameservers())
     if not all(map(covering.is_private, routes)):
         from mesh_sync.reconcile.needed_names import needed_addresses  # DNS, for networks that hardly any mesh has
 
-        needed |= needed_addresses(node, desired, live)
-    over = covering.covered(routes, needed)
+        more = needed_addresses(node, desired, live)
+        endpoints, others = endpoints | more[0], others | more[1]
+    over = covering.covered(routes, endpoints | others)
     outside = {address: ip.outside(address, node.interface) for address in sorted(over)}
+    for address in others - endpoints:
+        if outside.get(address):  # apart, the network would follow that route, which is more than a default one
+            outside[address] = None
     return covering.set_apart(desired, kept, over, outside)
 
 

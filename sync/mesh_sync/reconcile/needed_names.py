@@ -13,21 +13,23 @@ from mesh_sync.wireguard.endpoint import possible
 from mesh_sync.wireguard.live import Live
 
 
-def needed_addresses(node: Node, desired: Desired, live: Live | None) -> set[str]:
-    """As DNS and this machine's files tell them now; none of a name that has no answer."""
-    found, names = set[str](), list[str]()
+def needed_addresses(node: Node, desired: Desired, live: Live | None) -> tuple[set[str], set[str]]:
+    """Those of endpoints, and the others, as DNS and this machine's files tell them; none where there is no answer."""
+    others, names, endpoints = set[str](), list[str](), list[str]()
     for host in hosts(node.repository.urls):
         if _is_name(host):
             names.append(host)
         else:
-            found.add(host)
+            others.add(host)
     for peer in desired.peers:
         known = live.peers.get(peer.public_key) if live else None
         if not (known and known.endpoint):
-            names += [endpoint.host for endpoint in possible(peer.endpoint) if endpoint.address is None]
+            endpoints += [endpoint.host for endpoint in possible(peer.endpoint) if endpoint.address is None]
     servers = resolve.nameservers()
-    found |= {server.address for server in upstreams(servers) if not server.is_local and "%" not in server.address}
-    return found | {str(address) for answer in resolve.resolve(names).values() for address in answer.addresses}
+    others |= {server.address for server in upstreams(servers) if not server.is_local and "%" not in server.address}
+    answers = resolve.resolve([*names, *endpoints])
+    told = {host: {str(address) for address in answer.addresses} for host, answer in answers.items()}
+    return {one for host in endpoints for one in told[host]}, others | {one for host in names for one in told[host]}
 
 
 def _is_name(host: str) -> bool:

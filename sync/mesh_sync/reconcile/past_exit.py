@@ -49,10 +49,13 @@ def past_dead_exit(
             yield request, ""
             return
         names = ", ".join(sorted({peer.name for peer in dead.values()}))
-        note(f"the exit {names} does not answer: asking the remotes past it")
+        why = f"the exit {names} does not answer"
+        if node.git_past_exit == "unreachable":
+            why = f"no remote answers through the exit {names}"
+        note(f"{why}: asking the remotes past it")
         with asked(remotes(node, 2.0 * node.repository.deadline), AGAIN) as again:
             again.join()
-            yield again, f"the exit {names} does not answer: git went past it by this machine's own network"
+            yield again, f"{why}: git went past it by this machine's own network"
     finally:
         close(node)
 

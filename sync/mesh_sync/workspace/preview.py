@@ -75,11 +75,12 @@ def plan_between(directory: Path, revisions: str) -> Preview:
     trees = files_at(directory, base or "HEAD"), files_at(directory, head or "HEAD") if dots else read(directory)
     before, after = _renderer(trees[0], base), _renderer(trees[1], head or str(directory))
     names = sorted({*before.names, *after.names})
-    nodes = {name: changes for name in names if (changes := _changes(name, before, after))}
+    nodes = {name: changes for name in names if (changes := changes_of(name, before, after))}
     return Preview(nodes, tuple(changed_admins(*(tree.texts.get(SIGNERS_FILE, b"") for tree in trees))))
 
 
-def _changes(name: str, before: Renderer, after: Renderer) -> tuple[Change, ...]:
+def changes_of(name: str, before: Renderer, after: Renderer) -> tuple[Change, ...]:
+    """What becomes of one node that is in either of two lists."""
     if name not in after.topology.members:
         return (Change("node-removed", "leaves the mesh: it is no longer a peer of any node", name),)
     desired = after.desired(name)
