@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from mesh_watchdog.policy.events import Declared
 from sim import World, at, declared
@@ -152,3 +153,27 @@ def test_all_peers_that_really_move_are_found_after_the_patience_with_us() -> No
         world.zone.set(f"{name}.example", [f"198.19.0.{number + 1}"])
     world.run(25 + 60 + 11 + 30)
     assert all(one.phase(name) == "up" for name in one.tunnels)
+
+
+@pytest.mark.parametrize("slow", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_one_conversation_that_ends_with_our_own_uplink_is_nobody_elses_fault(seed: int, slow: bool) -> None:
+    """The others are idle: they are asked, and have their time before the one that was talking is suspected."""
+    world, one = mesh(12)
+    world.run(40)
+    if slow:  # and known for it, but for the one that is talking
+        world.underlay.latency = 0.25
+        for _ in range(10):
+            for number in range(1, 12):
+                one.ping(f"p{number}")
+            world.run(1.3)
+        world.run(30)
+    world.traffic(one, "p0", 0.2)
+    world.run(20 + seed / 7)
+    assert one.state
+    quick = evolve(one.state.peers["p0"], usual=0.1)
+    one.state = evolve(one.state, peers={**one.state.peers, "p0": quick})
+    one.site.upstream = False
+    world.run(20)
+    assert not one.looks
+    assert {note.key for _, note in one.notes} == {""}
