@@ -136,6 +136,25 @@ def test_down_leaves_forwarding_on_where_it_was_on_before(mesh: Mapping[str, Sit
         aws_down.run(["sysctl", "-qw", "net.ipv4.ip_forward=0"])
 
 
+def test_a_node_that_is_no_gateway_any_longer_has_no_rules_of_one(aws_down: Node) -> None:
+    """Forwarding was on before, so that the table alone tells that mesh-sync was here."""
+    file = aws_down.path("/etc/mesh-sync/node.toml")
+    before = file.read_text()
+    for name in ("ipv4.ip_forward", "ipv6.conf.all.forwarding"):
+        aws_down.run(["sysctl", "-qw", f"net.{name}=1"])
+    try:
+        now(aws_down)
+        assert "masquerade" in router_state(aws_down)["firewall"]
+        left = [line for line in before.splitlines(True) if "gateway" not in line and "masquerade" not in line]
+        file.write_text("".join(left))
+        now(aws_down)
+        assert router_state(aws_down)["firewall"] == ""
+    finally:
+        file.write_text(before)
+        for name in ("ipv4.ip_forward", "ipv6.conf.all.forwarding"):
+            aws_down.run(["sysctl", "-qw", f"net.{name}=0"])
+
+
 def test_down_twice_is_down_and_now_comes_back(mesh: Mapping[str, Site], aws_down: Node) -> None:
     aws_down.run(["mesh-sync", "down"])
     assert "wg0" not in router_state(aws_down)["links"]

@@ -44,9 +44,9 @@ class Device:
         """Whether the interface is there."""
         return ip.link(self.name) is not None
 
-    def read(self, desired: Desired | None) -> Live | None:
-        """The interface as it is, None when there is none; of the gateway only what ``desired`` concerns."""
-        return read(self.name, self.memory, desired)
+    def read(self, *concerned: Desired | None) -> Live | None:
+        """The interface as it is, None when there is none (see `read`)."""
+        return read(self.name, self.memory, *concerned)
 
     def apply(
         self,

@@ -11,15 +11,16 @@ from mesh_sync.wireguard.forward_chains import Found
 from mesh_sync.wireguard.live import Live
 
 
-def read(interface: str, memory: Path, desired: Desired | None) -> Live | None:
-    """The interface, None when there is none; of the gateway only what ``desired`` concerns.
+def read(interface: str, memory: Path, *concerned: Desired | None) -> Live | None:
+    """The interface, None when there is none; of exits and of the gateway only what one of ``concerned`` has.
 
     ``memory`` is the file that keeps the sysctls' earlier values. Raise DeviceError when it cannot be read.
     """
     turned_on = frozenset(forwarding.remembered(memory))
-    paths = turned_on | (desired.sysctls if desired else frozenset())
-    gates = bool(paths) or bool(desired and desired.firewall)
-    forwards = bool(desired and desired.passages) or open_chains.marker(memory).exists()
+    known = [desired for desired in concerned if desired]
+    paths = turned_on.union(*(desired.sysctls for desired in known))
+    gates = bool(paths) or any(desired.firewall for desired in known)
+    forwards = any(desired.passages for desired in known) or open_chains.marker(memory).exists()
     link, dump, routes, rules, chains = at_once(
         lambda: ip.link(interface),
         lambda: wg.dump(interface),
@@ -33,7 +34,7 @@ def read(interface: str, memory: Path, desired: Desired | None) -> Live | None:
     fields = {**found, **dump()}
     endpoints = [peer.endpoint for peer in fields["peers"].values()]
     ways = mtu.of_ways(endpoints, fields["fwmark"], fields["addresses"])
-    exits = ip.exit_rules() if fields["fwmark"] or (desired and desired.fwmark) else frozenset()
+    exits = ip.exit_rules() if fields["fwmark"] or any(desired.fwmark for desired in known) else frozenset()
     return Live(
         fits=mtu.fitting(ways, ipv6=any(":" in address for address in fields["addresses"])),
         exit_rules=exits,
