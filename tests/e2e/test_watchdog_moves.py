@@ -215,4 +215,4 @@ def test_a_silent_idle_peer_that_moved_is_found_within_the_probe_interval_11_s_a
     took, writes = moves.shed.result()
     print(f"silent and idle: {took:.1f} s")
     assert took < PROBE_IDLE + OWED + 10
-    assert writes == 1
+    assert writes <= 1  # none, where it had just sent something itself: WireGuard then begins a handshake after 15 s
