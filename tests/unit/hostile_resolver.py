@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address
 
 import dns.flags
 import dns.message
@@ -18,6 +20,9 @@ from mesh_sync.names.nameservers import Nameserver
 
 NAME = "a.example.org"
 FOUR, SIX = "192.0.2.1", "2001:db8::1"
+BOTH = (ip_address(FOUR), ip_address(SIX))
+SOON = 3
+"""Seconds, on a machine that has much to do: nothing waited for the deadline."""
 Mood = Callable[[dns.message.Message, bytes], list[bytes]]
 
 
@@ -71,6 +76,10 @@ class Resolver:
         self.listener.close()
 
 
+Start = Callable[..., Resolver]
+"""Makes a resolver of a mood."""
+
+
 @pytest.fixture
 def resolvers() -> Iterator[Callable[..., Resolver]]:
     """Starts resolvers, each with its mood."""
@@ -111,3 +120,15 @@ def says(code: dns.rcode.Rcode) -> Mood:
         return [answer.to_wire()]
 
     return mood
+
+
+def dead() -> Nameserver:
+    """A port where nothing listens."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        return Nameserver(*free.getsockname())
+
+
+def slow(query: dns.message.Message, wire: bytes) -> list[bytes]:
+    time.sleep(0.1)
+    return knows(query, wire)

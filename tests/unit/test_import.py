@@ -333,30 +333,3 @@ def test_a_directory_in_use_is_left_alone(tmp_path: Path) -> None:
     ended = mesh_sync("import", "wg-quick", DATA / "hub", tmp_path)
     assert ended.code == 2
     assert "neither empty nor a mesh repository" in ended.err
-
-
-@pytest.mark.parametrize(
-    ("lines", "name"),
-    [
-        ("# aws\n[Peer]\n", "aws"),
-        ("[Peer]\n# Name: aws\n", "aws"),
-        ("[Peer]\n# Name = aws\n", "aws"),
-        ("# friendly_name = aws\n[Peer]\n", "aws"),
-        ("### Client aws\n[Peer]\n", "aws"),
-        ("# END_PEER old\n# BEGIN_PEER aws\n[Peer]\n", "aws"),
-        ("# aws / a@example.org / Updated: 2024-01-01 / Created: 2024-01-01\n[Peer]\n", "aws"),
-        ("#PostUp = iptables\n[Peer]\n", ""),
-        ("# the old machine in the cellar\n[Peer]\n", ""),
-        ("# somebody else\n\n[Peer]\n", ""),
-        ("[Peer]\nPublicKey = x\n# later\n", ""),
-    ],
-)
-def test_comments_that_name_a_peer(lines: str, name: str) -> None:
-    (section,) = wg_conf.parse(f"[Interface]\nMTU = 1\n{lines}AllowedIPs = 10.0.0.1\n").peers
-    assert section.name == name
-
-
-def test_lists_may_be_spread_and_keys_written_anyhow() -> None:
-    conf = wg_conf.parse("[interface]\naddress=10.0.0.1/24 , fd00::1/64 # both\nADDRESS = 10.0.0.2/24\nrubbish\n")
-    assert conf.interface.many("Address") == ["10.0.0.1/24", "fd00::1/64", "10.0.0.2/24"]
-    assert conf.odd == (4,)
