@@ -16,6 +16,7 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
+from mesh_sync.names import nameservers
 from mesh_sync.names.nameservers import Nameserver
 
 NAME = "a.example.org"
@@ -81,8 +82,9 @@ Start = Callable[..., Resolver]
 
 
 @pytest.fixture
-def resolvers() -> Iterator[Callable[..., Resolver]]:
-    """Starts resolvers, each with its mood."""
+def resolvers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Resolver]]:
+    """Starts resolvers, each with its mood. What they say is waited for as long as a busy machine takes to say it."""
+    monkeypatch.setattr(nameservers, "PATIENCE", {4: 1.3, 6: 1.3})
     with contextlib.ExitStack() as started:
 
         def start(mood: Mood = lambda query, wire: []) -> Resolver:
