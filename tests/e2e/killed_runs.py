@@ -17,7 +17,7 @@ def killed(
     node: Node, step: int, *command: str, may_end: Collection[int] = (0,), env: Mapping[str, str] | None = None
 ) -> bool:
     """Run a command until it is killed at a step; False when it came to its end before, with one of these codes."""
-    done = node.run([sys.executable, KILL_AT_STEP, str(step), *command], check=False, timeout=120, env=env)
+    done = node.run([sys.executable, KILL_AT_STEP, str(step), *command], check=False, timeout=240, env=env)
     assert done.returncode in (-9, *may_end), f"{step}: {done.stdout}\n{done.stderr}"
     return done.returncode == -9
 

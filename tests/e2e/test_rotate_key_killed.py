@@ -29,7 +29,7 @@ def mesh() -> Iterator[Mesh]:
 
 def killed_or_done(node: Node, step: int) -> bool:
     """Run `rotate-key` until it is killed at a step; whether it was."""
-    return killed(node, step, "rotate-key", "--wait", "60", env={"STEPS": LASTING})
+    return killed(node, step, "rotate-key", "--wait", "150", env={"STEPS": LASTING})
 
 
 def ended(node: Node) -> None:
