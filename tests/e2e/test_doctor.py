@@ -11,17 +11,10 @@ from typing import Any
 import pytest
 
 from lab import Lab, Node
-from lab.mesh import Mesh, now, two_peers
+from lab.mesh import Mesh, now
 from lab.ping import first_answer
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def mesh(lab: Lab) -> Mesh:
-    mesh = two_peers(lab)
-    first_answer(mesh.nodes["a"], "10.0.0.22")
-    return mesh
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from mesh_sync.wireguard.endpoint import Endpoint
 
 PATIENCE = 2.0
 """Seconds for one nameserver."""
-NOBODY = "mesh-sync.invalid"
-"""A name that nobody has (RFC 2606): an answer of any kind shows that a nameserver is there."""
+NO_NAME = "mesh-sync.invalid"
+"""A name that does not exist (RFC 2606): an answer of any kind shows that a nameserver is there."""
 MOST = 64
 """Names that are looked up."""
 _SILENT = (Unresolved.SILENCE, Unresolved.FAILURE)
@@ -62,7 +62,7 @@ def resolvers(subject: Subject, hosts: Sequence[str] = ()) -> Seen:
 async def _each(servers: Sequence[Nameserver], conf: ResolvConf) -> list[tuple[Answer, float]]:
     async def one(server: Nameserver) -> tuple[Answer, float]:
         began = time.monotonic()
-        answer = await ask_nameservers(NOBODY, [server], conf, PATIENCE)
+        answer = await ask_nameservers(NO_NAME, [server], conf, PATIENCE)
         return answer, time.monotonic() - began
 
     return await asyncio.gather(*map(one, servers))

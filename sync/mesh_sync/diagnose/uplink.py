@@ -68,7 +68,7 @@ def path_sizes(subject: Subject) -> Seen:
 
 
 def port(subject: Subject) -> Seen:
-    """Whether others have reached this node's port. What nobody has shown is not known: only a peer can tell."""
+    """Whether others have reached this node's port. What no peer has shown is not known: only a peer can tell."""
     live, desired = subject.live, subject.desired
     if live is None or desired is None:
         return Seen(skipped=f"{subject.node.interface} is not there")
