@@ -20,12 +20,15 @@ from mesh_watchdog.policy.events import (
     Declared,
     FollowUplink,
     LookUp,
+    Mapped,
     Observation,
     Probe,
     Promote,
+    Reported,
     Routed,
     Seen,
     Snapshot,
+    Sought,
     Surroundings,
 )
 from mesh_watchdog.policy.local_outage import is_local_outage, witnesses
@@ -63,6 +66,8 @@ def decide(state: State, observation: Observation, moment: float) -> Decision:
             return _take_in(state, observation, moment)
         case Routed():
             return known_ways.take_in(state, observation, moment), ()
+        case Reported() | Sought() | Mapped():
+            return state, ()
 
 
 def _apply(state: State, applied: Applied, moment: float) -> State:

@@ -104,7 +104,48 @@ class Routed:
     upstreams: tuple[Nameserver, ...] = ()
 
 
-Observation = Applied | Snapshot | Answer | Surroundings | Routed
+@frozen
+class Sighting:
+    """Where a peer is, in the words of another one: it was seen there ``age`` seconds ago.
+
+    ``own``: nobody saw it there; it says so itself, of a mapped port or of its address in its own network.
+    """
+
+    endpoint: str
+    age: float = 0.0
+    own: bool = False
+
+
+@frozen
+class Reported:
+    """The peer ``observer`` was asked where ``about`` is: public keys, this node's own where it asked for itself."""
+
+    observer: str
+    about: str
+    sightings: tuple[Sighting, ...] = ()
+
+
+@frozen
+class Sought:
+    """``observer`` passes on that the peer ``by`` looks for this node, and where it is.
+
+    ``relayed``: it has given up on a direct path, and its packets come by way of ``observer``.
+    """
+
+    by: str
+    observer: str
+    sightings: tuple[Sighting, ...] = ()
+    relayed: bool = False
+
+
+@frozen
+class Mapped:
+    """This node's router forwards a port to it: where it is reached, empty when that is over."""
+
+    endpoint: str
+
+
+Observation = Applied | Snapshot | Answer | Surroundings | Routed | Reported | Sought | Mapped
 
 
 @frozen
@@ -164,4 +205,34 @@ class Announce:
     urgent: bool = False
 
 
-Action = Probe | SetEndpoint | LookUp | AskWays | AskPath | FollowUplink | Promote | Announce
+@frozen
+class Call:
+    """Ask ``observers`` where a peer is, and let them tell it that it is looked for, here (``candidates``).
+
+    A peer whose key is this node's own is only asked for: where do you see me? ``relayed``: see `Sought`.
+    """
+
+    about: str
+    observers: tuple[str, ...]
+    candidates: tuple[str, ...] = ()
+    relayed: bool = False
+
+
+@frozen
+class Open:
+    """Send a packet from WireGuard's own port that passes our NAT and ends before theirs, after ``ttl`` hops."""
+
+    key: str
+    endpoint: str
+    ttl: int
+
+
+@frozen
+class Carry:
+    """Move the allowed IPs of a peer to another one that relays for it; an empty ``relay``: back to itself."""
+
+    key: str
+    relay: str
+
+
+Action = Probe | SetEndpoint | LookUp | AskWays | AskPath | FollowUplink | Promote | Announce | Call | Open | Carry
