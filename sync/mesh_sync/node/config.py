@@ -63,6 +63,13 @@ class Gateway:
 
 
 @frozen(kw_only=True)
+class Nat:
+    """``port_mapping``: whether a router in front of this machine is asked to forward WireGuard's port to it."""
+
+    port_mapping: bool = True
+
+
+@frozen(kw_only=True)
 class Hooks:
     """Commands of this machine's own root, run by `sh -c`. The mesh repository cannot set them."""
 
@@ -103,6 +110,7 @@ class Node:
     trust: Trust
     confirm: Confirm = Confirm()
     gateway: Gateway | None = None
+    nat: Nat = Nat()
     hooks: Hooks = Hooks()
     paths: Paths = Paths()
     watchdog: dict[str, Any] = field(factory=dict)

@@ -66,7 +66,9 @@ def decide(state: State, observation: Observation, moment: float) -> Decision:
             return _take_in(state, observation, moment)
         case Routed():
             return known_ways.take_in(state, observation, moment), ()
-        case Reported() | Sought() | Mapped():
+        case Mapped():
+            return evolve(state, mapped=observation.endpoint), ()
+        case Reported() | Sought():
             return state, ()
 
 

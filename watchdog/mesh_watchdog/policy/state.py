@@ -27,7 +27,8 @@ class State:
     when it has answered; ``probe_all``: when all peers are to be probed (R5), ``probed_all``: when they last were;
     ``looked``: the last reading of the interface; ``cut_off``: this machine is (R4); ``calm``: until then no peer is
     suspected, because it was; ``witnessed``: when witnesses were last asked; ``measured``: the reading
-    from which traffic is measured, and when that was; ``flowed``: when traffic last flowed.
+    from which traffic is measured, and when that was; ``flowed``: when traffic last flowed; ``mapped``: the endpoint
+    that our router forwards to us, empty when it does not.
     """
 
     peers: Mapping[str, PeerState] = field(factory=dict)
@@ -39,6 +40,7 @@ class State:
     pairs: Pairs = field(factory=dict)
     paired: float | None = None
     surroundings: Surroundings = Surroundings(frozenset(), frozenset())
+    mapped: str = ""
     routed: Routed = Routed(frozenset())
     routed_at: float = float("-inf")
     ways_asked: float | None = None
