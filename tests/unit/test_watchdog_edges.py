@@ -19,7 +19,7 @@ from mesh_sync.wireguard.underlay import Reach
 from mesh_sync.wireguard.ways import Way
 from mesh_watchdog import act, under_lock
 from mesh_watchdog.journal import notify, ping_interval
-from mesh_watchdog.policy.events import Applied, Declared, Seen, SetEndpoint
+from mesh_watchdog.policy.events import Applied, Declared, Here, Seen, SetEndpoint
 from mesh_watchdog.sense import applied_state, wg_counters
 from mesh_watchdog.settings import Settings, settings_of
 from mesh_watchdog.under_lock import Changed
@@ -59,7 +59,10 @@ def test_the_applied_state_becomes_peers_with_a_mesh_address_to_probe(node: Node
     applied = applied_state.take(node)
     assert applied
     declared = applied.peers[KEY]
-    assert declared == Declared("b", (Endpoint("b.example", 51820),), "10.0.0.12", "203.0.113.12:51820")
+    address, allowed = ("10.0.0.12",), ("10.0.0.12/32",)
+    endpoint = Endpoint("b.example", 51820)
+    assert declared == Declared("b", (endpoint,), "10.0.0.12", "203.0.113.12:51820", address, allowed)
+    assert applied.here == Here("a", "me", "", ("10.0.0.11",), 51820, "mesh.internal")
     own_network, peers_address = (ipaddress.ip_address(text) for text in ("10.0.0.99", "10.0.0.12"))
     assert applied.tunnel.reach(own_network, Way("eth0")) is Reach.INSIDE
     assert applied.carriers.find(peers_address) == (ipaddress.ip_network("10.0.0.12/32"), KEY)

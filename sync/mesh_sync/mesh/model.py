@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from mesh_sync.errors import MeshSyncError
 from mesh_sync.mesh.layout import peer_path
+from mesh_sync.wireguard.desired import DEFAULT_ZONE
 from mesh_sync.wireguard.endpoint import Address, Endpoint, Network
 
 PublicKey = NewType("PublicKey", str)
@@ -119,7 +120,7 @@ class Mesh:
     listen_port: Port = DEFAULT_PORT
     mtu: Mtu | None = None
     persistent_keepalive: Seconds | None = None
-    dns_zone: str = "mesh.internal"
+    dns_zone: str = DEFAULT_ZONE
     preshared_keys: str = "none"
     preshared: Preshared | None = None
     exit: PeerName | None = None

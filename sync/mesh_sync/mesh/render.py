@@ -53,6 +53,7 @@ class Renderer:
             valid_from=self._valid_from,
             other_key=me.next_public_key or "",
             subnets=frozenset(map(str, me.subnets)),
+            zone=self.mesh.dns_zone,
         )
 
     def _peer(self, neighbour: Neighbour, keepalive: int) -> DesiredPeer:
@@ -69,6 +70,7 @@ class Renderer:
                 preshared_key=self._preshared_key,
                 next_public_key=peer.next_public_key or "",
                 ends=peer.ends.timestamp() if peer.ends else None,
+                managed=peer.managed,
             )
         return self._peers[key]
 

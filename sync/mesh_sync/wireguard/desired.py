@@ -15,6 +15,8 @@ DEFAULT_MTU = 1420
 """Bytes: 1500 less the 80 that WireGuard over IPv6 takes; what wg-quick arrives at on Ethernet."""
 EXIT_TABLE = 51820
 """Routing table and firewall mark of an interface that carries a default route; wg-quick's choice."""
+DEFAULT_ZONE = "mesh.internal"
+"""In which peers have names; `.internal` is nobody's in the public DNS (ICANN, 2024)."""
 CONF_MARK = "Written by mesh-sync: change the mesh repository, not this file."
 """On the first line of every wg0.conf that is ours."""
 
@@ -26,7 +28,7 @@ class DesiredPeer:
     ``former_key``: the preshared key that is right too while the mesh moves to another secret, empty for none at all;
     None when it does not. ``moves_at``: when the pair leaves it (Unix seconds), None if by hand, or at once where it is
     held over: the list no longer names it, and this node falls back to it until ``held_until``. See `psk_rollover`.
-    ``ends``: when the peer expires (Unix seconds).
+    ``ends``: when the peer expires (Unix seconds). ``managed``: it follows the list itself, and has a watchdog.
     """
 
     name: str
@@ -41,6 +43,7 @@ class DesiredPeer:
     moves_at: float | None = None
     held_until: float | None = None
     ends: float | None = None
+    managed: bool = True
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -58,7 +61,7 @@ class Desired:
     be forwarded for them, and between peers (see `forward_chains`).
     It is right from ``valid_from``, when the last of the peers that are out expired, until ``valid_until``, when the
     next one expires (Unix seconds); before and after, it has to be derived again. ``other_key``: while this node
-    changes its key, the list names two; ``public_key`` is the one it runs.
+    changes its key, the list names two; ``public_key`` is the one it runs. ``zone``: the mesh's own part of the DNS.
     """
 
     mesh: str
@@ -79,6 +82,7 @@ class Desired:
     covering: frozenset[str] = frozenset()
     subnets: frozenset[str] = frozenset()
     passages: frozenset[str] = frozenset()
+    zone: str = DEFAULT_ZONE
 
     @property
     def exits(self) -> frozenset[str]:

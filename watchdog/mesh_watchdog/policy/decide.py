@@ -80,7 +80,7 @@ def _apply(state: State, applied: Applied, moment: float) -> State:
     paired = state.paired if applied.pairs == state.pairs else moment if applied.pairs else None
     return evolve(
         known_ways.forgotten(state), peers=peers, names=names, tunnel=applied.tunnel, carriers=applied.carriers,
-        mark=applied.mark, past_exit=applied.past_exit, pairs=applied.pairs, paired=paired,
+        mark=applied.mark, past_exit=applied.past_exit, pairs=applied.pairs, here=applied.here, paired=paired,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from mesh_sync.names.nameservers import Answer, Nameserver
+from mesh_sync.wireguard.desired import DEFAULT_ZONE
 from mesh_sync.wireguard.endpoint import Address, Endpoint
 from mesh_sync.wireguard.longest_prefix import LongestPrefix
 from mesh_sync.wireguard.underlay import Tunnel
@@ -18,17 +19,42 @@ class Declared:
     """A peer as the applied state has it.
 
     ``probe`` is a mesh address of it; ``resolved`` the numeric endpoint its name stood for when it was last applied.
+    ``addresses``: all its mesh addresses; ``allowed``: its allowed IPs; ``managed``: it has a watchdog, as far as the
+    list knows.
     """
 
     name: str
     endpoint: tuple[Endpoint, ...]
     probe: str
     resolved: str = ""
+    addresses: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+    managed: bool = True
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """The names among its endpoints."""
         return tuple(dict.fromkeys(endpoint.host for endpoint in self.endpoint if endpoint.address is None))
+
+
+@frozen
+class Here:
+    """This node as the applied state has it.
+
+    ``key``: the public key it runs; ``other_key``: the second one that the list names while it changes it, else empty;
+    ``addresses``: its mesh addresses; ``port``: WireGuard's; ``zone``: where the mesh's names are.
+    """
+
+    name: str = ""
+    key: str = ""
+    other_key: str = ""
+    addresses: tuple[str, ...] = ()
+    port: int = 0
+    zone: str = DEFAULT_ZONE
+
+    def is_me(self, key: str) -> bool:
+        """Whether this is a key of this node."""
+        return bool(key) and key in (self.key, self.other_key)
 
 
 Pairs = Mapping[str, str]
@@ -65,6 +91,7 @@ class Applied:
     mark: int = 0
     past_exit: bool = True
     pairs: Pairs = field(factory=dict)
+    here: Here = Here()
 
 
 @frozen

@@ -14,7 +14,7 @@ from mesh_sync.wireguard.key_rollover import carriers
 from mesh_sync.wireguard.longest_prefix import LongestPrefix
 from mesh_sync.wireguard.underlay import Tunnel
 from mesh_watchdog.policy.dns_names import NameState
-from mesh_watchdog.policy.events import Pairs, Routed, Seen, Surroundings
+from mesh_watchdog.policy.events import Here, Pairs, Routed, Seen, Surroundings
 from mesh_watchdog.policy.peer import PeerState
 
 
@@ -22,8 +22,8 @@ from mesh_watchdog.policy.peer import PeerState
 class State:
     """Moments are seconds on the monotonic clock.
 
-    ``tunnel``, ``carriers``, ``mark``, ``past_exit``, ``pairs``: as applied; ``paired``: since when there are pairs;
-    ``routed``: what the kernel said of the ways out, at ``routed_at``; ``ways_asked``: when it was asked again, None
+    ``tunnel``, ``carriers``, ``mark``, ``past_exit``, ``pairs``, ``here``: as applied; ``paired``: since when there
+    are pairs; ``routed``: what the kernel said of the ways out, at ``routed_at``; ``ways_asked``: when it was asked again, None
     when it has answered; ``probe_all``: when all peers are to be probed (R5), ``probed_all``: when they last were;
     ``looked``: the last reading of the interface; ``cut_off``: this machine is (R4); ``calm``: until then no peer is
     suspected, because it was; ``witnessed``: when witnesses were last asked; ``measured``: the reading
@@ -38,6 +38,7 @@ class State:
     mark: int = 0
     past_exit: bool = True
     pairs: Pairs = field(factory=dict)
+    here: Here = Here()
     paired: float | None = None
     surroundings: Surroundings = Surroundings(frozenset(), frozenset())
     mapped: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from watchdog.events import (
     FileClosedEvent,
@@ -28,7 +28,7 @@ from mesh_sync.wireguard.longest_prefix import LongestPrefix
 from mesh_sync.wireguard.probe import target
 from mesh_sync.wireguard.underlay import Tunnel
 from mesh_watchdog.journal import Problems
-from mesh_watchdog.policy.events import Applied, Declared
+from mesh_watchdog.policy.events import Applied, Declared, Here
 from mesh_watchdog.sense.sense import Inbox, Sense
 
 
@@ -98,13 +98,26 @@ def _applied(desired: Desired, resolved: Mapping[str, str], node: Node) -> Appli
             possible(peer.endpoint),
             target(peer, versions),
             resolved.get(peer.public_key, ""),
+            _hosts(peer.addresses),
+            tuple(sorted(peer.allowed_ips)),
+            peer.managed,
         )
         for peer in desired.peers
     }
     carriers = LongestPrefix(
         (ipaddress.ip_network(network), peer.public_key) for peer in desired.peers for network in peer.allowed_ips
     )
-    past_exit = node.git_past_exit != "never"
+    here = Here(
+        desired.name, desired.public_key, desired.other_key, _hosts(sorted(desired.addresses)),
+        desired.listen_port, desired.zone,
+    )  # fmt: skip
     return Applied(
-        peers, Tunnel(node.interface, desired.routes), carriers, desired.fwmark, past_exit, pairs_of(desired.peers)
-    )
+        peers, Tunnel(node.interface, desired.routes), carriers, desired.fwmark, node.git_past_exit != "never",
+        pairs_of(desired.peers), here,
+    )  # fmt: skip
+
+
+def _hosts(addresses: Iterable[str]) -> tuple[str, ...]:
+    """Those that are one host's, without the prefix, and written the usual way."""
+    found = map(ipaddress.ip_interface, addresses)
+    return tuple(str(one.ip) for one in found if one.network.prefixlen == one.max_prefixlen)
