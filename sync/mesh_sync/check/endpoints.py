@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from mesh_sync.findings import MAX_NAMED, WARNING, Finding, some
@@ -52,13 +52,29 @@ def _shared(mesh: Mesh, moment: datetime) -> Iterator[Finding]:
                 yield Finding(peer.file, "endpoint", text)
 
 
+def _others(peer: Peer, hidden: Sequence[Peer]) -> str:
+    """The first few of the others, empty when there are none."""
+    others = [other.name for other in hidden[: MAX_NAMED + 1] if other is not peer]
+    more = len(hidden) - (peer in hidden[: MAX_NAMED + 1]) - MAX_NAMED
+    return some(others[:MAX_NAMED], more=more) if others else ""
+
+
 def without_endpoints(topology: Topology) -> Iterator[Finding]:
-    """Pairs that cannot begin to talk: neither has an endpoint."""
-    hidden = [peer for peer in topology.roots if not peer.endpoint]
-    for peer in hidden:
-        others = [other.name for other in hidden[: MAX_NAMED + 1] if other is not peer]
-        if others:
-            named = some(others[:MAX_NAMED], more=len(hidden) - 1 - MAX_NAMED)
+    """Pairs of which neither has an endpoint, where no relay is there for them.
+
+    Nodes that run mesh-watchdog may still meet, with the help of a peer that both reach.
+    """
+    able = [peer for peer in topology.hidden if peer.managed]
+    unable = [peer for peer in topology.hidden if not peer.managed]
+    meeting = any(peer.endpoint and peer.managed for peer in topology.roots)
+    try_it = "they meet only if their routers let mesh-watchdog open a way; " if meeting else "they cannot connect: "
+    advice = "a peer with an endpoint and relay = true can forward between them"
+    for peer in able:
+        if not topology.relays and (named := _others(peer, able)):
+            text = f"neither {peer.name} nor {named} has an endpoint: {try_it}{advice}"
+            yield Finding(peer.file, "endpoint", text, WARNING)
+    for peer in unable:
+        if named := _others(peer, topology.hidden):
             text = f"neither {peer.name} nor {named} has an endpoint: they cannot connect without a relay (via)"
             yield Finding(peer.file, "endpoint", text, WARNING)
     for peer in topology.members.values():

@@ -1,4 +1,4 @@
-"""Relays (`via`) that do not exist, form a loop, or are out of the mesh. Pure."""
+"""Relays that do not exist, form a loop, or are out of the mesh (`via`), or cannot be one (`relay`). Pure."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ MAX_RELAYS = 8
 def relays(mesh: Mesh, broken: Set[str]) -> Iterator[Finding]:
     """Relays that are no peers, not even ``broken`` ones, and chains of relays that form a loop or are too long."""
     for peer in mesh.peers.values():
+        if peer.relay:
+            yield from (Finding(peer.file, "relay", f"a relay {why}") for why in _unfit(peer))
         if peer.via is None or peer.via in broken:
             continue
         if peer.via == peer.name:
@@ -24,6 +26,15 @@ def relays(mesh: Mesh, broken: Set[str]) -> Iterator[Finding]:
             yield Finding(peer.file, "via", f"there is no peer {peer.via!r}")
         else:
             yield from _chain(peer, mesh)
+
+
+def _unfit(peer: Peer) -> Iterator[str]:
+    if not peer.endpoint:
+        yield "needs an endpoint, for others have to reach it"
+    if peer.via:
+        yield "cannot itself be reached via another peer"
+    if not peer.managed:
+        yield "has to run mesh-sync: managed = false does not"
 
 
 def _chain(peer: Peer, mesh: Mesh) -> Iterator[Finding]:

@@ -46,11 +46,19 @@ def check(directory: Path, since: str | None, hook: bool, as_json: bool) -> int:
     if wrong:
         click.secho(f"{count(wrong, 'error')}, {count(len(findings) - wrong, 'warning')}", fg="red", err=True)
     else:
-        for name, users in sorted(PeerView(mesh, moment).exits.items()) if mesh else ():
-            click.echo(f"{count(len(users), 'peer')} will leave by the exit {name}: {some(users)}", err=True)
+        if mesh:
+            _ways(PeerView(mesh, moment))
         peers = count(len(mesh.peers), "peer") if mesh else "no peers"
         click.secho(f"no errors, {count(len(findings), 'warning')}, {peers}", fg="green", err=True)
     return 1 if wrong else 0
+
+
+def _ways(view: PeerView) -> None:
+    """Say whose packets others see: those of exits, and of relays."""
+    for name, users in sorted(view.exits.items()):
+        click.echo(f"{count(len(users), 'peer')} will leave by the exit {name}: {some(users)}", err=True)
+    if text := view.relayed:
+        click.echo(text, err=True)
 
 
 def _check_push(host: Path) -> int:

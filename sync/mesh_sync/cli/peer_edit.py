@@ -31,6 +31,8 @@ KEY_OPTIONS = (
     click.option("--subnet", "subnets", multiple=True, metavar="CIDR",
                  help="A network behind it that the mesh can reach; may be repeated."),
     click.option("--via", metavar="PEER", help="The relay through which others reach it."),
+    click.option("--relay/--no-relay", default=None,
+                 help="Whether it forwards, and so sees, packets between peers that cannot meet directly."),
     click.option("--exit", metavar="PEER", help="The exit by which it reaches the internet; none declines the mesh's."),
     click.option("--listen-port", type=int, metavar="PORT", help="The UDP port its WireGuard listens on."),
     click.option("--mtu", type=int, metavar="BYTES", help="The MTU of its interface."),

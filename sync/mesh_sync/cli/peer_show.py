@@ -55,7 +55,8 @@ def show(name: str, directory: Path, as_json: bool) -> None:
     _line("endpoint", facts["endpoint"] or "none: it initiates every session")
     _line("subnets", facts["subnets"])
     _line("reached via", facts["via"])
-    _line("relay", "others are reached through it" if effective["relay"] else "")
+    _line("relay", _relays(facts["relay"], effective["relay"]))
+    _line("relayed by", effective["relays"])
     by_default = "" if facts["exit"] else " (by mesh.toml)"
     _line("leaves by", f"{effective['exit']}{by_default}" if effective["exit"] else "")
     _line("exit of", effective["exit_of"])
@@ -69,6 +70,12 @@ def show(name: str, directory: Path, as_json: bool) -> None:
     for neighbour in facts["talks_to"]:
         at = f" at {neighbour['endpoint'][0]}" if neighbour["endpoint"] else ""
         click.echo(f"  {neighbour['name']}{at}: {', '.join(neighbour['allowed_ips'])}")
+
+
+def _relays(listed: bool, others: bool) -> str:
+    if listed:
+        return "others that cannot meet directly are reached through it, and it sees their packets"
+    return "others are reached through it" if others else ""
 
 
 _UNSET = {"mtu": "what the way to its peers allows"}

@@ -44,10 +44,18 @@ def plan(revisions: str, directory: Path, as_json: bool) -> None:
     nodes = preview.nodes
     if as_json:
         changes_of = {name: [change.as_json() for change in changes] for name, changes in nodes.items()}
-        print_json({"nodes": changes_of, "admins": [finding.as_json() for finding in preview.admins]})
+        print_json(
+            {
+                "nodes": changes_of,
+                "admins": [finding.as_json() for finding in preview.admins],
+                "relayed": preview.relayed or None,
+            }
+        )
         return
     present.findings(preview.admins, err=False)
     for name, changes in nodes.items():
         click.secho(name, bold=True)
         present.changes(changes)
+    if preview.relayed:
+        click.echo(preview.relayed)
     click.echo(f"{count(len(nodes), 'node')} would change" if nodes else "no node would change")

@@ -34,7 +34,10 @@ NO_SECRET = 0
 
 @frozen(kw_only=True)
 class Peer:
-    """One machine of the mesh. ``name`` comes from the file's name."""
+    """One machine of the mesh. ``name`` comes from the file's name.
+
+    ``via``: others always reach it through that peer; ``relay``: it forwards for pairs that cannot meet directly.
+    """
 
     name: str = ""
     public_key: PublicKey
@@ -45,6 +48,7 @@ class Peer:
     mtu: Mtu | None = None
     persistent_keepalive: Seconds | None = None
     via: PeerName | None = None
+    relay: bool = False
     exit: PeerName | None = None
     managed: bool = True
     enabled: bool = True

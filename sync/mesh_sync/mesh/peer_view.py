@@ -8,8 +8,10 @@ from typing import Any
 
 import attrs
 
+from mesh_sync.findings import some
 from mesh_sync.mesh.model import Mesh, Peer
 from mesh_sync.mesh.render import Renderer
+from mesh_sync.mesh.topology import Topology
 
 
 class PeerView:
@@ -50,9 +52,25 @@ class PeerView:
             "persistent_keepalive": self.mesh.keepalive_of(peer),
             "dns_name": f"{peer.name}.{self.mesh.dns_zone}",
             "relay": peer.name in self._renderer.topology.members and self._renderer.topology.is_relay(peer.name),
+            "relays": self._relays(peer),
             "exit": self.exit_of(peer),
             "exit_of": list(self.exits.get(peer.name, ())),
         }
+
+    def _relays(self, peer: Peer) -> list[str]:
+        """The relays that may carry its traffic to peers that it cannot meet directly."""
+        topology = self._renderer.topology
+        return list(topology.relays_of(peer.name, peer.name)) if peer.name in topology.members else []
+
+    def can_talk(self, one: str, other: str) -> bool:
+        """Whether packets pass for sure between two peers that have a tunnel with each other."""
+        peers = self.mesh.peers
+        return self._renderer.topology.can_talk(peers[one], peers[other])
+
+    @property
+    def relayed(self) -> str:
+        """Which pairs may need the relays, as a sentence; empty where there are none."""
+        return relayed(self._renderer.topology)
 
     @property
     def exits(self) -> Mapping[str, list[str]]:
@@ -76,6 +94,15 @@ class PeerView:
             }
             for neighbour in self._renderer.topology.neighbours(peer.name)
         ]
+
+
+def relayed(topology: Topology) -> str:
+    """Which pairs may need the relays, and what these see, as a sentence; empty where there are none."""
+    hidden = [peer.name for peer in topology.hidden if peer.managed]
+    if not topology.relays or len(hidden) < 2:
+        return ""
+    relay = f"the relay {topology.relays[0]}" if len(topology.relays) == 1 else f"a relay ({some(topology.relays)})"
+    return f"where two of {some(hidden)} cannot meet directly, packets pass {relay}, which sees them"
 
 
 def _plain(_: object, __: object, value: Any) -> Any:

@@ -49,6 +49,7 @@ class Renderer:
             exit_routes=exits,
             peers=tuple(self._peer(neighbour, keepalive) for neighbour in neighbours),
             relay=self.topology.is_relay(name),
+            relays=frozenset(self.topology.relays_of(name, name)),
             valid_until=self._valid_until,
             valid_from=self._valid_from,
             other_key=me.next_public_key or "",
@@ -71,6 +72,7 @@ class Renderer:
                 next_public_key=peer.next_public_key or "",
                 ends=peer.ends.timestamp() if peer.ends else None,
                 managed=peer.managed,
+                direct_only=bool(peer.via or peer.relay or not peer.managed),
             )
         return self._peers[key]
 

@@ -51,6 +51,7 @@ class Topology:
         self._below: dict[str, Neighbour] = {}
         self._exits: dict[str, tuple[Network, ...]] = {}
         self._towards: dict[tuple[Neighbour, str], Neighbour] = {}
+        self.relays: tuple[str, ...] = tuple(peer.name for peer in self.roots if peer.relay and peer.managed)
         self._offering = {name for name in self.members if self.exits(name)}
 
     def neighbours(self, name: str) -> Iterator[Neighbour]:
@@ -120,8 +121,22 @@ class Topology:
         return tuple(network for network in own(peer) if network not in exits) if exits else own(peer)
 
     def can_talk(self, one: Peer, other: Peer) -> bool:
-        """Whether a tunnel between two neighbours can come up: one of them must have an endpoint."""
-        return bool(one.endpoint or other.endpoint)
+        """Whether packets pass between two neighbours for sure: one of them has an endpoint, or there is a relay."""
+        return bool(one.endpoint or other.endpoint or self.relays_of(one.name, other.name))
+
+    def relays_of(self, one: str, other: str) -> tuple[str, ...]:
+        """The relays that may carry two members' packets for each other.
+
+        Only for peers that run mesh-sync and are nobody's spokes. A relay itself is reached directly or not at all,
+        so that no packet ever passes two of them, or comes back.
+        """
+        pair = self.members[one], self.members[other]
+        return () if any(peer.via or not peer.managed or peer.relay for peer in pair) else self.relays
+
+    @cached_property
+    def hidden(self) -> list[Peer]:
+        """The roots without an endpoint: two of them meet only if their routers let them, or by a relay."""
+        return [peer for peer in self.roots if not peer.endpoint]
 
     def path(self, source: str, target: str) -> list[Peer]:
         """The peers a packet passes from ``source`` to ``target``, both included."""
@@ -139,8 +154,8 @@ class Topology:
         return line
 
     def is_relay(self, name: str) -> bool:
-        """Whether others are reached through ``name``."""
-        return bool(self.children[name])
+        """Whether others are reached through ``name``, always or where they cannot meet directly."""
+        return bool(self.children[name]) or name in self.relays
 
 
 def own(peer: Peer) -> tuple[Network, ...]:

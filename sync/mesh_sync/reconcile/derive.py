@@ -67,7 +67,8 @@ def left(before: Desired) -> Desired:
     nothing: frozenset[str] = frozenset()
     without = evolve(before, peers=(), routes=nothing, exit_routes=nothing, covering=nothing)
     without = evolve(without, valid_until=None, valid_from=None)
-    return evolve(without, relay=False, sysctls=nothing, firewall=nothing, subnets=nothing, passages=nothing)
+    without = evolve(without, relay=False, relays=nothing)
+    return evolve(without, sysctls=nothing, firewall=nothing, subnets=nothing, passages=nothing)
 
 
 def _with_held_key(desired: Desired, node: Node) -> tuple[Desired, str]:

@@ -29,6 +29,7 @@ class DesiredPeer:
     None when it does not. ``moves_at``: when the pair leaves it (Unix seconds), None if by hand, or at once where it is
     held over: the list no longer names it, and this node falls back to it until ``held_until``. See `psk_rollover`.
     ``ends``: when the peer expires (Unix seconds). ``managed``: it follows the list itself, and has a watchdog.
+    ``direct_only``: no relay may carry its traffic.
     """
 
     name: str
@@ -44,6 +45,7 @@ class DesiredPeer:
     held_until: float | None = None
     ends: float | None = None
     managed: bool = True
+    direct_only: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -56,9 +58,11 @@ class Desired:
 
     ``routes`` are those of the main table, where the longest prefix decides; ``exit_routes`` those of `EXIT_TABLE`,
     which the tunnel's own packets pass by: default routes, and those ``covering`` what has to stay outside.
-    ``mtu``: 0 where the ways to the peers decide (see `mtu`). ``sysctls``: paths below /proc/sys that have to be 1;
-    ``firewall``: nftables rules (see `firewall`). ``subnets``: the networks behind this node; ``passages``: what has to
-    be forwarded for them, and between peers (see `forward_chains`).
+    ``mtu``: 0 where the ways to the peers decide (see `mtu`). ``relay``: others reach each other through this node;
+    ``relays``: the names of the peers that may carry this node's own traffic to others (see `relays`).
+    ``sysctls``: paths below /proc/sys that have to be 1; ``firewall``: nftables rules (see `firewall`).
+    ``subnets``: the networks behind this node; ``passages``: what has to be forwarded for them, and between peers (see
+    `forward_chains`).
     It is right from ``valid_from``, when the last of the peers that are out expired, until ``valid_until``, when the
     next one expires (Unix seconds); before and after, it has to be derived again. ``other_key``: while this node
     changes its key, the list names two; ``public_key`` is the one it runs. ``zone``: the mesh's own part of the DNS.
@@ -73,6 +77,7 @@ class Desired:
     routes: frozenset[str]
     peers: tuple[DesiredPeer, ...]
     relay: bool = False
+    relays: frozenset[str] = frozenset()
     sysctls: frozenset[str] = frozenset()
     firewall: frozenset[str] = frozenset()
     valid_until: float | None = None

@@ -32,7 +32,7 @@ class Node:
 
 @frozen
 class Edge:
-    """A tunnel. One that is not ``possible`` has no endpoint on either side."""
+    """A tunnel. One that is not ``possible`` has no endpoint on either side, and no relay."""
 
     one: str
     other: str
@@ -70,8 +70,7 @@ def graph(view: PeerView) -> Graph:
     tunnels = [(one, other, False) for one, other in combinations(roots, 2)]
     tunnels += [(active[one.via], one, True) for one in active.values() if one.via]
     edges = [
-        Edge(one.name, other.name, one.kind != HIDDEN or other.kind != HIDDEN, relayed)
-        for one, other, relayed in tunnels
+        Edge(one.name, other.name, view.can_talk(one.name, other.name), relayed) for one, other, relayed in tunnels
     ]
     return Graph(view.mesh.name, nodes, tuple(edges))
 

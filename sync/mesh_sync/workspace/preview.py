@@ -15,6 +15,7 @@ from mesh_sync.errors import CommandError, ConfigError, MeshSyncError, Reason
 from mesh_sync.findings import Finding, errors
 from mesh_sync.mesh.layout import MESH_FILE, SIGNERS_FILE
 from mesh_sync.mesh.model import NO_SECRET
+from mesh_sync.mesh.peer_view import relayed
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
 from mesh_sync.preshared.derive import with_keys
@@ -63,10 +64,14 @@ def render_all(directory: Path, output: Path) -> int:
 
 @frozen
 class Preview:
-    """What a change does to every node, and a warning for each admin that comes or goes with it."""
+    """What a change does to every node, and a warning for each admin that comes or goes with it.
+
+    ``relayed``: where it changes that: which pairs may need a relay, as a sentence.
+    """
 
     nodes: Mapping[str, tuple[Change, ...]]
     admins: tuple[Finding, ...]
+    relayed: str = ""
 
 
 def plan_between(directory: Path, revisions: str) -> Preview:
@@ -76,7 +81,9 @@ def plan_between(directory: Path, revisions: str) -> Preview:
     before, after = _renderer(trees[0], base), _renderer(trees[1], head or str(directory))
     names = sorted({*before.names, *after.names})
     nodes = {name: changes for name in names if (changes := changes_of(name, before, after))}
-    return Preview(nodes, tuple(changed_admins(*(tree.texts.get(SIGNERS_FILE, b"") for tree in trees))))
+    admins = tuple(changed_admins(*(tree.texts.get(SIGNERS_FILE, b"") for tree in trees)))
+    was, will_be = relayed(before.topology), relayed(after.topology)
+    return Preview(nodes, admins, will_be if will_be != was else "")
 
 
 def changes_of(name: str, before: Renderer, after: Renderer) -> tuple[Change, ...]:
