@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab import Lab, Node, reachability, reference_mesh, steady_ping, tarpit
+from lab.nat import HARD
 from lab.traced import Traced
 from lab.tree import LabError
 from lab.waiting import eventually
@@ -163,7 +164,7 @@ def test_gateways_talk_through_nat_and_forwarded_ports(lab: Lab) -> None:
 
 def test_a_symmetric_nat_changes_the_port(lab: Lab) -> None:
     a = lab.node("a", "203.0.113.5")
-    home = lab.site("home", "192.168.10.0/24", "203.0.113.11", port=None, symmetric=True)
+    home = lab.site("home", "192.168.10.0/24", "203.0.113.11", nat=HARD)
     key, other = tunnel(a, "10.0.0.1"), tunnel(home.gateway, "10.0.0.2")
     introduce(a, other, "10.0.0.2", None)
     introduce(home.gateway, key, "10.0.0.1", "203.0.113.5:51820")

@@ -16,12 +16,15 @@ from lab.dnsserver import DnsServer
 from lab.githost import NAME as GIT_NAME
 from lab.githost import GitHost, GitMachine
 from lab.host import Host
+from lab.nat import EASY, MAPPED, Nat
 from lab.node import Node
+from lab.provider import Provider
 from lab.router import Router
-from lab.segment import Segment
+from lab.segment import Line, Segment
 
 INTERNET = Network(ipaddress.IPv4Network("203.0.113.0/24"), ipaddress.IPv6Network("2001:db8::/64"))
 BEYOND = Network(ipaddress.IPv4Network("198.51.100.0/24"), ipaddress.IPv6Network("2001:db8:f::/64"))
+CARRIER = Network.behind_nat("100.64.0.0/16")
 DEAD_RESOLVER = "203.0.113.66"
 
 
@@ -47,6 +50,7 @@ class Lab:
 
     def __init__(self) -> None:
         self._hosts: list[Host] = []
+        self.providers = 0
         with contextlib.ExitStack() as undo:
             self.capsule = Capsule()
             undo.callback(self.close)
@@ -78,6 +82,24 @@ class Lab:
         node.attach(self._beyond, BEYOND.at(str(BEYOND.v4[number]), f"{BEYOND.v6[0]}{number}"))
         return node
 
+    def provider(self, name: str) -> Line:
+        """An access provider, whose router stands between its customers and the switch; see `Provider`.
+
+        Between the routers of two customers of two providers are three hops, between one and the switch is one.
+        """
+        self._forward()
+        provider = Provider(name, *self._place(name), self.providers)
+        self.providers += 1
+        self._attached(provider, provider.v4, provider.v6)
+        self._hosts[0].ip(*provider.routes())
+        return provider.line
+
+    def carrier(self, name: str, address: str, nat: Nat = EASY, *, at: Line | None = None) -> Router:
+        """A carrier's NAT with this public address; its subscribers are connected to its `line`, 100.64.0.0/16."""
+        router = Router(name, *self._place(name), CARRIER, nat)
+        self._attached(router, address, None, at)
+        return router
+
     def site(
         self,
         name: str,
@@ -86,17 +108,19 @@ class Lab:
         address6: str | None = None,
         *,
         port: int | None = 51820,
-        symmetric: bool = False,
+        nat: Nat | None = None,
+        at: Line | None = None,
     ) -> Site:
         """A site behind a NAT router with this WAN address: gateway .2 and host .10 of the LAN.
 
-        UDP `port` is forwarded to the gateway (None: no port is). The hosts are called NAME-rt, NAME-gw
-        and NAME-host; NAME has at most 10 characters.
+        The router is a NAT of the kind `nat`; unless given, an easy one that forwards UDP `port` to the gateway (None:
+        no port). It is connected to the switch, or to another line. The hosts are called NAME-rt, NAME-gw and
+        NAME-host; NAME has at most 10 characters.
         """
         network = Network.behind_nat(lan)
-        router = Router(f"{name}-rt", *self._place(f"{name}-rt"), network)
-        self._attached(router, address, address6)
-        router.forward(port, symmetric=symmetric)
+        nat = nat or dataclasses.replace(MAPPED, forwards=port)
+        router = Router(f"{name}-rt", *self._place(f"{name}-rt"), network, nat)
+        self._attached(router, address, address6, at)
         gateway = self._node(f"{name}-gw")
         gateway.attach(router.lan, network.host(2))
         host = self._node(f"{name}-host")
@@ -114,8 +138,12 @@ class Lab:
         internet = self._hosts[0]
         segment, router = Segment(internet.tree, "beyond"), BEYOND.router()
         internet.ip(f"address add {router.v4} dev beyond", f"address add {router.v6} dev beyond nodad")
-        internet.run(["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])
+        self._forward()
         return segment
+
+    def _forward(self) -> None:
+        """Let the switch's own address lead on to other parts of the internet."""
+        self._hosts[0].run(["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])
 
     @functools.cached_property
     def git(self) -> GitHost:
@@ -160,10 +188,11 @@ class Lab:
             self.git.introduce(node)
         return node
 
-    def _attached(self, host: AnyHost, address: str, address6: str | None) -> AnyHost:
+    def _attached(self, host: AnyHost, address: str, address6: str | None, at: Line | None = None) -> AnyHost:
         if host not in self._hosts:
             self._hosts.append(host)
-        host.attach(self._switch, INTERNET.at(address, address6))
+        line = at or Line(self._switch, INTERNET)
+        host.attach(line.segment, line.network.at(address, address6))
         return host
 
     def close(self) -> None:

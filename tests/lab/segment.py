@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 from typing import Literal
 
+from lab.address import Network
 from lab.tree import ENVIRONMENT, LabError, Tree
 
 Family = Literal["ipv4", "ipv6"]
@@ -42,6 +44,14 @@ class Segment:
         )
         if done.returncode:
             raise LabError(f"{' '.join(argv)}: {done.stderr.strip()}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """Where one can be connected: a segment, and the network whose addresses are used on it."""
+
+    segment: Segment
+    network: Network
 
 
 class Port:
