@@ -8,6 +8,7 @@ from attrs import evolve
 from mesh_watchdog.policy.events import Declared
 from sim import World, at, declared
 from sim.scenes import B2, B3, HOST, A, B, C, back_after, mesh, pair, roamed
+from sim.underlay import PORT
 
 # -- 7: what is left alone
 
@@ -143,6 +144,48 @@ def test_three_peers_behind_one_nat_are_not_us() -> None:
     began = world.clock.now
     world.run(20)
     assert max(back_after(one, name, began) for name in peers) < 8
+
+
+def test_three_silent_machines_hide_no_move_of_one_that_was_talking_at_the_address_of_one_of_them() -> None:
+    world = World()
+    one = world.node("a", A)
+    peers: dict[str, Declared] = {}
+    for name, address, port in (("p", B2, PORT), ("q", B3, PORT), ("r", B, 1001), ("b", B, PORT)):
+        node = world.node(name, address)
+        node.site.port = port
+        world.zone.set(f"{name}.example", [address])
+        one.connect(name, at(address, port))
+        node.connect("a", at(A))
+        peers[name] = declared(name, [f"{name}.example:{port}"], at(address, port))
+    one.watch(peers)
+    world.traffic(one, "b", 0.2)
+    world.run(60)
+    for name in "pqr":
+        world.nodes[name].site.link = False
+    world.run(45)
+    assert {one.phase(name) for name in "pqr"} != {"up"}
+    assert one.state
+    assert not one.state.cut_off
+    world.nodes["b"].site.renumber({4: C}, gagged=True)
+    world.zone.set("b.example", [C])
+    moved = world.clock.now
+    world.run(10)
+    assert back_after(one, "b", moved) < 4
+
+
+@pytest.mark.parametrize("down", [6.0, 20.0, 50.0])
+def test_a_talking_peer_that_moves_during_an_outage_of_ours_is_found_soon_after_it(down: float) -> None:
+    world, one = mesh(6)
+    world.traffic(one, "p0", 0.2)
+    world.run(60)
+    one.site.upstream = False
+    world.run(down)
+    world.nodes["p0"].site.renumber({4: C}, gagged=True)
+    world.zone.set("p0.example", [C])
+    one.site.upstream = True
+    restored = world.clock.now
+    world.run(40)
+    assert back_after(one, "p0", restored) < 12
 
 
 def test_all_peers_that_really_move_are_found_after_the_patience_with_us() -> None:

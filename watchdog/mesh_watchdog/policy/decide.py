@@ -31,8 +31,8 @@ from mesh_watchdog.policy.events import (
     Sought,
     Surroundings,
 )
-from mesh_watchdog.policy.local_outage import is_local_outage, witnesses
-from mesh_watchdog.policy.peer import MISSING, SUSPECT_AFTER, UP, PeerState, begin, listen, probed
+from mesh_watchdog.policy.local_outage import HEARD_LATELY, is_local_outage, witnesses
+from mesh_watchdog.policy.peer import MISSING, UP, PeerState, begin, listen, probed
 from mesh_watchdog.policy.peer_step import is_at_ease, step
 from mesh_watchdog.policy.polling import measured
 from mesh_watchdog.policy.state import State, misplaced, under_listed_keys
@@ -45,8 +45,6 @@ PROBE_ALL_PAUSE = 1.0
 """However often it changes, the first of them comes at most this often."""
 WITNESS_PAUSE = 3.0
 """Witnesses are not asked more often than this (R4)."""
-CALM = SUSPECT_AFTER
-"""After this machine was cut off, every peer has this long to answer."""
 BLIND = 15.0
 """Not having looked for so long (the machine slept) says nothing about the peers."""
 
@@ -153,10 +151,19 @@ def _take_in(state: State, snapshot: Snapshot, moment: float) -> Decision:
     done += probes
     cut_off = is_local_outage(state.peers, state.surroundings, moment)
     if state.cut_off and not cut_off:
-        state = evolve(state, calm=moment + CALM)
+        state, probes = _ask_again(state, moment)
+        done += probes
     if cut_off and not state.cut_off:
         done.append(Announce("", "appears to be cut off: no peer is searched for until it is back", urgent=True))
     return _see_to_all(evolve(state, cut_off=cut_off), done, moment)
+
+
+def _ask_again(state: State, moment: float) -> Decision:
+    """It is over: if a peer is heard, those that owe an answer are asked once more, and have all their time for it."""
+    back = any(moment - peer.heard < HEARD_LATELY for peer in state.peers.values() if peer.lived)
+    owing = {key: peer for key, peer in state.peers.items() if back and peer.asked is not None and not peer.silent}
+    asked = {key: evolve(peer, asked=moment, probed=moment, misses=0) for key, peer in owing.items()}
+    return evolve(state, peers={**state.peers, **asked}), tuple(map(Probe, asked))
 
 
 def _listen_to_all(
@@ -193,12 +200,11 @@ def _welcome(key: str, before: PeerState, peer: PeerState, moment: float) -> tup
 def _see_to_all(state: State, done: list[Action], moment: float) -> Decision:
     """Probe, suspect and search for each peer as its time comes; then ask witnesses and DNS about silent ones."""
     peers, names = dict(state.peers), dict(state.names)
-    unsure = state.cut_off or moment < state.calm
     wanted, places = dict[str, None](), set[str]()
     for key, peer in state.peers.items():
         if is_at_ease(peer, moment):
             continue
-        peers[key], acts, looks, lacking = step(key, peer, state, unsure, moment)
+        peers[key], acts, looks, lacking = step(key, peer, state, moment)
         done += acts
         places |= lacking
         wanted |= dict.fromkeys(looks)

@@ -12,7 +12,7 @@ OUTAGE_SHARE = 0.75
 OUTAGE_LEAST = 3
 """… and there are at least so many of them. A site is an address: peers behind one NAT are one."""
 OUTAGE_PATIENCE = 60.0
-"""For so long it is believed to be us."""
+"""For so long after a question without an answer it is believed to be us."""
 WITNESSES = 8
 """So many idle peers are asked when one misses an answer: is it them or us?"""
 WITNESS_TIME = MISS
@@ -22,28 +22,32 @@ HEARD_LATELY = 5.0
 
 
 def is_in_doubt(peer: PeerState, moment: float) -> bool:
-    """Whether this peer, alive until lately, owes an answer for longer than it ever takes."""
-    if not peer.lived or moment - peer.heard >= OUTAGE_PATIENCE:
+    """Whether this peer, alive until lately, owes an answer for longer than it ever takes.
+
+    One that is suspect is in no doubt: it was found silent while this machine was not cut off.
+    """
+    if not peer.lived or peer.silent or peer.asked is None or moment - peer.asked >= OUTAGE_PATIENCE:
         return False
-    if peer.silent or (peer.quick and peer.misses > 0):
-        return True
-    if peer.quick and peer.probed is not None and peer.asked is not None and moment - peer.probed >= peer.miss_after:
-        return True
-    return peer.asked is not None and moment - peer.asked >= peer.suspect_after
+    missed = peer.probed is not None and moment - peer.probed >= peer.miss_after
+    return (peer.quick and (missed or peer.misses > 0)) or moment - peer.asked >= peer.suspect_after
 
 
 def is_local_outage(peers: Mapping[str, PeerState], surroundings: Surroundings, moment: float) -> bool:
     """There is no way out, or most sites from which we heard lately are silent and hardly any is not.
 
-    Peers that were not asked prove nothing: `witnesses` names some to ask.
+    A site of which one machine is heard is not silent. Peers that were not asked prove nothing: `witnesses` names some
+    to ask.
     """
     if not surroundings.versions:
         return True
-    silent = {_site(peer) for peer in peers.values() if is_in_doubt(peer, moment)}
-    if len(silent) < OUTAGE_LEAST:
-        return False
-    heard = {_site(peer) for peer in peers.values() if peer.lived and moment - peer.heard < HEARD_LATELY}
-    return len(silent) >= OUTAGE_SHARE * len(silent | heard)
+    doubtful = {key for key, peer in peers.items() if is_in_doubt(peer, moment)}
+    heard = {
+        _site(peer)
+        for key, peer in peers.items()
+        if peer.lived and moment - peer.heard < HEARD_LATELY and key not in doubtful
+    }
+    silent = {_site(peers[key]) for key in doubtful} - heard
+    return len(silent) >= max(OUTAGE_LEAST, OUTAGE_SHARE * len(silent | heard))
 
 
 def witnesses(peers: Mapping[str, PeerState], moment: float) -> tuple[str, ...]:
@@ -53,7 +57,7 @@ def witnesses(peers: Mapping[str, PeerState], moment: float) -> tuple[str, ...]:
         return ()
     asked = dict[str, str]()
     for key, peer in peers.items():
-        idle = peer.phase == UP and peer.asked is None and peer.prompt and moment - peer.heard > RX_HOLDS
+        idle = peer.phase == UP and peer.asked is None and peer.prompt is not False and moment - peer.heard > RX_HOLDS
         if idle and _site(peer) not in doubtful:
             asked.setdefault(_site(peer), key)
         if len(asked) == WITNESSES:

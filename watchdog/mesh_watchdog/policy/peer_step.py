@@ -46,8 +46,9 @@ def is_at_ease(peer: PeerState, moment: float) -> bool:
     return peer.phase == MISSING
 
 
-def step(key: str, peer: PeerState, state: State, unsure: bool, moment: float) -> Step:
-    """Move one peer on. ``unsure``: it may be us who are cut off: ask, but suspect and change nothing (R4)."""
+def step(key: str, peer: PeerState, state: State, moment: float) -> Step:
+    """Move one peer on. While this machine seems to be cut off: ask, but suspect and change nothing (R4)."""
+    unsure = state.cut_off
     if peer.seen is None or not state.surroundings.versions:
         return peer, [], (), NOWHERE
     actions: list[Action] = []

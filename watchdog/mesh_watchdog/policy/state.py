@@ -25,10 +25,9 @@ class State:
     ``tunnel``, ``carriers``, ``mark``, ``past_exit``, ``pairs``, ``here``: as applied; ``paired``: since when there
     are pairs; ``routed``: what the kernel said of the ways out, at ``routed_at``; ``ways_asked``: when it was asked again, None
     when it has answered; ``probe_all``: when all peers are to be probed (R5), ``probed_all``: when they last were;
-    ``looked``: the last reading of the interface; ``cut_off``: this machine is (R4); ``calm``: until then no peer is
-    suspected, because it was; ``witnessed``: when witnesses were last asked; ``measured``: the reading
-    from which traffic is measured, and when that was; ``flowed``: when traffic last flowed; ``mapped``: the endpoint
-    that our router forwards to us, empty when it does not.
+    ``looked``: the last reading of the interface; ``cut_off``: this machine is (R4); ``witnessed``: when witnesses were
+    last asked; ``measured``: the reading from which traffic is measured, and when that was; ``flowed``: when traffic
+    last flowed; ``mapped``: the endpoint that our router forwards to us, empty when it does not.
     """
 
     peers: Mapping[str, PeerState] = field(factory=dict)
@@ -52,7 +51,6 @@ class State:
     flowed: float = float("-inf")
     interface: bool = False
     cut_off: bool = False
-    calm: float = 0.0
     witnessed: float = float("-inf")
 
 
