@@ -14,8 +14,8 @@ from mesh_watchdog.settings import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs/node.md").read_text()
 TABLES = {
-    "repository": Repository, "trust": Trust, "confirm": Confirm, "gateway": Gateway, "nat": Nat, "hooks": Hooks, "paths": Paths,
-    "watchdog": Settings,
+    "repository": Repository, "trust": Trust, "confirm": Confirm, "gateway": Gateway, "nat": Nat, "hooks": Hooks,
+    "paths": Paths, "watchdog": Settings,
 }  # fmt: skip
 ROW = re.compile(r"(?m)^\| `(\w+)` \| (.+?) \|")
 

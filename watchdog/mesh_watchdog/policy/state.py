@@ -23,11 +23,12 @@ class State:
     """Moments are seconds on the monotonic clock.
 
     ``tunnel``, ``carriers``, ``mark``, ``past_exit``, ``pairs``, ``here``: as applied; ``paired``: since when there
-    are pairs; ``routed``: what the kernel said of the ways out, at ``routed_at``; ``ways_asked``: when it was asked again, None
-    when it has answered; ``probe_all``: when all peers are to be probed (R5), ``probed_all``: when they last were;
-    ``looked``: the last reading of the interface; ``cut_off``: this machine is (R4); ``witnessed``: when witnesses were
-    last asked; ``measured``: the reading from which traffic is measured, and when that was; ``flowed``: when traffic
-    last flowed; ``mapped``: the endpoint that our router forwards to us, empty when it does not.
+    are pairs; ``routed``: what the kernel said of the ways out, at ``routed_at``; ``ways_asked``: when it was asked
+    again, None when it has answered; ``probe_all``: when all peers are to be probed (R5), ``probed_all``: when they
+    last were; ``looked``: the last reading of the interface; ``cut_off``: this machine is (R4); ``witnessed``: when
+    witnesses were last asked; ``measured``: the reading from which traffic is measured, and when that was;
+    ``flowed``: when traffic last flowed; ``mapped``: the endpoint that our router forwards to us, empty when it does
+    not.
     """
 
     peers: Mapping[str, PeerState] = field(factory=dict)
