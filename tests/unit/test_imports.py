@@ -23,7 +23,8 @@ PURE = (
     "reconcile/health_goal", "reconcile/reachable", "trust/authorization", "trust/guard", "trust/node_rights",
     "trust/sign*", "typed_toml/*", "wireguard/conf",
     "wireguard/desired", "wireguard/endpoint", "wireguard/key_rollover", "wireguard/live", "wireguard/longest_prefix",
-    "wireguard/plan", "wireguard/protocol", "wireguard/psk_rollover", "wireguard/syncconf", "wireguard/underlay",
+    "wireguard/placement", "wireguard/plan", "wireguard/protocol", "wireguard/psk_rollover", "wireguard/relays",
+    "wireguard/syncconf", "wireguard/underlay",
     "workspace/sealed_files",
 )  # fmt: skip
 WATCHDOG = ROOT / "watchdog/mesh_watchdog"

@@ -12,8 +12,9 @@ from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.system.run import run
 from mesh_sync.wireguard import wg
-from mesh_sync.wireguard.key_rollover import pairs_of, placed
+from mesh_sync.wireguard.key_rollover import pairs_of
 from mesh_sync.wireguard.live import Live
+from mesh_sync.wireguard.placement import placed
 from mesh_sync.wireguard.probe import Prober
 from mesh_sync.wireguard.syncconf import allowed_ips_text
 from mesh_sync.wireguard.userspace import SOCKETS

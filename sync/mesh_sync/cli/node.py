@@ -135,7 +135,8 @@ def status(config: Path, as_json: bool) -> None:
     for peer in found.peers:
         age = "never" if peer.handshake_age is None else f"{peer.handshake_age} s ago"
         numbers = (f"{peer.rx_bytes:,} B", f"{peer.tx_bytes:,} B")
-        rows.append((peer.name, peer.state, peer.endpoint or "-", peer.endpoint_source, age, *numbers))
+        how = f"relayed by {peer.relay}" if peer.relay else peer.state
+        rows.append((peer.name, how, peer.endpoint or "-", peer.endpoint_source, age, *numbers))
     print_table(rows)
 
 

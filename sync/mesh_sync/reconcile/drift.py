@@ -14,8 +14,8 @@ from mesh_sync.node.state import State, digest
 from mesh_sync.wireguard.desired import CONF_MARK, Desired, Owned
 from mesh_sync.wireguard.families import possible
 from mesh_sync.wireguard.forwarding import live_sysctls
-from mesh_sync.wireguard.key_rollover import placed
 from mesh_sync.wireguard.live import Live
+from mesh_sync.wireguard.placement import placed
 from mesh_sync.wireguard.plan import Change, Context, plan
 
 

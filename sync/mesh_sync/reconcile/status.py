@@ -18,16 +18,21 @@ from mesh_sync.node.state import BadCommit, State
 from mesh_sync.reconcile.drift import difference
 from mesh_sync.wireguard import psk_rollover
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
-from mesh_sync.wireguard.key_rollover import placed
 from mesh_sync.wireguard.live import Live, LivePeer
+from mesh_sync.wireguard.placement import placed
 from mesh_sync.wireguard.plan import Change
 from mesh_sync.wireguard.protocol import is_alive
 from mesh_sync.wireguard.read import read
+from mesh_sync.wireguard.relays import carried
 
 
 @frozen
 class PeerStatus:
-    """One peer as it is now. ``handshake_age`` in seconds, None if there never was one."""
+    """One peer as it is now. ``handshake_age`` in seconds, None if there never was one.
+
+    ``relay``: the name of the peer that its traffic goes through, which is all that is known of a ``relayed`` one; the
+    other numbers are those of its own tunnel.
+    """
 
     name: str
     public_key: str
@@ -40,6 +45,7 @@ class PeerStatus:
     rx_bytes: int
     tx_bytes: int
     keepalive: int
+    relay: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -89,12 +95,14 @@ def look(node: Node) -> Status:
     live = read(node.interface, node.sysctl_file, desired)
     drift = _drift(node, desired, state, live) if desired else ()
     known = live or Live()
-    shown = (peer for peer in placed(desired, live, time.time()).peers if peer.allowed_ips) if desired else ()
-    peers = tuple(_peer(peer, known.peers.get(peer.public_key), state) for peer in shown)
+    relayed = carried(desired, live) if desired else {}
+    found = placed(desired, live, time.time()).peers if desired else ()
+    shown = (peer for peer in found if peer.allowed_ips or peer.name in relayed)
+    peers = tuple(_peer(one, known.peers.get(one.public_key), state, relayed.get(one.name)) for one in shown)
     applied = evolve(state.applied, desired=desired)
-    found = troubles(node, applied, live, clocks.read(node, applied))
-    found += tuple(legacy_troubles(desired, node.interface)) if desired else ()
-    return Status(node, state, live is not None, drift, peers, found)
+    problems = troubles(node, applied, live, clocks.read(node, applied))
+    problems += tuple(legacy_troubles(desired, node.interface)) if desired else ()
+    return Status(node, state, live is not None, drift, peers, problems)
 
 
 def _drift(node: Node, desired: Desired, state: State, live: Live | None) -> tuple[Change, ...]:
@@ -103,7 +111,7 @@ def _drift(node: Node, desired: Desired, state: State, live: Live | None) -> tup
     return tuple(c for c in found if c.kind != "preshared-key" or not psk_rollover.is_either(desired, live, c.value))
 
 
-def _peer(peer: DesiredPeer, live: LivePeer | None, state: State) -> PeerStatus:
+def _peer(peer: DesiredPeer, live: LivePeer | None, state: State, relay: str | None) -> PeerStatus:
     moment = time.time()
     return PeerStatus(
         name=peer.name,
@@ -112,7 +120,8 @@ def _peer(peer: DesiredPeer, live: LivePeer | None, state: State) -> PeerStatus:
         allowed_ips=tuple(sorted(live.allowed_ips if live else ())),
         endpoint=(live.endpoint or None) if live else None,
         endpoint_source=_source(peer, live, state),
-        state=_state(live, moment),
+        state="relayed" if relay else _state(live, moment),
+        relay=relay,
         handshake_age=max(0, int(moment) - live.handshake) if live and live.handshake else None,
         rx_bytes=live.rx_bytes if live else 0,
         tx_bytes=live.tx_bytes if live else 0,

@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Iterable
 
 from mesh_sync.wireguard.desired import CONF_MARK, Desired, DesiredPeer
-from mesh_sync.wireguard.key_rollover import placed
 from mesh_sync.wireguard.keys import is_key
+from mesh_sync.wireguard.placement import placed
 
 PLACEHOLDER = "PRIVATE_KEY_OF_THIS_NODE"
 

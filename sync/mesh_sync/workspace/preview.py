@@ -24,9 +24,9 @@ from mesh_sync.repository.git_objects import GitObjects, git_directory, tree_at
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard import conf
 from mesh_sync.wireguard.desired import Desired
-from mesh_sync.wireguard.key_rollover import placed
 from mesh_sync.wireguard.keys import public_key, read_private_key
 from mesh_sync.wireguard.live import Live, LivePeer
+from mesh_sync.wireguard.placement import placed
 from mesh_sync.wireguard.plan import Change, Context, plan
 from mesh_sync.workspace.working_copy import read
 
