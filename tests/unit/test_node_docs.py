@@ -9,13 +9,13 @@ from typing import Any
 import attrs
 import pytest
 
-from mesh_sync.node.config import Confirm, Gateway, Hooks, Nat, Node, Paths, Repository, Trust
+from mesh_sync.node.config import Confirm, Dns, Gateway, Hooks, Nat, Node, Paths, Repository, Trust
 from mesh_watchdog.settings import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs/node.md").read_text()
 TABLES = {
-    "repository": Repository, "trust": Trust, "confirm": Confirm, "gateway": Gateway, "nat": Nat, "hooks": Hooks,
-    "paths": Paths, "watchdog": Settings,
+    "repository": Repository, "trust": Trust, "confirm": Confirm, "gateway": Gateway, "nat": Nat, "dns": Dns,
+    "hooks": Hooks, "paths": Paths, "watchdog": Settings,
 }  # fmt: skip
 ROW = re.compile(r"(?m)^\| `(\w+)` \| (.+?) \|")
 

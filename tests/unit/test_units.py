@@ -21,6 +21,7 @@ SYNC = [unit for unit in SERVICES if unit.name.startswith("mesh-sync")]
 WATCHDOGS = [unit for unit in SERVICES if unit.name.startswith("mesh-watchdog")]
 BOOT, PASS = SYNC
 ONCE, DAEMON = WATCHDOGS
+SERVING = "CAP_NET_BIND_SERVICE"
 MAX_EXPOSURE = 30
 """Tenths, as `systemd-analyze security --threshold` counts."""
 
@@ -67,9 +68,13 @@ def test_every_line_is_explained(unit: Path) -> None:
 @pytest.mark.parametrize("key", ["CapabilityBoundingSet", "RestrictAddressFamilies", "SystemCallFilter"])
 @pytest.mark.parametrize("services", [SYNC, WATCHDOGS], ids=["mesh-sync", "mesh-watchdog"])
 def test_both_services_have_the_same_rights(services: list[Path], key: str) -> None:
-    first, *others = (values(unit, key) for unit in services)
+    first, *others = ([right for right in values(unit, key) if right != SERVING] for unit in services)
     assert first
     assert all(other == first for other in others)
+
+
+def test_only_the_daemon_may_serve_names() -> None:
+    assert [unit for unit in SERVICES if SERVING in values(unit, "CapabilityBoundingSet")] == [DAEMON]
 
 
 def sandbox(unit: Path) -> set[str]:
@@ -82,9 +87,11 @@ def test_a_pass_of_the_watchdog_is_confined_like_the_daemon() -> None:
     assert sandbox(ONCE) == sandbox(DAEMON) != set()
 
 
-def test_the_watchdog_has_no_right_that_mesh_sync_lacks() -> None:
-    for key in ("CapabilityBoundingSet", "RestrictAddressFamilies", "SystemCallFilter"):
+def test_the_watchdog_has_no_right_that_mesh_sync_lacks_but_what_its_sockets_take() -> None:
+    for key in ("RestrictAddressFamilies", "SystemCallFilter"):
         assert set(values(DAEMON, key)) <= set(values(PASS, key))
+    more = set(values(DAEMON, "CapabilityBoundingSet")) - set(values(PASS, "CapabilityBoundingSet"))
+    assert more == {SERVING}
     assert values(DAEMON, "ReadWritePaths") == []
 
 

@@ -19,12 +19,14 @@ from mesh_sync.wireguard.probe import Prober
 from mesh_sync.wireguard.syncconf import allowed_ips_text
 from mesh_sync.wireguard.userspace import SOCKETS
 from mesh_watchdog.journal import Announcer, Problems, Tally, log
+from mesh_watchdog.mesh_dns.calls import Calls
 from mesh_watchdog.path_mtus import PathMtus
 from mesh_watchdog.policy.events import (
     Action,
     Announce,
     AskPath,
     AskWays,
+    Call,
     FollowUplink,
     LookUp,
     Probe,
@@ -40,14 +42,17 @@ from mesh_watchdog.under_lock import Changed, under_lock
 
 
 class Actor:
-    """``dns`` and ``kernel`` are asked; their answers are observations."""
+    """``dns``, ``kernel`` and, by ``calls``, other nodes are asked; their answers are observations."""
 
-    def __init__(self, node: Node, problems: Problems, tally: Tally, dns: DnsLookup, kernel: KernelWays) -> None:
+    def __init__(
+        self, node: Node, problems: Problems, tally: Tally, dns: DnsLookup, kernel: KernelWays, calls: Calls
+    ) -> None:
         self._node = node
         self._problems = problems
         self._tally = tally
         self._dns = dns
         self._kernel = kernel
+        self._calls = calls
         self._prober = Prober(node.interface)
         self._paths = PathMtus(node, problems)
         self.announcer = Announcer()
@@ -66,6 +71,8 @@ class Actor:
                     self._dns.ask(action.host, action.servers)
                 case AskWays():
                     self._kernel.ask(action.addresses, after.mark, names=bool(after.names))
+                case Call():
+                    self._calls.place(action)
                 case AskPath():
                     peer = after.peers[action.key]
                     self._paths.measure(action.key, peer.declared.name, peer.endpoint, peer.declared.probe)

@@ -15,6 +15,9 @@ from mesh_sync.node.config import Node
 from mesh_watchdog import memory
 from mesh_watchdog.act import Actor, forget_source
 from mesh_watchdog.journal import Problems, Tally
+from mesh_watchdog.mesh_dns.calls import Calls
+from mesh_watchdog.mesh_dns.responder import Responder
+from mesh_watchdog.mesh_dns.views import Views
 from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.events import Observation, Snapshot
 from mesh_watchdog.policy.known_ways import in_use
@@ -47,14 +50,18 @@ class Daemon:
         self.stopping = False
         self.changed = True
         dns, kernel = DnsLookup(self.tally), KernelWays(self.problems)
+        views = Views(node.interface, lambda: self.state)
+        calls = Calls(node.interface, views)
         self.senses: list[Sense] = [
             AppliedState(node, self.problems),
             OwnNetwork(node.interface, self.problems, partial(forget_source, node), self._in_use),
             WgCounters(node.interface, self.problems, self.tally),
             dns,
             kernel,
+            calls,
+            *([Responder(node.interface, views, self.problems)] if node.dns.serve else []),
         ]
-        self._actor = Actor(node, self.problems, self.tally, dns, kernel)
+        self._actor = Actor(node, self.problems, self.tally, dns, kernel, calls)
         self.inbox: Inbox = asyncio.Queue()
         self._shown: tuple[bool, bool, int, int] = (False, False, 0, 0)
 

@@ -11,6 +11,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from attrs import evolve
+
 from mesh_sync.errors import MeshSyncError
 from mesh_sync.node import config as nodes
 from mesh_sync.node.config import Node
@@ -170,7 +172,8 @@ def once(config: Path) -> int:
 async def _pass(node: Node, settings: Settings) -> int:
     began = time.monotonic()
     boot = status_file.boot_id()
-    daemon = Daemon(node, settings, memory.load(status_file.memory_file(node), began, boot))
+    silent = evolve(node, dns=evolve(node.dns, serve=False))  # nobody can count on who answers for some seconds
+    daemon = Daemon(silent, settings, memory.load(status_file.memory_file(node), began, boot))
     _stop_on_signals(daemon)
     try:
         await daemon.start(probe_all=True)

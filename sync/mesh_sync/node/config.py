@@ -70,6 +70,13 @@ class Nat:
 
 
 @frozen(kw_only=True)
+class Dns:
+    """``serve``: whether mesh-watchdog answers peers that ask for names and for each other on port 53."""
+
+    serve: bool = True
+
+
+@frozen(kw_only=True)
 class Hooks:
     """Commands of this machine's own root, run by `sh -c`. The mesh repository cannot set them."""
 
@@ -111,6 +118,7 @@ class Node:
     confirm: Confirm = Confirm()
     gateway: Gateway | None = None
     nat: Nat = Nat()
+    dns: Dns = Dns()
     hooks: Hooks = Hooks()
     paths: Paths = Paths()
     watchdog: dict[str, Any] = field(factory=dict)

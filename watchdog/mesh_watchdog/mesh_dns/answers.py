@@ -1,0 +1,96 @@
+"""From a question to its answer: what a nameserver with authority for the mesh's zone says. Pure."""
+
+from __future__ import annotations
+
+import dns.edns
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.opcode
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+
+from mesh_watchdog.mesh_dns.directory import View
+from mesh_watchdog.mesh_dns.records import at, reverse, soa
+
+HEADER = 12
+"""Bytes (RFC 1035, section 4.1.1)."""
+PLAIN_SIZE = 512
+"""Bytes of a UDP message without EDNS."""
+EDNS_SIZE = 1232
+"""Bytes of one with it, at the most: what fits into one packet of any tunnel."""
+TCP_SIZE = 65535
+_QR, _OPCODE, _RD = 0x80, 0x78, 0x01
+_NO_DATA = (dns.rdatatype.AXFR, dns.rdatatype.IXFR)
+_REVERSE = tuple(map(dns.name.from_text, ("in-addr.arpa", "ip6.arpa")))
+
+
+def read(data: bytes) -> dns.message.Message | bytes | None:
+    """Given what came, return the question; or the answer at once where it is none; or None where nothing is owed.
+
+    What is an answer itself is never answered.
+    """
+    if len(data) < HEADER or data[2] & _QR:
+        return None
+    if (data[2] & _OPCODE) >> 3 not in (dns.opcode.QUERY, dns.opcode.NOTIFY):
+        return _bare(data, dns.rcode.NOTIMP)
+    try:
+        query = dns.message.from_wire(data)
+    except (dns.exception.DNSException, ValueError):  # ValueError: what no type of record can hold
+        return _bare(data, dns.rcode.FORMERR)
+    return query if len(query.question) == 1 else _bare(data, dns.rcode.FORMERR)
+
+
+def _bare(data: bytes, code: dns.rcode.Rcode) -> bytes:
+    """A header that says what was wrong with this one."""
+    flags = bytes([_QR | data[2] & (_OPCODE | _RD), int(code)])
+    return data[:2] + flags + bytes(8)
+
+
+def answer(query: dns.message.Message, view: View) -> dns.message.Message:
+    """Given a question, return what this node knows."""
+    response = dns.message.make_response(query, our_payload=EDNS_SIZE)
+    if query.edns > 0:
+        response.set_rcode(dns.rcode.BADVERS)
+        return response
+    question = query.question[0]
+    directory = view.directory
+    in_zone = question.name.is_subdomain(directory.zone)
+    in_reverse = any(question.name.is_subdomain(zone) for zone in _REVERSE)
+    wrong = question.rdclass != dns.rdataclass.IN or question.rdtype in _NO_DATA or not (in_zone or in_reverse)
+    if wrong:
+        response.set_rcode(dns.rcode.REFUSED)
+        return response
+    found = at(question.name, view) if in_zone else reverse(question.name, directory)
+    if found is None and not in_zone:  # an address that is not the mesh's, as far as this node knows
+        response.set_rcode(dns.rcode.REFUSED)
+        return response
+    response.flags |= dns.flags.AA
+    anything = question.rdtype == dns.rdatatype.ANY
+    records = [one for one in found.records if anything or one.rdtype == question.rdtype] if found else []
+    response.answer += records
+    if not records:
+        response.authority.append(soa(directory))
+        if found is None:
+            response.set_rcode(dns.rcode.NXDOMAIN)
+    elif found and question.rdtype in (dns.rdatatype.SRV, dns.rdatatype.NS):
+        response.additional += list(found.more)
+    return response
+
+
+def largest(query: dns.message.Message) -> int:
+    """Bytes of a message that the client takes by UDP."""
+    return min(max(query.payload, PLAIN_SIZE), EDNS_SIZE) if query.edns >= 0 else PLAIN_SIZE
+
+
+def packed(response: dns.message.Message, size: int) -> bytes:
+    """The response in at most ``size`` bytes; where it is larger, the word that it was cut, and nothing else."""
+    try:
+        return response.to_wire(max_size=size)
+    except dns.exception.TooBig:
+        pass
+    response.answer, response.authority, response.additional = [], [], []
+    response.flags |= dns.flags.TC
+    return response.to_wire(max_size=size)

@@ -1,0 +1,48 @@
+"""Asking other nodes where a peer is, and having them tell it that it is looked for (`Call`)."""
+
+from __future__ import annotations
+
+import dns.rcode
+
+from mesh_watchdog.mesh_dns import exchange, notices
+from mesh_watchdog.mesh_dns.views import Views
+from mesh_watchdog.policy.events import Call, Reported, Sighting
+from mesh_watchdog.sense.sense import Sense
+
+UNDER_WAY = 64
+"""Questions at once; what comes on top is not asked. The policy has bounds of its own."""
+
+
+class Calls(Sense):
+    """Observes nothing by itself; it is told whom to ask, and puts the answers.
+
+    An observer that knows of no place reports none; of one that does not answer there is no report.
+    """
+
+    def __init__(self, interface: str, views: Views) -> None:
+        super().__init__()
+        self._interface = interface
+        self._views = views
+
+    def place(self, call: Call) -> None:
+        """Ask each of the observers, at once."""
+        here, directory = self._views.here, self._views.directory
+        about = here.key if here.is_me(call.about) else call.about
+        own = [Sighting(endpoint, own=True) for endpoint in call.candidates]
+        try:
+            question = notices.notice(about, here.key, own, directory.zone, relayed=call.relayed)
+        except ValueError:  # no key (yet)
+            return
+        for observer in call.observers:
+            if observer in directory.peers and len(self._tasks) < UNDER_WAY:
+                self.spawn(self._ask(question, observer, call.about))
+
+    async def _ask(self, question: bytes, observer: str, about: str) -> None:
+        directory = self._views.directory
+        if observer not in directory.peers:
+            return
+        answer = await exchange.ask(question, directory.peers[observer].probe, self._interface)
+        if answer is None or answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            return
+        found = notices.places(answer, answer.question[0].name) if answer.question else ()
+        self.inbox.put_nowait(Reported(observer, about, found))

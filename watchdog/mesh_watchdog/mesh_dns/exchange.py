@@ -1,0 +1,72 @@
+"""One question to a peer over the tunnel, and its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import time
+from contextlib import suppress
+
+import dns.exception
+import dns.message
+
+PORT = 53
+DEADLINE = 1.5
+"""Seconds for the answer."""
+RETRY = 0.5
+"""Seconds after which the question is sent once more: UDP loses some."""
+LARGEST = 4096
+"""Bytes of a message that are read."""
+
+
+async def ask(question: bytes, address: str, interface: str) -> dns.message.Message | None:
+    """Ask the node at this mesh address. None if it does not answer in time, or nothing can be sent.
+
+    What comes from elsewhere, or answers something else, is not an answer.
+    """
+    try:
+        with _connected(address, interface) as sock:
+            return await _exchange(question, sock)
+    except OSError:
+        return None
+
+
+def _connected(address: str, interface: str) -> socket.socket:
+    """A socket that sends into the tunnel, and gets only what comes out of it from there."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+        made.connect((address, PORT))
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+async def _exchange(question: bytes, sock: socket.socket) -> dns.message.Message | None:
+    asked = dns.message.from_wire(question)
+    asked.id = secrets.randbelow(1 << 16)
+    question = asked.id.to_bytes(2) + question[2:]
+    end = time.monotonic() + DEADLINE
+    for wait in (RETRY, DEADLINE):
+        with suppress(OSError):  # a queue that is full; what came back from the one before (ICMP)
+            sock.send(question)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(wait, end - time.monotonic())):
+                return await _answer(asked, sock)
+    return None
+
+
+async def _answer(asked: dns.message.Message, sock: socket.socket) -> dns.message.Message:
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            data = await loop.sock_recv(sock, LARGEST)
+        except ConnectionRefusedError:  # nothing listens there (yet)
+            await asyncio.sleep(RETRY)
+            continue
+        with suppress(dns.exception.DNSException, ValueError):
+            if asked.is_response(answer := dns.message.from_wire(data)):
+                return answer

@@ -1,0 +1,122 @@
+"""What nodes tell each other about where peers are: DNS NOTIFY with hints in the answer section (RFC 1996). Pure.
+
+A question `<b32>…` SRV asks where that peer is, and is passed on to it; with the type TXT, the packets of the one who
+asks come by way of the one who is asked. Places stand in the answer section, each an SRV with an address of its own:
+of the one who asks, under its own name; where they answer or pass on the question, under the name in the question.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.opcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+from attrs import frozen
+
+from mesh_sync.wireguard.elsewhere import nowhere
+from mesh_sync.wireguard.endpoint import Endpoint
+from mesh_watchdog.mesh_dns import names
+from mesh_watchdog.mesh_dns.directory import OLDEST
+from mesh_watchdog.policy.events import Sighting
+
+MOST_PLACES = 9
+"""In one message: where a peer was seen, and the 8 places that it may name itself."""
+MAX_SIZE = 1232
+"""Bytes of a message: what passes in one packet wherever IPv6 does (DNS flag day 2020)."""
+
+
+@frozen
+class Notice:
+    """A question that came by NOTIFY.
+
+    ``about``: a public key. ``told``: where that peer is; where there is none of it, the sender asks, and ``own`` is
+    where it may be reached itself. ``relayed``: see above.
+    """
+
+    about: str
+    told: tuple[Sighting, ...] = ()
+    own: tuple[Sighting, ...] = ()
+    relayed: bool = False
+
+
+def notice(about: str, of: str, sightings: Sequence[Sighting], zone: dns.name.Name, *, relayed: bool) -> bytes:
+    """A question about the peer ``about``, with the places of the peer ``of`` (keys)."""
+    message = dns.message.Message()
+    message.set_opcode(dns.opcode.NOTIFY)
+    message.flags |= dns.flags.AA
+    message.use_edns(0, payload=MAX_SIZE)
+    kind = dns.rdatatype.TXT if relayed else dns.rdatatype.SRV
+    message.question.append(dns.rrset.RRset(names.service(about, zone), dns.rdataclass.IN, kind))
+    return with_places(message, names.service(of, zone), sightings)
+
+
+def with_places(message: dns.message.Message, name: dns.name.Name, sightings: Iterable[Sighting]) -> bytes:
+    """The message with these places of the peer called ``name``: as many as fit, the first ones first."""
+    fitting = message.to_wire()
+    for number, sighting in enumerate(sightings):
+        if number == MOST_PLACES:
+            break
+        _add(message, name, number, sighting)
+        try:
+            fitting = message.to_wire(max_size=MAX_SIZE)
+        except dns.exception.TooBig:
+            break
+    return fitting
+
+
+def _add(message: dns.message.Message, name: dns.name.Name, number: int, sighting: Sighting) -> None:
+    host, _, port = sighting.endpoint.rpartition(":")
+    address, target = host.strip("[]"), names.place(number, name)
+    kind = "AAAA" if ":" in address else "A"
+    said = "own=1" if sighting.own else f"age={sighting.age:.0f}"
+    message.answer.append(dns.rrset.from_text(name, 0, "IN", "SRV", f"0 0 {port} {target}"))
+    message.additional.append(dns.rrset.from_text(target, 0, "IN", kind, address))
+    message.additional.append(dns.rrset.from_text(target, 0, "IN", "TXT", f'"{said}"'))
+
+
+def read(message: dns.message.Message, asker: Collection[str], zone: dns.name.Name) -> Notice | None:
+    """The notice in a NOTIFY from the peer whose keys are ``asker``; None if it asks for nothing that nodes tell."""
+    question = message.question[0]
+    about = names.key_of(question.name, zone)
+    kinds = (dns.rdatatype.SRV, dns.rdatatype.TXT)
+    if about is None or question.rdclass != dns.rdataclass.IN or question.rdtype not in kinds:
+        return None
+    told = places(message, question.name) if about not in asker else ()
+    own = () if told else tuple(found for key in asker for found in places(message, names.service(key, zone)))
+    return Notice(about, told, own, question.rdtype == dns.rdatatype.TXT)
+
+
+def places(message: dns.message.Message, name: dns.name.Name) -> tuple[Sighting, ...]:
+    """The places of the peer called ``name`` that a message has: those where a peer can be, in their order."""
+    return tuple(_places(message, name))[:MOST_PLACES]
+
+
+def _places(message: dns.message.Message, name: dns.name.Name) -> Iterator[Sighting]:
+    addresses, words = dict[dns.name.Name, str](), dict[dns.name.Name, frozenset[bytes]]()
+    for rrset in message.additional:
+        if rrset.rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA):
+            addresses[rrset.name] = rrset[0].address
+        elif rrset.rdtype == dns.rdatatype.TXT:
+            words[rrset.name] = frozenset(rrset[0].strings)
+    for rrset in message.answer:
+        if rrset.rdtype != dns.rdatatype.SRV or rrset.name != name:
+            continue
+        for record in rrset:
+            address, age = addresses.get(record.target), _age(words.get(record.target, frozenset()))
+            if address is None or not record.port or (age is not None and age > OLDEST):
+                continue
+            if not nowhere(ipaddress.ip_address(address)):
+                yield Sighting(str(Endpoint(address, record.port)), age or 0.0, own=age is None)
+
+
+def _age(words: frozenset[bytes]) -> float | None:
+    """How long ago it was seen there, in seconds; None where it was not seen: the peer says so itself."""
+    found = (word.removeprefix(b"age=") for word in words if word.startswith(b"age="))
+    return next((float(text) for text in found if text.isdigit() and len(text) < 9), None)

@@ -1,0 +1,35 @@
+"""Where peers say themselves that they may be reached: kept for a while, for those who look for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Container, Sequence
+
+from attrs import evolve
+
+from mesh_watchdog.mesh_dns.directory import OLDEST
+from mesh_watchdog.policy.events import Sighting
+
+MOST = 8
+"""Places of one peer."""
+
+
+class Published:
+    """By public key. Only peers of the list have any, so that there are at most so many."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: dict[str, tuple[float, tuple[Sighting, ...]]] = {}
+
+    def put(self, key: str, places: Sequence[Sighting]) -> None:
+        """Keep what the peer just said, in place of what it said before. What it claims that others saw is its own."""
+        self._kept[key] = self._clock(), tuple(evolve(place, own=True, age=0.0) for place in places[:MOST])
+
+    def of(self, key: str) -> tuple[Sighting, ...]:
+        """What the peer said in the last 180 s."""
+        at, places = self._kept.get(key, (float("-inf"), ()))
+        return places if self._clock() - at <= OLDEST else ()
+
+    def keep_only(self, keys: Container[str]) -> None:
+        """Forget peers that left the list."""
+        self._kept = {key: kept for key, kept in self._kept.items() if key in keys}

@@ -1,0 +1,194 @@
+"""The node's nameserver: answers questions that come out of the tunnel, and passes calls on."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import suppress
+from functools import partial
+
+import dns.flags
+import dns.message
+import dns.opcode
+import dns.rcode
+from attrs import frozen
+
+from mesh_watchdog.journal import Problems
+from mesh_watchdog.mesh_dns import answers, exchange, notices
+from mesh_watchdog.mesh_dns.budgets import Budget
+from mesh_watchdog.mesh_dns.directory import View
+from mesh_watchdog.mesh_dns.listening import TcpPort, UdpPort, open_socket
+from mesh_watchdog.mesh_dns.notices import Notice
+from mesh_watchdog.mesh_dns.published import Published
+from mesh_watchdog.mesh_dns.views import Views
+from mesh_watchdog.policy.events import Sighting, Sought
+from mesh_watchdog.sense.sense import Sense
+
+EACH, ALL = (50.0, 100.0), (300.0, 600.0)
+"""Questions a second and at once, from one address and in all: about a tenth of a slow processor."""
+EACH_CALL, ALL_CALLS = (10.0, 30.0), (50.0, 100.0)
+"""The same of notices by one peer."""
+EACH_PASSED, ALL_PASSED = (10.0, 20.0), (50.0, 100.0)
+"""The same of those that are passed on to one peer: many callers are not to drown it."""
+EACH_SOUGHT, ALL_SOUGHT = (2.0, 6.0), (50.0, 100.0)
+"""The same of those that are passed on to this node, by whom looks for it."""
+AGAIN = 10.0
+"""Seconds after which a port that was taken is tried again."""
+_NOT_THERE = 0
+
+
+@frozen
+class _Place:
+    """What the sockets are bound to: the device by its number, for another one may get its name."""
+
+    device: int
+    addresses: tuple[str, ...]
+
+
+class Responder(Sense):
+    """Observes that this node is looked for. Answers only mesh addresses of peers, and programs of this machine."""
+
+    def __init__(self, interface: str, views: Views, problems: Problems) -> None:
+        super().__init__()
+        self._interface = interface
+        self._views = views
+        self._problems = problems
+        self._published = Published()
+        self._questions = Budget(EACH, ALL)
+        self._calls = Budget(EACH_CALL, ALL_CALLS)
+        self._passed = Budget(EACH_PASSED, ALL_PASSED)
+        self._sought = Budget(EACH_SOUGHT, ALL_SOUGHT)
+        self._ports: list[UdpPort | TcpPort] = []
+        self._place = _Place(_NOT_THERE, ())
+        self._try = float("-inf")
+
+    async def look(self) -> None:
+        """Follow the interface and its addresses."""
+        place = _Place(_number(self._interface), self._views.here.addresses)
+        if place == self._place and time.monotonic() < self._try:
+            return
+        self._close()
+        self._published.keep_only(self._views.directory.peers)
+        problem = ""
+        for address in place.addresses if place.device != _NOT_THERE else ():
+            problem = await self._listen(address) or problem
+        self._problems.set("dns", problem, over="names of the mesh can be served")
+        self._place, self._try = place, time.monotonic() + AGAIN if problem else float("inf")
+
+    async def stop(self) -> None:
+        await super().stop()
+        self._close()
+
+    def _close(self) -> None:
+        for port in self._ports:
+            port.close()
+        self._ports.clear()
+
+    async def _listen(self, address: str) -> str:
+        """Listen on this address, for the tunnel and for this machine itself. Return what went wrong, if anything."""
+        try:
+            for device in (self._interface, "lo"):
+                admit = partial(self._admit, device == "lo")
+                made = open_socket(socket.SOCK_DGRAM, address, device)
+                self._ports.append(UdpPort(made, partial(self._take, admit)))
+                port = TcpPort(admit, self._answer)
+                self._ports.append(port)
+                await port.serve(open_socket(socket.SOCK_STREAM, address, device))
+        except OSError as error:
+            return (
+                f"peers cannot ask this node where others are: port 53 of {address}: {error.strerror}; where another "
+                "nameserver has it, let that one listen on its own addresses only, or write `serve = false` into "
+                "[dns] of node.toml"
+            )
+        return ""
+
+    # -- what comes
+
+    def _admit(self, local: bool, source: str) -> bool:
+        """Whether a question from there is read: from the tunnel those of peers, from inside those of this machine."""
+        directory = self._views.directory
+        known = source in directory.here.addresses if local else source in directory.by_address
+        return known and self._questions.take(source)
+
+    def _take(self, admit: partial[bool], port: UdpPort, data: bytes, place: tuple[str, int]) -> None:
+        if not admit(place[0]):
+            if wait := self._questions.all.wait:
+                port.pause(wait)
+            return
+        query = answers.read(data)
+        if isinstance(query, bytes):
+            port.send(query, place)
+        elif query is not None and query.opcode() == dns.opcode.NOTIFY:
+            self.spawn(self._heed_datagram(query, port, place))
+        elif query is not None:
+            response = answers.answer(query, self._views.now())
+            port.send(answers.packed(response, answers.largest(query)), place)
+
+    async def _answer(self, data: bytes, source: str) -> bytes | None:
+        """The answer to a question by TCP."""
+        query = answers.read(data)
+        if query is None or isinstance(query, bytes):
+            return query
+        if query.opcode() == dns.opcode.NOTIFY:
+            return await self._heed(query, source)
+        return answers.packed(answers.answer(query, self._views.now()), answers.TCP_SIZE)
+
+    # -- calls
+
+    async def _heed_datagram(self, query: dns.message.Message, port: UdpPort, place: tuple[str, int]) -> None:
+        port.send(await self._heed(query, place[0]), place)
+
+    async def _heed(self, query: dns.message.Message, source: str) -> bytes:
+        """Answer a notice, and do what it asks for."""
+        response = dns.message.make_response(query, our_payload=answers.EDNS_SIZE)
+        directory = self._views.directory
+        caller = directory.by_address.get(source)
+        notice = notices.read(query, directory.keys_of(caller), directory.zone) if caller else None
+        if caller is None or notice is None or not self._calls.take(caller):
+            response.set_rcode(dns.rcode.REFUSED)
+            return response.to_wire()
+        response.flags |= dns.flags.AA
+        if notice.told:
+            self._found(caller, notice)
+            return response.to_wire()
+        self._published.put(caller, notice.own)
+        view = await self._views.fresh(caller)
+        about = directory.listed.get(notice.about, "")
+        if about and about != caller:
+            self._pass_on(caller, about, view, relayed=notice.relayed)
+        places = self._places(about, view) if about != caller else _seen(about, view)
+        if not places:
+            response.set_rcode(dns.rcode.NXDOMAIN)
+        return notices.with_places(response, query.question[0].name, places)
+
+    def _found(self, observer: str, notice: Notice) -> None:
+        """This node is looked for: so says ``observer``."""
+        by = self._views.directory.listed.get(notice.about)
+        if by is not None and by != observer and self._sought.take(by):
+            self.inbox.put_nowait(Sought(by, observer, notice.told, notice.relayed))
+
+    def _pass_on(self, caller: str, about: str, view: View, *, relayed: bool) -> None:
+        """Tell the peer ``about`` that ``caller`` looks for it, and where that one is."""
+        directory = view.directory
+        places, declared = self._places(caller, view), directory.peers[about]
+        if not places or not declared.managed or not self._passed.take(about):
+            return
+        told = notices.notice(caller, caller, places, directory.zone, relayed=relayed)
+        self.spawn(self._tell(told, declared.probe))
+
+    async def _tell(self, told: bytes, address: str) -> None:
+        await exchange.ask(told, address, self._interface)
+
+    def _places(self, key: str, view: View) -> tuple[Sighting, ...]:
+        """Where a peer was seen, then where it says that it is."""
+        return (*_seen(key, view), *self._published.of(key))
+
+
+def _seen(key: str, view: View) -> tuple[Sighting, ...]:
+    return (view.seen[key],) if key in view.seen else ()
+
+
+def _number(interface: str) -> int:
+    with suppress(OSError):
+        return socket.if_nametoindex(interface)
+    return _NOT_THERE

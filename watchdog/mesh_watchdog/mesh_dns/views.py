@@ -1,0 +1,65 @@
+"""What this node believes at the moment, as the responder and the caller need it; made again only when it changed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+
+from mesh_sync.errors import MeshSyncError
+from mesh_watchdog.mesh_dns.directory import Directory, View, calling, directory_of, view_of
+from mesh_watchdog.policy.events import Here, Seen
+from mesh_watchdog.policy.state import State, under_listed_keys
+from mesh_watchdog.sense.wg_counters import read
+
+FRESH = 0.1
+"""Seconds for which a reading of the interface is new enough to say where a peer is that moves."""
+LASTING = 1.0
+"""Seconds for which an answer's ages are taken as they were."""
+
+
+class Views:
+    """``believed`` returns the watchdog's state."""
+
+    def __init__(self, interface: str, believed: Callable[[], State]) -> None:
+        self._interface = interface
+        self._believed = believed
+        self._directory = directory_of(State())
+        self._view = View(self._directory, {})
+        self._of: State | None = None
+        self._made = self._read = float("-inf")
+        self._found: Mapping[str, Seen] = {}
+        self._reading = asyncio.Lock()
+
+    @property
+    def here(self) -> Here:
+        return self._believed().here
+
+    @property
+    def directory(self) -> Directory:
+        """Of what is applied now. A zone that is no name leaves the one before."""
+        state = self._believed()
+        if state.here is not self._directory.here or len(state.peers) != len(self._directory.peers):
+            self._directory, self._of = directory_of(state), None
+        return self._directory
+
+    def now(self) -> View:
+        """What is believed."""
+        state, directory, moment = self._believed(), self.directory, time.monotonic()
+        if state is not self._of or moment - self._made > LASTING:
+            self._view, self._of, self._made = view_of(directory, state, moment), state, moment
+        return self._view
+
+    async def fresh(self, caller: str) -> View:
+        """What is believed, and what the interface says now. A packet of the peer ``caller`` came just now."""
+        async with self._reading:
+            if time.monotonic() - self._read > FRESH:
+                try:
+                    found = await asyncio.to_thread(read, self._interface)
+                    self._found = found or {}
+                except (MeshSyncError, ValueError):  # the loop's own reading says so
+                    self._found = {}
+                self._read = time.monotonic()
+        state = self._believed()
+        seen = under_listed_keys(state.pairs, self._found, time.time())
+        return calling(view_of(self.directory, state, time.monotonic(), seen), caller, seen)
