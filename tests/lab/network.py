@@ -24,6 +24,7 @@ from lab.segment import Line, Segment
 
 INTERNET = Network(ipaddress.IPv4Network("203.0.113.0/24"), ipaddress.IPv6Network("2001:db8::/64"))
 BEYOND = Network(ipaddress.IPv4Network("198.51.100.0/24"), ipaddress.IPv6Network("2001:db8:f::/64"))
+ASSIGNED = Network(ipaddress.IPv4Network("192.0.3.0/24"), ipaddress.IPv6Network("2001:db8:a::/64"))
 CARRIER = Network.behind_nat("100.64.0.0/16")
 DEAD_RESOLVER = "203.0.113.66"
 
@@ -140,6 +141,15 @@ class Lab:
         internet.ip(f"address add {router.v4} dev beyond", f"address add {router.v6} dev beyond nodad")
         self._forward()
         return segment
+
+    @functools.cached_property
+    def assigned(self) -> Line:
+        """A part of the internet, 192.0.3.0/24, whose addresses are set aside for nothing: miniupnpd maps no others."""
+        internet = self._hosts[0]
+        line, router = Line(Segment(internet.tree, "assigned"), ASSIGNED), ASSIGNED.router()
+        internet.ip(f"address add {router.v4} dev assigned", f"address add {router.v6} dev assigned nodad")
+        self._forward()
+        return line
 
     def _forward(self) -> None:
         """Let the switch's own address lead on to other parts of the internet."""

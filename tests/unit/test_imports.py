@@ -37,7 +37,10 @@ MAX_FUNCTION_IMPORTS = 25
 """Each is there for start-up time, and has its reason beside it."""
 CLOCKS = frozenset({"now", "today", "utcnow", "time_ns", "monotonic", "perf_counter"})
 MODULES = [path for name in PURE for path in sorted(PACKAGE.glob(f"{name}.py"))] + sorted(
-    (WATCHDOG / "policy").glob("*.py")
+    [
+        *(WATCHDOG / "policy").glob("*.py"),
+        *(WATCHDOG / f"port_mapping/{name}.py" for name in ("answers", "nat_pmp", "pcp", "renewal", "upnpc")),
+    ]
 )
 HEAVY = ("click", "dns", "git", "nacl", "rich", "segno", "tomlkit", "watchdog")
 

@@ -63,7 +63,7 @@ class Daemon:
         ]
         self._actor = Actor(node, self.problems, self.tally, dns, kernel, calls)
         self.inbox: Inbox = asyncio.Queue()
-        self._shown: tuple[bool, bool, int, int] = (False, False, 0, 0)
+        self._shown: tuple[object, ...] = ()
 
     async def start(self, *, probe_all: bool = False) -> None:
         """Take in what there is. ``probe_all``: all peers are asked at once for a sign of life."""
@@ -136,7 +136,8 @@ class Daemon:
 
     def _notice(self, before: State) -> None:
         """Find out whether there is something new to show."""
-        shown = (self.state.interface, self.state.cut_off, len(self.state.peers), self.problems.changes)
+        state = self.state
+        shown = (state.interface, state.cut_off, len(state.peers), state.mapped_how, self.problems.changes)
         self.changed = self.changed or shown != self._shown
         self._shown = shown
         for key, peer in self.state.peers.items():

@@ -22,6 +22,7 @@ from mesh_watchdog.jobs import SteadyScheduler
 from mesh_watchdog.journal import log, notify, ping_interval
 from mesh_watchdog.policy.polling import is_settled
 from mesh_watchdog.policy.state import State
+from mesh_watchdog.port_mapping.sense import PortMapping
 from mesh_watchdog.report import metrics, status_file
 from mesh_watchdog.report.around import INTERVAL, Around
 from mesh_watchdog.settings import Settings, settings_of
@@ -48,7 +49,8 @@ async def _run(config: Path, node: Node, settings: Settings) -> None:
             again = await service.run()
         if again is None:
             return
-        state = service.daemon.state if again[0].interface == node.interface else None
+        kept = evolve(service.daemon.state, mapped="", mapped_how="")
+        state = kept if again[0].interface == node.interface else None
         node, settings = again
 
 
@@ -60,6 +62,8 @@ class Service:
         self.node = node
         self.settings = settings
         self.daemon = Daemon(node, settings, state or memory.load(status_file.memory_file(node), time.monotonic()))
+        if node.nat.port_mapping:
+            self.daemon.senses.append(PortMapping(node.interface, lambda: self.daemon.state))
         self.again: tuple[Node, Settings] | None = None
         self.jobs = SteadyScheduler(time.monotonic)
         self.around = Around(node)

@@ -65,7 +65,7 @@ def decide(state: State, observation: Observation, moment: float) -> Decision:
         case Routed():
             return known_ways.take_in(state, observation, moment), ()
         case Mapped():
-            return evolve(state, mapped=observation.endpoint), ()
+            return evolve(state, mapped=observation.endpoint, mapped_how=observation.how), ()
         case Reported() | Sought():
             return state, ()
 

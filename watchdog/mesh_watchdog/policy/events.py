@@ -167,9 +167,13 @@ class Sought:
 
 @frozen
 class Mapped:
-    """This node's router forwards a port to it: where it is reached, empty when that is over."""
+    """This node's router forwards a port to it: where it is reached, empty when that is over.
+
+    ``how``: by which protocol, or why it does not, for people.
+    """
 
     endpoint: str
+    how: str = ""
 
 
 Observation = Applied | Snapshot | Answer | Surroundings | Routed | Reported | Sought | Mapped

@@ -27,8 +27,8 @@ class State:
     again, None when it has answered; ``probe_all``: when all peers are to be probed (R5), ``probed_all``: when they
     last were; ``looked``: the last reading of the interface; ``cut_off``: this machine is (R4); ``witnessed``: when
     witnesses were last asked; ``measured``: the reading from which traffic is measured, and when that was;
-    ``flowed``: when traffic last flowed; ``mapped``: the endpoint that our router forwards to us, empty when it does
-    not.
+    ``flowed``: when traffic last flowed; ``mapped``: the endpoint that
+    our router forwards to us, empty when it does not; ``mapped_how``: by which protocol, or why it does not.
     """
 
     peers: Mapping[str, PeerState] = field(factory=dict)
@@ -42,6 +42,7 @@ class State:
     paired: float | None = None
     surroundings: Surroundings = Surroundings(frozenset(), frozenset())
     mapped: str = ""
+    mapped_how: str = ""
     routed: Routed = Routed(frozenset())
     routed_at: float = float("-inf")
     ways_asked: float | None = None

@@ -33,6 +33,8 @@ def _lines(view: Mapping[str, Any], moment: float) -> Iterator[str]:
     peers = view["peers"]
     yield from _family("up", "gauge", "Whether the interface is there.", [({}, float(view["interface_up"]))])
     yield from _family("offline", "gauge", "Whether it is this machine that is cut off.", [({}, float(view["ours"]))])
+    mapped = float(view["port_mapping"]["endpoint"] is not None)
+    yield from _family("port_mapped", "gauge", "Whether the router forwards a port to this node.", [({}, mapped)])
     codes = Counter(trouble["code"] for trouble in view.get("troubles", ()))
     text = "What keeps the mesh from working on this machine although its peers are up; `mesh-sync doctor` says more."
     yield from _family("troubles", "gauge", text, [({"code": code}, float(codes[code])) for code in sorted(codes)])

@@ -26,6 +26,8 @@ def show(view: Mapping[str, Any]) -> None:
         click.secho("this machine is cut off: no peer is to blame, and none is touched", fg="yellow")
     for trouble in view.get("troubles", ()):
         click.secho(printable(f"{trouble['severity']}: {trouble['text']}"), fg="yellow")
+    if mapping := _mapping(view.get("port_mapping", {})):
+        click.echo(f"port mapping: {mapping}")
     rows: list[tuple[str, ...]] = [("peer", "state", "for", "endpoint", "from", "dns", "recovered in", "switches")]
     rows += [_row(peer, view) for peer in view["peers"]]
     print_table(rows)
@@ -46,6 +48,12 @@ def _row(peer: Mapping[str, Any], view: Mapping[str, Any]) -> tuple[str, ...]:
         "-" if recovery is None else duration(recovery),
         str(peer["switches"]),
     )
+
+
+def _mapping(found: Mapping[str, Any]) -> str:
+    if found.get("endpoint"):
+        return f"{found['endpoint']} ({found['how']})"
+    return f"none: {found['how']}" if found.get("how") else ""
 
 
 def _names(peer: Mapping[str, Any]) -> Iterator[str]:

@@ -121,6 +121,7 @@ def view(
         "ours": state.cut_off,
         "own_addresses": sorted(map(str, state.surroundings.own)),
         "ip_versions": sorted(state.surroundings.versions),
+        "port_mapping": {"endpoint": state.mapped or None, "how": state.mapped_how or None},
         "problems": list(problems),
         "peers": [_peer(key, peer, state, tally, moment) for key, peer in peers],
         "dns_queries": tally.dns_queries,

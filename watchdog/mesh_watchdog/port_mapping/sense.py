@@ -1,0 +1,147 @@
+"""The sense of the endpoint that a router forwards to this node: asks for it, keeps it, and gives it back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from attrs import evolve
+
+from mesh_sync.errors import MeshSyncError
+from mesh_watchdog.journal import log
+from mesh_watchdog.policy.events import Mapped
+from mesh_watchdog.policy.state import State
+from mesh_watchdog.port_mapping import ask, nat_pmp, pcp
+from mesh_watchdog.port_mapping.answers import Refused, is_translated
+from mesh_watchdog.port_mapping.renewal import PAUSES, SOONEST, Renewal, has_restarted, took
+from mesh_watchdog.port_mapping.router import Router, find, news_from
+from mesh_watchdog.sense.sense import Sense
+
+LAST_WORDS = 2.0
+"""Seconds for giving a mapping back at the end."""
+
+
+class PortMapping(Sense):
+    """Observes the endpoint when there is one, and when it is over. ``believed`` is asked where this machine is."""
+
+    def __init__(self, interface: str, believed: Callable[[], State]) -> None:
+        super().__init__()
+        self._interface = interface
+        self._believed = believed
+        self._seen: State | None = None
+        self._router: Router | None = None
+        self._held: ask.Held | None = None
+        self._renewal = Renewal()
+        self._asked = float("-inf")
+        self._due = asyncio.Event()
+        self._news: socket.socket | None = None
+        self._said = Mapped("")
+        self._keeper: Coroutine[Any, Any, None] | None = None
+
+    async def look(self) -> None:
+        """Ask afresh when our network, the applied state or the interface is another one than before."""
+        before, self._seen = self._seen, self._believed()
+        if not self._seen.interface or (before and _same(before, self._seen)):
+            return
+        self._renewal = evolve(self._renewal, due=0.0, failures=0)
+        self._due.set()
+        if self._keeper is None:
+            self._keeper = self._keep()
+            self.spawn(self._keeper)
+
+    async def stop(self) -> None:
+        await super().stop()
+        self._listen_to(None)
+        if self._held and self._router:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ask.remove(self._router, self._held), LAST_WORDS)
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(max(0.0, self._asked + SOONEST - time.monotonic()))
+            self._due.clear()
+            self._asked = time.monotonic()
+            await self._ask()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), max(0.0, self._renewal.due - time.monotonic()))
+
+    async def _ask(self) -> None:
+        try:
+            router = await asyncio.to_thread(find, self._interface, self._believed().mark)
+        except MeshSyncError:  # the other senses say so
+            self._renewal = evolve(self._renewal, due=time.monotonic() + PAUSES[0])
+            return
+        if router != self._router:
+            await self._change_to(router)
+        if router is None or not is_translated(router.own):
+            self._renewal = Renewal(due=float("inf"))
+            self._tell(Mapped("", "no router" if router is None else "not behind a NAT"))
+            return
+        found = await ask.for_mapping(router, self._held)
+        answer = found if isinstance(found, Refused) else found.granted
+        self._renewal = took(self._renewal, answer, time.monotonic())
+        if isinstance(found, ask.Held):
+            self._held = found
+            self._tell(Mapped(found.granted.endpoint, found.by))
+        elif self._renewal.granted is None:
+            self._held = None
+            self._tell(Mapped("", f"the router at {router.gateway} {found.why.value}"))
+
+    async def _change_to(self, router: Router | None) -> None:
+        """What was mapped for another port, by another router or at another address of ours is over."""
+        if self._held and self._router:
+            self._tell(Mapped(""))
+            await ask.remove(self._router, self._held)
+        self._router, self._held, self._renewal = router, None, Renewal()
+        self._listen_to(router if router and is_translated(router.own) else None)
+
+    def _tell(self, mapped: Mapped) -> None:
+        if mapped == self._said:
+            return
+        self._said = mapped
+        if mapped.endpoint:
+            log.info("the router forwards %s to this node (%s)", mapped.endpoint, mapped.how)
+        elif mapped.how:
+            log.info("no port is mapped: %s", mapped.how)
+        self.inbox.put_nowait(mapped)
+
+    def _listen_to(self, router: Router | None) -> None:
+        """Hear what the router tells all its hosts: where that cannot be, a lost mapping is noticed at its renewal."""
+        if self._news:
+            asyncio.get_running_loop().remove_reader(self._news)
+            self._news.close()
+        self._news = None
+        with contextlib.suppress(OSError):
+            if router:
+                self._news = news_from(router)
+                asyncio.get_running_loop().add_reader(self._news, self._on_news)
+
+    def _on_news(self) -> None:
+        """Anybody in the LAN can send this: it makes us ask the router again, at most once in `SOONEST` seconds."""
+        assert self._news is not None
+        with contextlib.suppress(OSError):
+            data, sender = self._news.recvfrom(2048)
+            if not self._router or sender != (str(self._router.gateway), pcp.SERVER_PORT):
+                return
+            epoch, moment = pcp.announced(data), time.monotonic()
+            if isinstance(told := nat_pmp.address(data), tuple):
+                epoch = told[1]
+                if self._held and told[0] != self._held.granted.address:
+                    epoch = -2
+            if epoch is not None and has_restarted(self._renewal, epoch, moment):
+                self._renewal = evolve(self._renewal, due=moment)
+                self._due.set()
+
+
+def _same(before: State, now: State) -> bool:
+    """Whether nothing was observed since that may have moved this machine or its port."""
+    return (
+        before.interface
+        and before.surroundings is now.surroundings
+        and before.tunnel is now.tunnel
+        and before.mark == now.mark
+    )
