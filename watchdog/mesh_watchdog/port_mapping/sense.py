@@ -79,7 +79,7 @@ class PortMapping(Sense):
             await self._change_to(router)
         if router is None or not is_translated(router.own):
             self._renewal = Renewal(due=float("inf"))
-            self._tell(Mapped("", "no router" if router is None else "not behind a NAT"))
+            self._tell(Mapped(""))
             return
         found = await ask.for_mapping(router, self._held)
         answer = found if isinstance(found, Refused) else found.granted
