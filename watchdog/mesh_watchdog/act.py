@@ -11,22 +11,20 @@ from attrs import evolve
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.system.run import run
-from mesh_sync.wireguard import wg
 from mesh_sync.wireguard.key_rollover import pairs_of
-from mesh_sync.wireguard.live import Live
-from mesh_sync.wireguard.placement import placed
 from mesh_sync.wireguard.probe import Prober
-from mesh_sync.wireguard.syncconf import allowed_ips_text
 from mesh_sync.wireguard.userspace import SOCKETS
 from mesh_watchdog.journal import Announcer, Problems, Tally, log
 from mesh_watchdog.mesh_dns.calls import Calls
 from mesh_watchdog.path_mtus import PathMtus
+from mesh_watchdog.placing import carry, nudge, promote
 from mesh_watchdog.policy.events import (
     Action,
     Announce,
     AskPath,
     AskWays,
     Call,
+    Carry,
     FollowUplink,
     LookUp,
     Probe,
@@ -34,6 +32,7 @@ from mesh_watchdog.policy.events import (
     Seen,
     SetEndpoint,
 )
+from mesh_watchdog.policy.relaying import taken_back
 from mesh_watchdog.policy.state import State, in_use, under_listed_keys
 from mesh_watchdog.sense.dns_lookup import DnsLookup
 from mesh_watchdog.sense.kernel_ways import KernelWays
@@ -82,9 +81,9 @@ class Actor:
                     await self._promote()
         if chosen := [action for action in actions if isinstance(action, SetEndpoint)]:
             after = await self._set_endpoints(chosen, before, after)
-        for action in actions:
-            if isinstance(action, Probe) and action.key in after.peers:
-                self._prober.send(after.peers[action.key].declared.probe)
+        if moves := {action.key: action.relay for action in actions if isinstance(action, Carry)}:
+            after = await self._carry(moves, before, after)
+        await self._probe([one.key for one in actions if isinstance(one, Probe) and one.key in after.peers], after)
         self._tally.probes = self._prober.sent
         return after
 
@@ -103,6 +102,21 @@ class Actor:
                 log.debug("%s: trying %s (%s)", after.peers[one.key].declared.name, one.endpoint, one.source)
         undone = {one.key: before.peers[one.key] for one in chosen if one.key not in result.done}
         return evolve(after, peers={**after.peers, **undone})
+
+    async def _probe(self, keys: Sequence[str], after: State) -> None:
+        """A packet to a peer that is relayed would say nothing of its own tunnel."""
+        relayed = frozenset(key for key in keys if after.relaying.relay_of(key))
+        for key in keys:
+            if key not in relayed:
+                self._prober.send(after.peers[key].declared.probe)
+        if relayed:
+            result = await asyncio.to_thread(nudge, self._node, relayed)
+            self._problems.set("nudge", result.problem, over="relayed peers can be tried directly again")
+
+    async def _carry(self, moves: Mapping[str, str], before: State, after: State) -> State:
+        result = await asyncio.to_thread(carry, self._node, moves)
+        self._problems.set("carry", result.problem, over="peers can be relayed again")
+        return taken_back(before, after, frozenset(moves) - result.done)
 
     async def _promote(self) -> None:
         result = await asyncio.to_thread(promote, self._node)
@@ -135,25 +149,6 @@ def set_endpoints(node: Node, actions: Iterable[SetEndpoint], decided: Mapping[s
 
 def _was_heard(before: Seen, after: Seen) -> bool:
     return (before.rx, before.handshake) != (after.rx, after.handshake)
-
-
-@under_lock
-def promote(node: Node) -> Changed:
-    """Give each peer that has two keys its allowed IPs under the one it speaks under. The result names peers.
-
-    Only where the interface has both keys and the applied state still names them: no peer is ever created.
-    """
-    desired = states.load(node.state_file).applied.desired
-    pairs = pairs_of(desired.peers) if desired else {}
-    if desired is None or not pairs:
-        return Changed()
-    live = Live(**wg.dump(node.interface))
-    both = {key for pair in pairs.items() if live.peers.keys() >= set(pair) for key in pair}
-    peers = (peer for peer in placed(desired, live, time.time()).peers if peer.allowed_ips and peer.public_key in both)
-    due = [peer for peer in peers if live.peers[peer.public_key].allowed_ips != peer.allowed_ips]
-    if due:
-        wg.addconf(node.interface, allowed_ips_text(due))
-    return Changed(frozenset(peer.name for peer in due))
 
 
 def forget_source(node: Node) -> str:

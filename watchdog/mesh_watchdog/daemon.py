@@ -142,6 +142,8 @@ class Daemon:
         self._shown = shown
         for key, peer in self.state.peers.items():
             known = before.peers.get(key)
+            if self.state.relaying.relay_of(key) != before.relaying.relay_of(key):
+                self.changed = True
             if known is peer or (known and known.phase == peer.phase):
                 continue
             self.changed = True

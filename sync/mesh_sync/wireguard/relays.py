@@ -49,7 +49,7 @@ def _held(desired: Desired, holders: Mapping[str, str]) -> Iterator[tuple[str, s
     for peer in desired.peers:
         if not may_be_carried(desired, peer):
             continue
-        places = {holders.get(address) for address in own_networks(peer) & peer.allowed_ips}
+        places = {holders.get(address) for address in own_networks(peer.addresses) & peer.allowed_ips}
         if len(places) == 1 and (relay := places.pop()):
             yield peer.name, relay
 
@@ -59,9 +59,9 @@ def may_be_carried(desired: Desired, peer: DesiredPeer) -> bool:
     return not peer.direct_only and peer.name not in desired.relays and bool(desired.relays)
 
 
-def own_networks(peer: DesiredPeer) -> frozenset[str]:
-    """The addresses of the peer itself, as allowed IPs are written."""
-    hosts = (address.partition("/")[0] for address in peer.addresses)
+def own_networks(addresses: Iterable[str]) -> frozenset[str]:
+    """The addresses of a peer itself, as allowed IPs are written."""
+    hosts = (address.partition("/")[0] for address in addresses)
     return frozenset(f"{host}/{128 if ':' in host else 32}" for host in hosts)
 
 

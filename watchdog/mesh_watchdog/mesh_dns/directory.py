@@ -67,8 +67,11 @@ def view_of(directory: Directory, state: State, moment: float, found: Mapping[st
 
 
 def calling(view: View, key: str, found: Mapping[str, Seen]) -> View:
-    """The view where a packet came from this peer just now: the endpoint that it has is where it is."""
-    if key not in found or not found[key].endpoint:
+    """The view where a packet came from this peer just now: the endpoint that it has is where it is.
+
+    The packets of one that is relayed come from elsewhere.
+    """
+    if key not in found or not found[key].endpoint or not found[key].carries:
         return view
     return evolve(view, seen={**view.seen, key: Sighting(found[key].endpoint)})
 

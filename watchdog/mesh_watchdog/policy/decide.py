@@ -12,7 +12,7 @@ from attrs import evolve
 
 from mesh_sync.names.nameservers import Answer, Unresolved
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
-from mesh_watchdog.policy import dns_names, known_ways
+from mesh_watchdog.policy import dns_names, known_ways, relaying
 from mesh_watchdog.policy.events import (
     Action,
     Announce,
@@ -22,6 +22,7 @@ from mesh_watchdog.policy.events import (
     LookUp,
     Mapped,
     Observation,
+    Pairs,
     Probe,
     Promote,
     Reported,
@@ -66,8 +67,10 @@ def decide(state: State, observation: Observation, moment: float) -> Decision:
             return known_ways.take_in(state, observation, moment), ()
         case Mapped():
             return evolve(state, mapped=observation.endpoint, mapped_how=observation.how), ()
-        case Reported() | Sought():
-            return state, ()
+        case Reported():
+            return relaying.take_report(state, observation, moment)
+        case Sought():
+            return relaying.take_search(state, observation, moment)
 
 
 def _apply(state: State, applied: Applied, moment: float) -> State:
@@ -143,7 +146,7 @@ def _take_in(state: State, snapshot: Snapshot, moment: float) -> Decision:
     seen = under_listed_keys(state.pairs, snapshot.peers, snapshot.wall)
     state = measured(state, seen, moment)
     peers, done = _listen_to_all(state, seen, blind, moment)
-    if misplaced(state.pairs, snapshot.peers, snapshot.wall):
+    if misplaced(_alone(state), snapshot.peers, snapshot.wall):
         done.append(Promote())
     probe_all = tuple(moment + delay for delay in PROBE_ALL) if blind else state.probe_all
     state = evolve(state, peers=peers, probe_all=probe_all, looked=moment, interface=True)
@@ -155,7 +158,14 @@ def _take_in(state: State, snapshot: Snapshot, moment: float) -> Decision:
         done += probes
     if cut_off and not state.cut_off:
         done.append(Announce("", "appears to be cut off: no peer is searched for until it is back", urgent=True))
-    return _see_to_all(evolve(state, cut_off=cut_off), done, moment)
+    state, actions = _see_to_all(evolve(state, cut_off=cut_off), done, moment)
+    state, moves = relaying.step(state, moment)
+    return state, (*actions, *moves)
+
+
+def _alone(state: State) -> Pairs:
+    """The pairs of keys of the peers that no relay carries: those have their allowed IPs under neither key."""
+    return {old: new for old, new in state.pairs.items() if not state.relaying.relay_of(old)}
 
 
 def _ask_again(state: State, moment: float) -> Decision:

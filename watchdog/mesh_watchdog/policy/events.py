@@ -20,7 +20,8 @@ class Declared:
 
     ``probe`` is a mesh address of it; ``resolved`` the numeric endpoint its name stood for when it was last applied.
     ``addresses``: all its mesh addresses; ``allowed``: its allowed IPs; ``managed``: it has a watchdog, as far as the
-    list knows.
+    list knows. ``relay``: it may carry what this node sends to others; ``direct_only``: no relay may carry what is
+    sent to it.
     """
 
     name: str
@@ -30,6 +31,8 @@ class Declared:
     addresses: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
     managed: bool = True
+    relay: bool = False
+    direct_only: bool = False
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -66,7 +69,7 @@ class Seen:
     """A peer as `wg show dump` has it.
 
     ``endpoint`` is empty when there is none; counters are bytes; ``handshake`` is as printed and only ever compared:
-    it is wall clock, and that may jump by decades. ``carries``: it has allowed IPs.
+    it is wall clock, and that may jump by decades. ``carries``: it has allowed IPs, which are ``allowed_ips``.
     """
 
     endpoint: str
@@ -74,6 +77,7 @@ class Seen:
     rx: int
     tx: int
     carries: bool = True
+    allowed_ips: frozenset[str] = frozenset()
 
 
 @frozen

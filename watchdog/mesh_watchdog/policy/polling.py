@@ -26,6 +26,8 @@ QUIET_BYTES = 600
 """What an idle peer may receive and send within WINDOW: a handshake (148 + 92), a probe and its answer, keepalives."""
 ROTATING = 0.2
 """While a peer is about to change its key: its traffic is lost until that is seen."""
+RELAYED = 0.3
+"""While traffic flows and a peer is relayed: once it is heard directly, packets are lost until both ends see that."""
 ROTATING_LONG = 900.0
 """Seconds after which BUSY is often enough: some node is away, and that may take days."""
 WINDOW = 5.0
@@ -39,6 +41,8 @@ def next_poll(state: State, moment: float, *, idle: float) -> float:
     wait = min(idle, BUSY) if moment - state.flowed < FLOWING else idle
     if len(state.peers) <= TALKING_MOST and any(_is_talking(peer, moment) for peer in state.peers.values()):
         wait = min(wait, TALKING)
+    if any(carried.relay for carried in state.relaying.peers.values()):
+        wait = min(wait, RELAYED if moment - state.flowed < FLOWING else BUSY)
     if state.paired is not None:
         wait = min(wait, ROTATING if moment - state.paired < ROTATING_LONG else BUSY)
     for peer in state.peers.values():

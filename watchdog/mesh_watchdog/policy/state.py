@@ -16,6 +16,7 @@ from mesh_sync.wireguard.underlay import Tunnel
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.events import Here, Pairs, Routed, Seen, Surroundings
 from mesh_watchdog.policy.peer import PeerState
+from mesh_watchdog.policy.relayed import Relaying
 
 
 @frozen(kw_only=True)
@@ -54,6 +55,7 @@ class State:
     interface: bool = False
     cut_off: bool = False
     witnessed: float = float("-inf")
+    relaying: Relaying = Relaying()
 
 
 def in_use(pairs: Pairs, seen: Mapping[str, Seen], moment: float) -> dict[str, str]:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mesh_watchdog.policy.peer import MISSING, NEW, SEARCHING, SUSPECT, UP
+from mesh_watchdog.policy.relayed import RELAYED
 
-STATES = (UP, NEW, SUSPECT, SEARCHING, MISSING)
+STATES = (UP, NEW, SUSPECT, SEARCHING, MISSING, RELAYED)
 Sample = tuple[Mapping[str, str], float]
 PATIENCE = 5.0
 """Seconds a client may take to ask, and to take the answer."""

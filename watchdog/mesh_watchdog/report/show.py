@@ -31,6 +31,9 @@ def show(view: Mapping[str, Any]) -> None:
     rows: list[tuple[str, ...]] = [("peer", "state", "for", "endpoint", "from", "dns", "recovered in", "switches")]
     rows += [_row(peer, view) for peer in view["peers"]]
     print_table(rows)
+    for peer in view["peers"]:
+        if peer.get("why"):
+            click.echo(printable(f"{peer['name']}: {peer['why']}"))
     done = (count(view[key], noun) for key, noun in _DONE)
     click.echo(f"so far: {', '.join(done)}")
 
@@ -40,7 +43,7 @@ def _row(peer: Mapping[str, Any], view: Mapping[str, Any]) -> tuple[str, ...]:
     recovery = peer["last_recovery"]
     return (
         peer["name"],
-        peer["state"],
+        f"relayed by {peer['relay']}" if peer.get("relay") else peer["state"],
         "-" if since is None else duration(since),
         peer["endpoint"] or "-",
         peer["source"],

@@ -21,6 +21,8 @@ from mesh_watchdog.journal import Tally
 from mesh_watchdog.policy.candidates import from_dns
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.peer import PeerState
+from mesh_watchdog.policy.relayed import RELAYED
+from mesh_watchdog.policy.relaying import why
 from mesh_watchdog.policy.state import State
 
 _MOMENTS = ("since", "heard", "probed")
@@ -135,10 +137,13 @@ def view(
 
 def _peer(key: str, peer: PeerState, state: State, tally: Tally, moment: float) -> dict[str, Any]:
     names = {host: state.names[host] for host in peer.declared.hosts if host in state.names}
+    relay = state.relaying.relay_of(key)
     return {
         "name": peer.declared.name,
-        "state": peer.phase,
-        "since": peer.since,
+        "state": RELAYED if relay else peer.phase,
+        "since": state.relaying.peers[key].since if relay else peer.since,
+        "relay": state.peers[relay].declared.name if relay in state.peers else None,
+        "why": why(state, key, moment) or None,
         "heard": peer.heard,
         "endpoint": peer.endpoint or None,
         "source": source(peer, names),

@@ -101,6 +101,8 @@ def _applied(desired: Desired, resolved: Mapping[str, str], node: Node) -> Appli
             _hosts(peer.addresses),
             tuple(sorted(peer.allowed_ips)),
             peer.managed,
+            peer.name in desired.relays,
+            peer.direct_only,
         )
         for peer in desired.peers
     }

@@ -69,6 +69,6 @@ def seen(text: str) -> dict[str, Seen]:
     """Given `wg show IF dump`, return its peers by public key. ValueError if it is no such thing."""
     peers: Mapping[str, LivePeer] = parse_dump(text)["peers"]
     return {
-        key: Seen(peer.endpoint, peer.handshake, peer.rx_bytes, peer.tx_bytes, bool(peer.allowed_ips))
+        key: Seen(peer.endpoint, peer.handshake, peer.rx_bytes, peer.tx_bytes, bool(peer.allowed_ips), peer.allowed_ips)
         for key, peer in peers.items()
     }

@@ -1,0 +1,257 @@
+"""Peers that cannot be reached directly are reached through a relay, and directly again as soon as that works.
+
+A relay carries a peer: it has the peer's allowed IPs, here and at the other end (`mesh_sync.wireguard.relays`). The
+peer stays on the interface and is looked for as any silent one is; what is heard of it there came directly, and then
+both ends take its allowed IPs back. What passes through the relay moves the relay's counters only: that it arrives is
+not known.
+
+Both ends have to choose the same relay. Each of them uses the same order, and who moves tells the other one through the
+relay. A relay is used that is up here and says that it sees the peer, so that it never sends on by another relay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from attrs import evolve
+
+from mesh_sync.wireguard.relays import in_order, own_networks
+from mesh_watchdog.policy.events import Action, Announce, Call, Carry, Reported, Sought
+from mesh_watchdog.policy.peer import NEW, UP, PeerState
+from mesh_watchdog.policy.relayed import Asked, Carried, Relaying
+from mesh_watchdog.policy.state import State
+
+ASK_AFTER = 0.8
+"""Seconds without an answer after which the relays are asked whether they see the peer …"""
+CARRY_AFTER = 2.5
+"""… and after which one of them carries it: a direct path is found sooner, or takes long."""
+ASK_AGAIN = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
+"""Pauses between two such questions; the last one repeats. A machine that is off is seen by no relay."""
+TELL_AGAIN = (1.0, 2.0, 5.0, 10.0, 25.0)
+"""Pauses between telling the other end that it is relayed; the last one repeats, for it may have been restarted."""
+SEEN_AGE = 180.0
+"""Seconds for which it counts that a relay has seen the peer: as long as a session without a handshake."""
+HEARD_LATELY = 2.0
+"""Who was heard within this is reached directly, whatever is said."""
+SETTLED = 3.0
+"""Within this after a move, of two ends that chose differently the one with the later relay is followed."""
+HOLD, LONGEST_HOLD = 5.0, 300.0
+"""A direct path that failed after so short a time is given another chance after HOLD seconds, twice that, …"""
+STEADY = 600.0
+"""… and is not held against the peer any more after this long."""
+
+
+def take_report(state: State, reported: Reported, moment: float) -> tuple[State, tuple[Action, ...]]:
+    """A relay has said whether it sees a peer."""
+    relay, about = reported.observer, reported.about
+    if not _is_relay(state, relay) or about not in state.peers:
+        return state, ()
+    ages = [each.age for each in reported.sightings if not each.own]
+    known = state.relaying
+    seen = {**known.seen, (relay, about): moment - min(ages) if ages else None}
+    return _see_to(evolve(state, relaying=evolve(known, seen=seen)), [about], moment)
+
+
+def take_search(state: State, sought: Sought, moment: float) -> tuple[State, tuple[Action, ...]]:
+    """A peer says that its packets come by a relay: answer it the same way, unless we hear it directly."""
+    key, relay = sought.by, sought.observer
+    if not sought.relayed or not _may_be_carried(state, key) or not _is_ready(state, relay):
+        return state, ()
+    peer, now = state.peers[key], state.relaying.peers.get(key, Carried("", float("-inf")))
+    if now.relay == relay or (peer.lived and moment - peer.heard < HEARD_LATELY):
+        return state, ()
+    if now.relay and _is_ready(state, now.relay) and moment - now.since < SETTLED:
+        order = _order(state, key)
+        if order.index(relay) < order.index(now.relay):
+            return state, ()
+    return _carry(state, key, relay, moment)
+
+
+def step(state: State, moment: float) -> tuple[State, tuple[Action, ...]]:
+    """See to every peer that is carried or may have to be, after a reading of the interface."""
+    if not any(peer.declared.relay for peer in state.peers.values()):
+        return (state, ()) if state.relaying == Relaying() else (evolve(state, relaying=Relaying()), ())
+    state = _as_found(_without_strangers(state), moment)
+    return _see_to(state, list(state.peers), moment)
+
+
+def why(state: State, key: str, moment: float) -> str:
+    """What is known of a peer that is relayed, as a clause; empty for any other."""
+    relay = state.relaying.relay_of(key)
+    if not relay or relay not in state.peers:
+        return ""
+    name, when = state.peers[relay].declared.name, state.relaying.seen.get((relay, key), float("-inf"))
+    if not _is_ready(state, relay):
+        return f"{name} does not answer, and there is no other relay"
+    if when is None:
+        return f"{name} does not see it either"
+    if moment - when > SEEN_AGE:
+        return f"no direct path; whether {name} sees it is not known"
+    return f"no direct path; {name} saw it {moment - when:.0f} s ago"
+
+
+def taken_back(before: State, after: State, keys: frozenset[str]) -> State:
+    """What to believe when the allowed IPs of some peers could not be moved."""
+    peers = {key: each for key, each in after.relaying.peers.items() if key not in keys}
+    peers |= {key: before.relaying.peers[key] for key in keys & before.relaying.peers.keys()}
+    return evolve(after, relaying=evolve(after.relaying, peers=peers))
+
+
+def _see_to(state: State, keys: list[str], moment: float) -> tuple[State, tuple[Action, ...]]:
+    done: list[Action] = []
+    for key in keys:
+        if state.peers[key].phase == UP and not state.relaying.relay_of(key):
+            continue
+        state, actions = _one(state, key, moment)
+        done += actions
+    return state, tuple(done)
+
+
+def _one(state: State, key: str, moment: float) -> tuple[State, tuple[Action, ...]]:
+    if not _may_be_carried(state, key) or state.peers[key].seen is None:
+        return state, ()
+    peer, now = state.peers[key], state.relaying.peers.get(key)
+    if now is not None and now.relay:
+        if peer.phase == UP and peer.lived and peer.heard > now.since and moment - now.since >= _hold(now):
+            return _direct(state, key, moment)
+        useless = not _is_ready(state, now.relay) or state.relaying.seen.get((now.relay, key), moment) is None
+        if useless and (other := _choice(state, key, moment, but=now.relay, blindly=True)):
+            return _carry(state, key, other, moment)
+        return _tell(state, key, now, moment)
+    since = _missed_since(peer)
+    if since is None or state.cut_off:
+        return state, ()
+    if moment - since >= CARRY_AFTER and (relay := _choice(state, key, moment)):
+        return _carry(state, key, relay, moment)
+    return _ask(state, key, moment) if moment - since >= ASK_AFTER else (state, ())
+
+
+def _missed_since(peer: PeerState) -> float | None:
+    """Since when a direct answer of the peer is missing; None if it is not."""
+    if peer.silent:
+        return peer.since if peer.asked is None else peer.asked
+    if peer.phase != NEW:
+        return None
+    if not peer.endpoint:
+        return peer.since
+    return peer.asked if peer.stranger else None
+
+
+def _hold(now: Carried) -> float:
+    """How long a peer is carried at least."""
+    return min(HOLD * 2 ** (now.returns - 1), LONGEST_HOLD) if now.returns else 0.0
+
+
+def _carry(state: State, key: str, relay: str, moment: float) -> tuple[State, tuple[Action, ...]]:
+    now = state.relaying.peers.get(key)
+    returns = now.returns if now else 0
+    if now and not now.relay:  # the direct path did not last
+        returns = 0 if moment - now.since > STEADY else returns + 1
+    carried = Carried(relay, moment, tell=moment, returns=returns)
+    state, told = _tell(_with(state, key, carried), key, carried, moment)
+    name = state.peers[relay].declared.name
+    return state, (Carry(key, relay), *told, Announce(key, f"is reached through the relay {name}"))
+
+
+def _direct(state: State, key: str, moment: float) -> tuple[State, tuple[Action, ...]]:
+    returns = state.relaying.peers[key].returns
+    state = _with(state, key, Carried("", moment, returns=returns))
+    return state, (Carry(key, ""), Announce(key, f"is reached directly, at {state.peers[key].endpoint}"))
+
+
+def _tell(state: State, key: str, now: Carried, moment: float) -> tuple[State, tuple[Action, ...]]:
+    """Tell the other end by which relay our packets come, and ask the next relay whether it sees the peer."""
+    if moment < now.tell:
+        return state, ()
+    pause = TELL_AGAIN[min(now.told, len(TELL_AGAIN) - 1)]
+    state = _with(state, key, evolve(now, tell=moment + pause, told=now.told + 1))
+    spare = [relay for relay in _order(state, key) if relay != now.relay and _is_ready(state, relay)][:1]
+    asks = (Call(key, tuple(spare)),) if spare else ()
+    return state, (Call(key, (now.relay,), relayed=True), *asks)
+
+
+def _ask(state: State, key: str, moment: float) -> tuple[State, tuple[Action, ...]]:
+    """Ask the first relays whether they see the peer, ever less often."""
+    known = state.relaying
+    asked = known.asked.get(key, Asked())
+    ready = tuple(relay for relay in _order(state, key) if _is_ready(state, relay))[:2]
+    if moment < asked.next or not ready:
+        return state, ()
+    pause = ASK_AGAIN[min(asked.often, len(ASK_AGAIN) - 1)]
+    asked = Asked(asked.often + 1, moment + pause)
+    return evolve(state, relaying=evolve(known, asked={**known.asked, key: asked})), (Call(key, ready),)
+
+
+def _choice(state: State, key: str, moment: float, *, but: str = "", blindly: bool = False) -> str:
+    """The first relay that is up and sees the peer. ``blindly``: else the first of which that is not known."""
+    ready = [relay for relay in _order(state, key) if relay != but and _is_ready(state, relay)]
+    seen = {relay: state.relaying.seen.get((relay, key), float("-inf")) for relay in ready}
+    fresh = (relay for relay, when in seen.items() if when is not None and moment - when <= SEEN_AGE)
+    unsure = (relay for relay, when in seen.items() if blindly and when is not None)
+    return next(fresh, "") or next(unsure, "")
+
+
+def _order(state: State, key: str) -> list[str]:
+    """All relays, by key, in the order in which this node and a peer use them."""
+    keys = {peer.declared.name: each for each, peer in state.peers.items() if peer.declared.relay}
+    return [keys[name] for name in in_order(state.here.name, state.peers[key].declared.name, keys)]
+
+
+def _is_relay(state: State, key: str) -> bool:
+    return key in state.peers and state.peers[key].declared.relay
+
+
+def _is_ready(state: State, relay: str) -> bool:
+    return _is_relay(state, relay) and state.peers[relay].phase == UP
+
+
+def _may_be_carried(state: State, key: str) -> bool:
+    return key in state.peers and not state.peers[key].declared.direct_only and not _is_relay(state, key)
+
+
+def _with(state: State, key: str, carried: Carried) -> State:
+    known = state.relaying
+    asked = {each: when for each, when in known.asked.items() if each != key}
+    return evolve(state, relaying=evolve(known, peers={**known.peers, key: carried}, asked=asked))
+
+
+def _without_strangers(state: State) -> State:
+    """Peers that left the list, and relays that are none any more, are forgotten; who is up is asked for afresh."""
+    known = state.relaying
+    silent = {key for key, peer in state.peers.items() if peer.phase != UP}
+    peers = {key: each for key, each in known.peers.items() if key in state.peers}
+    seen = {pair: when for pair, when in known.seen.items() if _is_relay(state, pair[0]) and pair[1] in state.peers}
+    asked = {key: each for key, each in known.asked.items() if key in silent}
+    if (len(peers), len(seen), len(asked)) == (len(known.peers), len(known.seen), len(known.asked)):
+        return state
+    return evolve(state, relaying=Relaying(peers, seen, asked))
+
+
+def _as_found(state: State, moment: float) -> State:
+    """Believe what the interface shows: mesh-sync, or a watchdog before this one, has moved allowed IPs, too."""
+    changed = dict(_found(state, moment))
+    if not changed:
+        return state
+    return evolve(state, relaying=evolve(state.relaying, peers={**state.relaying.peers, **changed}))
+
+
+def _found(state: State, moment: float) -> Iterator[tuple[str, Carried]]:
+    holders: Mapping[str, str] | None = None
+    for key, peer in state.peers.items():
+        now = state.relaying.peers.get(key)
+        if peer.seen is None or (now and moment - now.since < 1.0):  # this reading may be older
+            continue
+        if peer.seen.carries:
+            if now and now.relay:
+                yield key, Carried("", moment, returns=now.returns)
+        elif _may_be_carried(state, key):
+            holders = _holders(state) if holders is None else holders
+            places = {holders.get(address) for address in own_networks(peer.declared.addresses)}
+            if len(places) == 1 and (relay := places.pop()) and relay != (now.relay if now else ""):
+                yield key, Carried(relay, moment, tell=moment)
+
+
+def _holders(state: State) -> dict[str, str]:
+    """Which relay has which allowed IPs, on the interface."""
+    relays = ((key, peer.seen) for key, peer in state.peers.items() if peer.declared.relay)
+    return {address: key for key, seen in relays if seen for address in seen.allowed_ips}
