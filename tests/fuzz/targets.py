@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+import dns.message
+import dns.opcode
 from attrs import frozen
 
 from mesh_sync.check.examine import examine
@@ -32,9 +34,12 @@ from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_sync.wireguard.ip import understood
 from mesh_sync.workspace.import_ import wg_gen_web, wg_meshconf, wg_quick
 from mesh_watchdog import memory, settings
+from mesh_watchdog.mesh_dns import answers as mesh_answers
+from mesh_watchdog.mesh_dns import notices
+from mesh_watchdog.policy.events import Sighting
 from mesh_watchdog.report import status_file
 from mesh_watchdog.sense import wg_counters
-from unit import software_keys
+from unit import mesh_in_dns, software_keys
 from unit.signed_commit import Signed
 
 ROOT = Path(__file__).parents[2]
@@ -207,6 +212,17 @@ def remembered() -> bytes:
     return (PLACE / "real.json").read_bytes()
 
 
+def mesh_question(data: bytes) -> object:
+    """A packet to the nameserver: it is answered, or not; and so is one that is damaged behind the header."""
+    found = mesh_answers.read(data)
+    if not isinstance(found, dns.message.Message):
+        return found
+    if found.opcode() == dns.opcode.NOTIFY:
+        return notices.read(found, [mesh_in_dns.AZURE], mesh_in_dns.SERVICES)
+    return mesh_answers.packed(mesh_answers.answer(found, mesh_in_dns.VIEW), mesh_answers.largest(found))
+
+
+PLACES = [Sighting("192.0.2.1:51820", 3.0), Sighting("[2001:db8::1]:1", own=True)]
 LISTING = b"100644 mesh.toml\0" + b"\x11" * 20 + b"\n\n" + b"1" * 40 + b" blob 4\nabcd\n"
 MEMORY = {
     "version": 1, "good": {KEYS[1]: "192.0.2.1:51820"}, "names": {"b.example": ["192.0.2.1"]}, "boot": "boot",
@@ -239,6 +255,11 @@ TARGETS = {
     "memory": Target(memory_file, (json.dumps(MEMORY).encode(),)),
     "status": Target(status_of_watchdog, (json.dumps(STATUS).encode(),)),
     "node": Target(node_toml, (NODE_TOML.encode(),)),
+    "dns": Target(mesh_question, (
+        dns.message.make_query(mesh_in_dns.SERVICE, "PTR").to_wire(),
+        dns.message.make_query("azure.mesh.internal.", "A", use_edns=0).to_wire(),
+        notices.notice(mesh_in_dns.GCP, mesh_in_dns.AZURE, PLACES, mesh_in_dns.SERVICES, relayed=True),
+    )),
     "objects": Target(repository_files, (LISTING,)),
     "wg-quick": Target(importer(wg_quick.read, "wg0.conf"), files("import/hub/wg0.conf", "import/hub/laptop.conf")),
     "wg-meshconf": Target(importer(wg_meshconf.read, "database.csv"), files("import/wg-meshconf.csv")),

@@ -20,6 +20,8 @@ MAX_ADDRESSES = 16
 MAX_SUBNETS = 500
 """Of one peer."""
 MAX_NETWORKS = 64
+MAX_ZONE = 170
+"""Characters; with the name of a key in front, a name has at most 255 octets (RFC 1035)."""
 MAX_EXPECTATIONS = 1000
 MAX_TAGS = 64
 MAX_DESCRIPTION = 1000
@@ -103,7 +105,7 @@ def _mesh_name(value: object) -> str:
 
 def _zone(value: object) -> str:
     words = text(value)
-    if len(words) > 200 or not all(LABEL.fullmatch(label.removeprefix("_")) for label in words.split(".")):
+    if len(words) > MAX_ZONE or not all(LABEL.fullmatch(label.removeprefix("_")) for label in words.split(".")):
         raise ValueError(f"{shown(words)} is not a DNS zone in lower case")
     return words
 

@@ -10,7 +10,7 @@ import dns.name
 import dns.opcode
 import dns.rcode
 import dns.rdataclass
-import dns.rdatatype
+from dns.rdatatype import RdataType
 
 from mesh_watchdog.mesh_dns.directory import View
 from mesh_watchdog.mesh_dns.records import at, reverse, soa
@@ -22,8 +22,10 @@ PLAIN_SIZE = 512
 EDNS_SIZE = 1232
 """Bytes of one with it, at the most: what fits into one packet of any tunnel."""
 TCP_SIZE = 65535
+LISTED_SIZE = 71
+"""Bytes of a peer in the list of all."""
 _QR, _OPCODE, _RD = 0x80, 0x78, 0x01
-_NO_DATA = (dns.rdatatype.AXFR, dns.rdatatype.IXFR)
+_NO_DATA = (RdataType.AXFR, RdataType.IXFR)
 _REVERSE = tuple(map(dns.name.from_text, ("in-addr.arpa", "ip6.arpa")))
 
 
@@ -68,16 +70,28 @@ def answer(query: dns.message.Message, view: View) -> dns.message.Message:
         response.set_rcode(dns.rcode.REFUSED)
         return response
     response.flags |= dns.flags.AA
-    anything = question.rdtype == dns.rdatatype.ANY
+    anything = question.rdtype == RdataType.ANY
     records = [one for one in found.records if anything or one.rdtype == question.rdtype] if found else []
     response.answer += records
     if not records:
         response.authority.append(soa(directory))
         if found is None:
             response.set_rcode(dns.rcode.NXDOMAIN)
-    elif found and question.rdtype in (dns.rdatatype.SRV, dns.rdatatype.NS):
+    elif found and question.rdtype in (RdataType.SRV, RdataType.NS):
         response.additional += list(found.more)
     return response
+
+
+def is_long(query: dns.message.Message, view: View) -> bool:
+    """Whether the answer is the list of more peers than any UDP message can hold."""
+    question = query.question[0]
+    asks = question.rdtype in (RdataType.PTR, RdataType.ANY) and question.name == view.directory.services
+    return asks and len(view.seen) * LISTED_SIZE > EDNS_SIZE
+
+
+def cut(query: dns.message.Message) -> bytes:
+    """The word that the answer is too large for UDP."""
+    return packed(dns.message.make_response(query, our_payload=EDNS_SIZE), PLAIN_SIZE, cut=True)
 
 
 def largest(query: dns.message.Message) -> int:
@@ -85,10 +99,11 @@ def largest(query: dns.message.Message) -> int:
     return min(max(query.payload, PLAIN_SIZE), EDNS_SIZE) if query.edns >= 0 else PLAIN_SIZE
 
 
-def packed(response: dns.message.Message, size: int) -> bytes:
-    """The response in at most ``size`` bytes; where it is larger, the word that it was cut, and nothing else."""
+def packed(response: dns.message.Message, size: int, *, cut: bool = False) -> bytes:
+    """The response in at most ``size`` bytes; where it is larger, the word that it was ``cut``, and nothing else."""
     try:
-        return response.to_wire(max_size=size)
+        if not cut:
+            return response.to_wire(max_size=size)
     except dns.exception.TooBig:
         pass
     response.answer, response.authority, response.additional = [], [], []

@@ -7,8 +7,8 @@ from collections.abc import Callable, Hashable
 
 from attrs import define, field
 
-MOST_KEPT = 4096
-"""Sources that are kept apart; with more, those that have all their tokens again are forgotten."""
+KEPT = 60.0
+"""Seconds for which a source is remembered at least: longer than any of these buckets takes to be full again."""
 
 
 @define
@@ -24,12 +24,12 @@ class Bucket:
     def __attrs_post_init__(self) -> None:
         self._tokens, self._at = self.burst, self.clock()
 
-    def take(self) -> bool:
-        """Take one, if there is one."""
+    def take(self, number: float = 1.0) -> bool:
+        """Take so many, if there are as many: a full bucket is enough for anything."""
         self._fill()
-        if self._tokens < 1:
+        if self._tokens < min(number, self.burst):
             return False
-        self._tokens -= 1
+        self._tokens = max(0.0, self._tokens - number)
         return True
 
     @property
@@ -50,19 +50,28 @@ class Bucket:
 
 
 class Budget:
-    """A bucket for each source, and one for all of them. Who has spent its own takes nothing from the others."""
+    """A bucket for each source, and one for all of them. Who has spent its own takes nothing from the others.
 
-    def __init__(self, each: tuple[float, float], all_: tuple[float, float]) -> None:
+    Sources are peers of the list, so that there are not many.
+    """
+
+    def __init__(
+        self, each: tuple[float, float], all_: tuple[float, float], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._each = each
+        self._clock = clock
         self._sources: dict[Hashable, Bucket] = {}
-        self.all = Bucket(*all_)
+        self._cleared = clock()
+        self.all = Bucket(*all_, clock)
 
-    def take(self, source: Hashable) -> bool:
-        """Whether ``source`` may have this one."""
+    def take(self, source: Hashable, number: float = 1.0) -> bool:
+        """Whether ``source`` may have this one, which costs so much."""
+        if self._clock() - self._cleared > KEPT:
+            self._cleared = self._clock()
+            self._sources = {one: bucket for one, bucket in self._sources.items() if not bucket.full}
         if source not in self._sources:
-            if len(self._sources) >= MOST_KEPT:
-                self._sources = {one: bucket for one, bucket in self._sources.items() if not bucket.full}
-            if len(self._sources) >= MOST_KEPT:
-                return False
-            self._sources[source] = Bucket(*self._each)
-        return self._sources[source].take() and self.all.take()
+            self._sources[source] = Bucket(*self._each, self._clock)
+        return self._sources[source].take(number) and self.all.take(number)
+
+    def __len__(self) -> int:
+        return len(self._sources)

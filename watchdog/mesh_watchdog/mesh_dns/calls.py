@@ -30,7 +30,7 @@ class Calls(Sense):
         about = here.key if here.is_me(call.about) else call.about
         own = [Sighting(endpoint, own=True) for endpoint in call.candidates]
         try:
-            question = notices.notice(about, here.key, own, directory.zone, relayed=call.relayed)
+            question = notices.notice(about, here.key, own, directory.services, relayed=call.relayed)
         except ValueError:  # no key (yet)
             return
         for observer in call.observers:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import dns.name
 from attrs import evolve, frozen
 
-from mesh_watchdog.mesh_dns.names import zone_name
+from mesh_watchdog.mesh_dns.names import host, services, zone_name
 from mesh_watchdog.policy.events import Declared, Here, Seen, Sighting
 from mesh_watchdog.policy.peer import PeerState
 from mesh_watchdog.policy.state import State
@@ -20,11 +20,14 @@ OLDEST = 180.0
 class Directory:
     """The applied state, turned so that a name, an address or a key finds its peer.
 
+    ``services``: the name below which those of keys lie; ``own``: the name of this node's mesh addresses.
     ``listed``: the key by which a peer is known here, by each key that it has.
     """
 
     here: Here
     zone: dns.name.Name
+    services: dns.name.Name
+    own: dns.name.Name
     peers: Mapping[str, Declared]
     listed: Mapping[str, str]
     by_name: Mapping[str, str]
@@ -36,11 +39,14 @@ class Directory:
 
 
 def directory_of(state: State) -> Directory:
-    """The directory of what is applied. Raise ValueError where the zone is no name."""
+    """The directory of what is applied."""
     peers = {key: peer.declared for key, peer in state.peers.items()}
+    zone = zone_name(state.here.zone)
     return Directory(
         here=state.here,
-        zone=zone_name(state.here.zone),
+        zone=zone,
+        services=services(zone),
+        own=host(state.here.name or "localhost", zone),
         peers=peers,
         listed={**{key: key for key in peers}, **{new: old for old, new in state.pairs.items() if old in peers}},
         by_name={peer.name.lower(): key for key, peer in peers.items() if peer.name},

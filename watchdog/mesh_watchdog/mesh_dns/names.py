@@ -8,6 +8,8 @@ import binascii
 import dns.exception
 import dns.name
 
+from mesh_sync.wireguard.desired import DEFAULT_ZONE
+
 SERVICE = (b"_wireguard", b"_udp")
 KEY_LABEL = 56
 """Characters of a key in base32, padding included."""
@@ -15,27 +17,29 @@ KEY_SIZE = 32
 
 
 def zone_name(zone: str) -> dns.name.Name:
-    """The zone as a name. Raise ValueError if it cannot be one."""
+    """The zone as a name; the usual one where what is written is none, or leaves no room for a key."""
     try:
-        return dns.name.from_text(zone)
-    except dns.exception.DNSException as error:
-        raise ValueError(f"{zone!r} is not a name of the DNS: {error}") from None
+        name = dns.name.from_text(zone)
+        place(0, service(base64.b64encode(bytes(KEY_SIZE)).decode(), services(name)))
+    except dns.exception.DNSException:
+        return dns.name.from_text(DEFAULT_ZONE)
+    return name
 
 
 def services(zone: dns.name.Name) -> dns.name.Name:
-    """The name that lists all peers."""
+    """The name that lists all peers; those of keys lie below it."""
     return dns.name.Name((*SERVICE, *zone.labels))
 
 
-def service(key: str, zone: dns.name.Name) -> dns.name.Name:
+def service(key: str, services: dns.name.Name) -> dns.name.Name:
     """The name of the peer with this public key. Raise ValueError if it is no key."""
     label = base64.b32encode(base64.b64decode(key, validate=True)).lower()
-    return dns.name.Name((label, *services(zone).labels))
+    return dns.name.Name((label, *services.labels))
 
 
-def key_of(name: dns.name.Name, zone: dns.name.Name) -> str | None:
+def key_of(name: dns.name.Name, services: dns.name.Name) -> str | None:
     """The public key that the name of a peer stands for, in whatever case it is written; None if it is no such name."""
-    if len(name.labels[0]) != KEY_LABEL or name.parent() != services(zone):
+    if len(name.labels) != len(services.labels) + 1 or len(name.labels[0]) != KEY_LABEL or name.parent() != services:
         return None
     try:
         key = base64.b32decode(name.labels[0].upper())

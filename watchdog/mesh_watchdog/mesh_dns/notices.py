@@ -15,15 +15,18 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.opcode
-import dns.rdataclass
-import dns.rdatatype
 import dns.rrset
 from attrs import frozen
+from dns.rdataclass import IN
+from dns.rdatatype import RdataType
+from dns.rdtypes.ANY.TXT import TXT
+from dns.rdtypes.IN.SRV import SRV
 
 from mesh_sync.wireguard.elsewhere import nowhere
 from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_watchdog.mesh_dns import names
 from mesh_watchdog.mesh_dns.directory import OLDEST
+from mesh_watchdog.mesh_dns.records import AT_ONCE, host_record, record, rrset
 from mesh_watchdog.policy.events import Sighting
 
 MOST_PLACES = 9
@@ -46,15 +49,15 @@ class Notice:
     relayed: bool = False
 
 
-def notice(about: str, of: str, sightings: Sequence[Sighting], zone: dns.name.Name, *, relayed: bool) -> bytes:
+def notice(about: str, of: str, sightings: Sequence[Sighting], services: dns.name.Name, *, relayed: bool) -> bytes:
     """A question about the peer ``about``, with the places of the peer ``of`` (keys)."""
     message = dns.message.Message()
     message.set_opcode(dns.opcode.NOTIFY)
     message.flags |= dns.flags.AA
     message.use_edns(0, payload=MAX_SIZE)
-    kind = dns.rdatatype.TXT if relayed else dns.rdatatype.SRV
-    message.question.append(dns.rrset.RRset(names.service(about, zone), dns.rdataclass.IN, kind))
-    return with_places(message, names.service(of, zone), sightings)
+    kind = RdataType.TXT if relayed else RdataType.SRV
+    message.question.append(dns.rrset.RRset(names.service(about, services), IN, kind))
+    return with_places(message, names.service(of, services), sightings)
 
 
 def with_places(message: dns.message.Message, name: dns.name.Name, sightings: Iterable[Sighting]) -> bytes:
@@ -74,23 +77,22 @@ def with_places(message: dns.message.Message, name: dns.name.Name, sightings: It
 def _add(message: dns.message.Message, name: dns.name.Name, number: int, sighting: Sighting) -> None:
     host, _, port = sighting.endpoint.rpartition(":")
     address, target = host.strip("[]"), names.place(number, name)
-    kind = "AAAA" if ":" in address else "A"
     said = "own=1" if sighting.own else f"age={sighting.age:.0f}"
-    message.answer.append(dns.rrset.from_text(name, 0, "IN", "SRV", f"0 0 {port} {target}"))
-    message.additional.append(dns.rrset.from_text(target, 0, "IN", kind, address))
-    message.additional.append(dns.rrset.from_text(target, 0, "IN", "TXT", f'"{said}"'))
+    message.answer.append(rrset(name, AT_ONCE, record(SRV, 0, 0, int(port), target)))
+    message.additional.append(rrset(target, AT_ONCE, host_record(address)))
+    message.additional.append(rrset(target, AT_ONCE, record(TXT, [said])))
 
 
-def read(message: dns.message.Message, asker: Collection[str], zone: dns.name.Name) -> Notice | None:
+def read(message: dns.message.Message, asker: Collection[str], services: dns.name.Name) -> Notice | None:
     """The notice in a NOTIFY from the peer whose keys are ``asker``; None if it asks for nothing that nodes tell."""
     question = message.question[0]
-    about = names.key_of(question.name, zone)
-    kinds = (dns.rdatatype.SRV, dns.rdatatype.TXT)
-    if about is None or question.rdclass != dns.rdataclass.IN or question.rdtype not in kinds:
+    about = names.key_of(question.name, services)
+    kinds = (RdataType.SRV, RdataType.TXT)
+    if about is None or question.rdclass != IN or question.rdtype not in kinds:
         return None
     told = places(message, question.name) if about not in asker else ()
-    own = () if told else tuple(found for key in asker for found in places(message, names.service(key, zone)))
-    return Notice(about, told, own, question.rdtype == dns.rdatatype.TXT)
+    own = () if told else tuple(found for key in asker for found in places(message, names.service(key, services)))
+    return Notice(about, told, own, question.rdtype == RdataType.TXT)
 
 
 def places(message: dns.message.Message, name: dns.name.Name) -> tuple[Sighting, ...]:
@@ -100,20 +102,20 @@ def places(message: dns.message.Message, name: dns.name.Name) -> tuple[Sighting,
 
 def _places(message: dns.message.Message, name: dns.name.Name) -> Iterator[Sighting]:
     addresses, words = dict[dns.name.Name, str](), dict[dns.name.Name, frozenset[bytes]]()
-    for rrset in message.additional:
-        if rrset.rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA):
-            addresses[rrset.name] = rrset[0].address
-        elif rrset.rdtype == dns.rdatatype.TXT:
-            words[rrset.name] = frozenset(rrset[0].strings)
-    for rrset in message.answer:
-        if rrset.rdtype != dns.rdatatype.SRV or rrset.name != name:
+    for each in message.additional:
+        if each.rdtype in (RdataType.A, RdataType.AAAA):
+            addresses[each.name] = each[0].address
+        elif each.rdtype == RdataType.TXT:
+            words[each.name] = frozenset(each[0].strings)
+    for each in message.answer:
+        if each.rdtype != RdataType.SRV or each.name != name:
             continue
-        for record in rrset:
-            address, age = addresses.get(record.target), _age(words.get(record.target, frozenset()))
-            if address is None or not record.port or (age is not None and age > OLDEST):
+        for srv in each:
+            address, age = addresses.get(srv.target), _age(words.get(srv.target, frozenset()))
+            if address is None or not srv.port or (age is not None and age > OLDEST):
                 continue
             if not nowhere(ipaddress.ip_address(address)):
-                yield Sighting(str(Endpoint(address, record.port)), age or 0.0, own=age is None)
+                yield Sighting(str(Endpoint(address, srv.port)), age or 0.0, own=age is None)
 
 
 def _age(words: frozenset[bytes]) -> float | None:

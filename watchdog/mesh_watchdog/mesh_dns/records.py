@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import dns.exception
 import dns.name
+import dns.rdata
 import dns.reversename
 import dns.rrset
 from attrs import frozen
+from dns.rdataclass import IN
+from dns.rdatatype import RdataType
+from dns.rdtypes.ANY.NS import NS
+from dns.rdtypes.ANY.PTR import PTR
+from dns.rdtypes.ANY.SOA import SOA
+from dns.rdtypes.ANY.TXT import TXT
+from dns.rdtypes.IN.A import A
+from dns.rdtypes.IN.AAAA import AAAA
+from dns.rdtypes.IN.SRV import SRV
 
 from mesh_watchdog.mesh_dns import names
 from mesh_watchdog.mesh_dns.directory import Directory, View
@@ -37,16 +47,16 @@ def at(name: dns.name.Name, view: View) -> Found | None:
     directory = view.directory
     zone = directory.zone
     if name == zone:
-        return Found((soa(directory), _ns(directory)), tuple(_addresses(_own(directory), directory.here.addresses)))
-    if name == names.services(zone):
+        return Found((soa(directory), _ns(directory)), tuple(_addresses(directory.own, directory.here.addresses)))
+    if name == directory.services:
         return Found(tuple(_list(view)))
-    if name == names.services(zone).parent():
+    if name == directory.services.parent():
         return Found()  # nothing there, but below it
-    if key := names.key_of(name, zone):
+    if key := names.key_of(name, directory.services):
         return _peer(name, key, view)
-    if name.parent() != zone:
+    if len(name.labels) != len(zone.labels) + 1:
         return None
-    if name == _own(directory):
+    if name == directory.own:
         return Found(tuple(_addresses(name, directory.here.addresses)))
     key = directory.by_name.get(name.labels[0].decode("ascii", "replace").lower())
     return Found(tuple(_addresses(name, directory.peers[key].addresses))) if key else None
@@ -59,34 +69,31 @@ def reverse(name: dns.name.Name, directory: Directory) -> Found | None:
     except (dns.exception.DNSException, ValueError):
         return None
     if address in directory.here.addresses:
-        return Found((_record(name, LISTED, "PTR", _own(directory)),))
+        return Found((rrset(name, LISTED, record(PTR, directory.own)),))
     key = directory.by_address.get(address)
     if key is None:
         return None
-    return Found((_record(name, LISTED, "PTR", names.host(directory.peers[key].name, directory.zone)),))
+    host = names.host(directory.peers[key].name, directory.zone)
+    return Found((rrset(name, LISTED, record(PTR, host)),))
 
 
 def soa(directory: Directory) -> dns.rrset.RRset:
     """Who answers for the zone. The serial says nothing: nobody copies it."""
-    words = f"{_own(directory)} hostmaster.{directory.zone} 1 3600 600 86400 {AT_ONCE}"
-    return _record(directory.zone, LISTED, "SOA", words)
+    hostmaster = names.host("hostmaster", directory.zone)
+    return rrset(directory.zone, LISTED, record(SOA, directory.own, hostmaster, 1, 3600, 600, 86400, AT_ONCE))
 
 
 def _ns(directory: Directory) -> dns.rrset.RRset:
-    return _record(directory.zone, LISTED, "NS", _own(directory))
-
-
-def _own(directory: Directory) -> dns.name.Name:
-    return names.host(directory.here.name or "localhost", directory.zone)
+    return rrset(directory.zone, LISTED, record(NS, directory.own))
 
 
 def _list(view: View) -> Iterator[dns.rrset.RRset]:
     """One PTR for each peer of which this node knows where it is, those that were heard last first."""
-    directory = view.directory
+    services = view.directory.services
     latest = sorted(view.seen, key=lambda key: view.seen[key].age)[:MOST_LISTED]
-    targets = [names.service(key, directory.zone).to_text() for key in latest]
-    if targets:
-        yield dns.rrset.from_text_list(names.services(directory.zone), AT_ONCE, "IN", "PTR", targets)
+    if latest:
+        found = (record(PTR, names.service(key, services)) for key in latest)
+        yield rrset(services, AT_ONCE, *found)
 
 
 def _peer(name: dns.name.Name, key: str, view: View) -> Found | None:
@@ -97,11 +104,11 @@ def _peer(name: dns.name.Name, key: str, view: View) -> Found | None:
     if sighting is None:
         return None
     host, _, port = sighting.endpoint.rpartition(":")
-    address = _record(name, AT_ONCE, "AAAA" if ":" in host else "A", host.strip("[]"))
+    address = rrset(name, AT_ONCE, host_record(host.strip("[]")))
     allowed = _cut("allowed=" + ",".join(directory.peers[listed].allowed))
     words = ["txtvers=1", f"pub={key}", allowed, f"age={sighting.age:.0f}", f"observer={directory.here.name}"]
-    text = _record(name, AT_ONCE, "TXT", " ".join(f'"{word}"' for word in words))
-    return Found((_record(name, AT_ONCE, "SRV", f"0 0 {port} {name}"), address, text), (address, text))
+    text = rrset(name, AT_ONCE, record(TXT, words))
+    return Found((rrset(name, AT_ONCE, record(SRV, 0, 0, int(port), name)), address, text), (address, text))
 
 
 def _cut(text: str) -> str:
@@ -110,11 +117,23 @@ def _cut(text: str) -> str:
 
 
 def _addresses(name: dns.name.Name, addresses: Iterable[str]) -> Iterator[dns.rrset.RRset]:
-    for kind, version in (("A", 4), ("AAAA", 6)):
-        found = [one for one in addresses if ipaddress.ip_address(one).version == version]
-        if found:
-            yield dns.rrset.from_text_list(name, LISTED, "IN", kind, found)
+    for kind in (RdataType.A, RdataType.AAAA):
+        if found := [one for one in map(host_record, addresses) if one.rdtype == kind]:
+            yield rrset(name, LISTED, *found)
 
 
-def _record(name: dns.name.Name, ttl: int, kind: str, words: object) -> dns.rrset.RRset:
-    return dns.rrset.from_text(name, ttl, "IN", kind, str(words))
+def record(kind: type[dns.rdata.Rdata], *words: object) -> dns.rdata.Rdata:
+    """A record of this type."""
+    make: Any = kind  # dnspython does not type these
+    made: dns.rdata.Rdata = make(IN, RdataType[kind.__name__], *words)
+    return made
+
+
+def host_record(address: str) -> dns.rdata.Rdata:
+    """The record of an address."""
+    return record(AAAA, address) if ":" in address else record(A, address)
+
+
+def rrset(name: dns.name.Name, ttl: int, *records: dns.rdata.Rdata) -> dns.rrset.RRset:
+    """The records of one type at a name."""
+    return dns.rrset.from_rdata(name, ttl, *records)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from contextlib import suppress
-from functools import partial
 
 import dns.flags
 import dns.message
@@ -24,8 +24,10 @@ from mesh_watchdog.mesh_dns.views import Views
 from mesh_watchdog.policy.events import Sighting, Sought
 from mesh_watchdog.sense.sense import Sense
 
-EACH, ALL = (50.0, 100.0), (300.0, 600.0)
+EACH, ALL = (50.0, 100.0), (200.0, 400.0)
 """Questions a second and at once, from one address and in all: about a tenth of a slow processor."""
+LISTED_AT_ONCE = 5
+"""Peers in a long list that take as much time as another question."""
 EACH_CALL, ALL_CALLS = (10.0, 30.0), (50.0, 100.0)
 """The same of notices by one peer."""
 EACH_PASSED, ALL_PASSED = (10.0, 20.0), (50.0, 100.0)
@@ -85,15 +87,16 @@ class Responder(Sense):
         self._ports.clear()
 
     async def _listen(self, address: str) -> str:
-        """Listen on this address, for the tunnel and for this machine itself. Return what went wrong, if anything."""
+        """Listen on this address. Return what went wrong, if anything.
+
+        What this machine sends to itself counts as come by the interface that has the address.
+        """
         try:
-            for device in (self._interface, "lo"):
-                admit = partial(self._admit, device == "lo")
-                made = open_socket(socket.SOCK_DGRAM, address, device)
-                self._ports.append(UdpPort(made, partial(self._take, admit)))
-                port = TcpPort(admit, self._answer)
-                self._ports.append(port)
-                await port.serve(open_socket(socket.SOCK_STREAM, address, device))
+            made = open_socket(socket.SOCK_DGRAM, address, self._interface)
+            self._ports.append(UdpPort(made, self._take))
+            port = TcpPort(self._admit, self._answer)
+            self._ports.append(port)
+            await port.serve(open_socket(socket.SOCK_STREAM, address, self._interface))
         except OSError as error:
             return (
                 f"peers cannot ask this node where others are: port 53 of {address}: {error.strerror}; where another "
@@ -104,14 +107,14 @@ class Responder(Sense):
 
     # -- what comes
 
-    def _admit(self, local: bool, source: str) -> bool:
-        """Whether a question from there is read: from the tunnel those of peers, from inside those of this machine."""
+    def _admit(self, source: str) -> bool:
+        """Whether a question from there is read: it has to be a peer's own address, or this machine's."""
         directory = self._views.directory
-        known = source in directory.here.addresses if local else source in directory.by_address
+        known = source in directory.by_address or source in directory.here.addresses
         return known and self._questions.take(source)
 
-    def _take(self, admit: partial[bool], port: UdpPort, data: bytes, place: tuple[str, int]) -> None:
-        if not admit(place[0]):
+    def _take(self, port: UdpPort, data: bytes, place: tuple[str, int]) -> None:
+        if not self._admit(place[0]):
             if wait := self._questions.all.wait:
                 port.pause(wait)
             return
@@ -121,8 +124,7 @@ class Responder(Sense):
         elif query is not None and query.opcode() == dns.opcode.NOTIFY:
             self.spawn(self._heed_datagram(query, port, place))
         elif query is not None:
-            response = answers.answer(query, self._views.now())
-            port.send(answers.packed(response, answers.largest(query)), place)
+            port.send(self._short(query), place)
 
     async def _answer(self, data: bytes, source: str) -> bytes | None:
         """The answer to a question by TCP."""
@@ -131,7 +133,19 @@ class Responder(Sense):
             return query
         if query.opcode() == dns.opcode.NOTIFY:
             return await self._heed(query, source)
-        return answers.packed(answers.answer(query, self._views.now()), answers.TCP_SIZE)
+        view = self._views.now()
+        if not answers.is_long(query, view):
+            return answers.packed(answers.answer(query, view), answers.TCP_SIZE)
+        if not self._questions.take(source, len(view.seen) / LISTED_AT_ONCE):
+            return None
+        return await asyncio.to_thread(lambda: answers.packed(answers.answer(query, view), answers.TCP_SIZE))
+
+    def _short(self, query: dns.message.Message) -> bytes:
+        """The answer to a question by UDP."""
+        view = self._views.now()
+        if answers.is_long(query, view):
+            return answers.cut(query)
+        return answers.packed(answers.answer(query, view), answers.largest(query))
 
     # -- calls
 
@@ -143,7 +157,7 @@ class Responder(Sense):
         response = dns.message.make_response(query, our_payload=answers.EDNS_SIZE)
         directory = self._views.directory
         caller = directory.by_address.get(source)
-        notice = notices.read(query, directory.keys_of(caller), directory.zone) if caller else None
+        notice = notices.read(query, directory.keys_of(caller), directory.services) if caller else None
         if caller is None or notice is None or not self._calls.take(caller):
             response.set_rcode(dns.rcode.REFUSED)
             return response.to_wire()
@@ -173,7 +187,7 @@ class Responder(Sense):
         places, declared = self._places(caller, view), directory.peers[about]
         if not places or not declared.managed or not self._passed.take(about):
             return
-        told = notices.notice(caller, caller, places, directory.zone, relayed=relayed)
+        told = notices.notice(caller, caller, places, directory.services, relayed=relayed)
         self.spawn(self._tell(told, declared.probe))
 
     async def _tell(self, told: bytes, address: str) -> None:

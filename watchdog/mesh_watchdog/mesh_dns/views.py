@@ -37,7 +37,7 @@ class Views:
 
     @property
     def directory(self) -> Directory:
-        """Of what is applied now. A zone that is no name leaves the one before."""
+        """Of what is applied now."""
         state = self._believed()
         if state.here is not self._directory.here or len(state.peers) != len(self._directory.peers):
             self._directory, self._of = directory_of(state), None
