@@ -9,9 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh_watchdog.journal import Tally
+from mesh_watchdog.policy.decide import decide
+from mesh_watchdog.policy.events import Mapped
+from mesh_watchdog.policy.state import State
 from mesh_watchdog.port_mapping import nat_pmp, pcp, upnpc
 from mesh_watchdog.port_mapping.answers import Granted, Refused, Why, is_translated
 from mesh_watchdog.port_mapping.renewal import LIFETIME, LONGEST, PAUSES, Renewal, has_restarted, took
+from mesh_watchdog.report import metrics, status_file
+from mesh_watchdog.report.show import show
 
 DATA = Path(__file__).parent / "data"
 GATEWAY, OWN, OUTSIDE = map(ipaddress.IPv4Address, ("10.1.0.1", "10.1.0.2", "192.0.3.20"))
@@ -223,6 +229,11 @@ def test_a_router_that_falls_silent_is_asked_ever_sooner_until_the_mapping_is_ov
     assert len(asked) < 15
 
 
+def test_a_router_that_no_longer_will_is_believed_at_once() -> None:
+    known = took(took(Renewal(), Granted(OUTSIDE, 1, 1200), 0.0), Refused(Why.CARRIER), 600.0)
+    assert (known.granted, known.due) == (None, 660.0)
+
+
 def test_a_router_that_never_answers_is_asked_ever_less() -> None:
     known, waits = Renewal(), []
     for _ in range(6):
@@ -271,3 +282,30 @@ def test_without_a_mapping_any_news_of_the_router_is_worth_a_question() -> None:
 )  # fmt: skip
 def test_which_addresses_are_behind_a_nat(address: str, translated: bool) -> None:
     assert is_translated(ipaddress.IPv4Address(address)) is translated
+
+
+# -- believed, and shown
+
+
+def test_what_the_router_forwards_is_believed_until_it_is_over() -> None:
+    state, actions = decide(State(), Mapped("192.0.3.20:51822", "PCP"), 1.0)
+    assert (state.mapped, state.mapped_how, actions) == ("192.0.3.20:51822", "PCP", ())
+    state, _ = decide(state, Mapped("", "the router is silent"), 2.0)
+    assert (state.mapped, state.mapped_how) == ("", "the router is silent")
+
+
+def test_status_and_metrics_say_where_we_are_reached(capsys: pytest.CaptureFixture[str]) -> None:
+    about = {"node": "a", "interface": "wg0", "boot": "b", "started": 0.0, "running": True, "stale": False}
+    lines = {}
+    for mapped in (Mapped("192.0.3.20:51822", "PCP"), Mapped("", "the router is silent"), Mapped("")):
+        state, _ = decide(State(), mapped, 1.0)
+        view = status_file.view(state, Tally(), about, [], 1000.0)
+        assert view["port_mapping"] == {"endpoint": mapped.endpoint or None, "how": mapped.how or None}
+        show(view)
+        lines[mapped.how] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("port mapping")]
+        assert f"mesh_watchdog_port_mapped {int(bool(mapped.endpoint))}\n" in metrics.metrics(view, 1000.0)
+    assert lines == {
+        "PCP": ["port mapping: 192.0.3.20:51822 (PCP)"],
+        "the router is silent": ["port mapping: none: the router is silent"],
+        "": [],
+    }

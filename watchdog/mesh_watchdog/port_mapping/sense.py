@@ -16,8 +16,8 @@ from mesh_watchdog.journal import log
 from mesh_watchdog.policy.events import Mapped
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.port_mapping import ask, nat_pmp, pcp
-from mesh_watchdog.port_mapping.answers import Refused, is_translated
-from mesh_watchdog.port_mapping.renewal import PAUSES, SOONEST, Renewal, has_restarted, took
+from mesh_watchdog.port_mapping.answers import Refused, Why, is_translated
+from mesh_watchdog.port_mapping.renewal import SOONEST, Renewal, has_restarted, took
 from mesh_watchdog.port_mapping.router import Router, find, news_from
 from mesh_watchdog.sense.sense import Sense
 
@@ -47,7 +47,7 @@ class PortMapping(Sense):
         before, self._seen = self._seen, self._believed()
         if not self._seen.interface or (before and _same(before, self._seen)):
             return
-        self._renewal = evolve(self._renewal, due=0.0, failures=0)
+        self._renewal = evolve(self._renewal, failures=0)
         self._due.set()
         if self._keeper is None:
             self._keeper = self._keep()
@@ -73,7 +73,7 @@ class PortMapping(Sense):
         try:
             router = await asyncio.to_thread(find, self._interface, self._believed().mark)
         except MeshSyncError:  # the other senses say so
-            self._renewal = evolve(self._renewal, due=time.monotonic() + PAUSES[0])
+            self._take(Refused(Why.SILENT), "")
             return
         if router != self._router:
             await self._change_to(router)
@@ -82,14 +82,18 @@ class PortMapping(Sense):
             self._tell(Mapped(""))
             return
         found = await ask.for_mapping(router, self._held)
-        answer = found if isinstance(found, Refused) else found.granted
-        self._renewal = took(self._renewal, answer, time.monotonic())
+        self._take(found, f"the router at {router.gateway}")
+
+    def _take(self, found: ask.Held | Refused, who: str) -> None:
         if isinstance(found, ask.Held):
+            self._renewal = took(self._renewal, found.granted, time.monotonic())
             self._held = found
             self._tell(Mapped(found.granted.endpoint, found.by))
-        elif self._renewal.granted is None:
+            return
+        self._renewal = took(self._renewal, found, time.monotonic())
+        if self._renewal.granted is None:
             self._held = None
-            self._tell(Mapped("", f"the router at {router.gateway} {found.why.value}"))
+            self._tell(Mapped("", f"{who} {found.why.value}" if who else ""))
 
     async def _change_to(self, router: Router | None) -> None:
         """What was mapped for another port, by another router or at another address of ours is over."""
@@ -127,13 +131,10 @@ class PortMapping(Sense):
             data, sender = self._news.recvfrom(2048)
             if not self._router or sender != (str(self._router.gateway), pcp.SERVER_PORT):
                 return
-            epoch, moment = pcp.announced(data), time.monotonic()
+            epoch, moved = pcp.announced(data), False
             if isinstance(told := nat_pmp.address(data), tuple):
-                epoch = told[1]
-                if self._held and told[0] != self._held.granted.address:
-                    epoch = -2
-            if epoch is not None and has_restarted(self._renewal, epoch, moment):
-                self._renewal = evolve(self._renewal, due=moment)
+                moved, epoch = self._held is not None and told[0] != self._held.granted.address, told[1]
+            if epoch is not None and (moved or has_restarted(self._renewal, epoch, time.monotonic())):
                 self._due.set()
 
 
