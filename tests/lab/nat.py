@@ -98,6 +98,6 @@ def _inward(nat: Nat, gateway: Gateway) -> Iterator[str]:
 
 
 def _outward(nat: Nat, raised: int) -> Iterator[str]:
-    if raised:
+    if raised and not nat.hard:
         yield from (f'oifname "eth0" udp sport {port} masquerade to :{port + raised}' for port in KEPT)
     yield f'oifname "eth0" masquerade{" random,fully-random" if nat.hard else ""}'

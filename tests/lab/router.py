@@ -56,7 +56,12 @@ class Router(Host):
     def block_udp(self) -> None:
         """Let no UDP pass but questions for names, as some companies do."""
         self.nft("""table inet no-udp {
-            chain forward { type filter hook forward priority -1; udp dport != 53 udp sport != 53 drop; }
+            chain forward {
+                type filter hook forward priority -1
+                udp dport 53 accept
+                udp sport 53 accept
+                meta l4proto udp drop
+            }
         }""")
 
     def unblock_udp(self) -> None:

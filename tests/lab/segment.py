@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import secrets
 import subprocess
 from typing import Literal
 
@@ -15,12 +16,16 @@ _ETHER_TYPE: dict[Family, str] = {"ipv4": "ip", "ipv6": "ip6"}
 
 
 class Segment:
-    """A bridge named `bridge` in the tree that owns it."""
+    """A bridge named `bridge` in the tree that owns it.
+
+    Its MAC address is set: one that is not becomes the lowest of those connected, and a router whose address changes so
+    forgets its neighbours, and what waited for their answer is lost.
+    """
 
     def __init__(self, owner: Tree, bridge: str) -> None:
         self._owner = owner
         self.bridge = bridge
-        self.command("ip", "link", "add", bridge, "type", "bridge")
+        self.command("ip", "link", "add", bridge, "address", f"02:{secrets.token_bytes(5).hex(':')}", "type", "bridge")
         self.command("ip", "link", "set", bridge, "up")
 
     def plug(self, name: str, tree: Tree, device: str = "eth0") -> Port:

@@ -10,7 +10,9 @@ from lab.waiting import until
 
 # Runs on the host: commands by standard input, what it did and got by standard output.
 SOCKET = """
-import socket, sys, threading
+import os, socket, sys, threading
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # in one piece, since two threads speak
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 udp.bind(("", int(sys.argv[1])))
 def send():
@@ -18,15 +20,15 @@ def send():
         address, port, ttl, word = line.split()
         udp.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, int(ttl))
         udp.sendto(word.encode(), (address, int(port)))
-        print("sent", word, flush=True)
+        say("sent", word)
 threading.Thread(target=send, daemon=True).start()
-print("bound", flush=True)
+say("bound")
 while True:
     try:
         word, (address, port) = udp.recvfrom(2048)
     except OSError:
         continue  # an ICMP message about a packet that was sent
-    print("got", word.decode(), address, port, flush=True)
+    say("got", word.decode(), address, port)
 """
 
 
@@ -36,7 +38,7 @@ class Udp:
     def __init__(self, host: Host, port: int) -> None:
         self._said: Path = host.directory / f"udp.{port}"
         with self._said.open("wb") as out:
-            argv = [sys.executable, "-S", "-E", "-u", "-c", SOCKET, str(port)]
+            argv = [sys.executable, "-S", "-E", "-c", SOCKET, str(port)]
             self._program = host.popen(argv, stdin=-1, stdout=out.fileno())
         until(lambda: "bound" in self._said.read_text(), what=self._said.read_text)
 
@@ -54,7 +56,7 @@ class Udp:
 
     def wait(self, word: str) -> tuple[str, int]:
         """The same, once it has come."""
-        until(lambda: self.got(word), every=0.01, what=f"{word} in {self._said.read_text()}")
+        until(lambda: self.got(word), every=0.01, what=lambda: f"{word} in {self._said.read_text()}")
         found = self.got(word)
         assert found
         return found
