@@ -55,6 +55,7 @@ class Tunnel:
     began: float = float("-inf")
     attempts: int = 0
     trying: bool = False
+    awaited: bool = False
     newest: float = float("-inf")
     staged: list[str] = field(factory=list)
     heard: float = float("-inf")
@@ -92,13 +93,14 @@ class Tunnel:
             if packet.stamp <= self.newest:
                 return
             self.newest = packet.stamp
+            self.awaited = False  # there is one handshake at a time: of two that cross, neither is answered
             self._accept(packet, source)
             self.upcoming = Session(packet.session, self.clock.now, False)
             self._emit("response", RESPONSE_SIZE, packet.session)
         elif packet.kind == "response":
-            if not self.trying:
+            if not self.trying or not self.awaited:
                 return
-            self.trying = False
+            self.trying = self.awaited = False
             self._accept(packet, source, alive=True)
             self._use(Session(packet.session, self.clock.now, True))
             staged, self.staged = self.staged, []
@@ -157,7 +159,7 @@ class Tunnel:
             self.trying = False
             self.staged.clear()
             return
-        self.began = self.clock.now
+        self.began, self.awaited = self.clock.now, True
         self._emit("initiation", INITIATION_SIZE, next(_numbers))
         self._disarm("retry")
         self._arm("retry", REKEY_TIMEOUT + self.chance.random() / 3, self._initiate)

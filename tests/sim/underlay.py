@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import random
 from collections.abc import Callable
 
@@ -31,8 +32,11 @@ class Site:
     """Where a node is connected.
 
     ``public``: its address by IP version; ``nat``: the machine has others behind it, and the router lets in only
-    answers, unless it ``forward``s the port. ``gagged``: since it got a new address nothing goes out before something
-    came in (a stale entry in its router).
+    answers, from the very port, unless it ``forward``s the port; ``hard``: each destination sees another port of it;
+    ``inner``: addresses that the machine has behind it; ``layers``: how many such routers there are one behind the
+    other; ``accepts``: what nobody asked for is taken for a flow of the router's own, and whoever sends there later
+    gets another port. ``gagged``: since it got a new address nothing goes out before something came in (a stale entry
+    in its router).
     """
 
     public: dict[int, str]
@@ -43,16 +47,45 @@ class Site:
     upstream: bool = True
     gagged: bool = False
     port: int = PORT
+    hard: bool = False
+    layers: int = 1
+    inner: tuple[ipaddress.IPv4Address, ...] = ()
+    accepts: bool = False
     mappings: dict[str, float] = field(factory=dict)
+    ports: dict[str, int] = field(factory=dict)
+    taken: dict[str, float] = field(factory=dict)
     receive: Callable[[Packet, str], None] = lambda packet, source: None
 
     @property
     def works(self) -> bool:
         return self.link and self.upstream
 
+    def leave(self, to: str, now: float, another: int) -> int:
+        """A packet leaves for ``to``: return from which port. ``another`` one is taken where this one cannot be."""
+        if self.mappings.get(to, -1.0) < now:
+            self.ports.pop(to, None)
+        self.mappings[to] = now + self.lifetime
+        if self.nat and (self.hard or self.taken.get(to, -1.0) >= now):
+            return self.ports.setdefault(to, another)
+        return self.ports.get(to, self.port)
+
+    def lets_in(self, source: str, port: int, now: float) -> bool:
+        """Whether a packet to one of its ports gets through to the machine."""
+        if not self.nat or (self.forward and port == self.port):
+            passes = port == self.port
+        else:
+            passes = self.mappings.get(source, -1.0) >= now and self.ports.get(source, self.port) == port
+            if self.accepts and not passes and port == self.port and self.mappings.get(source, -1.0) < now:
+                self.taken[source] = now + 30.0
+        if passes:
+            self.mappings[source] = now + self.lifetime
+        return passes
+
     def renumber(self, public: dict[int, str], *, gagged: bool = False) -> None:
         self.public = public
         self.mappings.clear()
+        self.ports.clear()
+        self.taken.clear()
         self.gagged = gagged
         if self.nat and not self.forward:
             self.port += 1
@@ -75,16 +108,19 @@ class Underlay:
         source = site.public.get(target.address.version)
         if source is None or not site.works or site.gagged or self.chance.random() < self.loss:
             return
-        site.mappings[to] = self.clock.now + site.lifetime
-        shown = str(Endpoint(source, site.port))
-        self.clock.after(self.latency, lambda: self._arrive(packet, shown, target, to))
+        shown = str(Endpoint(source, site.leave(to, self.clock.now, self.chance.randrange(20_000, 60_000))))
+        self.clock.after(self.latency, lambda: self._arrive(packet, shown, target))
 
-    def _arrive(self, packet: Packet, source: str, target: Endpoint, to: str) -> None:
+    def open(self, site: Site, to: str, ttl: int) -> None:
+        """A packet that ends on the way; it opens what it has passed. All ways are longer than it lives."""
+        target = Endpoint.parse(to)
+        if target.address and target.address.version in site.public and site.works and ttl > site.layers:
+            site.leave(to, self.clock.now, self.chance.randrange(20_000, 60_000))
+
+    def _arrive(self, packet: Packet, source: str, target: Endpoint) -> None:
         for site in self.sites:
             if target.host not in site.public.values() or target.host in self.holes or not site.works:
                 continue
-            answered = target.port == site.port and site.mappings.get(source, -1.0) >= self.clock.now
-            if target.port == site.port and (not site.nat or site.forward or answered):
+            if site.lets_in(source, target.port, self.clock.now):
                 site.gagged = False
-                site.mappings[source] = self.clock.now + site.lifetime
                 site.receive(packet, source)

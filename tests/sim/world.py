@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from attrs import define, evolve, field, frozen
 
@@ -20,14 +22,20 @@ from mesh_watchdog.policy.events import (
     Announce,
     Applied,
     AskWays,
+    Call,
     Declared,
+    Here,
     LookUp,
     Observation,
+    Open,
     Probe,
+    Reported,
     Routed,
     Seen,
     SetEndpoint,
+    Sighting,
     Snapshot,
+    Sought,
     Surroundings,
 )
 from mesh_watchdog.policy.peer import PeerState
@@ -78,6 +86,9 @@ class Node:
     notes: list[tuple[float, Announce]] = field(factory=list)
     pongs: dict[str, list[float]] = field(factory=dict)
     broken: list[str] = field(factory=list)
+    calls: list[tuple[float, Call]] = field(factory=list)
+    opened: list[tuple[float, Open]] = field(factory=list)
+    published: dict[str, tuple[str, ...]] = field(factory=dict)
     _run: int = 0
     _next: int = 0
 
@@ -113,14 +124,42 @@ class Node:
     def _inner(self, peer: str, payload: str) -> None:
         if payload == "pong":
             self.pongs.setdefault(peer, []).append(self.world.clock.now)
+        elif payload.startswith("{") and self.state is not None:
+            self._talk(peer, **json.loads(payload))
         elif not self.firewalled and peer in self.tunnels:
             self.tunnels[peer].data("pong")
+
+    # -- what it and others ask each other
+
+    def _talk(self, peer: str, kind: str, about: str, found: list[list[Any]]) -> None:
+        """A call of a peer, or the answer to one, or word that a peer looks for this node."""
+        sightings = tuple(Sighting(endpoint, age, own) for endpoint, age, own in found)
+        if kind == "report":
+            self._hear(Reported(peer, about, sightings), self._run)
+        elif kind == "search":
+            self._hear(Sought(about, peer, sightings), self._run)
+        else:
+            self.published[peer] = tuple(sighting.endpoint for sighting in sightings)
+            self._tell(peer, "report", about, self._sightings(about))
+            if about != peer and about in self.tunnels:
+                self._tell(about, "search", peer, self._sightings(peer))
+
+    def _tell(self, peer: str, kind: str, about: str, found: Iterable[Iterable[Any]]) -> None:
+        if self.interface and peer in self.tunnels:
+            self.tunnels[peer].data(json.dumps({"kind": kind, "about": about, "found": list(map(list, found))}))
+
+    def _sightings(self, key: str) -> list[tuple[str, float, bool]]:
+        """Where this node sees a peer, and where that says it is."""
+        seen, now = self.tunnels.get(key), self.world.clock.now
+        found = [(seen.endpoint, now - seen.alive, False)] if seen and now - seen.alive < 180 else []
+        return found + [(endpoint, 0.0, True) for endpoint in self.published.get(key, ())]
 
     # -- its watchdog
 
     def watch(self, peers: Mapping[str, Declared], routes: Iterable[str] = ()) -> None:
         """Start the watchdog, with an applied state; ``routes`` lead into the tunnel."""
-        self.applied = Applied(peers, Tunnel("wg0", routes))
+        here = Here(name=self.name, key=self.name, port=PORT)
+        self.applied = Applied(peers, Tunnel("wg0", routes), here=here)
         self.state = evolve(State(), surroundings=self.surroundings())
         self._start()
 
@@ -150,7 +189,7 @@ class Node:
         self.world.clock.after(NOTICED, lambda: self._observe(self.surroundings()))
 
     def surroundings(self) -> Surroundings:
-        own = [] if self.site.nat else list(self.site.public.values())
+        own = [*self.site.inner] if self.site.nat else list(self.site.public.values())
         versions = set(self.site.public) if self.site.link else set()
         return Surroundings(frozenset(map(ipaddress.ip_address, own)), frozenset(versions))
 
@@ -214,9 +253,16 @@ class Node:
             case Probe(key):
                 self.probes[key] += 1
                 self.ping(key)
-            case SetEndpoint(key, endpoint, _):
+            case SetEndpoint(key, endpoint, _, afresh):
                 if key in self.tunnels:
-                    self.tunnels[key].endpoint = endpoint
+                    self._set_endpoint(key, endpoint, afresh)
+            case Open(_, endpoint, ttl):
+                self.opened.append((self.world.clock.now, action))
+                self.world.underlay.open(self.site, endpoint, ttl)
+            case Call(about, observers, candidates):
+                self.calls.append((self.world.clock.now, action))
+                for observer in observers:
+                    self._tell(observer, "call", about, [(each, 0.0, True) for each in candidates])
             case AskWays(addresses):
                 told, run = Routed(addresses, self.ways(addresses)), self._run
                 self.world.clock.after(ASKED, lambda: self._hear(told, run))
@@ -227,7 +273,15 @@ class Node:
             case Announce():
                 self.notes.append((self.world.clock.now, action))
 
-    def _hear(self, answer: Answer | Routed, run: int) -> None:
+    def _set_endpoint(self, key: str, endpoint: str, afresh: bool) -> None:
+        before = self.tunnels[key]
+        if afresh and not before.rx and not before.handshake:
+            self.disconnect(key)
+            self.connect(key, endpoint, before.keepalive)
+        else:
+            before.endpoint = endpoint
+
+    def _hear(self, answer: Answer | Routed | Reported | Sought, run: int) -> None:
         if run == self._run:
             self._observe(answer)
 
@@ -247,9 +301,9 @@ class World:
         self.chance = random.Random(self.seed)
         self.underlay = Underlay(self.clock, self.chance)
 
-    def node(self, name: str, *addresses: str, nat: bool = False, forward: bool = False) -> Node:
+    def node(self, name: str, *addresses: str, nat: bool = False, forward: bool = False, **site_: Any) -> Node:
         public: dict[int, str] = {ipaddress.ip_address(address).version: address for address in addresses}
-        site = Site(public, nat, forward)
+        site = Site(public, nat, forward, **site_)
         self.underlay.sites.append(site)
         self.nodes[name] = node = Node(name, self, site, Resolver(self.clock, self.zone))
         site.receive = node.receive

@@ -27,7 +27,7 @@ def candidates(peer: PeerState, state: State) -> tuple[Candidate, ...]:
     literals = ((str(endpoint), "list") for endpoint in peer.declared.endpoint if endpoint.address)
     ranked = dict[str, str]()
     for endpoint, source in (*news(peer, state), *at_home, *from_dns(peer, state.names), *literals):
-        if _usable(endpoint, state):
+        if usable(endpoint, state):
             ranked.setdefault(endpoint, source)
     return tuple(ranked.items())
 
@@ -48,7 +48,7 @@ def news(peer: PeerState, state: State) -> tuple[Candidate, ...]:
         for host in peer.declared.hosts
         if (name := state.names.get(host)) and _since(name.answered, peer) and (right or _since(name.replaced, peer))
         for endpoint, source in from_dns(peer, state.names, only=host)
-        if str(numeric(endpoint)) not in peer.expected and _usable(endpoint, state)
+        if str(numeric(endpoint)) not in peer.expected and usable(endpoint, state)
     )
 
 
@@ -85,7 +85,7 @@ def _alternating(addresses: Iterable[Address]) -> Iterator[Address]:
     return (address for pair in zip_longest(*by_version) for address in pair if address)
 
 
-def _usable(endpoint: str, state: State) -> bool:
+def usable(endpoint: str, state: State) -> bool:
     """Whether a packet to this endpoint could leave this machine, outside the tunnel."""
     address = numeric(endpoint)
     return (

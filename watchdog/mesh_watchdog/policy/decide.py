@@ -12,7 +12,7 @@ from attrs import evolve
 
 from mesh_sync.names.nameservers import Answer, Unresolved
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
-from mesh_watchdog.policy import dns_names, known_ways, relaying
+from mesh_watchdog.policy import dns_names, known_ways, punching, relaying, rendezvous
 from mesh_watchdog.policy.events import (
     Action,
     Announce,
@@ -68,8 +68,11 @@ def decide(state: State, observation: Observation, moment: float) -> Decision:
         case Mapped():
             return evolve(state, mapped=observation.endpoint, mapped_how=observation.how), ()
         case Reported():
-            return relaying.take_report(state, observation, moment)
+            state, said = rendezvous.take_report(state, observation, moment)
+            state, moves = relaying.take_report(state, observation, moment)
+            return state, (*said, *moves)
         case Sought():
+            state = rendezvous.take_search(state, observation, moment)
             return relaying.take_search(state, observation, moment)
 
 
@@ -79,9 +82,11 @@ def _apply(state: State, applied: Applied, moment: float) -> State:
     hosts = {host for declared in applied.peers.values() for host in declared.hosts}
     names = {host: dns_names.seeded(host, applied.peers.values(), state.names.get(host)) for host in hosts}
     paired = state.paired if applied.pairs == state.pairs else moment if applied.pairs else None
+    others = rendezvous.without(state.rendezvous, peers, applied.here.key)
     return evolve(
-        known_ways.forgotten(state), peers=peers, names=names, tunnel=applied.tunnel, carriers=applied.carriers,
-        mark=applied.mark, past_exit=applied.past_exit, pairs=applied.pairs, here=applied.here, paired=paired,
+        known_ways.forgotten(state), rendezvous=others, peers=peers, names=names, tunnel=applied.tunnel,
+        carriers=applied.carriers, mark=applied.mark, past_exit=applied.past_exit, pairs=applied.pairs,
+        here=applied.here, paired=paired,
     )  # fmt: skip
 
 
@@ -102,7 +107,10 @@ def _move(state: State, surroundings: Surroundings, moment: float) -> Decision:
     first = moment if state.probed_all is None else max(moment, state.probed_all + PROBE_ALL_PAUSE)
     peers = {key: _again(evolve(peer, path=""), moment) for key, peer in state.peers.items()}
     probe_all = tuple(first + delay for delay in PROBE_ALL)
-    moved = evolve(state, peers=peers, surroundings=surroundings, names=names, probe_all=probe_all)
+    others = rendezvous.after_move(state.rendezvous, state.here.key, moment)
+    moved = evolve(
+        state, peers=peers, surroundings=surroundings, names=names, probe_all=probe_all, rendezvous=others
+    )  # fmt: skip
     if not state.interface:
         return moved, ()
     moved, probes = _probe_all(moved, moment)
@@ -202,15 +210,17 @@ def _welcome(key: str, before: PeerState, peer: PeerState, moment: float) -> tup
     took = moment - before.heard if before.silent else None
     back = evolve(
         peer, phase=UP, since=moment, expected=(), tried=(), tries=(), rounds=0, next_try=0.0, next_round=0.0,
-        recovery=before.recovery if took is None else took,
+        sought=None, punched=None, punches=0, aims=(), recovery=before.recovery if took is None else took,
     )  # fmt: skip
     return back, [] if took is None else [Announce(key, f"is back at {peer.endpoint} after {took:.0f} s of silence")]
 
 
 def _see_to_all(state: State, done: list[Action], moment: float) -> Decision:
     """Probe, suspect and search for each peer as its time comes; then ask witnesses and DNS about silent ones."""
+    state, meetings, lacked = punching.take_up(state, moment)
+    done += meetings
     peers, names = dict(state.peers), dict(state.names)
-    wanted, places = dict[str, None](), set[str]()
+    wanted, places, missed = dict[str, None](), set(lacked), list[str]()
     for key, peer in state.peers.items():
         if is_at_ease(peer, moment):
             continue
@@ -218,6 +228,8 @@ def _see_to_all(state: State, done: list[Action], moment: float) -> Decision:
         done += acts
         places |= lacking
         wanted |= dict.fromkeys(looks)
+        if rendezvous.is_missed(peers[key], moment):
+            missed.append(key)
     if (
         state.surroundings.versions
         and moment >= state.witnessed + WITNESS_PAUSE
@@ -228,7 +240,8 @@ def _see_to_all(state: State, done: list[Action], moment: float) -> Decision:
         state = evolve(state, witnessed=moment)
     free = DNS_AT_ONCE - sum(name.pending for name in names.values()) if wanted else 0
     due = [host for host in wanted if dns_names.is_due(names[host], moment)][:free] if free > 0 else []
-    state = evolve(state, peers=peers)
+    state, calls = rendezvous.call(evolve(state, peers=peers), () if state.cut_off else missed, moment)
+    done += calls
     if places or (due and not known_ways.is_fresh(state, moment)):
         state, asks = known_ways.asked(state, places, moment)
         done += asks

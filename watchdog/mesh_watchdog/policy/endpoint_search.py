@@ -8,6 +8,7 @@ from mesh_sync.wireguard.protocol import REJECT_AFTER_TIME, REKEY_TIMEOUT
 from mesh_watchdog.policy.candidates import Candidate, candidates, from_dns, news, places
 from mesh_watchdog.policy.events import Action, Probe, SetEndpoint
 from mesh_watchdog.policy.peer import RX_HOLDS, SEARCHING, SUSPECT, WRITES_AT_ONCE, PeerState, probed
+from mesh_watchdog.policy.reports import SEEN, TOLD
 from mesh_watchdog.policy.state import State
 
 SEARCH_ROUNDS = (15.0, 30.0, 60.0, 120.0, 240.0, 300.0)
@@ -16,6 +17,8 @@ TRY_YOUNG = 0.1
 """Between two endpoints tried while the session is alive: one packet is enough (R8)."""
 TRY_OLD = REKEY_TIMEOUT + 0.5
 """The same without a session: each needs a handshake, which WireGuard begins every 5 to 5.33 s (R8)."""
+TRY_AFRESH = 1.0
+"""The same for a stranger where others see it: made afresh, it begins a handshake at once."""
 YOUNG = REJECT_AFTER_TIME - 10.0
 """A session is counted on up to this age: readings are late, and the tries take time."""
 NEWS_LISTEN = 1.0
@@ -105,7 +108,8 @@ def _try_next(key: str, peer: PeerState, moment: float) -> tuple[PeerState, list
     if allowance < 1:
         return peer, []
     (endpoint, source), *rest = peer.tries
-    pause = _pause(peer, moment)
+    afresh = peer.stranger and source in (SEEN, TOLD)
+    pause = TRY_AFRESH if afresh else _pause(peer, moment)
     if peer.phase == SUSPECT and len(rest) == 1:  # the way back
         pause = max(pause, NEWS_LISTEN)
     return evolve(
@@ -118,9 +122,14 @@ def _try_next(key: str, peer: PeerState, moment: float) -> tuple[PeerState, list
         switches=peer.switches + (endpoint != peer.endpoint),
         allowance=allowance - 1,
         wrote=moment,
-    ), [SetEndpoint(key, endpoint, source), Probe(key)]
+    ), [SetEndpoint(key, endpoint, source, afresh), Probe(key)]
+
+
+def has_young_session(peer: PeerState, moment: float) -> bool:
+    """Whether one packet is enough to restore its traffic, as far as we know."""
+    return peer.session is not None and moment - peer.session < YOUNG
 
 
 def _pause(peer: PeerState, moment: float) -> float:
     """Between two tries: one packet is enough while the session is alive, otherwise each needs a handshake."""
-    return TRY_YOUNG if peer.session is not None and moment - peer.session < YOUNG else TRY_OLD
+    return TRY_YOUNG if has_young_session(peer, moment) else TRY_OLD

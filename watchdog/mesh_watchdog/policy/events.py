@@ -192,11 +192,16 @@ class Probe:
 
 @frozen
 class SetEndpoint:
-    """Set the endpoint of a peer, if it is still there and still silent. ``source`` says where it comes from."""
+    """Set the endpoint of a peer, if it is still there and still silent. ``source`` says where it comes from.
+
+    ``afresh``: a peer that never had a session on this interface is made again with it. So its handshake begins at
+    once, and not 5 s after the last one, which had no endpoint to go to.
+    """
 
     key: str
     endpoint: str
     source: str
+    afresh: bool = False
 
 
 @frozen

@@ -52,7 +52,8 @@ class PeerState:
     handshake last changed; ``good``: the last endpoint that worked; ``path``: that at which its path was asked how
     large packets may be; ``last_set``: the last one we set; ``expected``: what its names stood for when it fell silent;
     ``tried``: the news from DNS that it was given since; ``tries``: endpoints still to be tried in this round;
-    ``allowance``: writes it has left.
+    ``allowance``: writes it has left; ``sought``: when it last had others look for us; ``punched``: when we last acted
+    on where others see it, ``aims``: those endpoints, and ``punches``: how often, since it was heard.
     """
 
     declared: Declared
@@ -86,6 +87,10 @@ class PeerState:
     wrote: float = 0.0
     allowance: float = WRITES_AT_ONCE
     recovery: float | None = None
+    sought: float | None = None
+    punched: float | None = None
+    punches: int = 0
+    aims: tuple[str, ...] = ()
 
     @property
     def endpoint(self) -> str:
@@ -127,10 +132,12 @@ def listen(peer: PeerState, seen: Seen, moment: float) -> tuple[PeerState, bool]
     """Take in one reading of the counters; return the peer and whether it was heard (rule R1).
 
     Only received bytes and a new handshake count. Handshake initiations that are never completed show that it reaches
-    us and we do not reach it: no sign of life. Counters that went back are those of a new interface.
+    us and we do not reach it: no sign of life. Counters that went back are those of a new interface, or
+    of a stranger that was made afresh.
     """
     before = peer.seen
-    if before is None or seen.rx < before.rx or seen.tx < before.tx:
+    went_back = before is not None and (seen.rx < before.rx or (seen.tx < before.tx and not peer.stranger))
+    if before is None or went_back:
         return begin(peer, seen, moment), False
     received, sent = seen.rx - before.rx, seen.tx - before.tx
     shaken = seen.handshake != before.handshake

@@ -25,7 +25,11 @@ PROBE_PROMPT = 2.0
 PROBE_TALKING = 0.45
 """The same for one in conversation: a reading in which it said nothing, and we did."""
 MISSES = 3
-"""Misses after which such a peer is suspect (R3)."""
+"""Misses after which such a peer is suspect (R3) …"""
+MISSES_SOUGHT = 2
+"""… and the same while it looks for us: it does not hear us."""
+SOUGHT = 10.0
+"""Seconds for which that counts."""
 SILENT_PROBE = REKEY_TIMEOUT
 """A silent peer is sent a packet this often …"""
 SILENT_LONG = 60.0
@@ -102,7 +106,9 @@ def _is_overdue(peer: PeerState, listening: bool, moment: float) -> bool:
     if peer.asked is None:
         return False
     waited = peer.probed is not None and moment - peer.probed >= peer.miss_after
-    quickly = peer.quick and peer.misses + waited >= MISSES and not listening
+    is_sought = peer.sought is not None and moment - peer.sought < SOUGHT
+    misses = MISSES_SOUGHT if is_sought else MISSES
+    quickly = peer.quick and peer.misses + waited >= misses and not listening
     return quickly or moment - peer.asked >= peer.suspect_after
 
 

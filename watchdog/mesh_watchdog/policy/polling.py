@@ -58,7 +58,7 @@ def _patience(peer: PeerState, moment: float, idle: float) -> float:
     if peer.tries:
         return peer.next_try - moment
     if peer.phase == NEW and moment - peer.since < SETTLING:
-        return BUSY
+        return BUSY if peer.endpoint else 2 * TRYING  # others may know where it is as soon as one of them is up
     if not peer.silent and peer.quick and peer.asked is not None and peer.probed is not None and _is_urgent(peer):
         since = moment - peer.probed  # to know how long its answer takes, and when that is too long
         return max(TRYING, min(since, peer.miss_after - since))

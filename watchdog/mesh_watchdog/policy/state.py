@@ -17,6 +17,7 @@ from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.events import Here, Pairs, Routed, Seen, Surroundings
 from mesh_watchdog.policy.peer import PeerState
 from mesh_watchdog.policy.relayed import Relaying
+from mesh_watchdog.policy.reports import Rendezvous
 
 
 @frozen(kw_only=True)
@@ -29,7 +30,8 @@ class State:
     last were; ``looked``: the last reading of the interface; ``cut_off``: this machine is (R4); ``witnessed``: when
     witnesses were last asked; ``measured``: the reading from which traffic is measured, and when that was;
     ``flowed``: when traffic last flowed; ``mapped``: the endpoint that
-    our router forwards to us, empty when it does not; ``mapped_how``: by which protocol, or why it does not.
+    our router forwards to us, empty when it does not; ``mapped_how``: by which protocol, or why it does not;
+    ``rendezvous``: what other peers say of where one is.
     """
 
     peers: Mapping[str, PeerState] = field(factory=dict)
@@ -56,6 +58,7 @@ class State:
     cut_off: bool = False
     witnessed: float = float("-inf")
     relaying: Relaying = Relaying()
+    rendezvous: Rendezvous = Rendezvous()
 
 
 def in_use(pairs: Pairs, seen: Mapping[str, Seen], moment: float) -> dict[str, str]:

@@ -1,0 +1,62 @@
+"""What kind of NAT a node is behind, from where others see it (rule R15). Pure.
+
+Two observers in different networks that see the same port: the NAT keeps one for all destinations, and a packet from
+the inside opens it ("easy"). Different ports: one for each destination, which others cannot know before ("hard").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from ipaddress import ip_network
+
+from mesh_sync.wireguard.endpoint import Address
+from mesh_watchdog.policy.dns_names import numeric
+from mesh_watchdog.policy.reports import Report
+
+PUBLIC, EASY, HARD, UNKNOWN = "public", "easy", "hard", "unknown"
+CLASSES = (PUBLIC, EASY, HARD, UNKNOWN)
+TOGETHER = 30.0
+"""Seconds between two sightings that are compared: a NAT that was renumbered in between is not a hard one."""
+
+_INNER = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
+"""Private networks, and those between a provider's NAT and its customers (RFC 1918, 6598, 4193)."""
+
+
+def is_inner(address: Address) -> bool:
+    """Whether the address means something in one network only."""
+    return any(address in network for network in _INNER if network.version == address.version)
+
+
+def nat_class(reports: Iterable[Report], own: Set[Address], sites: Mapping[str, str]) -> str:
+    """Given where others see a node, return the class of its NAT.
+
+    ``own``: its addresses as far as they are known; ``sites``: the endpoints at which this node reaches the observers.
+    IPv4 decides where the node is seen by it: IPv6 rarely has a NAT.
+    """
+    seen = [(address, report) for report in reports if not report.own and (address := numeric(report.endpoint))]
+    for version in (4, 6):
+        found = [(address, report) for address, report in seen if address.version == version]
+        if found:
+            return _class(found, own, sites)
+    return UNKNOWN
+
+
+def _class(found: list[tuple[Address, Report]], own: Set[Address], sites: Mapping[str, str]) -> str:
+    if any(address in own and not is_inner(address) for address, _ in found):
+        return PUBLIC
+    outside = [report for address, report in found if address not in own]
+    compared = [
+        one.endpoint == other.endpoint
+        for number, one in enumerate(outside)
+        for other in outside[:number]
+        if abs(one.seen - other.seen) <= TOGETHER and _apart(sites.get(one.observer), sites.get(other.observer))
+    ]
+    if not compared:
+        return UNKNOWN
+    return EASY if all(compared) else HARD
+
+
+def _apart(one: str | None, other: str | None) -> bool:
+    """Whether two observers are in different networks, both out in the open."""
+    places = [place for site in (one, other) if site and (place := numeric(site)) and not is_inner(place)]
+    return len(places) == 2 and places[0] != places[1]

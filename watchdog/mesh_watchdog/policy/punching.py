@@ -1,0 +1,195 @@
+"""Meeting a peer where others see it: openers, then its endpoint, at both ends in the same moment (rules R7, R8).
+
+A packet that passes our NAT and ends before theirs opens ours. When both have sent one, what each sends to the other's
+endpoint comes through: a packet of the session if it is young, else a handshake. Without openers, a router that accepts
+what nobody asked for would take the first packet for a flow of its own, and give its own machine another port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+
+from attrs import evolve, frozen
+
+from mesh_watchdog.policy.candidates import candidates, expected, usable
+from mesh_watchdog.policy.dns_names import numeric
+from mesh_watchdog.policy.endpoint_search import has_young_session
+from mesh_watchdog.policy.events import Action, Open, Probe
+from mesh_watchdog.policy.known_ways import lacking
+from mesh_watchdog.policy.nat_class import is_inner
+from mesh_watchdog.policy.peer import NEW, RX_HOLDS, SEARCHING, SUSPECT, UP, PeerState, probed
+from mesh_watchdog.policy.rendezvous import UNANSWERED, is_hopeless
+from mesh_watchdog.policy.reports import SEEN, TOLD, Report, fresh
+from mesh_watchdog.policy.state import State
+
+OPENERS = ((2, 3), (4, 5), (6, 8))
+"""Hops that the openers of the first, second, third attempt live for. Two pass a router at home, three a provider's NAT
+as well. A longer one does no harm once theirs are sent, and two observations of one observer are never further apart
+than the way between the ends is long."""
+LEAD = 0.2
+"""Seconds from the opener to the endpoint: the other end hears of us by another way than we of it."""
+TURN = 0.5
+"""Without a session the end with the larger key waits this much longer: handshakes that cross are both lost."""
+TARGETS = 4
+"""Reported endpoints that a peer is tried with at once."""
+COUNTS_FOR = 5.0
+"""A report that could not be made use of for so long is left: the other end has long acted on it."""
+
+MINUTE = 60.0
+TO_ONE_ADDRESS = 30
+"""Openers and tries to one address in a minute, whatever is reported, and of whatever peers …"""
+BY_ONE_OBSERVER = 80
+"""… on the word of one observer …"""
+IN_ALL = 240
+"""… and in all."""
+AT_ONE_ADDRESS = 8
+"""Silent peers that are at the same time at one reported address."""
+
+
+@frozen
+class Target:
+    """A reported endpoint that is worth a try; ``opened``: there is a NAT between."""
+
+    endpoint: str
+    source: str
+    observer: str
+    opened: bool = True
+
+
+class _Budget:
+    """What was sent to reported addresses in the last minute, and what may be."""
+
+    def __init__(self, aimed: Iterable[tuple[float, str, str]], moment: float) -> None:
+        self._moment = moment
+        self.spent = [one for one in aimed if moment - one[0] < MINUTE]
+
+    def take(self, target: Target, packets: int) -> bool:
+        """Whether so many packets may be sent there; they count from now on."""
+        address = str(numeric(target.endpoint))
+        there = sum(one[1] == address for one in self.spent) + packets
+        on_its_word = sum(one[2] == target.observer for one in self.spent) + packets
+        if there > TO_ONE_ADDRESS or on_its_word > BY_ONE_OBSERVER or len(self.spent) + packets > IN_ALL:
+            return False
+        self.spent += [(self._moment, address, target.observer)] * packets
+        return True
+
+
+def take_up(state: State, moment: float) -> tuple[State, list[Action], Set[str]]:
+    """Make use of what was reported. Return also the addresses to which the ways have to be known first."""
+    known = state.rendezvous
+    if not known.told:
+        return state, [], frozenset()
+    peers, done, places, left = dict(state.peers), list[Action](), set[str](), dict[str, float]()
+    budget = _Budget(known.aimed, moment)
+    for key, since in known.told.items():
+        peer = state.peers[key]
+        if peer.seen is None or moment - since > COUNTS_FOR:
+            continue
+        reports = _sensible(key, state, moment)
+        addresses = {str(numeric(report.endpoint)) for report in reports}
+        if state.cut_off or _is_held(peer, moment):
+            left[key] = since
+        elif lacking(addresses, state, moment):
+            left[key] = since
+            places |= addresses
+        else:
+            targets = _ranked([report for report in reports if usable(report.endpoint, state)], key, state, moment)
+            there = evolve(state, peers=peers)
+            peers[key], actions = _meet(key, peer, targets, there, budget, moment)
+            done += actions
+    known = evolve(known, told=left, aimed=tuple(budget.spent))
+    return evolve(state, peers=peers, rendezvous=known), done, places
+
+
+def _is_held(peer: PeerState, moment: float) -> bool:
+    """Whether a handshake may be under way, or it may still answer at the endpoint that the list gives it."""
+    if peer.phase == UP:
+        return False
+    if peer.reached is not None and moment - peer.reached < RX_HOLDS:
+        return True
+    waits = peer.phase == NEW and peer.stranger and bool(peer.endpoint)
+    return waits and (peer.asked is None or moment - peer.asked < UNANSWERED)
+
+
+def _sensible(key: str, state: State, moment: float) -> list[Report]:
+    """What may be true for us: an address of a private network only where it is one that we share."""
+    reports = fresh(state.rendezvous, key, moment)
+    own = {numeric(report.endpoint) for report in fresh(state.rendezvous, state.here.key, moment) if not report.own}
+    together = any(numeric(report.endpoint) in own for report in reports if not report.own)
+
+    def is_sensible(report: Report) -> bool:
+        address = numeric(report.endpoint)
+        if address is None or address in state.surroundings.own:
+            return False
+        if not is_inner(address):
+            return True
+        there = numeric(state.peers[report.observer].endpoint) if report.observer in state.peers else None
+        return together if report.own else there is not None and is_inner(there)
+
+    return [report for report in reports if is_sensible(report)]
+
+
+def _ranked(reports: list[Report], key: str, state: State, moment: float) -> list[Target]:
+    """The same network first, then where others see it, the freshest first, then what it says itself (R7)."""
+    hopeless = is_hopeless(key, state, moment)
+    near, seen, told = list[Target](), list[Target](), list[Target]()
+    for report in reports:
+        address = numeric(report.endpoint)
+        if report.own and address and is_inner(address):
+            near.append(Target(report.endpoint, TOLD, report.observer, opened=False))
+        elif report.own:
+            told.append(Target(report.endpoint, TOLD, report.observer))
+        elif not hopeless:
+            seen.append(Target(report.endpoint, SEEN, report.observer))
+    ranked = {target.endpoint: target for target in reversed([*near, *seen, *told])}
+    return list(reversed(ranked.values()))[:TARGETS]
+
+
+def _meet(
+    key: str, peer: PeerState, targets: list[Target], state: State, budget: _Budget, moment: float
+) -> tuple[PeerState, list[Action]]:
+    if peer.punched is not None and moment - peer.punched > MINUTE:
+        peer = evolve(peer, punches=0)
+    hops = OPENERS[min(peer.punches, len(OPENERS) - 1)]
+    is_silent = peer.silent or peer.stranger
+    goals, actions = list[Target](), list[Action]()
+    for target in targets:
+        opens = target.opened and (is_silent or target.endpoint != peer.endpoint)
+        crowded = is_silent and _silent_ones_at(target.endpoint, key, state) >= AT_ONE_ADDRESS
+        if crowded or not budget.take(target, len(hops) * opens + is_silent):
+            continue
+        goals.append(target)
+        actions += [Open(key, target.endpoint, ttl) for ttl in hops if opens]
+    if not is_silent:
+        if peer.phase == UP and peer.asked is None:
+            peer = evolve(probed(peer, moment), wanted=peer.wanted or moment)
+            actions.append(Probe(key))
+        return _counted(peer, targets, moment), actions
+    if not goals:
+        return peer, []
+    if peer.phase == NEW:
+        peer = evolve(peer, phase=SEARCHING, since=moment, expected=expected(peer, state.names))
+    waits = LEAD if has_young_session(peer, moment) or state.here.key <= key else LEAD + TURN
+    tries = [(target.endpoint, target.source) for target in goals]
+    home = peer.endpoint
+    if peer.tries:
+        rest = [pair for pair in peer.tries if pair not in tries]
+    elif peer.phase == SUSPECT and home:
+        tries = [pair for pair in tries if pair[0] != home]
+        rest = [(home, peer.source)]
+    else:
+        rest = [pair for pair in candidates(peer, state)[:1] if pair[0] not in {endpoint for endpoint, _ in tries}]
+    return _counted(evolve(peer, tries=(*tries, *rest), next_try=moment + waits), targets, moment), actions
+
+
+def _counted(peer: PeerState, targets: list[Target], moment: float) -> PeerState:
+    aims = tuple(target.endpoint for target in targets)
+    return evolve(peer, punched=moment, punches=peer.punches + 1, aims=aims)
+
+
+def _silent_ones_at(endpoint: str, key: str, state: State) -> int:
+    address = numeric(endpoint)
+    return sum(
+        other != key and peer.phase != UP and peer.source in (SEEN, TOLD) and numeric(peer.endpoint) == address
+        for other, peer in state.peers.items()
+    )

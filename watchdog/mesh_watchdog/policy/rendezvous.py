@@ -1,0 +1,217 @@
+"""Whom to ask where a silent peer is, and where this node itself is seen; and what the answers say (R6, R7, R14, R15).
+
+Every live peer is an observer. One that is asked tells the peer in question, too, that it is looked for, and where
+from: so both ends act in the same moment. What they then do is in `punching`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from attrs import evolve
+
+from mesh_sync.wireguard.endpoint import Address, Endpoint
+from mesh_sync.wireguard.underlay import Reach
+from mesh_watchdog.policy.events import Action, Announce, Call, Reported, Sighting, Sought
+from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC, UNKNOWN, is_inner, nat_class
+from mesh_watchdog.policy.peer import MISSING, NEW, UP, PeerState
+from mesh_watchdog.policy.reports import (
+    DEAF_FOR,
+    Calling,
+    Rendezvous,
+    fresh,
+    has_answered,
+    is_deaf,
+    with_reports,
+)
+from mesh_watchdog.policy.state import State
+
+OBSERVERS = 3
+"""Asked at once."""
+CALL_AGAIN = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0, 60.0, 60.0, 60.0, 300.0)
+"""Pauses between two calls for one peer; the last one repeats."""
+CALLS_AT_ONCE = 16
+"""Calls for all peers in a row …"""
+CALL_EVERY = 0.25
+"""… and then one in this time."""
+CALLED = 1.0
+"""Who was just told where a peer is lets its own call wait for so long: the other end has called."""
+UNANSWERED = 1.0
+"""A peer that was never heard, and does not answer at its endpoint for so long, is called."""
+PUBLISH_SOON = (2.0, 5.0, 10.0)
+"""Pauses between the first questions where this node is seen, until it is known what NAT it is behind."""
+PUBLISH = 60.0
+"""The same behind a NAT; and where it is not known …"""
+PUBLISH_PUBLIC = 300.0
+"""… and without one."""
+CANDIDATES = 8
+"""Own endpoints that are passed on."""
+AGAIN = 0.9
+"""The same report is not acted on twice within this time."""
+
+_IS = {
+    PUBLIC: "is seen at an address of its own: there is no NAT before it",
+    EASY: "is behind a NAT that keeps one port for all destinations: peers can meet it directly",
+    HARD: "is behind a NAT that gives each destination another port: peers behind such NATs cannot meet it directly",
+}
+
+
+def take_report(state: State, reported: Reported, moment: float) -> tuple[State, tuple[Action, ...]]:
+    """An observer has answered: of a peer, or of this node."""
+    if reported.observer not in state.peers:
+        return state, ()
+    known = has_answered(state.rendezvous, reported.observer)
+    if state.here.is_me(reported.about):
+        own = with_reports(known, state.here.key, reported.observer, reported.sightings, moment)
+        return _classified(evolve(state, rendezvous=own))
+    state = evolve(state, rendezvous=known)
+    if reported.about not in state.peers or reported.about == reported.observer:
+        return state, ()
+    return _told(state, reported.about, reported.observer, reported.sightings, moment), ()
+
+
+def take_search(state: State, sought: Sought, moment: float) -> State:
+    """A peer looks for this node: it does not hear us, whatever we hear of it."""
+    if not {sought.by, sought.observer} <= state.peers.keys() or sought.by == sought.observer:
+        return state
+    state = evolve(state, rendezvous=has_answered(state.rendezvous, sought.observer))
+    state = _told(state, sought.by, sought.observer, sought.sightings, moment, whatever=True)
+    peer = evolve(state.peers[sought.by], sought=moment)
+    return evolve(state, peers={**state.peers, sought.by: peer})
+
+
+def _told(
+    state: State, about: str, observer: str, sightings: Iterable[Sighting], moment: float, *, whatever: bool = False
+) -> State:
+    """Keep it, and have it made use of, unless that was just done. ``whatever``: for a peer that is up, too."""
+    known = with_reports(state.rendezvous, about, observer, sightings, moment)
+    found = [report.endpoint for report in fresh(known, about, moment) if report.observer == observer]
+    peer = state.peers[about]
+    is_new = peer.punched is None or moment - peer.punched >= AGAIN or not set(found) <= set(peer.aims)
+    if found and is_new and peer.phase != MISSING and (whatever or peer.phase != UP):
+        calling = known.calls.get(about, Calling())
+        waits = evolve(calling, next=max(calling.next, moment + CALLED))
+        known = evolve(known, told={about: moment, **known.told}, calls={**known.calls, about: waits})
+    return evolve(state, rendezvous=known)
+
+
+def _classified(state: State) -> tuple[State, tuple[Action, ...]]:
+    known = state.rendezvous
+    found = nat_class(known.reports[state.here.key], state.surroundings.own, _sites(state.peers))
+    if found in (UNKNOWN, known.said):
+        return evolve(state, rendezvous=evolve(known, nat=found)), ()
+    return evolve(state, rendezvous=evolve(known, nat=found, said=found)), (Announce("", _IS[found]),)
+
+
+def _sites(peers: Mapping[str, PeerState]) -> dict[str, str]:
+    return {key: peer.good or peer.endpoint for key, peer in peers.items()}
+
+
+def is_hopeless(key: str, state: State, moment: float) -> bool:
+    """Whether both this node and the peer are behind hard NATs: neither can know the other's port (R15)."""
+    if state.rendezvous.nat != HARD:
+        return False
+    return nat_class(fresh(state.rendezvous, key, moment), frozenset(), _sites(state.peers)) == HARD
+
+
+def after_move(known: Rendezvous, own: str, moment: float) -> Rendezvous:
+    """Our own network changed: where we were seen is over, and others are asked anew, soon (R5)."""
+    reports = {key: found for key, found in known.reports.items() if key != own}
+    calls = {key: evolve(calling, count=0, next=min(calling.next, moment)) for key, calling in known.calls.items()}
+    return evolve(known, reports=reports, calls=calls, nat=UNKNOWN, published=0, publish=moment, waiting={})
+
+
+def without(known: Rendezvous, listed: Iterable[str], own: str) -> Rendezvous:
+    """What is known of peers that left the list is forgotten."""
+    kept = {*listed, own}
+    return evolve(
+        known,
+        reports={key: found for key, found in known.reports.items() if key in kept},
+        told={key: since for key, since in known.told.items() if key in kept},
+        calls={key: calling for key, calling in known.calls.items() if key in kept},
+        waiting={key: since for key, since in known.waiting.items() if key in kept},
+    )
+
+
+def is_missed(peer: PeerState, moment: float) -> bool:
+    """Whether others are asked for it: it is silent; or was never heard, without an endpoint or an answer there."""
+    if peer.silent:
+        return True
+    if peer.phase != NEW or peer.seen is None:
+        return False
+    if not peer.endpoint:
+        return True
+    return peer.stranger and peer.asked is not None and moment - peer.asked >= UNANSWERED
+
+
+def call(state: State, missed: Collection[str], moment: float) -> tuple[State, list[Action]]:
+    """Ask for the peers that are ``missed``, as their time comes, and where this node itself is seen."""
+    known, actions = state.rendezvous, list[Call]()
+    if known.calls:
+        calls = {key: calling for key, calling in known.calls.items() if state.peers[key].phase != UP}
+        known = evolve(known, calls=calls)
+    due = [key for key in missed if known.calls.get(key, Calling()).next <= moment]
+    is_told = moment >= known.publish and bool(state.here.key) and not state.cut_off
+    if ready := observers(state, moment) if due or is_told else []:
+        allowance = min(CALLS_AT_ONCE, known.allowance + (moment - known.called) / CALL_EVERY)
+        calls = dict(known.calls)
+        for key in due:
+            calling = calls.get(key, Calling())
+            if allowance < 1 or not (asked := _chosen(ready, key, state, calling.count)):
+                continue
+            calls[key] = Calling(calling.count + 1, moment + CALL_AGAIN[min(calling.count, len(CALL_AGAIN) - 1)])
+            allowance -= 1
+            actions.append(Call(key, asked, own_candidates(state)))
+        known = evolve(known, calls=calls, allowance=allowance, called=moment)
+        if is_told:
+            known = evolve(known, published=known.published + 1, publish=moment + _publish_pause(known))
+            actions.append(Call(state.here.key, _chosen(ready, "", state, 0), own_candidates(state)))
+    asked_now = {observer for action in actions for observer in action.observers}
+    waiting = {key: moment for key in asked_now if moment - known.waiting.get(key, float("-inf")) >= DEAF_FOR}
+    known = evolve(known, waiting={**known.waiting, **waiting}) if waiting else known
+    return evolve(state, rendezvous=known), [*actions]
+
+
+def _publish_pause(known: Rendezvous) -> float:
+    if known.nat == UNKNOWN and known.published < len(PUBLISH_SOON):
+        return PUBLISH_SOON[known.published]
+    return PUBLISH_PUBLIC if known.nat == PUBLIC else PUBLISH
+
+
+def observers(state: State, moment: float) -> list[str]:
+    """The live peers that may be asked; those with an endpoint in the list first, for they are out in the open."""
+    ready = [
+        key
+        for key, peer in state.peers.items()
+        if peer.phase == UP and peer.declared.managed and not peer.misses and not is_deaf(state.rendezvous, key, moment)
+    ]
+    return sorted(ready, key=lambda key: (not state.peers[key].declared.endpoint, state.peers[key].declared.name))
+
+
+def _chosen(ready: list[str], about: str, state: State, turn: int) -> tuple[str, ...]:
+    """Three of those that are ready, at different addresses if there are such; others in every turn."""
+    others = [key for key in ready if key != about]
+    start = turn * OBSERVERS % len(others) if others else 0
+    found = dict[str, str]()
+    for key in others[start:] + others[:start]:
+        found.setdefault(state.peers[key].good.rpartition(":")[0], key)
+        if len(found) == OBSERVERS:
+            break
+    rest = [key for key in others if key not in found.values()]
+    return tuple([*found.values(), *rest][:OBSERVERS])
+
+
+def own_candidates(state: State) -> tuple[str, ...]:
+    """Where this node is, by its own account: what its router forwards to it, then its addresses outside the tunnel."""
+    if not state.here.port:
+        return (state.mapped,) if state.mapped else ()
+    outside = [address for address in state.surroundings.own if _is_outside(address, state)]
+    addresses = sorted(outside, key=lambda address: (is_inner(address), address.version, int(address)))
+    endpoints = (str(Endpoint(str(address), state.here.port)) for address in addresses)
+    return tuple(dict.fromkeys(each for each in (state.mapped, *endpoints) if each))[:CANDIDATES]
+
+
+def _is_outside(address: Address, state: State) -> bool:
+    mine = {text.partition("/")[0] for text in state.here.addresses}
+    inside = state.tunnel.reach(address, None) is Reach.INSIDE
+    return not (inside or address.is_link_local or str(address) in mine)

@@ -1,0 +1,99 @@
+"""What other peers say of where one is, how long that counts, and who was asked. `rendezvous` decides by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from attrs import evolve, field, frozen
+
+from mesh_watchdog.policy.dns_names import numeric
+from mesh_watchdog.policy.events import Sighting
+
+REPORT_AGE = 180.0
+"""What was seen longer ago is no report any more (R14)."""
+REPORTS_OF_ONE = 8
+"""From one observer, of one peer; what it says beyond that is dropped …"""
+REPORTS = 16
+"""… and of one peer in all: the freshest stay."""
+SEEN, TOLD = "seen", "told"
+"""Where an endpoint comes from: an observer sees the peer there, or the peer says so itself."""
+DEAF_AFTER = 3.0
+"""An observer that did not answer for so long is not asked …"""
+DEAF_FOR = 60.0
+"""… until this long after the question: it may have no watchdog, like a phone."""
+
+
+@frozen
+class Report:
+    """A peer was at ``endpoint`` at the moment ``seen``, says ``observer``; ``own``: it says so itself."""
+
+    endpoint: str
+    observer: str
+    seen: float
+    own: bool = False
+
+
+@frozen
+class Calling:
+    """The search for one peer by others: how often they were asked since it fell silent, and when they are next."""
+
+    count: int = 0
+    next: float = float("-inf")
+
+
+@frozen(kw_only=True)
+class Rendezvous:
+    """``reports``: by the key of the peer they are about, this node's own included; ``told``: peers of which something
+    was reported that was not made use of yet, since when; ``calls``: the searches under way; ``waiting``: observers
+    that owe an answer, since when; ``allowance``, ``called``: what is left of the calls, at which moment; ``aimed``:
+    packets to reported addresses in the last minute, with the observer; ``published``: how often this node asked where
+    it is seen, since its network changed, and ``publish`` when it does so next; ``nat``: the class of the NAT it is
+    behind, and ``said`` the one that was last announced.
+    """
+
+    reports: Mapping[str, tuple[Report, ...]] = field(factory=dict)
+    told: Mapping[str, float] = field(factory=dict)
+    calls: Mapping[str, Calling] = field(factory=dict)
+    waiting: Mapping[str, float] = field(factory=dict)
+    allowance: float = 0.0
+    called: float = float("-inf")
+    aimed: tuple[tuple[float, str, str], ...] = ()
+    published: int = 0
+    publish: float = float("-inf")
+    nat: str = "unknown"
+    said: str = "unknown"
+
+
+def fresh(known: Rendezvous, key: str, moment: float) -> tuple[Report, ...]:
+    """What is reported of a peer and still counts, the freshest first; what others saw before what it says itself."""
+    found = (report for report in known.reports.get(key, ()) if moment - report.seen <= REPORT_AGE)
+    return tuple(sorted(found, key=lambda report: (report.own, -report.seen, report.endpoint)))
+
+
+def with_reports(
+    known: Rendezvous, about: str, observer: str, sightings: Iterable[Sighting], moment: float
+) -> Rendezvous:
+    """Take in what an observer says of a peer: it replaces what it said before, and is one of `REPORTS`."""
+    said = dict[str, Report]()
+    for sighting in sightings:
+        if len(said) == REPORTS_OF_ONE:
+            break
+        if 0.0 <= sighting.age <= REPORT_AGE and numeric(sighting.endpoint):
+            report = Report(sighting.endpoint, observer, moment - sighting.age, sighting.own)
+            said.setdefault(sighting.endpoint, report)
+    before = (report for report in fresh(known, about, moment) if report.observer != observer)
+    merged = sorted((*said.values(), *before), key=lambda report: -report.seen)
+    return evolve(known, reports={**known.reports, about: tuple(merged[:REPORTS])})
+
+
+def has_answered(known: Rendezvous, observer: str) -> Rendezvous:
+    """Who answers, or passes on a search of its own accord, is not deaf."""
+    if observer not in known.waiting:
+        return known
+    return evolve(known, waiting={key: since for key, since in known.waiting.items() if key != observer})
+
+
+def is_deaf(known: Rendezvous, observer: str, moment: float) -> bool:
+    """Whether it did not answer lately."""
+    since = known.waiting.get(observer)
+    return since is not None and DEAF_AFTER < moment - since < DEAF_FOR
