@@ -16,6 +16,7 @@ from mesh_sync.wireguard.probe import Prober
 from mesh_sync.wireguard.userspace import SOCKETS
 from mesh_watchdog.journal import Announcer, Problems, Tally, log
 from mesh_watchdog.mesh_dns.calls import Calls
+from mesh_watchdog.opener import Opener
 from mesh_watchdog.path_mtus import PathMtus
 from mesh_watchdog.placing import carry, nudge, promote
 from mesh_watchdog.policy.events import (
@@ -27,6 +28,7 @@ from mesh_watchdog.policy.events import (
     Carry,
     FollowUplink,
     LookUp,
+    Open,
     Probe,
     Promote,
     Seen,
@@ -53,6 +55,7 @@ class Actor:
         self._kernel = kernel
         self._calls = calls
         self._prober = Prober(node.interface)
+        self._opener = Opener()
         self._paths = PathMtus(node, problems)
         self.announcer = Announcer()
 
@@ -72,6 +75,8 @@ class Actor:
                     self._kernel.ask(action.addresses, after.mark, names=bool(after.names))
                 case Call():
                     self._calls.place(action)
+                case Open():
+                    self._open(action, after)
                 case AskPath():
                     peer = after.peers[action.key]
                     self._paths.measure(action.key, peer.declared.name, peer.endpoint, peer.declared.probe)
@@ -89,7 +94,13 @@ class Actor:
 
     def close(self) -> None:
         self._prober.close()
+        self._opener.close()
         self._paths.close()
+
+    def _open(self, action: Open, state: State) -> None:
+        problem = self._opener.send(action.endpoint, state.here.port, action.ttl, state.mark)
+        self._problems.set("opener", problem, over="NATs can be opened again")
+        self._tally.openers += not problem
 
     async def _set_endpoints(self, chosen: Sequence[SetEndpoint], before: State, after: State) -> State:
         decided = {key: peer.seen for key, peer in after.peers.items() if peer.seen}
@@ -138,12 +149,17 @@ def set_endpoints(node: Node, actions: Iterable[SetEndpoint], decided: Mapping[s
     found, moment = read(node.interface) or {}, time.time()
     spoken, live = in_use(pairs, found, moment), under_listed_keys(pairs, found, moment)
     known = listed & live.keys() & decided.keys()
-    chosen = {action.key: action.endpoint for action in actions if action.key in known}
+    chosen = {action.key: action for action in actions if action.key in known}
     alive = {key for key in chosen if _was_heard(decided[key], live[key])}
     due = sorted(chosen.keys() - alive)
-    if due:
-        words = [word for key in due for word in ("peer", spoken.get(key, key), "endpoint", chosen[key])]
+    afresh = [key for key in due if chosen[key].afresh and not live[key].rx and not live[key].handshake]
+    if set_ := [key for key in due if key not in afresh]:
+        words = [word for key in set_ for word in ("peer", spoken.get(key, key), "endpoint", chosen[key].endpoint)]
         run(["wg", "set", node.interface, *words])
+    whole = wg.dump(node.interface)["peers"] if afresh else {}
+    for key in afresh:
+        if (peer := whole.get(spoken.get(key, key))) and not peer.rx_bytes:
+            wg.renew_peer(node.interface, peer, chosen[key].endpoint)
     return Changed(frozenset(due), frozenset(alive))
 
 

@@ -99,6 +99,7 @@ class Tally:
     avoided: Counter[str] = Factory(Counter)
     searches: Counter[str] = Factory(Counter)
     probes: int = 0
+    openers: int = 0
     dns_queries: int = 0
     dns_failures: int = 0
     readings: int = 0

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from mesh_sync.errors import CommandError, DeviceError
 from mesh_sync.system.run import run
-from mesh_sync.wireguard.live import parse_dump
+from mesh_sync.wireguard.live import LivePeer, parse_dump
 
 SYNC_DEADLINE = 30.0
 """Seconds; thousands of peers on a small machine."""
@@ -104,6 +104,19 @@ def set_keepalives(interface: str, seconds: Iterable[tuple[str, int]]) -> None:
     words = [word for key, each in seconds for word in ("peer", key, "persistent-keepalive", str(each))]
     if words:
         run(["wg", "set", interface, *words], deadline=SYNC_DEADLINE)
+
+
+def renew_peer(interface: str, peer: LivePeer, endpoint: str) -> None:
+    """Remove a peer and add it again at ``endpoint``, by one command: what WireGuard remembers of it is gone.
+
+    That is when it last began a handshake, above all, which it does not do twice within 5 s.
+    """
+    words = ["peer", peer.public_key, "remove", "peer", peer.public_key, "endpoint", endpoint]
+    words += ["persistent-keepalive", str(peer.keepalive), "allowed-ips", ",".join(sorted(peer.allowed_ips))]
+    with ExitStack() as files:
+        psk = _psk_file(peer.preshared_key, files)
+        descriptors = [int(psk.rpartition("/")[2])] if peer.preshared_key else []
+        run(["wg", "set", interface, *words, "preshared-key", psk], pass_fds=descriptors)
 
 
 def set_peer(interface: str, public_key: str, *words: str) -> None:

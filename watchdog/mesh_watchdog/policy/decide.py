@@ -160,7 +160,8 @@ def _take_in(state: State, snapshot: Snapshot, moment: float) -> Decision:
     state = evolve(state, peers=peers, probe_all=probe_all, looked=moment, interface=True)
     state, probes = _probe_all(state, moment)
     done += probes
-    cut_off = is_local_outage(state.peers, state.surroundings, moment)
+    answered = state.surroundings.versions and moment - state.rendezvous.answered < HEARD_LATELY
+    cut_off = not answered and is_local_outage(state.peers, state.surroundings, moment)
     if state.cut_off and not cut_off:
         state, probes = _ask_again(state, moment)
         done += probes

@@ -32,6 +32,8 @@ TURN = 0.5
 """Without a session the end with the larger key waits this much longer: handshakes that cross are both lost."""
 TARGETS = 4
 """Reported endpoints that a peer is tried with at once."""
+PAUSE = 3.0
+"""No round of other candidates begins for so long."""
 COUNTS_FOR = 5.0
 """A report that could not be made use of for so long is left: the other end has long acted on it."""
 
@@ -179,7 +181,8 @@ def _meet(
         rest = [(home, peer.source)]
     else:
         rest = [pair for pair in candidates(peer, state)[:1] if pair[0] not in {endpoint for endpoint, _ in tries}]
-    return _counted(evolve(peer, tries=(*tries, *rest), next_try=moment + waits), targets, moment), actions
+    peer = evolve(peer, tries=(*tries, *rest), next_try=moment + waits, next_round=max(peer.next_round, moment + PAUSE))
+    return _counted(peer, targets, moment), actions
 
 
 def _counted(peer: PeerState, targets: list[Target], moment: float) -> PeerState:

@@ -13,6 +13,7 @@ from attrs import evolve
 from mesh_sync.wireguard.endpoint import Address, Endpoint
 from mesh_sync.wireguard.underlay import Reach
 from mesh_watchdog.policy.events import Action, Announce, Call, Reported, Sighting, Sought
+from mesh_watchdog.policy.local_outage import HEARD_LATELY
 from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC, UNKNOWN, is_inner, nat_class
 from mesh_watchdog.policy.peer import MISSING, NEW, UP, PeerState
 from mesh_watchdog.policy.reports import (
@@ -44,6 +45,9 @@ PUBLISH = 60.0
 """The same behind a NAT; and where it is not known …"""
 PUBLISH_PUBLIC = 300.0
 """… and without one."""
+DOUBT_AGAIN = 3.0
+"""While this machine may be cut off, peers that were heard just now are asked this often where it is seen: an answer
+shows that it is not, and that it is the others, or our NAT, that are elsewhere (R4)."""
 CANDIDATES = 8
 """Own endpoints that are passed on."""
 AGAIN = 0.9
@@ -60,7 +64,7 @@ def take_report(state: State, reported: Reported, moment: float) -> tuple[State,
     """An observer has answered: of a peer, or of this node."""
     if reported.observer not in state.peers:
         return state, ()
-    known = has_answered(state.rendezvous, reported.observer)
+    known = has_answered(state.rendezvous, reported.observer, moment)
     if state.here.is_me(reported.about):
         own = with_reports(known, state.here.key, reported.observer, reported.sightings, moment)
         return _classified(evolve(state, rendezvous=own))
@@ -74,7 +78,7 @@ def take_search(state: State, sought: Sought, moment: float) -> State:
     """A peer looks for this node: it does not hear us, whatever we hear of it."""
     if not {sought.by, sought.observer} <= state.peers.keys() or sought.by == sought.observer:
         return state
-    state = evolve(state, rendezvous=has_answered(state.rendezvous, sought.observer))
+    state = evolve(state, rendezvous=has_answered(state.rendezvous, sought.observer, moment))
     state = _told(state, sought.by, sought.observer, sought.sightings, moment, whatever=True)
     peer = evolve(state.peers[sought.by], sought=moment)
     return evolve(state, peers={**state.peers, sought.by: peer})
@@ -151,8 +155,12 @@ def call(state: State, missed: Collection[str], moment: float) -> tuple[State, l
         calls = {key: calling for key, calling in known.calls.items() if state.peers[key].phase != UP}
         known = evolve(known, calls=calls)
     due = [key for key in missed if known.calls.get(key, Calling()).next <= moment]
-    is_told = moment >= known.publish and bool(state.here.key) and not state.cut_off
-    if ready := observers(state, moment) if due or is_told else []:
+    publish = known.publish if not state.cut_off else min(known.publish, known.called + DOUBT_AGAIN)
+    is_told = moment >= publish and bool(state.here.key) and bool(state.surroundings.versions)
+    ready = observers(state, moment) if due or is_told else []
+    if state.cut_off:
+        ready = [key for key in ready if moment - state.peers[key].heard < HEARD_LATELY]
+    if ready:
         allowance = min(CALLS_AT_ONCE, known.allowance + (moment - known.called) / CALL_EVERY)
         calls = dict(known.calls)
         for key in due:

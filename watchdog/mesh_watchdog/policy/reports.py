@@ -48,7 +48,7 @@ class Rendezvous:
     that owe an answer, since when; ``allowance``, ``called``: what is left of the calls, at which moment; ``aimed``:
     packets to reported addresses in the last minute, with the observer; ``published``: how often this node asked where
     it is seen, since its network changed, and ``publish`` when it does so next; ``nat``: the class of the NAT it is
-    behind, and ``said`` the one that was last announced.
+    behind, and ``said`` the one that was last announced; ``answered``: when an observer was last heard.
     """
 
     reports: Mapping[str, tuple[Report, ...]] = field(factory=dict)
@@ -62,6 +62,7 @@ class Rendezvous:
     publish: float = float("-inf")
     nat: str = "unknown"
     said: str = "unknown"
+    answered: float = float("-inf")
 
 
 def fresh(known: Rendezvous, key: str, moment: float) -> tuple[Report, ...]:
@@ -86,11 +87,10 @@ def with_reports(
     return evolve(known, reports={**known.reports, about: tuple(merged[:REPORTS])})
 
 
-def has_answered(known: Rendezvous, observer: str) -> Rendezvous:
+def has_answered(known: Rendezvous, observer: str, moment: float) -> Rendezvous:
     """Who answers, or passes on a search of its own accord, is not deaf."""
-    if observer not in known.waiting:
-        return known
-    return evolve(known, waiting={key: since for key, since in known.waiting.items() if key != observer})
+    waiting = {key: since for key, since in known.waiting.items() if key != observer}
+    return evolve(known, waiting=waiting, answered=moment)
 
 
 def is_deaf(known: Rendezvous, observer: str, moment: float) -> bool:
