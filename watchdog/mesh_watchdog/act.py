@@ -11,6 +11,7 @@ from attrs import evolve
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.system.run import run
+from mesh_sync.wireguard import wg
 from mesh_sync.wireguard.key_rollover import pairs_of
 from mesh_sync.wireguard.probe import Prober
 from mesh_sync.wireguard.userspace import SOCKETS

@@ -9,6 +9,7 @@ from mesh_sync.wireguard.endpoint import Address, Endpoint
 from mesh_watchdog.policy.dns_names import NameState, numeric
 from mesh_watchdog.policy.known_ways import is_outside
 from mesh_watchdog.policy.peer import PeerState
+from mesh_watchdog.policy.reports import SEEN, TOLD
 from mesh_watchdog.policy.state import State
 
 Candidate = tuple[str, str]
@@ -19,9 +20,10 @@ def candidates(peer: PeerState, state: State) -> tuple[Candidate, ...]:
     """Return all: news from DNS, the current one, the last good one, other DNS, literals.
 
     During the search for a peer that was up, its last good endpoint is the current one; what the interface has was a
-    try.
+    try. Where it is only because others said so is no candidate: they are asked again, and what they say has bounds.
     """
-    current = [(peer.endpoint, peer.source)] if peer.endpoint else []
+    hearsay = peer.source in (SEEN, TOLD) and peer.endpoint != peer.good
+    current = [(peer.endpoint, peer.source)] if peer.endpoint and not hearsay else []
     good = [(peer.good, "last good")] if peer.good else []
     at_home = good + current if peer.lived else current + good
     literals = ((str(endpoint), "list") for endpoint in peer.declared.endpoint if endpoint.address)

@@ -34,8 +34,6 @@ SILENT_PROBE = REKEY_TIMEOUT
 """A silent peer is sent a packet this often …"""
 SILENT_LONG = 60.0
 """… for this long …"""
-SPREAD_OVER = 100
-"""With so many peers, or more, new ones are asked within 2 s."""
 LONG_PROBE = 25.0
 """… and then this often: WireGuard's own handshakes go on for 90 s after each."""
 
@@ -62,7 +60,7 @@ def step(key: str, peer: PeerState, state: State, moment: float) -> Step:
         if peer.phase == UP and peer.path != peer.endpoint:
             peer = evolve(peer, path=peer.endpoint)
             actions.append(AskPath(key))
-        if _is_probe_due(key, peer, len(state.peers), unsure, moment):
+        if _is_probe_due(key, peer, unsure, moment):
             peer = probed(peer, moment)
             actions.append(Probe(key))
         if not peer.silent and _is_overdue(peer, moment < state.witnessed + WITNESS_TIME, moment) and not unsure:
@@ -81,14 +79,14 @@ def step(key: str, peer: PeerState, state: State, moment: float) -> Step:
     return peer, actions + tries, peer.declared.hosts, NOWHERE
 
 
-def _is_probe_due(key: str, peer: PeerState, number: int, unsure: bool, moment: float) -> bool:
+def _is_probe_due(key: str, peer: PeerState, unsure: bool, moment: float) -> bool:
     since_probe = moment - peer.probed if peer.probed is not None else float("inf")
     if peer.silent or (unsure and peer.asked is not None):
         return since_probe >= (SILENT_PROBE if moment - peer.heard < SILENT_LONG else LONG_PROBE)
     if peer.asked is not None:
         return since_probe >= (peer.miss_after if peer.quick else SILENT_PROBE)
     if peer.phase == NEW:
-        return moment - peer.since >= _spread(key, number)
+        return moment - peer.since >= _spread(key)
     return moment - peer.heard >= _interval(peer)
 
 
@@ -114,6 +112,6 @@ def _is_overdue(peer: PeerState, listening: bool, moment: float) -> bool:
     return quickly or moment - peer.asked >= peer.suspect_after
 
 
-def _spread(key: str, number: int) -> float:
-    """0 to 2 s, by key, and less where peers are few: not all new ones are asked in one burst."""
-    return zlib.crc32(key.encode()) % 2000 / 1000 * min(1.0, number / SPREAD_OVER)
+def _spread(key: str) -> float:
+    """0 to 2 s, by key: not all new peers are asked in one burst."""
+    return zlib.crc32(key.encode()) % 2000 / 1000

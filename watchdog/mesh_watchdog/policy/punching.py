@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from mesh_watchdog.policy.candidates import candidates, expected, usable
 from mesh_watchdog.policy.dns_names import numeric
-from mesh_watchdog.policy.endpoint_search import has_young_session
+from mesh_watchdog.policy.endpoint_search import TRY_OLD, has_young_session
 from mesh_watchdog.policy.events import Action, Open, Probe
 from mesh_watchdog.policy.known_ways import lacking
 from mesh_watchdog.policy.nat_class import is_inner
@@ -59,11 +59,11 @@ class Target:
 
 
 class _Budget:
-    """What was sent to reported addresses in the last minute, and what may be."""
+    """What was sent to reported addresses in the last minute, or was about to be, and what may be."""
 
     def __init__(self, aimed: Iterable[tuple[float, str, str]], moment: float) -> None:
         self._moment = moment
-        self.spent = [one for one in aimed if moment - one[0] < MINUTE]
+        self.spent = [one for one in aimed if moment - one[0] < MINUTE + TARGETS * TRY_OLD]
 
     def take(self, target: Target, packets: int) -> bool:
         """Whether so many packets may be sent there; they count from now on."""

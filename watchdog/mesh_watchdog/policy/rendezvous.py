@@ -157,7 +157,9 @@ def call(state: State, missed: Collection[str], moment: float) -> tuple[State, l
     due = [key for key in missed if known.calls.get(key, Calling()).next <= moment]
     publish = known.publish if not state.cut_off else min(known.publish, known.called + DOUBT_AGAIN)
     is_told = moment >= publish and bool(state.here.key) and bool(state.surroundings.versions)
-    ready = observers(state, moment) if due or is_told else []
+    if not (due or is_told):
+        return evolve(state, rendezvous=known) if known is not state.rendezvous else state, []
+    ready = observers(state, moment)
     if state.cut_off:
         ready = [key for key in ready if moment - state.peers[key].heard < HEARD_LATELY]
     if ready:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from mesh_watchdog.policy.nat_class import CLASSES
 from mesh_watchdog.policy.peer import MISSING, NEW, SEARCHING, SUSPECT, UP
 from mesh_watchdog.policy.relayed import RELAYED
 
@@ -36,6 +37,9 @@ def _lines(view: Mapping[str, Any], moment: float) -> Iterator[str]:
     yield from _family("offline", "gauge", "Whether it is this machine that is cut off.", [({}, float(view["ours"]))])
     mapped = float(view["port_mapping"]["endpoint"] is not None)
     yield from _family("port_mapped", "gauge", "Whether the router forwards a port to this node.", [({}, mapped)])
+    text = "The class of the NAT before this node, as its peers see it."
+    classes = [({"class": each}, float(view["nat"] == each)) for each in CLASSES]
+    yield from _family("nat_class", "gauge", text, classes)
     codes = Counter(trouble["code"] for trouble in view.get("troubles", ()))
     text = "What keeps the mesh from working on this machine although its peers are up; `mesh-sync doctor` says more."
     yield from _family("troubles", "gauge", text, [({"code": code}, float(codes[code])) for code in sorted(codes)])
@@ -64,6 +68,7 @@ def _lines(view: Mapping[str, Any], moment: float) -> Iterator[str]:
         ("dns_queries", "Questions for names."),
         ("dns_failures", "Questions for names that were not answered with an address."),
         ("probes", "Probes sent."),
+        ("openers", "Packets sent to open the NAT before this node for a peer."),
         ("readings", "Readings of the interface."),
     ):
         yield from _family(f"{key}_total", "counter", text, [({}, float(view[key]))])

@@ -9,7 +9,13 @@ import click
 
 from mesh_sync.findings import printable
 from mesh_sync.terminal.command_line import count, print_table
+from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC
 
+_NAT = {
+    PUBLIC: "none: this node is seen at an address of its own",
+    EASY: "easy: peers can meet this node directly",
+    HARD: "hard: peers behind NATs of this kind cannot meet this node directly",
+}
 _DONE = (("writes", "endpoint write"), ("probes", "probe"), ("dns_queries", "DNS lookup"))
 
 
@@ -28,6 +34,8 @@ def show(view: Mapping[str, Any]) -> None:
         click.secho(printable(f"{trouble['severity']}: {trouble['text']}"), fg="yellow")
     if mapping := _mapping(view.get("port_mapping", {})):
         click.echo(f"port mapping: {mapping}")
+    if view.get("nat") in _NAT:
+        click.echo(f"NAT: {_NAT[view['nat']]}")
     rows: list[tuple[str, ...]] = [("peer", "state", "for", "endpoint", "from", "dns", "recovered in", "switches")]
     rows += [_row(peer, view) for peer in view["peers"]]
     print_table(rows)

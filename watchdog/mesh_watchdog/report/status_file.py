@@ -23,6 +23,7 @@ from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.peer import PeerState
 from mesh_watchdog.policy.relayed import RELAYED
 from mesh_watchdog.policy.relaying import why
+from mesh_watchdog.policy.reports import SEEN, TOLD
 from mesh_watchdog.policy.state import State
 
 _MOMENTS = ("since", "heard", "probed")
@@ -121,6 +122,7 @@ def view(
         "written": moment,
         "interface_up": state.interface,
         "ours": state.cut_off,
+        "nat": state.rendezvous.nat,
         "own_addresses": sorted(map(str, state.surroundings.own)),
         "ip_versions": sorted(state.surroundings.versions),
         "port_mapping": {"endpoint": state.mapped or None, "how": state.mapped_how or None},
@@ -131,6 +133,7 @@ def view(
         "writes": tally.writes.total(),
         "writes_avoided": tally.avoided.total(),
         "probes": tally.probes,
+        "openers": tally.openers,
         "readings": tally.readings,
     }
 
@@ -162,12 +165,14 @@ def _peer(key: str, peer: PeerState, state: State, tally: Tally, moment: float) 
 
 
 def source(peer: PeerState, names: Mapping[str, NameState]) -> str:
-    """Where the endpoint comes from: `list` (a literal), `dns`, `last good`, `roamed` (the peer came), or `none`."""
+    """Where the endpoint comes from: `list` (a literal), `dns`, `last good`, `seen` (there, by other peers), `told` (by
+    the peer itself, through others), `roamed` (the peer came), or `none`.
+    """
     endpoint = peer.endpoint
     if not endpoint:
         return "none"
-    if endpoint == peer.last_set and peer.source == "last good":
-        return "last good"
+    if endpoint == peer.last_set and peer.source in ("last good", SEEN, TOLD):
+        return peer.source
     if endpoint in map(str, peer.declared.endpoint):
         return "list"
     told = (found for found, _ in from_dns(peer, names))

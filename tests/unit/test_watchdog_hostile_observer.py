@@ -1,0 +1,158 @@
+"""A peer that lies about where others are: bounded packets to its victims, and nothing done to whoever is alive."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from ipaddress import ip_address
+
+from attrs import evolve
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mesh_sync.wireguard.ways import Way, Ways
+from mesh_watchdog.policy.decide import decide
+from mesh_watchdog.policy.dns_names import numeric
+from mesh_watchdog.policy.events import (
+    Action,
+    Applied,
+    AskWays,
+    Here,
+    Observation,
+    Open,
+    Reported,
+    Routed,
+    Seen,
+    SetEndpoint,
+    Sighting,
+    Snapshot,
+    Sought,
+    Surroundings,
+)
+from mesh_watchdog.policy.punching import AT_ONE_ADDRESS, BY_ONE_OBSERVER, IN_ALL, MINUTE, TO_ONE_ADDRESS
+from mesh_watchdog.policy.reports import REPORTS
+from mesh_watchdog.policy.state import State
+from sim import at, declared
+
+LIARS = ("liar0", "liar1")
+LIVE = ("live0", "live1")
+LOST = tuple(f"lost{number}" for number in range(12))
+VICTIMS = ("192.0.2.1", "192.0.2.2", "192.0.2.3", "198.18.0.1")
+
+Lie = tuple[float, str, str, bool, list[Sighting]]
+sightings = st.lists(
+    st.builds(
+        Sighting,
+        st.builds(at, st.sampled_from(VICTIMS), st.integers(1, 65535)) | st.sampled_from(["", "x", "127.0.0.1:1"]),
+        st.floats(-10, 4 * 86400),
+        st.booleans(),
+    ),
+    max_size=12,
+)
+LIES = st.lists(
+    st.tuples(
+        st.sampled_from([0.0, 0.05, 0.3, 1.0, 4.0]),
+        st.sampled_from(LIARS),
+        st.sampled_from([*LIVE, *LOST, *LIARS, "me", "nobody"]),
+        st.booleans(),
+        sightings,
+    ),
+    max_size=60,
+)
+
+
+class Life:
+    """A node whose liars and live peers answer at once, and whose lost ones never do; moments are virtual."""
+
+    def __init__(self) -> None:
+        peers = {name: declared(name, [at(f"203.0.113.{n + 1}")]) for n, name in enumerate([*LIARS, *LIVE])}
+        peers |= {name: declared(name) for name in LOST}
+        self.moment = 0.0
+        self.state = State(surroundings=Surroundings(frozenset([ip_address("203.0.113.200")]), frozenset([4]), False))
+        self.done: list[tuple[float, Action]] = []
+        self.seen = {key: Seen(str(one.endpoint[0]) if one.endpoint else "", 0, 0, 0) for key, one in peers.items()}
+        self.observe(Applied(peers, here=Here(name="me", key="me", port=51820)))
+
+    def observe(self, observation: Observation) -> None:
+        self.state, actions = decide(self.state, observation, self.moment)
+        for action in actions:
+            self.done.append((self.moment, action))
+            if isinstance(action, SetEndpoint):
+                self.seen[action.key] = evolve(self.seen[action.key], endpoint=action.endpoint)
+            if isinstance(action, AskWays):
+                self.observe(Routed(action.addresses, Ways({}, dict.fromkeys(action.addresses, Way("eth0")))))
+
+    def go_on(self, seconds: float) -> None:
+        end = self.moment + seconds
+        while self.moment < end:
+            self.moment += 0.1
+            for key in (*LIARS, *LIVE):
+                before = self.seen[key]
+                self.seen[key] = evolve(before, rx=before.rx + 128, tx=before.tx + 128, handshake=1)
+            self.observe(Snapshot(dict(self.seen)))
+
+    def tell(self, lie: Lie) -> None:
+        pause, liar, about, search, places = lie
+        self.go_on(pause)
+        self.observe(Sought(about, liar, tuple(places)) if search else Reported(liar, about, tuple(places)))
+
+
+def aimed(done: Iterable[tuple[float, Action]]) -> list[tuple[float, str]]:
+    """What was sent to reported addresses: openers and tries, when and where to."""
+    tries = (SetEndpoint, Open)
+    return [(moment, str(numeric(one.endpoint))) for moment, one in done if isinstance(one, tries)]
+
+
+def worst_minute(moments: list[float]) -> int:
+    return max((sum(start <= moment < start + MINUTE for moment in moments) for start in moments), default=0)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(LIES)
+def test_no_lie_disturbs_a_live_peer_or_floods_a_victim(lies: list[Lie]) -> None:
+    life = Life()
+    life.go_on(3.0)
+    for lie in lies:
+        life.tell(lie)
+    life.go_on(5.0)
+    assert not [one for _, one in life.done if isinstance(one, SetEndpoint) and one.key in (*LIARS, *LIVE)]
+    sent = aimed(life.done)
+    assert all(address in VICTIMS for _, address in sent), "nothing goes to what is no address of another machine"
+    for victim in VICTIMS:
+        assert worst_minute([moment for moment, address in sent if address == victim]) <= TO_ONE_ADDRESS
+    assert worst_minute([moment for moment, _ in sent]) <= min(IN_ALL, len(LIARS) * BY_ONE_OBSERVER)
+    there = Counter(str(numeric(life.seen[key].endpoint)) for key in LOST if life.seen[key].endpoint)
+    assert max(there.values(), default=0) <= AT_ONE_ADDRESS
+    assert all(len(reports) <= REPORTS for reports in life.state.rendezvous.reports.values())
+
+
+def flood(life: Life, seconds: float, liars: Iterable[str] = LIARS) -> None:
+    """Every 0.2 s every liar says of every peer that it is at another port of the first victim, and of the second."""
+    turn = 0
+    while life.moment < seconds:
+        turn += 1
+        places = [Sighting(at(victim, 1000 + turn)) for victim in VICTIMS[:2]]
+        for liar in liars:
+            for about in (*LOST, *LIVE):
+                life.tell((0.0, liar, about, turn % 2 == 0, places))
+        life.go_on(0.2)
+
+
+def test_a_flood_of_lies_costs_its_victims_a_packet_every_two_seconds() -> None:
+    life = Life()
+    life.go_on(3.0)
+    flood(life, 90.0)
+    sent = aimed(life.done)
+    for victim in VICTIMS[:2]:
+        to_it = [moment for moment, address in sent if address == victim]
+        assert 0 < worst_minute(to_it) <= TO_ONE_ADDRESS
+    assert not [one for _, one in life.done if isinstance(one, SetEndpoint) and one.key in LIVE]
+
+
+def test_a_liar_does_not_keep_an_honest_observer_from_being_believed() -> None:
+    life = Life()
+    life.go_on(3.0)
+    flood(life, 30.0, LIARS[:1])
+    life.observe(Reported(LIVE[0], LOST[0], (Sighting("198.18.7.7:4711"),)))
+    life.go_on(1.0)
+    assert "198.18.7.7:4711" in [one.endpoint for _, one in life.done if isinstance(one, SetEndpoint)]
