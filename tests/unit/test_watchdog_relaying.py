@@ -138,7 +138,7 @@ def relayed() -> World:
 
 def test_relays_are_asked_and_the_first_that_sees_the_peer_carries_it(world: World) -> None:
     world.look()
-    assert set(*world.told(relayed=False)[:1]) == {R, S}
+    assert {R, S} in map(set, world.told(relayed=False))
     assert world.carries == []
     world.report(SECOND)
     assert world.carries == [(B, SECOND)], "the first has not answered"
@@ -166,7 +166,7 @@ def test_a_machine_that_is_off_is_not_carried_and_asked_about_ever_less_often(wo
             if isinstance(call, Call) and call.about == B:
                 world.report(FIRST, age=None), world.report(SECOND, age=400.0)
     assert world.carries == []
-    assert len(world.told(relayed=False)) < 70
+    assert len(world.told(relayed=False)) < 100, "of relays, and of all others"
 
 
 def test_what_a_peer_says_of_itself_is_not_that_the_relay_sees_it(world: World) -> None:
