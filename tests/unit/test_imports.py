@@ -31,7 +31,10 @@ WATCHDOG = ROOT / "watchdog/mesh_watchdog"
 IMPURE = frozenset({"asyncio", "dns", "git", "requests", "select", "selectors", "socket", "subprocess", "time"})
 EDGES = frozenset(
     {"mesh_sync.system.run", "mesh_sync.system.run.run"}
-    | {f"mesh_sync.wireguard.{name}" for name in ("ip", "wg", "device", "ways.ask")}
+    | {
+        f"mesh_sync.wireguard.{name}"
+        for name in ("ip", "wg", "device", "ways.ask", "port_rewriting.read", "port_rewriting.replace")
+    }
 )
 MAX_FUNCTION_IMPORTS = 25
 """Each is there for start-up time, and has its reason beside it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mesh_sync.errors import CommandError, DeviceError
 from mesh_sync.system.run import PACKAGES, is_installed, run
-from mesh_sync.wireguard import firewall, forwarding, ip, kernel_module, open_chains, userspace, wg
+from mesh_sync.wireguard import firewall, forwarding, ip, kernel_module, open_chains, port_rewriting, userspace, wg
 from mesh_sync.wireguard.desired import EXIT_TABLE, Desired
 from mesh_sync.wireguard.forward_chains import wanted
 from mesh_sync.wireguard.live import Live, LivePeer
@@ -103,6 +103,8 @@ class Device:
                 self._exit(version, add=False)
             if firewall.live_rules(self.name):
                 firewall.set_rules(self.name, ())
+            if port_rewriting.read(self.name):
+                port_rewriting.replace(self.name, ())
             if self._opened.exists():
                 found = open_chains.read(self.name, self._opened)
                 open_chains.change(self.name, found, (), found.opened, self._opened, self.note)
