@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
+import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -188,3 +190,51 @@ def test_while_the_machine_cannot_be_looked_at_the_mapping_stays(world: World) -
 
     world.live(story)
     assert world.removed == [HELD]
+
+
+def news(epoch: int) -> bytes:
+    """A PCP ANNOUNCE (RFC 6887, figure 3, opcode 0): a router that has known its mappings for so many seconds."""
+    return b"\x02\x80\0\0" + bytes(4) + epoch.to_bytes(4, "big") + bytes(12)
+
+
+def test_a_router_that_was_restarted_is_asked_again_and_one_that_was_not_is_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.setblocking(False)
+    monkeypatch.setattr(sense, "news_from", lambda router: ours)
+
+    async def story(watching: sense.PortMapping) -> None:
+        await world.observed(1)
+        for data in (b"", b"\x02\x80", news(5), news(6), b"\0\x80\0\0\0\0\0\5" + IPv4("192.0.3.20").packed):
+            theirs.send(data)
+        await asyncio.sleep(1)
+        assert len(world.asked) == 1
+        theirs.send(news(0))
+        await world.until(lambda: len(world.asked) == 2)
+        theirs.send(b"\0\x80\0\0\0\0\0\5" + IPv4("192.0.3.21").packed)  # NAT-PMP: it has another address
+        await world.until(lambda: len(world.asked) == 3)
+
+    world.live(story)
+    theirs.close()
+
+
+def test_a_flood_of_news_is_not_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    monkeypatch.setattr(sense, "news_from", lambda router: ours)
+    monkeypatch.setattr(sense, "NEWS_PAUSE", 30.0)
+
+    async def story(watching: sense.PortMapping) -> None:
+        await world.observed(1)
+        taken = 0
+        with contextlib.suppress(BlockingIOError):
+            while taken < 100_000:
+                theirs.send(news(0))
+                taken += 1
+                await asyncio.sleep(0)
+        assert taken < 10_000, "the kernel keeps few, and one was read"
+
+    world.live(story)
+    theirs.close()

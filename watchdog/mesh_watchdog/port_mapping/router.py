@@ -17,6 +17,7 @@ from mesh_watchdog.port_mapping.pcp import CLIENT_PORT, NONCE, SERVER_PORT
 
 ANYWHERE = "192.0.2.1"
 """An address to which only the default route leads: nobody has it (RFC 5737)."""
+ALL_HOSTS = "224.0.0.1"
 _MACHINE_ID = Path("/etc/machine-id")
 """machine-id(5): not to be shown on a network, so that only its digest is."""
 _SO_BINDTODEVICE, _SO_MARK = 25, 36
@@ -80,11 +81,12 @@ def questions_to(router: Router) -> socket.socket:
 
 
 def news_from(router: Router) -> socket.socket:
-    """A socket for what routers tell all their hosts; others on this machine may listen too. Raise OSError."""
+    """A socket for what the router tells all its hosts; others on this machine may listen too. Raise OSError."""
     found = _socket(router)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind(("", CLIENT_PORT))
+        found.bind((ALL_HOSTS, CLIENT_PORT))
+        found.connect((str(router.gateway), SERVER_PORT))
     except OSError:
         found.close()
         raise

@@ -21,6 +21,8 @@ from mesh_watchdog.port_mapping.renewal import SOONEST, Renewal, has_restarted, 
 from mesh_watchdog.port_mapping.router import Router, find, news_from
 from mesh_watchdog.sense.sense import Sense
 
+NEWS_PAUSE = 0.1
+"""Seconds between two datagrams of news that are read; of a flood, the kernel drops the rest."""
 LAST_WORDS = 2.0
 """Seconds for giving a mapping back at the end."""
 
@@ -122,15 +124,19 @@ class PortMapping(Sense):
         with contextlib.suppress(OSError):
             if router:
                 self._news = news_from(router)
-                asyncio.get_running_loop().add_reader(self._news, self._on_news)
+                self._listen(self._news)
 
-    def _on_news(self) -> None:
+    def _listen(self, news: socket.socket) -> None:
+        if news is self._news:
+            asyncio.get_running_loop().add_reader(news, self._on_news, news)
+
+    def _on_news(self, news: socket.socket) -> None:
         """Anybody in the LAN can send this: it makes us ask the router again, at most once in `SOONEST` seconds."""
-        assert self._news is not None
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(news)
+        loop.call_later(NEWS_PAUSE, self._listen, news)
         with contextlib.suppress(OSError):
-            data, sender = self._news.recvfrom(2048)
-            if not self._router or sender != (str(self._router.gateway), pcp.SERVER_PORT):
-                return
+            data = news.recv(2048)
             epoch, moved = pcp.announced(data), False
             if isinstance(told := nat_pmp.address(data), tuple):
                 moved, epoch = self._held is not None and told[0] != self._held.granted.address, told[1]
