@@ -6,12 +6,15 @@ import ipaddress
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_watchdog.journal import Tally
 from mesh_watchdog.policy.decide import decide
-from mesh_watchdog.policy.events import Mapped
+from mesh_watchdog.policy.events import Here, Mapped
+from mesh_watchdog.policy.rendezvous import own_candidates
+from mesh_watchdog.policy.reports import Rendezvous, Report
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.port_mapping import nat_pmp, pcp, upnpc
 from mesh_watchdog.port_mapping.answers import Granted, Refused, Why, is_translated
@@ -292,6 +295,26 @@ def test_what_the_router_forwards_is_believed_until_it_is_over() -> None:
     assert (state.mapped, state.mapped_how, actions) == ("192.0.3.20:51822", "PCP", ())
     state, _ = decide(state, Mapped("", "the router is silent"), 2.0)
     assert (state.mapped, state.mapped_how) == ("", "the router is silent")
+
+
+@pytest.mark.parametrize(
+    ("seen", "passed_on"),
+    [
+        ((), True),
+        ((("192.0.3.20:40000", 10.0),), True),
+        ((("203.0.113.9:51820", 10.0),), False),
+        ((("203.0.113.9:51820", 10.0), ("192.0.3.20:51820", 11.0)), True),
+        ((("203.0.113.9:51820", 4.0),), True),  # before the port was mapped
+        ((("192.168.1.2:51820", 10.0), ("[2001:db8::1]:51820", 10.0)), True),
+    ],
+)
+def test_a_mapped_port_is_passed_on_unless_all_others_see_another_address(
+    seen: tuple[tuple[str, float], ...], passed_on: bool
+) -> None:
+    state, _ = decide(State(here=Here(key="me")), Mapped("192.0.3.20:51822", "PCP"), 5.0)
+    reports = tuple(Report(endpoint, f"observer {number}", at) for number, (endpoint, at) in enumerate(seen))
+    state = evolve(state, rendezvous=Rendezvous(reports={"me": reports}))
+    assert own_candidates(state) == (("192.0.3.20:51822",) if passed_on else ())
 
 
 def test_status_and_metrics_say_where_we_are_reached(capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,7 +66,7 @@ def decide(state: State, observation: Observation, moment: float) -> Decision:
         case Routed():
             return known_ways.take_in(state, observation, moment), ()
         case Mapped():
-            return evolve(state, mapped=observation.endpoint, mapped_how=observation.how), ()
+            return evolve(state, mapped=observation.endpoint, mapped_how=observation.how, mapped_at=moment), ()
         case Reported():
             state, said = rendezvous.take_report(state, observation, moment)
             state, moves = relaying.take_report(state, observation, moment)

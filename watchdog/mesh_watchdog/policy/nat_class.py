@@ -27,6 +27,16 @@ def is_inner(address: Address) -> bool:
     return any(address in network for network in _INNER if network.version == address.version)
 
 
+def is_contradicted(mapped: str, reports: Iterable[Report], since: float) -> bool:
+    """Whether all who saw a node since then saw it elsewhere than at the address of its mapped port.
+
+    Its router is behind another NAT then, or has another address by now.
+    """
+    found = (numeric(report.endpoint) for report in reports if not report.own and report.seen > since)
+    seen = {address for address in found if address and address.version == 4 and not is_inner(address)}
+    return bool(seen) and numeric(mapped) not in seen
+
+
 def nat_class(reports: Iterable[Report], own: Set[Address], sites: Mapping[str, str]) -> str:
     """Given where others see a node, return the class of its NAT.
 

@@ -14,7 +14,7 @@ from mesh_sync.wireguard.endpoint import Address, Endpoint
 from mesh_sync.wireguard.underlay import Reach
 from mesh_watchdog.policy.events import Action, Announce, Call, Reported, Sighting, Sought
 from mesh_watchdog.policy.local_outage import HEARD_LATELY
-from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC, UNKNOWN, is_inner, nat_class
+from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC, UNKNOWN, is_contradicted, is_inner, nat_class
 from mesh_watchdog.policy.peer import MISSING, NEW, UP, PeerState
 from mesh_watchdog.policy.reports import (
     DEAF_FOR,
@@ -213,12 +213,14 @@ def _chosen(ready: list[str], about: str, state: State, turn: int) -> tuple[str,
 
 def own_candidates(state: State) -> tuple[str, ...]:
     """Where this node is, by its own account: what its router forwards to it, then its addresses outside the tunnel."""
+    reports = state.rendezvous.reports.get(state.here.key, ())
+    mapped = "" if is_contradicted(state.mapped, reports, state.mapped_at) else state.mapped
     if not state.here.port:
-        return (state.mapped,) if state.mapped else ()
+        return (mapped,) if mapped else ()
     outside = [address for address in state.surroundings.own if _is_outside(address, state)]
     addresses = sorted(outside, key=lambda address: (is_inner(address), address.version, int(address)))
     endpoints = (str(Endpoint(str(address), state.here.port)) for address in addresses)
-    return tuple(dict.fromkeys(each for each in (state.mapped, *endpoints) if each))[:CANDIDATES]
+    return tuple(dict.fromkeys(each for each in (mapped, *endpoints) if each))[:CANDIDATES]
 
 
 def _is_outside(address: Address, state: State) -> bool:

@@ -29,9 +29,9 @@ class State:
     again, None when it has answered; ``probe_all``: when all peers are to be probed (R5), ``probed_all``: when they
     last were; ``looked``: the last reading of the interface; ``cut_off``: this machine is (R4); ``witnessed``: when
     witnesses were last asked; ``measured``: the reading from which traffic is measured, and when that was;
-    ``flowed``: when traffic last flowed; ``mapped``: the endpoint that
-    our router forwards to us, empty when it does not; ``mapped_how``: by which protocol, or why it does not;
-    ``rendezvous``: what other peers say of where one is.
+    ``flowed``: when traffic last flowed; ``mapped``: the endpoint that our router forwards to us, empty when it does
+    not; ``mapped_how``: by which protocol, or why it does not; ``mapped_at``: since when; ``rendezvous``: what other
+    peers say of where one is.
     """
 
     peers: Mapping[str, PeerState] = field(factory=dict)
@@ -46,6 +46,7 @@ class State:
     surroundings: Surroundings = Surroundings(frozenset(), frozenset())
     mapped: str = ""
     mapped_how: str = ""
+    mapped_at: float = 0.0
     routed: Routed = Routed(frozenset())
     routed_at: float = float("-inf")
     ways_asked: float | None = None
