@@ -157,3 +157,40 @@ def test_an_endpoint_is_silent_and_a_keepalive_that_is_turned_on_speaks_at_once(
     heard = b.rx()
     a.set_peer("persistent-keepalive", "25")
     until(lambda: b.rx() > heard, 1)
+
+
+def test_a_peer_named_twice_in_one_command_has_its_keepalive_off_and_on_again(ends: tuple[End, End]) -> None:
+    """And so it speaks at once, without allowed IPs."""
+    a, b = ends
+    a.set_peer("persistent-keepalive", "25", "allowed-ips", "")
+    heard = b.rx()
+    a.set_peer("persistent-keepalive", "0", "peer", b.public, "persistent-keepalive", "25")
+    until(lambda: b.rx() > heard, 1)
+    assert (a.peer()["keepalive"], a.peer()["allowed_ips"]) == ("25", "(none)")
+
+
+def test_a_peer_without_allowed_ips_goes_on_shaking_hands(ends: tuple[End, End]) -> None:
+    a, b = ends
+    moved = keys.public_key(keys.generate())
+    a.set("peer", moved, "allowed-ips", f"{b.address}/32")
+    a.use(keys.generate())  # which ends the session
+    b.set_peer("remove")
+    b.knows(a)
+    a.set_peer("persistent-keepalive", "0", "peer", b.public, "persistent-keepalive", "25")
+    until(lambda: int(b.peer()["handshake"]) > 0, 20)
+
+
+def test_allowed_ips_move_to_a_relay_and_back_by_one_command(
+    ends: tuple[End, End],
+) -> None:
+    """Here b is the relay, and what it is asked about meanwhile is its own address."""
+    a, b = ends
+    third = keys.public_key(keys.generate())
+    a.set("peer", third, "allowed-ips", "10.0.0.3/32,10.3.0.0/16")
+    with steady_ping(a.node, b.address) as loss:
+        for _ in range(20):
+            a.set_peer("allowed-ips", f"{b.address}/32,10.0.0.3/32,10.3.0.0/16")
+            assert a.peer(third)["allowed_ips"] == "(none)"
+            a.set("peer", third, "allowed-ips", "10.0.0.3/32,10.3.0.0/16")
+            assert a.peer()["allowed_ips"] == f"{b.address}/32"
+    print(f"there and back 20 times: {loss.lost} packets lost of {loss.sent} sent to the relay itself")
