@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from e2e.running_watchdog import Watchdog
 from lab import Lab
 from lab.mesh import Mesh, dump, key_of, now_json, status
-from lab.nat import HARD
+from lab.nat import EASY, HARD
 from lab.node import Node
-from lab.ping import first_answer, reachability
+from lab.ping import first_answer, reachability, steady_ping
 from lab.waiting import until
 from mesh_sync.wireguard.relays import in_order
 
@@ -134,12 +135,34 @@ def test_a_watchdog_that_is_restarted_leaves_it_so(world: World) -> None:
 def test_when_the_relay_dies_the_other_one_carries(world: World) -> None:
     dead = world.mesh.nodes[world.first]
     first_answer(world.a, B)
-    dead.ip("link set eth0 down")
-    until(lambda: pings(world.a, B), LONG, what=world.said)
-    until(lambda: world.passes_by(world.second), LONG, what=world.said)
-    first_answer(world.a, B)
+    with steady_ping(world.a, B, interval=0.2) as loss:
+        time.sleep(5)
+        dead.ip("link set eth0 down")
+        until(lambda: world.passes_by(world.second), LONG, what=world.said)
+        first_answer(world.a, B)
+    print(f"the relay died: {loss.longest_silence:.1f} s without an answer")
     world.in_sync()
     dead.ip("link set eth0 up")
+
+
+def test_when_they_can_meet_they_do_so_directly(world: World) -> None:
+    with steady_ping(world.a, B, interval=0.2) as loss:
+        for site in world.sites.values():
+            site.router.translate(EASY)
+        until(world.is_direct, LONG, what=world.said)
+        first_answer(world.a, B)
+    print(f"from the relay to the direct path: {loss.longest_silence:.1f} s without an answer")
+    until(lambda: world.watchdogs["a"].peer("b")["state"] == "up", LONG, what=world.said)
+    world.in_sync()
+
+
+def test_when_that_ends_they_are_relayed_again(world: World) -> None:
+    with steady_ping(world.a, B, interval=0.2) as loss:
+        time.sleep(5)
+        for site in world.sites.values():
+            site.router.translate(HARD)
+        until(lambda: not world.is_direct() and pings(world.a, B), LONG, what=world.said)
+    print(f"from the direct path to a relay: {loss.longest_silence:.1f} s without an answer")
 
 
 def test_without_relays_on_the_list_nothing_is_left_of_it(world: World) -> None:

@@ -15,7 +15,8 @@ class Carried:
     """What became of one peer. ``relay``: the key of the one that carries it, empty: none, any more.
 
     ``since``: when that began; ``tell``: when the other end is told (again), ``told``: how often it was; ``returns``:
-    how often a direct path was found lately that did not last.
+    how often a direct path was found lately that did not last; ``readings``: of the interface since then, of which the
+    last that may show what was received before was at ``settled``.
     """
 
     relay: str
@@ -23,6 +24,8 @@ class Carried:
     tell: float = float("inf")
     told: int = 0
     returns: int = 0
+    readings: int = 0
+    settled: float = float("inf")
 
 
 @frozen

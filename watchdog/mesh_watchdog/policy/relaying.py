@@ -35,6 +35,8 @@ HEARD_LATELY = 2.0
 """Who was heard within this is reached directly, whatever is said."""
 SETTLED = 3.0
 """Within this after a move, of two ends that chose differently the one with the later relay is followed."""
+READINGS = 2
+"""So many readings after a move may show what was received before it."""
 HOLD, LONGEST_HOLD = 5.0, 300.0
 """A direct path that failed after so short a time is given another chance after HOLD seconds, twice that, …"""
 STEADY = 600.0
@@ -71,7 +73,7 @@ def step(state: State, moment: float) -> tuple[State, tuple[Action, ...]]:
     """See to every peer that is carried or may have to be, after a reading of the interface."""
     if not any(peer.declared.relay for peer in state.peers.values()):
         return (state, ()) if state.relaying == Relaying() else (evolve(state, relaying=Relaying()), ())
-    state = _as_found(_without_strangers(state), moment)
+    state = _settled(_as_found(_without_strangers(state), moment), moment)
     return _see_to(state, list(state.peers), moment)
 
 
@@ -88,6 +90,16 @@ def why(state: State, key: str, moment: float) -> str:
     if moment - when > SEEN_AGE:
         return f"no direct path; whether {name} sees it is not known"
     return f"no direct path; {name} saw it {moment - when:.0f} s ago"
+
+
+def _settled(state: State, moment: float) -> State:
+    """Another reading: what the first ones show of a peer that is carried may have been received before it was."""
+    fresh = {
+        key: evolve(now, settled=moment, readings=now.readings + 1)
+        for key, now in state.relaying.peers.items()
+        if now.relay and now.readings < READINGS
+    }
+    return evolve(state, relaying=evolve(state.relaying, peers={**state.relaying.peers, **fresh})) if fresh else state
 
 
 def taken_back(before: State, after: State, keys: frozenset[str]) -> State:
@@ -112,7 +124,7 @@ def _one(state: State, key: str, moment: float) -> tuple[State, tuple[Action, ..
         return state, ()
     peer, now = state.peers[key], state.relaying.peers.get(key)
     if now is not None and now.relay:
-        if peer.phase == UP and peer.lived and peer.heard > now.since and moment - now.since >= _hold(now):
+        if peer.phase == UP and peer.lived and peer.heard > now.settled and moment - now.since >= _hold(now):
             return _direct(state, key, moment)
         useless = not _is_ready(state, now.relay) or state.relaying.seen.get((now.relay, key), moment) is None
         if useless and (other := _choice(state, key, moment, but=now.relay, blindly=True)):
