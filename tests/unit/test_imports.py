@@ -19,12 +19,11 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sync/mesh_sync"
 PURE = (
     "check/*", "findings", "membership/handshake", "mesh/[!t]*", "mesh/topology", "names/nameservers",
-    "names/hosts_file", "names/nsswitch", "names/resolv_conf", "names/usable", "preshared/derive", "preshared/sealed*",
-    "reconcile/health_goal", "reconcile/reachable", "trust/authorization", "trust/guard", "trust/node_rights",
-    "trust/sign*", "typed_toml/*", "wireguard/conf",
-    "wireguard/desired", "wireguard/endpoint", "wireguard/key_rollover", "wireguard/live", "wireguard/longest_prefix",
-    "wireguard/placement", "wireguard/plan", "wireguard/protocol", "wireguard/psk_rollover", "wireguard/relays",
-    "wireguard/syncconf", "wireguard/underlay",
+    "names/hosts_block", "names/hosts_file", "names/nsswitch", "names/resolv_conf", "names/usable", "preshared/derive",
+    "preshared/sealed*", "reconcile/health_goal", "reconcile/reachable", "trust/authorization", "trust/guard",
+    "trust/node_rights", "trust/sign*", "typed_toml/*", "wireguard/conf", "wireguard/desired", "wireguard/endpoint",
+    "wireguard/key_rollover", "wireguard/live", "wireguard/longest_prefix", "wireguard/placement", "wireguard/plan",
+    "wireguard/protocol", "wireguard/psk_rollover", "wireguard/relays", "wireguard/syncconf", "wireguard/underlay",
     "workspace/sealed_files",
 )  # fmt: skip
 WATCHDOG = ROOT / "watchdog/mesh_watchdog"

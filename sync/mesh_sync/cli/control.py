@@ -32,7 +32,7 @@ def up(config: Path, note: Callable[[str], None]) -> None:
 @config_option
 @verbose_option
 def down(config: Path, note: Callable[[str], None]) -> None:
-    """Take the interface down, with its forwarding and masquerading.
+    """Take the interface down, with its forwarding and masquerading, and the names of peers.
 
     The timer's next run brings it up again; to keep it down, stop mesh-sync.timer first.
     """

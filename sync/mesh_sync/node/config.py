@@ -71,9 +71,13 @@ class Nat:
 
 @frozen(kw_only=True)
 class Dns:
-    """``serve``: whether mesh-watchdog answers peers that ask for names and for each other on port 53."""
+    """``serve``: whether mesh-watchdog answers peers that ask for names and for each other on port 53.
+
+    ``names``: by what programs of this machine find peers by name: systemd-resolved, /etc/hosts, or not at all.
+    """
 
     serve: bool = True
+    names: Literal["none", "resolved", "hosts"] = "none"
 
 
 @frozen(kw_only=True)
@@ -91,6 +95,7 @@ class Paths:
     state: Path = Path("/var/lib/mesh-sync")
     run: Path = Path("/run/mesh-sync")
     wireguard: Path = Path("/etc/wireguard")
+    hosts: Path = Path("/etc/hosts")
 
 
 @frozen(kw_only=True)
@@ -169,6 +174,11 @@ class Node:
     def path_mtu_file(self) -> Path:
         """What the paths to peers were found to take; written by mesh-watchdog (`interface_mtu`)."""
         return self.paths.run / f"{self.interface}.path-mtu.json"
+
+    @property
+    def names_file(self) -> Path:
+        """What systemd-resolved was told of the interface, and of which one."""
+        return self.paths.run / f"{self.interface}.names.json"
 
     @property
     def sysctl_file(self) -> Path:

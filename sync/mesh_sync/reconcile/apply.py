@@ -13,7 +13,7 @@ from mesh_sync.node.config import Node
 from mesh_sync.node.own_keys import private_key
 from mesh_sync.node.psk_counters import remember
 from mesh_sync.node.state import State, Trial
-from mesh_sync.reconcile import conf_file, endpoint_choice
+from mesh_sync.reconcile import conf_file, endpoint_choice, mesh_names
 from mesh_sync.reconcile.drift import difference_of, for_kernel, owned
 from mesh_sync.reconcile.foreign import put_back
 from mesh_sync.reconcile.outcome import Done
@@ -73,6 +73,8 @@ def apply_locked(
         conf = conf_file.write(node, desired) if work.stale_conf else conf
     if done.acted:
         refused = device.apply(kernel, live, done.acted, lambda: private_key(node, desired), work.endpoints.fed)
+        names = frozenset(change.value for change in done.acted if change.kind == mesh_names.KIND)
+        refused += mesh_names.bring_about(node, desired, names)
         done = evolve(done, notes=(*done.notes, *refused))
     known = promised.applied.given
     given = undo.previous.given if undo else endpoint_choice.given(kernel, known, work.changes, work.endpoints.fresh)

@@ -11,6 +11,7 @@ from mesh_sync.node.config import Node
 from mesh_sync.node.interface_mtu import interface_mtu
 from mesh_sync.node.psk_counters import settled
 from mesh_sync.node.state import State, digest
+from mesh_sync.reconcile import mesh_names
 from mesh_sync.wireguard.desired import CONF_MARK, Desired, Owned
 from mesh_sync.wireguard.families import possible
 from mesh_sync.wireguard.forwarding import live_sysctls
@@ -38,7 +39,7 @@ def difference_of(node: Node, kernel: Desired, state: State, live: Live | None, 
     )
     if live is None:  # what is on without us is no change
         kernel = evolve(kernel, sysctls=kernel.sysctls - live_sysctls(kernel.sysctls))
-    return (*plan(kernel, live, context), *conf_drift(node, applied.conf))
+    return (*plan(kernel, live, context), *conf_drift(node, applied.conf), *mesh_names.drift(node, kernel))
 
 
 def for_kernel(node: Node, desired: Desired, live: Live | None, moment: float) -> Desired:
@@ -52,7 +53,7 @@ def for_kernel(node: Node, desired: Desired, live: Live | None, moment: float) -
 
 def touches(changes: Iterable[Change]) -> bool:
     """Whether any of these changes the interface, and not only what is written or said of it."""
-    return any(change.acted and change.kind != "conf" for change in changes)
+    return any(change.acted and change.kind not in ("conf", mesh_names.KIND) for change in changes)
 
 
 def owned(node: Node, state: State, live: Live | None) -> Owned:

@@ -12,6 +12,7 @@ from mesh_sync.node.config import Node
 from mesh_sync.node.desired import with_settings
 from mesh_sync.node.own_keys import with_held_key
 from mesh_sync.node.run_lock import locked_run
+from mesh_sync.reconcile import mesh_names
 from mesh_sync.reconcile.apply import apply, device_of, run_hooks
 from mesh_sync.reconcile.outcome import Done
 from mesh_sync.reconcile.past_exit import close
@@ -37,7 +38,7 @@ def bring_up(node: Node, note: Callable[[str], None]) -> Done:
 
 
 def take_down(node: Node, note: Callable[[str], None]) -> None:
-    """Remove the interface and what it did as a gateway. When there is none, nothing happens."""
+    """Remove the interface, what it did as a gateway, and the names of peers. When there is none, nothing happens."""
     with locked_run(node), locked(node.lock_file):
         device = device_of(node, note)
         close(node)
@@ -45,4 +46,6 @@ def take_down(node: Node, note: Callable[[str], None]) -> None:
             if device.exists():
                 run_hooks(node.hooks.pre_down, device)
         finally:  # a hook that fails does not keep the interface up
+            for refused in mesh_names.take_away(node):
+                note(refused)
             device.remove()

@@ -10,11 +10,19 @@ from mesh_sync.errors import DeviceError
 _PROBE = b"\0" * 64 * 1024
 
 
-def write_atomically(path: Path, content: str | bytes, mode: int = 0o600, *, durable: bool = True) -> None:
+def write_atomically(
+    path: Path,
+    content: str | bytes,
+    mode: int = 0o600,
+    *,
+    durable: bool = True,
+    owner: tuple[int, int] | None = None,
+) -> None:
     """Replace ``path`` by ``content`` in one step: a temporary file beside it, fsync, rename, fsync of the folder.
 
     The file has ``mode`` from its first byte. Without ``durable`` nothing waits for the disk: for what can be made
-    again, and many times quicker for many files. Raise DeviceError when it cannot be written; the old one stays.
+    again, and many times quicker for many files. ``owner``: user and group, unless they are our own. Raise DeviceError
+    when it cannot be written; the old one stays.
     """
     temporary = path.with_name(f".{path.name}.new")
     try:
@@ -22,6 +30,8 @@ def write_atomically(path: Path, content: str | bytes, mode: int = 0o600, *, dur
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with os.fdopen(descriptor, "wb") as file:
+            if owner not in (None, (os.geteuid(), os.getegid())):
+                os.fchown(file.fileno(), *owner)
             os.fchmod(file.fileno(), mode)
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()

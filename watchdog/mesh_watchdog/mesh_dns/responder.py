@@ -94,7 +94,7 @@ class Responder(Sense):
         try:
             made = open_socket(socket.SOCK_DGRAM, address, self._interface)
             self._ports.append(UdpPort(made, self._take))
-            port = TcpPort(self._admit, self._answer)
+            port = TcpPort(self._admit, self.answer)
             self._ports.append(port)
             await port.serve(open_socket(socket.SOCK_STREAM, address, self._interface))
         except OSError as error:
@@ -126,7 +126,7 @@ class Responder(Sense):
         elif query is not None:
             port.send(self._short(query), place)
 
-    async def _answer(self, data: bytes, source: str) -> bytes | None:
+    async def answer(self, data: bytes, source: str) -> bytes | None:
         """The answer to a question by TCP."""
         query = answers.read(data)
         if query is None or isinstance(query, bytes):

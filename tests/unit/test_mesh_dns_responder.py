@@ -1,0 +1,133 @@
+"""Which calls a node passes on, and which it listens to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import dns.message
+import dns.rcode
+import pytest
+
+from mesh_watchdog.journal import Problems
+from mesh_watchdog.mesh_dns import exchange, notices
+from mesh_watchdog.mesh_dns.directory import View, calling
+from mesh_watchdog.mesh_dns.responder import Responder
+from mesh_watchdog.mesh_dns.views import Views
+from mesh_watchdog.policy.events import Seen, Sighting, Sought
+from mesh_watchdog.policy.state import State
+from unit.mesh_in_dns import AZURE, GCP, HERE, PHONE, SERVICES, VIEW, key, state
+
+AT_AZURE, AT_GCP, AT_PHONE = "10.0.0.2", "10.0.0.3", "10.0.0.4"
+OWN = (Sighting("192.168.1.7:51820", own=True),)
+FOUND = {AZURE: Seen("203.0.113.2:51820", 1, 1, 1), GCP: Seen("203.0.113.3:40000", 1, 1, 1)}
+
+
+class Here(Views):
+    """aws, which sees its peers where `FOUND` has them."""
+
+    def __init__(self) -> None:
+        self.state: State = state()
+        super().__init__("wg0", lambda: self.state)
+
+    async def fresh(self, caller: str) -> View:
+        return calling(VIEW, caller, FOUND)
+
+
+class Node:
+    """aws as a responder without sockets: ``passed`` is what it told whom, ``heard`` what it observed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.passed: list[tuple[notices.Notice | None, str]] = []
+        self.heard: list[Sought] = []
+        monkeypatch.setattr(exchange, "ask", self._ask)
+
+    async def _ask(self, question: bytes, address: str, interface: str) -> None:
+        self.passed.append((notices.read(dns.message.from_wire(question), ["this node"], SERVICES), address))
+
+    def told(self, *told: tuple[str, bytes]) -> list[dns.message.Message]:
+        """What it answers to these, each from an address."""
+
+        async def story() -> list[dns.message.Message]:
+            responder = Responder("wg0", Here(), Problems())
+            await responder.start(asyncio.Queue())
+            answers = [await responder.answer(data, source) for source, data in told]
+            await asyncio.sleep(0)
+            while not responder.inbox.empty():
+                observed = responder.inbox.get_nowait()
+                assert isinstance(observed, Sought)
+                self.heard.append(observed)
+            await responder.stop()
+            return [dns.message.from_wire(answer) for answer in answers if answer]
+
+        return asyncio.run(asyncio.wait_for(story(), 60))
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch) -> Node:
+    return Node(monkeypatch)
+
+
+def notice(about: str, of: str, places: Sequence[Sighting] = OWN, *, relayed: bool = False) -> bytes:
+    return notices.notice(about, of, places, SERVICES, relayed=relayed)
+
+
+def where(answer: dns.message.Message) -> tuple[Sighting, ...]:
+    return notices.places(answer, answer.question[0].name)
+
+
+def test_a_call_is_passed_on_and_answered(node: Node) -> None:
+    [answer] = node.told((AT_GCP, notice(AZURE, GCP)))
+    assert where(answer) == (Sighting("203.0.113.2:51820", 7.0),)
+    assert node.passed == [(notices.Notice(GCP, (Sighting("203.0.113.3:40000"), *OWN)), AT_AZURE)]
+    assert node.heard == []
+
+
+def test_what_a_peer_has_published_is_told_after_where_it_was_seen(node: Node) -> None:
+    own, answer = node.told((AT_AZURE, notice(AZURE, AZURE)), (AT_GCP, notice(AZURE, GCP)))
+    assert where(own) == (Sighting("203.0.113.2:51820"),)
+    assert where(answer) == (Sighting("203.0.113.2:51820", 7.0), *OWN)
+    assert [address for _, address in node.passed] == [AT_AZURE]
+
+
+def test_a_peer_without_a_watchdog_is_not_told(node: Node) -> None:
+    [answer] = node.told((AT_GCP, notice(PHONE, GCP)))
+    assert (answer.rcode(), node.passed) == (dns.rcode.NXDOMAIN, [])
+
+
+@pytest.mark.parametrize("about", [key(77), HERE.key], ids=["a stranger", "this node"])
+def test_of_those_it_does_not_see_it_tells_nothing(node: Node, about: str) -> None:
+    [answer] = node.told((AT_GCP, notice(about, GCP)))
+    assert (answer.rcode(), answer.answer, node.passed) == (dns.rcode.NXDOMAIN, [], [])
+
+
+@pytest.mark.parametrize("source", ["10.0.0.1", "192.0.2.1"], ids=["this machine", "no peer"])
+def test_others_cannot_call(node: Node, source: str) -> None:
+    [answer] = node.told((source, notice(AZURE, GCP)))
+    assert (answer.rcode(), node.passed) == (dns.rcode.REFUSED, [])
+
+
+def test_one_that_calls_without_end_is_refused_and_its_target_has_peace(node: Node) -> None:
+    answers = node.told(*[(AT_GCP, notice(AZURE, GCP))] * 200, (AT_PHONE, notice(GCP, PHONE)))
+    codes = [answer.rcode() for answer in answers]
+    assert codes.count(dns.rcode.REFUSED) > 100
+    assert codes[-1] == dns.rcode.NOERROR
+    assert len([address for _, address in node.passed if address == AT_AZURE]) < 50
+
+
+def test_that_it_is_looked_for_is_observed(node: Node) -> None:
+    places = (Sighting("203.0.113.3:40000", 1.0), *OWN)
+    node.told((AT_AZURE, notice(GCP, GCP, places)), (AT_AZURE, notice(GCP, GCP, places, relayed=True)))
+    assert node.heard == [Sought(GCP, AZURE, places), Sought(GCP, AZURE, places, relayed=True)]
+    assert node.passed == [], "what is passed on is not passed on again"
+
+
+@pytest.mark.parametrize("by", [key(77), HERE.key], ids=["a stranger", "itself"])
+def test_who_is_not_listed_does_not_look_for_it(node: Node, by: str) -> None:
+    node.told((AT_AZURE, notice(by, by, [Sighting("203.0.113.9:1", 1.0)])))
+    assert node.heard == []
+
+
+def test_it_listens_to_few_of_many(node: Node) -> None:
+    node.told(*[(AT_AZURE, notice(GCP, GCP, [Sighting(f"203.0.113.{n}:1", 1.0)])) for n in range(1, 25)])
+    assert 0 < len(node.heard) < 20
