@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from bench import faults, living, recovery, recovery_cost, rendering, table, trust
+from bench import faults, living, nat, recovery, recovery_cost, rendering, table, trust
 from bench.series import Row
 
 from lab import available
@@ -24,7 +24,7 @@ ROWS: Mapping[str, Callable[[bool], Iterator[Row]]] = {
     "trust": trust.trust,
 }
 BY_DEFAULT = ("idle", "render", "all", "apply")
-TABLES = ("recovery", "cost", "faults")
+TABLES = ("recovery", "cost", "faults", "nat")
 """Measured only when they are asked for; each has tables of its own."""
 IN_LAB = ("idle", "apply", *TABLES)
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(BY_DEFAULT)}: by default; {others}")
     parser.add_argument("--full", action="store_true", help="more runs, and meshes up to 3,000 peers: half an hour")
     parser.add_argument(
-        "--quick", action="store_true", help="of recovery: one run, without keepalives; of faults: each once"
+        "--quick", action="store_true", help="recovery: one run, without keepalives; faults: each once; nat: each twice"
     )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.add_argument("--before", type=Path, metavar="DIR", help="of idle: beside the version in this checkout")
@@ -68,6 +68,10 @@ def main() -> None:
         for lines in faults.faults(1 if asked.quick else 20 if asked.full else 5):
             print(f"{show(lines)}\n")
         print(faults.NOTE)
+    if "nat" in names:
+        for lines in nat.nat(asked.quick):
+            print(f"{show(lines)}\n", flush=True)
+        print(nat.NOTE)
     print(f"\n{table.machine(wireguard_in_lab=bool(set(names) & set(IN_LAB)))}")
 
 

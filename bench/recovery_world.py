@@ -65,12 +65,12 @@ class Found:
 
 
 class Pings:
-    """A ping, five to the second."""
+    """A ping, five to the second unless told otherwise."""
 
-    def __init__(self, host: Host, address: str) -> None:
+    def __init__(self, host: Host, address: str, every: float = 0.2) -> None:
         self._file = host.directory / f"ping.{address}"
         with self._file.open("wb") as out:
-            self.program: Program = host.popen(["ping", "-D", "-n", "-i", "0.2", address], stdout=out.fileno())
+            self.program: Program = host.popen(["ping", "-D", "-n", "-i", str(every), address], stdout=out.fileno())
 
     def end(self) -> None:
         self.program.send_signal(signal.SIGINT)

@@ -1,0 +1,257 @@
+"""Peers behind NATs: which pairs of kinds meet, and how soon; after a NAT has changed, and after a relay has died."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from attrs import frozen
+from bench.nat_world import DIRECT, DOUBLE, KINDS, NONE, RELAYED, World, until
+from bench.table import Lines
+
+from lab.mesh import now
+from lab.nat import EASY, HARD, Nat
+
+SETTLED, LONGEST = 40.0, 300.0
+"""Seconds without a change after which the matrix is taken, and after which it is taken anyhow."""
+REST = 3.0
+NOTE = (
+    "Each is behind a NAT at an access provider of its own, three hops from the others; two public peers are relays. "
+    "Seconds are\nthose of the clock, from the event until a ping (ten to the second) is answered, and for `direct` "
+    "until both ends send to each other.\nNo delay and no loss on the lines; all programs of all nodes share this machine."
+)
+
+
+@frozen
+class Timed:
+    """A row: seconds of each run, and within how many the median and the 95th percentile are to be."""
+
+    name: str
+    taken: tuple[float, ...]
+    goal: str = ""
+    median: float = math.inf
+    p95: float = math.inf
+
+
+def nat(quick: bool) -> Iterator[Lines]:
+    """Measure; yield the matrix of each manner of router, then the times."""
+    for accepts in (False, True):
+        yield matrix(accepts)
+    runs = 2 if quick else 10
+    rows: list[Timed] = []
+    for measure in MEASURES:
+        for row in measure(runs):
+            rows.append(row)
+            print("  ".join(_cells(row)), file=sys.stderr)
+    yield [("what happens", "median", "p95", "runs", "each", "goal", "met"), *map(_cells, rows)]
+
+
+def _cells(row: Timed) -> tuple[str, ...]:
+    median, p95 = statistics.median(row.taken), sorted(row.taken)[math.ceil(len(row.taken) * 0.95) - 1]
+    met = ("yes" if median <= row.median and p95 <= row.p95 else "NO") if row.goal else ""
+    each = ", ".join(map(_seconds, sorted(row.taken)))
+    return row.name, _seconds(median), _seconds(p95), str(len(row.taken)), each, row.goal, met
+
+
+def _seconds(value: float) -> str:
+    return "never" if math.isinf(value) else f"{max(value, 0):.1f}"
+
+
+# -- who meets
+
+
+def matrix(accepts: bool) -> Lines:
+    """Two homes of each kind: the row's first with the column's second."""
+    with World() as world:
+        for name in ("hub", "hub2"):
+            world.public(name, relay=True)
+        names = list(KINDS)
+        for end, (number, kind) in itertools.product("ab", enumerate(names)):
+            nat = KINDS[kind].accepting() if accepts else KINDS[kind]
+            world.home(f"{end}{number}", nat, double=kind == DOUBLE)
+        world.beside("beside", world.homes["a0"])
+        world.home("neighbour", EASY, carrier=world.homes[f"a{names.index(DOUBLE)}"].outer)
+        world.begin()
+        pairs = [(f"a{row}", f"b{column}") for row in range(len(names)) for column in range(len(names))]
+        special = {"same LAN": ("a0", "beside"), "same carrier": (f"a{names.index(DOUBLE)}", "neighbour")}
+        found = _settled(world, [*pairs, *special.values()])
+        head = (f"routers {'accept' if accepts else 'drop'}", *names)
+        rows = [
+            (kind, *(found[f"a{row}", f"b{column}"] for column in range(len(names)))) for row, kind in enumerate(names)
+        ]
+        rest = [(name, found[pair], *[""] * (len(names) - 1)) for name, pair in special.items()]
+        _explain(world, {pair: each for pair, each in found.items() if each == NONE})
+        return [head, *rows, *rest]
+
+
+def _settled(world: World, pairs: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    began = changed = time.monotonic()
+    found: dict[tuple[str, str], str] = {}
+    while time.monotonic() < min(changed + SETTLED, began + LONGEST):
+        time.sleep(5)
+        if (seen := world.outcomes(pairs)) != found:
+            found, changed = seen, time.monotonic()
+            counts = ", ".join(f"{list(found.values()).count(way)} {way}" for way in (DIRECT, RELAYED, NONE))
+            print(f"bench: {changed - began:.0f} s: {counts}", file=sys.stderr)
+    return found
+
+
+def _explain(world: World, failed: dict[tuple[str, str], str]) -> None:
+    for one, other in failed:
+        print(f"bench: {one} does not reach {other}; the watchdog of {one} said:", file=sys.stderr)
+        print("\n".join(world.log(one).read_text().splitlines()[-15:]), file=sys.stderr)
+
+
+# -- how soon
+
+
+def easy_easy(runs: int) -> Iterator[Timed]:
+    """Both ends get each other by a commit, with one public peer, which is no relay."""
+    taken = _from_nothing(runs, EASY, EASY, relay=False)
+    yield Timed("easy-easy, one public peer: direct", taken, "median 1 s, p95 2 s", 1.0, 2.0)
+
+
+def easy_hard(runs: int) -> Iterator[Timed]:
+    """The same with a NAT that cannot be met; the public peer is a relay."""
+    taken = _from_nothing(runs, EASY, HARD, relay=True)
+    yield Timed("easy-hard, no birthday: relayed", taken, "3 s", p95=3.0)
+
+
+def _from_nothing(runs: int, one: Nat, other: Nat, *, relay: bool) -> tuple[float, ...]:
+    with World() as world:
+        world.public("hub", relay=relay)
+        world.home("a", one)
+        world.home("b", other)
+        world.begin()
+        if not world.connected(("a", "b"), ("a", "hub"), ("b", "hub")):
+            return (math.inf,) * runs
+        taken = []
+        for run in range(runs):
+            world.watch("a", "b")
+            _forget_each_other(world)
+            world.mesh.set("hub", description=f"run {run}")
+            world.mesh.push(f"run {run}")
+            with world.pings("a", "b") as pings, ThreadPoolExecutor(4) as pool:
+                known = [pool.submit(_until_known, world, *ends) for ends in (("a", "b"), ("b", "a"))]
+                list(pool.map(now, (world.node("a"), world.node("b"))))
+                since = max(each.result() for each in known)
+                taken.append(pings.first(since - 0.05) - since)
+            time.sleep(REST)
+        return tuple(taken)
+
+
+def _forget_each_other(world: World) -> None:
+    """Take sessions and NATs' translations between the two away; those with the hub are there at once."""
+    for one, other in (("a", "b"), ("b", "a")):
+        world.node(one).run(["wg", "set", "wg0", "peer", world.keys[other], "remove"])
+        world.homes[one].outer.forget_translations()
+    world.connected(("a", "hub"), ("b", "hub"))
+
+
+def _until_known(world: World, one: str, other: str) -> float:
+    """Wait until the interface has the other peer; return when that was."""
+    script = f"until wg show wg0 peers | grep -qF '{world.keys[other]}'; do sleep 0.02; done; date +%s.%N"
+    return float(world.node(one).run(["sh", "-c", script]).stdout)
+
+
+def changes(runs: int) -> Iterator[Timed]:
+    """The NAT of one of two homes that talk gets another address, or other ports; nobody there notices."""
+    for name, event in (("address", _renumber), ("ports", _change_ports)):
+        relayed, direct = [], []
+        with World() as world:
+            for hub in ("hub", "hub2"):
+                world.public(hub, relay=True)
+            world.home("a", EASY)
+            world.home("b", EASY)
+            world.begin()
+            for run in range(runs):
+                world.watch("a", "b")
+                if not world.connected(("a", "b"), by=DIRECT):
+                    relayed.append(math.inf)
+                    direct.append(math.inf)
+                    continue
+                with world.pings("a", "b") as pings:
+                    time.sleep(REST)
+                    since = time.time()
+                    event(world, "a", run)
+                    relayed.append(pings.first(since + 0.2) - since)
+                    direct.append(until(lambda: _is_met(world, "a", "b"), since))
+                time.sleep(REST)
+        yield Timed(f"a NAT's {name} changes: reached again, by a relay or directly", tuple(relayed), "3 s", p95=3.0)
+        yield Timed("… direct", tuple(direct), "5 s", p95=5.0)
+
+
+def _is_met(world: World, one: str, other: str) -> bool:
+    return world.is_direct(one, other) and world.outcomes([(one, other)]) == {(one, other): DIRECT}
+
+
+def _renumber(world: World, name: str, run: int) -> None:
+    address = world.homes[name].outer.addresses.v4
+    assert address
+    world.homes[name].outer.renumber(str(address.network[100 + run]))
+
+
+def _change_ports(world: World, name: str, _run: int) -> None:
+    world.homes[name].outer.change_ports()
+
+
+def all_move(runs: int) -> Iterator[Timed]:
+    """A mesh of five, of which four are renumbered within a second, while DNS is frozen; each pair is waited for."""
+    names = ["a", "b", "c", "d"]
+    slowest = []
+    with World() as world:
+        world.public("hub", relay=True)
+        for name in names:
+            world.home(name, EASY)
+        world.begin()
+        pairs = list(itertools.combinations(names, 2))
+        world.lab.dns.freeze()
+        for run in range(runs):
+            world.watch(*names)
+            if not world.connected(*pairs, by=DIRECT):
+                slowest.append(math.inf)
+                continue
+            with ThreadPoolExecutor(len(pairs)) as pool:
+                pings = [world.pings(*pair) for pair in pairs]
+                running = [each.__enter__() for each in pings]
+                time.sleep(REST)
+                since = time.time()
+                list(pool.map(lambda name, run=run: _renumber(world, name, run), names))
+                moved = time.time()
+                slowest.append(max(pool.map(lambda each, moved=moved: each.first(moved + 0.1), running)) - since)
+                for each in pings:
+                    each.__exit__(None, None, None)
+    yield Timed("four of five renumbered at once, DNS frozen: the slowest pair", tuple(slowest), "10 s", p95=10.0)
+
+
+def relay_dies(runs: int) -> Iterator[Timed]:
+    """The relay between two homes behind hard NATs loses its line."""
+    taken = []
+    with World() as world:
+        for hub in ("hub", "hub2"):
+            world.public(hub, relay=True)
+        world.home("a", HARD)
+        world.home("b", HARD)
+        world.begin()
+        for _ in range(runs):
+            if not world.connected(("a", "b"), by=RELAYED):
+                taken.append(math.inf)
+                continue
+            with world.pings("a", "b") as pings:
+                time.sleep(REST)
+                relay = world.node(world.holder("a", "b"))
+                since = time.time()
+                relay.port.unplug()
+                taken.append(pings.first(since + 0.1) - since)
+                relay.port.plug()
+            world.connected(("a", "hub"), ("a", "hub2"), ("b", "hub"), ("b", "hub2"))
+            time.sleep(REST)
+    yield Timed("the relay of a pair dies: through the other one", tuple(taken), "3 s", p95=3.0)
+
+
+MEASURES: tuple[Callable[[int], Iterator[Timed]], ...] = (easy_easy, easy_hard, changes, all_move, relay_dies)
