@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from attrs import frozen
+from bench.nat_idle import idle
 from bench.nat_world import DIRECT, DOUBLE, KINDS, NONE, RELAYED, World, until
 from bench.table import Lines
 
@@ -20,10 +21,12 @@ from lab.nat import EASY, HARD, Nat
 SETTLED, LONGEST = 40.0, 300.0
 """Seconds without a change after which the matrix is taken, and after which it is taken anyhow."""
 REST = 3.0
+TALK = 12.0
+"""Seconds of pings before something happens: whether a peer answers at once is learned from its answers."""
 NOTE = (
     "Each is behind a NAT at an access provider of its own, three hops from the others; two public peers are relays. "
     "Seconds are\nthose of the clock, from the event until a ping (ten to the second) is answered, and for `direct` "
-    "until both ends send to each other.\nNo delay and no loss on the lines; all programs of all nodes share this machine."
+    "until both ends send to each other.\nNo delay, no loss on the lines; all programs of all nodes share this machine."
 )
 
 
@@ -49,6 +52,7 @@ def nat(quick: bool) -> Iterator[Lines]:
             rows.append(row)
             print("  ".join(_cells(row)), file=sys.stderr)
     yield [("what happens", "median", "p95", "runs", "each", "goal", "met"), *map(_cells, rows)]
+    yield idle(60 if quick else 300)
 
 
 def _cells(row: Timed) -> tuple[str, ...]:
@@ -132,8 +136,9 @@ def _from_nothing(runs: int, one: Nat, other: Nat, *, relay: bool) -> tuple[floa
             return (math.inf,) * runs
         taken = []
         for run in range(runs):
-            world.watch("a", "b")
             _forget_each_other(world)
+            world.watch("a", "b")
+            world.connected(("a", "hub"), ("b", "hub"))
             world.mesh.set("hub", description=f"run {run}")
             world.mesh.push(f"run {run}")
             with world.pings("a", "b") as pings, ThreadPoolExecutor(4) as pool:
@@ -146,9 +151,10 @@ def _from_nothing(runs: int, one: Nat, other: Nat, *, relay: bool) -> tuple[floa
 
 
 def _forget_each_other(world: World) -> None:
-    """Take sessions and NATs' translations between the two away; those with the hub are there at once."""
+    """Take the peers, their sessions and the NATs' translations away; those with the hub are there again at once."""
+    hub = ["peer", world.keys["hub"], "allowed-ips", f"{world.addresses['hub']}/32"]
     for one, other in (("a", "b"), ("b", "a")):
-        world.node(one).run(["wg", "set", "wg0", "peer", world.keys[other], "remove"])
+        world.node(one).run(["wg", "set", "wg0", "peer", world.keys[other], "remove", *hub])
         world.homes[one].outer.forget_translations()
     world.connected(("a", "hub"), ("b", "hub"))
 
@@ -176,7 +182,7 @@ def changes(runs: int) -> Iterator[Timed]:
                     direct.append(math.inf)
                     continue
                 with world.pings("a", "b") as pings:
-                    time.sleep(REST)
+                    time.sleep(TALK)
                     since = time.time()
                     event(world, "a", run)
                     relayed.append(pings.first(since + 0.2) - since)
@@ -219,7 +225,7 @@ def all_move(runs: int) -> Iterator[Timed]:
             with ThreadPoolExecutor(len(pairs)) as pool:
                 pings = [world.pings(*pair) for pair in pairs]
                 running = [each.__enter__() for each in pings]
-                time.sleep(REST)
+                time.sleep(TALK)
                 since = time.time()
                 list(pool.map(lambda name, run=run: _renumber(world, name, run), names))
                 moved = time.time()
@@ -243,7 +249,7 @@ def relay_dies(runs: int) -> Iterator[Timed]:
                 taken.append(math.inf)
                 continue
             with world.pings("a", "b") as pings:
-                time.sleep(REST)
+                time.sleep(TALK)
                 relay = world.node(world.holder("a", "b"))
                 since = time.time()
                 relay.port.unplug()
