@@ -86,7 +86,7 @@ def _apply(state: State, applied: Applied, moment: float) -> State:
     return evolve(
         known_ways.forgotten(state), rendezvous=others, peers=peers, names=names, tunnel=applied.tunnel,
         carriers=applied.carriers, mark=applied.mark, past_exit=applied.past_exit, pairs=applied.pairs,
-        here=applied.here, paired=paired,
+        here=applied.here, paired=paired, relaying=relaying.listed(state.relaying, applied.peers),
     )  # fmt: skip
 
 

@@ -38,10 +38,11 @@ class Asked:
 
 @frozen
 class Relaying:
-    """``peers``: by key, those that are or were carried; ``seen``: when a relay last saw a peer, by both keys, None if
-    it does not; ``asked``: by key, about whom relays were asked.
+    """``relays``: their keys, by name; ``peers``: by key, those that are or were carried; ``seen``: when a relay last
+    saw a peer, by both keys, None if it does not; ``asked``: by key, about whom relays were asked.
     """
 
+    relays: Mapping[str, str] = field(factory=dict)
     peers: Mapping[str, Carried] = field(factory=dict)
     seen: Mapping[tuple[str, str], float | None] = field(factory=dict)
     asked: Mapping[str, Asked] = field(factory=dict)

@@ -16,9 +16,10 @@ from collections.abc import Iterator, Mapping
 from attrs import evolve
 
 from mesh_sync.wireguard.relays import in_order, own_networks
-from mesh_watchdog.policy.events import Action, Announce, Call, Carry, Reported, Sought
+from mesh_watchdog.policy.events import Action, Announce, Call, Carry, Declared, Reported, Sought
 from mesh_watchdog.policy.peer import NEW, UP, PeerState
 from mesh_watchdog.policy.relayed import Asked, Carried, Relaying
+from mesh_watchdog.policy.rendezvous import own_candidates
 from mesh_watchdog.policy.state import State
 
 ASK_AFTER = 0.8
@@ -41,6 +42,16 @@ HOLD, LONGEST_HOLD = 5.0, 300.0
 """A direct path that failed after so short a time is given another chance after HOLD seconds, twice that, …"""
 STEADY = 600.0
 """… and is not held against the peer any more after this long."""
+
+
+def listed(known: Relaying, peers: Mapping[str, Declared]) -> Relaying:
+    """What is believed under a new list: peers that left it, and relays that are none any more, are forgotten."""
+    relays = {declared.name: key for key, declared in peers.items() if declared.relay}
+    if not relays:
+        return Relaying()
+    kept = {key: each for key, each in known.peers.items() if key in peers}
+    seen = {pair: when for pair, when in known.seen.items() if pair[0] in relays.values() and pair[1] in peers}
+    return Relaying(relays, kept, seen, {key: each for key, each in known.asked.items() if key in peers})
 
 
 def take_report(state: State, reported: Reported, moment: float) -> tuple[State, tuple[Action, ...]]:
@@ -71,9 +82,9 @@ def take_search(state: State, sought: Sought, moment: float) -> tuple[State, tup
 
 def step(state: State, moment: float) -> tuple[State, tuple[Action, ...]]:
     """See to every peer that is carried or may have to be, after a reading of the interface."""
-    if not any(peer.declared.relay for peer in state.peers.values()):
-        return (state, ()) if state.relaying == Relaying() else (evolve(state, relaying=Relaying()), ())
-    state = _settled(_as_found(_without_strangers(state), moment), moment)
+    if not state.relaying.relays:
+        return state, ()
+    state = _settled(_as_found(_still_silent(state), moment), moment)
     return _see_to(state, list(state.peers), moment)
 
 
@@ -178,8 +189,9 @@ def _tell(state: State, key: str, now: Carried, moment: float) -> tuple[State, t
     pause = TELL_AGAIN[min(now.told, len(TELL_AGAIN) - 1)]
     state = _with(state, key, evolve(now, tell=moment + pause, told=now.told + 1))
     spare = [relay for relay in _order(state, key) if relay != now.relay and _is_ready(state, relay)][:1]
-    asks = (Call(key, tuple(spare)),) if spare else ()
-    return state, (Call(key, (now.relay,), relayed=True), *asks)
+    own = own_candidates(state)
+    asks = (Call(key, tuple(spare), own),) if spare else ()
+    return state, (Call(key, (now.relay,), own, relayed=True), *asks)
 
 
 def _ask(state: State, key: str, moment: float) -> tuple[State, tuple[Action, ...]]:
@@ -191,7 +203,9 @@ def _ask(state: State, key: str, moment: float) -> tuple[State, tuple[Action, ..
         return state, ()
     pause = ASK_AGAIN[min(asked.often, len(ASK_AGAIN) - 1)]
     asked = Asked(asked.often + 1, moment + pause)
-    return evolve(state, relaying=evolve(known, asked={**known.asked, key: asked})), (Call(key, ready),)
+    return evolve(state, relaying=evolve(known, asked={**known.asked, key: asked})), (
+        Call(key, ready, own_candidates(state)),
+    )
 
 
 def _choice(state: State, key: str, moment: float, *, but: str = "", blindly: bool = False) -> str:
@@ -204,13 +218,13 @@ def _choice(state: State, key: str, moment: float, *, but: str = "", blindly: bo
 
 
 def _order(state: State, key: str) -> list[str]:
-    """All relays, by key, in the order in which this node and a peer use them."""
-    keys = {peer.declared.name: each for each, peer in state.peers.items() if peer.declared.relay}
+    """The keys of all relays, in the order in which this node and a peer use them."""
+    keys = state.relaying.relays
     return [keys[name] for name in in_order(state.here.name, state.peers[key].declared.name, keys)]
 
 
 def _is_relay(state: State, key: str) -> bool:
-    return key in state.peers and state.peers[key].declared.relay
+    return key in state.relaying.relays.values()
 
 
 def _is_ready(state: State, relay: str) -> bool:
@@ -227,16 +241,11 @@ def _with(state: State, key: str, carried: Carried) -> State:
     return evolve(state, relaying=evolve(known, peers={**known.peers, key: carried}, asked=asked))
 
 
-def _without_strangers(state: State) -> State:
-    """Peers that left the list, and relays that are none any more, are forgotten; who is up is asked for afresh."""
+def _still_silent(state: State) -> State:
+    """Who is up is asked for as before when it falls silent again."""
     known = state.relaying
-    silent = {key for key, peer in state.peers.items() if peer.phase != UP}
-    peers = {key: each for key, each in known.peers.items() if key in state.peers}
-    seen = {pair: when for pair, when in known.seen.items() if _is_relay(state, pair[0]) and pair[1] in state.peers}
-    asked = {key: each for key, each in known.asked.items() if key in silent}
-    if (len(peers), len(seen), len(asked)) == (len(known.peers), len(known.seen), len(known.asked)):
-        return state
-    return evolve(state, relaying=Relaying(peers, seen, asked))
+    asked = {key: each for key, each in known.asked.items() if state.peers[key].phase != UP}
+    return state if len(asked) == len(known.asked) else evolve(state, relaying=evolve(known, asked=asked))
 
 
 def _as_found(state: State, moment: float) -> State:
@@ -265,5 +274,5 @@ def _found(state: State, moment: float) -> Iterator[tuple[str, Carried]]:
 
 def _holders(state: State) -> dict[str, str]:
     """Which relay has which allowed IPs, on the interface."""
-    relays = ((key, peer.seen) for key, peer in state.peers.items() if peer.declared.relay)
+    relays = ((key, state.peers[key].seen) for key in state.relaying.relays.values())
     return {address: key for key, seen in relays if seen for address in seen.allowed_ips}
