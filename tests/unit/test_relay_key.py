@@ -13,6 +13,7 @@ from mesh_sync.mesh import manifest
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.node.config import Node, Repository, Trust
 from mesh_sync.node.desired import with_settings
+from mesh_sync.trust.node_rights import EXTRA_KEYS, OWN_KEYS
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.forward_chains import BETWEEN
 from unit.bad_list import MESH, Files, findings, peer
@@ -73,6 +74,10 @@ def test_nodes_know_their_relays_and_the_peers_that_these_do_not_carry() -> None
     for never in ("r", "cam", "phone"):  # relays themselves, spokes, and what cannot change its placement
         assert desired(never, files).relays == frozenset()
     assert desired("a", HIDDEN).relays == frozenset()
+
+
+def test_no_nodes_own_key_makes_it_a_relay() -> None:
+    assert "relay" not in OWN_KEYS | EXTRA_KEYS
 
 
 def test_a_relay_forwards_between_peers_and_nowhere_else() -> None:
