@@ -57,13 +57,13 @@ async def for_mapping(router: Router, held: Held | None) -> Held | Refused:
 async def remove(router: Router, held: Held) -> None:
     """Give a mapping back. Nothing is to be done about a router that does not answer: it ends by itself."""
     if asked := held.request:
-        await _answered(router, pcp.request(asked, 0), lambda data: pcp.answer(data, asked), PATIENCE[:2])
+        await _answered(router, pcp.request(asked, 0), lambda data: pcp.answer(data, asked), 2)
     elif held.url:
         await _upnpc(upnpc.remove(held.url, router.own, held.granted.port))
     else:
         at, port = held.granted.address, router.port
         gone = nat_pmp.request(port, 0, 0)
-        await _answered(router, gone, lambda data: nat_pmp.mapping(data, port, at), PATIENCE[:2])
+        await _answered(router, gone, lambda data: nat_pmp.mapping(data, port, at), 2)
 
 
 async def _by_pcp(router: Router, held: Held | None) -> Held | Refused:
@@ -123,14 +123,12 @@ async def _upnpc(argv: list[str]) -> str:
         return ""
 
 
-async def _answered(
-    router: Router, request: bytes, read: Callable[[bytes], T], patience: tuple[float, ...] = PATIENCE
-) -> T | None:
+async def _answered(router: Router, request: bytes, read: Callable[[bytes], T], tries: int | None = None) -> T | None:
     """Send it until ``read`` makes something of what comes back; None if nothing does, or the port is closed."""
     loop = asyncio.get_running_loop()
     try:
         with questions_to(router) as asking:
-            for seconds in patience:
+            for seconds in PATIENCE[:tries]:
                 await loop.sock_sendall(asking, request)
                 with contextlib.suppress(asyncio.TimeoutError):
                     async with asyncio.timeout(seconds):
