@@ -168,12 +168,12 @@ def copy_broken(world: World) -> None:
 
 
 def interface_gone(world: World) -> None:
-    """Somebody deletes the interface."""
+    """The interface is deleted by hand."""
     world.victim.run(["ip", "link", "delete", "wg0"])
 
 
 def meddled(world: World) -> None:
-    """Somebody takes peers, addresses or routes away, or sets another key or port."""
+    """Peers, addresses or routes are taken away by hand, or another key or port is set."""
     peers = world.victim.run(["wg", "show", "wg0", "peers"]).stdout.split()
     world.victim.run(
         world.chance.choice(
@@ -192,7 +192,7 @@ def meddled(world: World) -> None:
 
 
 def unsigned(world: World) -> str:
-    """Somebody who may push, and has no key."""
+    """One who may push, and has no key."""
 
     def change(mesh: Mesh) -> None:
         mesh.sign_as(None)
@@ -202,7 +202,7 @@ def unsigned(world: World) -> str:
 
 
 def strange_key(world: World) -> str:
-    """Somebody with a key of their own, which the commit itself adds."""
+    """One with a key of their own, which the commit itself adds."""
 
     def change(mesh: Mesh) -> None:
         mesh.sign_as("mallory@example.org")
@@ -236,14 +236,14 @@ def emptied(world: World) -> str:
 
 
 def cut_off(world: World) -> str:
-    """A network that has git and DNS in it, behind a peer that nobody has set up."""
+    """A network that has git and DNS in it, behind a peer that is not set up."""
     key = keys.public_key(keys.generate())
     where = {"addresses": ["10.0.0.250"], "endpoint": "203.0.113.250:51820", "subnets": GIT_AND_DNS}
     return world.offer(5, lambda mesh: mesh.set("office", public_key=key, **where))
 
 
 def mixed_up(world: World) -> str:
-    """Each other node has a key that is not its own: nobody answers."""
+    """Each other node has a key that is not its own: none of them answers."""
 
     def change(mesh: Mesh) -> None:
         for name in ("b", "c"):
@@ -265,7 +265,7 @@ FAULTS: dict[str, Fault] = {
     "bare copy spoilt": copy_broken,
     "interface deleted": interface_gone,
     "interface taken apart": meddled,
-    "commit that nobody has signed": unsigned,
+    "commit without a signature": unsigned,
     "commit signed by a key that it adds itself": strange_key,
     "branch rewritten, well signed": rewritten,
     "list with an error": mistyped,

@@ -74,7 +74,7 @@ def _small(lab: Lab) -> tuple[Mesh, Node]:
 
 
 def grow(mesh: Mesh, count: int) -> None:
-    """More peers, none of which is there: nobody keeps anything alive, so that only mesh-sync works."""
+    """More peers, none of which is there: nothing is kept alive, so that only mesh-sync works."""
     mesh.set("anna", persistent_keepalive=0)
     for member in meshes.members(count - 1):
         _declare(mesh, member)

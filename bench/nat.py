@@ -166,7 +166,7 @@ def _until_known(world: World, one: str, other: str) -> float:
 
 
 def changes(runs: int) -> Iterator[Timed]:
-    """The NAT of one of two homes that talk gets another address, or other ports; nobody there notices."""
+    """The NAT of one of two homes that talk gets another address, or other ports; unnoticed there."""
     for name, event in (("address", _renumber), ("ports", _change_ports)):
         relayed, direct = [], []
         with World() as world:

@@ -1,4 +1,4 @@
-"""What a pair of peers sends each other while nobody talks: probes, handshakes, and where each sees the other."""
+"""What a pair of peers sends each other while they are idle: probes, handshakes, and where each sees the other."""
 
 from __future__ import annotations
 

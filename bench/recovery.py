@@ -58,7 +58,7 @@ def recovery(runs: int, keepalives: Sequence[int]) -> Iterator[Lines]:
         sys.exit("bench: there is no reresolve-dns.sh; it is in the package wireguard-tools")
     found = list[Found]()
     for first in range(0, runs, TOGETHER):
-        # What nobody helps takes the same each time.
+        # Without help it takes the same each time.
         ways = {run: WAYS if run == 0 else (SCRIPT, WATCHDOG) for run in range(first, min(first + TOGETHER, runs))}
         kinds = [Kind(way, keep, run / runs) for run in ways for keep in keepalives for way in ways[run]]
         if first == 0:
@@ -117,7 +117,7 @@ def _taken(found: Sequence[Found], case: str, way: str, keepalive: int) -> list[
 
 
 def _harm(found: Sequence[Found], keepalives: Sequence[int]) -> Lines:
-    """A peer that roamed, whose name is out of date, and with whom nobody has talked for three minutes."""
+    """A peer that roamed, whose name is out of date, and that was idle for three minutes."""
     lines: list[tuple[str, ...]] = [("a peer that roamed away from its name, idle", "keepalive", *WAYS)]
     for keepalive in keepalives:
         of = {

@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def answer(listener: socket.socket, text: str) -> None:
-    """Whatever is asked. `wg` also connects just to see whether somebody is there."""
+    """Whatever is asked. `wg` also connects just to see whether anything is there."""
     asker, _ = listener.accept()
     with asker, contextlib.suppress(BrokenPipeError):
         if asker.recv(4096):

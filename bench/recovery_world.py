@@ -1,4 +1,4 @@
-"""A mesh in a lab of its own in which addresses change, while nobody, reresolve-dns.sh or mesh-watchdog looks on."""
+"""A mesh in a lab of its own in which addresses change, while nothing, reresolve-dns.sh or mesh-watchdog looks on."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class World:
 
     `mover` moves itself, which all its peers learn from it, while DNS does not; it is idle then, until it is asked at
     the end. `mute`, `left` and `right` are sites behind routers; that of `mute` lets nothing begin from inside, so
-    that nobody learns where it is but by its name. Each site has a second node, which has no endpoint and nothing to
+    that only its name tells where it is. Each site has a second node, which has no endpoint and nothing to
     say. `left` is first moved alone. With a bad name, there is only `mute`, and a peer before it in the list whose name
     does not exist.
 
@@ -202,7 +202,7 @@ class World:
         return self._provider_moves(pings, {"left": 124, "right": 125})
 
     def _provider_moves(self, pings: Pings, sites: Mapping[str, int]) -> float:
-        """These sites get other addresses in the same moment; nobody behind their routers notices, DNS is told."""
+        """These sites get other addresses in the same moment; unnoticed behind their routers; DNS is told."""
         routers = [self.sites[name].router for name in sites]
         new = [f"203.0.113.{number}" for number in sites.values()]
         moved = time.time()

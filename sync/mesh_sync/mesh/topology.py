@@ -127,7 +127,7 @@ class Topology:
     def relays_of(self, one: str, other: str) -> tuple[str, ...]:
         """The relays that may carry two members' packets for each other.
 
-        Only for peers that run mesh-sync and are nobody's spokes. A relay itself is reached directly or not at all,
+        Only for peers that run mesh-sync and have no `via`. A relay itself is reached directly or not at all,
         so that no packet ever passes two of them, or comes back.
         """
         pair = self.members[one], self.members[other]

@@ -21,7 +21,7 @@ def block(interface: str, lines: Iterable[str]) -> bytes:
 def with_block(text: bytes, interface: str, new: bytes) -> bytes:
     """The file's text with this block in place of the one that is there, else at the end.
 
-    A block without its end was cut by somebody else: only the lines that are certainly ours go.
+    A block without its end was cut by another program: only the lines that are certainly ours go.
     """
     begin, end = marks(interface)
     before, found, rest = text.partition(begin)

@@ -16,7 +16,7 @@ DEFAULT_MTU = 1420
 EXIT_TABLE = 51820
 """Routing table and firewall mark of an interface that carries a default route; wg-quick's choice."""
 DEFAULT_ZONE = "mesh.internal"
-"""In which peers have names; `.internal` is nobody's in the public DNS (ICANN, 2024)."""
+"""In which peers have names; the public DNS leaves `.internal` unused (ICANN, 2024)."""
 CONF_MARK = "Written by mesh-sync: change the mesh repository, not this file."
 """On the first line of every wg0.conf that is ours."""
 

@@ -25,7 +25,7 @@ WHOLE = frozenset({"interface-added", "listen-port", "fwmark"})
 """Kinds of change that concern every peer; for all others only the peers that change are fed to the kernel, because
 `wg syncconf` replaces the allowed IPs of each peer, and rebinds wireguard-go's port: both lose packets."""
 
-NOBODY = LivePeer("", frozenset())
+NONE_YET = LivePeer("", frozenset())
 
 METRIC = 30000
 """Of our routes: behind every other, so that a peer's network never takes the place of one that this machine is in.
@@ -174,7 +174,7 @@ class Device:
 
     def greet(self, desired: Desired, live: Live) -> None:
         """Send every peer a packet, so that it follows to a new port or key at once: keepalive 0, then on (fact 15)."""
-        here = [peer for peer in desired.peers if live.peers.get(peer.public_key, NOBODY).endpoint]
+        here = [peer for peer in desired.peers if live.peers.get(peer.public_key, NONE_YET).endpoint]
         wg.set_keepalives(self.name, ((peer.public_key, 0) for peer in here))
         wg.set_keepalives(self.name, ((peer.public_key, 25) for peer in here))
         wg.set_keepalives(self.name, ((peer.public_key, peer.keepalive) for peer in here if peer.keepalive != 25))

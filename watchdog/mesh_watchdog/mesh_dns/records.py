@@ -78,7 +78,7 @@ def reverse(name: dns.name.Name, directory: Directory) -> Found | None:
 
 
 def soa(directory: Directory) -> dns.rrset.RRset:
-    """Who answers for the zone. The serial says nothing: nobody copies it."""
+    """Who answers for the zone. The serial says nothing: there are no secondaries."""
     hostmaster = names.host("hostmaster", directory.zone)
     return rrset(directory.zone, LISTED, record(SOA, directory.own, hostmaster, 1, 3600, 600, 86400, AT_ONCE))
 

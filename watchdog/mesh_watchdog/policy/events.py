@@ -139,7 +139,7 @@ class Routed:
 class Sighting:
     """Where a peer is, in the words of another one: it was seen there ``age`` seconds ago.
 
-    ``own``: nobody saw it there; it says so itself, of a mapped port or of its address in its own network.
+    ``own``: it was not seen there, but says so itself, of a mapped port or of its address in its own network.
     """
 
     endpoint: str
