@@ -175,6 +175,15 @@ def test_a_peer_of_which_the_relay_has_only_a_part_is_not_relayed() -> None:
     assert changes(WANTED, part) == [("allowed-ips", "B"), ("allowed-ips", "R")]
 
 
+def test_a_peer_of_which_only_one_address_is_on_the_relay_is_not_relayed() -> None:
+    both = evolve(B, addresses=("10.0.0.2", "fd00::2"), allowed_ips=B.allowed_ips | {"fd00::2/128"})
+    desired = evolve(WANTED, peers=(both, C, PHONE, R, S))
+    for address in ("10.0.0.2/32", "fd00::2/128"):
+        part = interface(desired, r=R.allowed_ips | {address}, b=both.allowed_ips - {address})
+        assert carried(desired, part) == {}
+    assert carried(desired, relayed(R, both, of=desired)) == {"b": "r"}
+
+
 def test_a_phone_is_never_on_a_relay() -> None:
     assert changes(WANTED, relayed(R, PHONE)) == [("allowed-ips", "PHONE"), ("allowed-ips", "R")]
 
