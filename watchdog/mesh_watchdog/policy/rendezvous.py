@@ -17,11 +17,11 @@ from mesh_watchdog.policy.local_outage import HEARD_LATELY
 from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC, UNKNOWN, is_contradicted, is_inner, nat_class
 from mesh_watchdog.policy.peer import MISSING, NEW, UP, PeerState
 from mesh_watchdog.policy.reports import (
-    DEAF_FOR,
     Calling,
     Rendezvous,
     fresh,
     has_answered,
+    has_asked,
     is_deaf,
     with_reports,
 )
@@ -177,9 +177,7 @@ def call(state: State, missed: Collection[str], moment: float) -> tuple[State, l
             known = evolve(known, published=known.published + 1, publish=moment + _publish_pause(known))
             actions.append(Call(state.here.key, _chosen(ready, "", state, 0), own_candidates(state)))
     asked_now = {observer for action in actions for observer in action.observers}
-    waiting = {key: moment for key in asked_now if moment - known.waiting.get(key, float("-inf")) >= DEAF_FOR}
-    known = evolve(known, waiting={**known.waiting, **waiting}) if waiting else known
-    return evolve(state, rendezvous=known), [*actions]
+    return evolve(state, rendezvous=has_asked(known, asked_now, moment)), [*actions]
 
 
 def _publish_pause(known: Rendezvous) -> float:

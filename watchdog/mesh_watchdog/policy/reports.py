@@ -19,8 +19,9 @@ SEEN, TOLD = "seen", "told"
 """Where an endpoint comes from: an observer sees the peer there, or the peer says so itself."""
 DEAF_AFTER = 3.0
 """An observer that did not answer for so long is not asked …"""
-DEAF_FOR = 60.0
-"""… until this long after the question: it may have no watchdog, like a phone."""
+DEAF_FOR = (5.0, 15.0, 60.0)
+"""… until this long after the question: an answer may be lost, its watchdog may be about to start, or it may have none,
+like a phone. The last one repeats."""
 
 
 @frozen
@@ -31,6 +32,18 @@ class Report:
     observer: str
     seen: float
     own: bool = False
+
+
+@frozen
+class Unanswered:
+    """A question ``since`` when an observer owes an answer, the ``times``-th in a row that it did not answer."""
+
+    since: float
+    times: int = 1
+
+    @property
+    def until(self) -> float:
+        return self.since + DEAF_FOR[min(self.times, len(DEAF_FOR)) - 1]
 
 
 @frozen
@@ -54,7 +67,7 @@ class Rendezvous:
     reports: Mapping[str, tuple[Report, ...]] = field(factory=dict)
     told: Mapping[str, float] = field(factory=dict)
     calls: Mapping[str, Calling] = field(factory=dict)
-    waiting: Mapping[str, float] = field(factory=dict)
+    waiting: Mapping[str, Unanswered] = field(factory=dict)
     allowance: float = 0.0
     called: float = float("-inf")
     aimed: tuple[tuple[float, str, str], ...] = ()
@@ -87,6 +100,16 @@ def with_reports(
     return evolve(known, reports={**known.reports, about: tuple(merged[:REPORTS])})
 
 
+def has_asked(known: Rendezvous, observers: Iterable[str], moment: float) -> Rendezvous:
+    """These owe an answer from now on, unless they do already."""
+    waiting = dict(known.waiting)
+    for key in observers:
+        before = waiting.get(key)
+        if before is None or moment >= before.until:
+            waiting[key] = Unanswered(moment, before.times + 1 if before else 1)
+    return known if waiting == known.waiting else evolve(known, waiting=waiting)
+
+
 def has_answered(known: Rendezvous, observer: str, moment: float) -> Rendezvous:
     """Who answers, or passes on a search of its own accord, is not deaf."""
     waiting = {key: since for key, since in known.waiting.items() if key != observer}
@@ -95,5 +118,5 @@ def has_answered(known: Rendezvous, observer: str, moment: float) -> Rendezvous:
 
 def is_deaf(known: Rendezvous, observer: str, moment: float) -> bool:
     """Whether it did not answer lately."""
-    since = known.waiting.get(observer)
-    return since is not None and DEAF_AFTER < moment - since < DEAF_FOR
+    waiting = known.waiting.get(observer)
+    return waiting is not None and waiting.since + DEAF_AFTER < moment < waiting.until
