@@ -7,7 +7,7 @@ import math
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from attrs import frozen
@@ -18,8 +18,8 @@ from bench.table import Lines
 from lab.mesh import now
 from lab.nat import EASY, HARD, Nat
 
-SETTLED, LONGEST = 40.0, 300.0
-"""Seconds without a change after which the matrix is taken, and after which it is taken anyhow."""
+SETTLED, LONGEST = 8.0, 60.0
+"""Seconds without a change after which a pair has met or has not, and after which that is taken anyhow."""
 REST = 3.0
 TALK = 12.0
 """Seconds of pings before something happens: whether a peer answers at once is learned from its answers."""
@@ -43,8 +43,7 @@ class Timed:
 
 def nat(quick: bool) -> Iterator[Lines]:
     """Measure; yield the matrix of each manner of router, then the times."""
-    for accepts in (False, True):
-        yield matrix(accepts)
+    yield from matrices()
     runs = 2 if quick else 10
     rows: list[Timed] = []
     for measure in MEASURES:
@@ -69,46 +68,62 @@ def _seconds(value: float) -> str:
 # -- who meets
 
 
-def matrix(accepts: bool) -> Lines:
-    """Two homes of each kind: the row's first with the column's second."""
+def matrices() -> tuple[Lines, Lines]:
+    """Each pair of kinds with routers that drop, and with such that accept; in a world of its own for each pair."""
+    pairs = list(itertools.combinations_with_replacement(KINDS, 2))
+    found = {pair: _outcomes(*pair) for pair in pairs}
+    special = {"same LAN": _outcomes("easy", None), "same carrier": _outcomes(DOUBLE, None)}
+    return _table(found, special, 0), _table(found, special, 1)
+
+
+def _table(found: Mapping[tuple[str, str], Sequence[str]], special: Mapping[str, Sequence[str]], accepts: int) -> Lines:
+    head = (("routers drop", "routers accept")[accepts], *KINDS)
+    by_pair = {**found, **{(other, one): each for (one, other), each in found.items()}}
+    rows = [(one, *(by_pair[one, other][accepts] for other in KINDS)) for one in KINDS]
+    return [head, *rows, *((name, each[accepts], *[""] * (len(KINDS) - 1)) for name, each in special.items())]
+
+
+def _outcomes(one: str, other: str | None) -> Sequence[str]:
+    """How two of these kinds meet when their routers drop, and when they accept.
+
+    Without ``other`` the second one is in the LAN of the first, or has the same carrier if that is a kind with one.
+    """
     with World() as world:
-        for name in ("hub", "hub2"):
-            world.public(name, relay=True)
-        names = list(KINDS)
-        for end, (number, kind) in itertools.product("ab", enumerate(names)):
-            nat = KINDS[kind].accepting() if accepts else KINDS[kind]
-            world.home(f"{end}{number}", nat, double=kind == DOUBLE)
-        world.beside("beside", world.homes["a0"])
-        world.home("neighbour", EASY, carrier=world.homes[f"a{names.index(DOUBLE)}"].outer)
+        for hub in ("hub", "hub2"):
+            world.public(hub, relay=True)
+        pairs = [(f"{manner}a", f"{manner}b") for manner in ("drop", "accept")]
+        for first, second in pairs:
+            kinds = [
+                KINDS[kind or one].accepting() if first == "accepta" else KINDS[kind or one] for kind in (one, other)
+            ]
+            home = world.home(first, kinds[0], double=one == DOUBLE)
+            if other is None and one == DOUBLE:
+                world.home(second, kinds[1], carrier=home.outer)
+            elif other is None:
+                world.beside(second, home)
+            else:
+                world.home(second, kinds[1], double=other == DOUBLE)
         world.begin()
-        pairs = [(f"a{row}", f"b{column}") for row in range(len(names)) for column in range(len(names))]
-        special = {"same LAN": ("a0", "beside"), "same carrier": (f"a{names.index(DOUBLE)}", "neighbour")}
-        found = _settled(world, [*pairs, *special.values()])
-        head = (f"routers {'accept' if accepts else 'drop'}", *names)
-        rows = [
-            (kind, *(found[f"a{row}", f"b{column}"] for column in range(len(names)))) for row, kind in enumerate(names)
-        ]
-        rest = [(name, found[pair], *[""] * (len(names) - 1)) for name, pair in special.items()]
-        _explain(world, {pair: each for pair, each in found.items() if each == NONE})
-        return [head, *rows, *rest]
+        found = _settled(world, pairs)
+        print(f"bench: {one} with {other or 'its neighbour'}: {' and '.join(found)}", file=sys.stderr)
+        for (first, _), each in zip(pairs, found, strict=True):
+            if each == NONE:
+                print(f"bench: the watchdog of {first} said:\n{world.log(first).read_text()}", file=sys.stderr)
+        return found
 
 
-def _settled(world: World, pairs: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
+def _settled(world: World, pairs: Sequence[tuple[str, str]]) -> Sequence[str]:
+    """Look until all pairs meet and nothing has changed for a while."""
     began = changed = time.monotonic()
-    found: dict[tuple[str, str], str] = {}
-    while time.monotonic() < min(changed + SETTLED, began + LONGEST):
-        time.sleep(5)
-        if (seen := world.outcomes(pairs)) != found:
+    found: Sequence[str] = [NONE]
+    while time.monotonic() < min(changed + SETTLED, began + LONGEST) or (
+        NONE in found and time.monotonic() < began + LONGEST
+    ):
+        time.sleep(1)
+        seen = list(world.outcomes(pairs).values())
+        if seen != found:
             found, changed = seen, time.monotonic()
-            counts = ", ".join(f"{list(found.values()).count(way)} {way}" for way in (DIRECT, RELAYED, NONE))
-            print(f"bench: {changed - began:.0f} s: {counts}", file=sys.stderr)
     return found
-
-
-def _explain(world: World, failed: dict[tuple[str, str], str]) -> None:
-    for one, other in failed:
-        print(f"bench: {one} does not reach {other}; the watchdog of {one} said:", file=sys.stderr)
-        print("\n".join(world.log(one).read_text().splitlines()[-15:]), file=sys.stderr)
 
 
 # -- how soon

@@ -31,6 +31,8 @@ KINDS: Mapping[str, Nat] = {
 }
 """All but the last have one router; behind the last one's is a carrier's NAT of the same kind."""
 DIRECT, RELAYED, NONE = "direct", "relayed", "none"
+LEAD = 2.0
+"""Seconds for which public peers watch before the others come."""
 PATIENCE = 90.0
 """Seconds for which anything is waited for."""
 
@@ -53,6 +55,7 @@ class World:
     def __init__(self) -> None:
         self.lab = Lab()
         self.mesh = Mesh(self.lab)
+        self.publics: list[str] = []
         self.homes: dict[str, Home] = {}
         self.keys: dict[str, str] = {}
         self.addresses: dict[str, str] = {}
@@ -68,6 +71,7 @@ class World:
     def public(self, name: str, *, relay: bool) -> Node:
         """A peer that all can reach."""
         number = next(self._numbers)
+        self.publics.append(name)
         self.addresses[name] = f"10.0.0.{number}"
         return self.mesh.node(name, number, **({"relay": True} if relay else {}))
 
@@ -96,12 +100,15 @@ class World:
         return self.mesh.enlist(name, node, address=self.addresses[name], listen_port=PORT + 1)
 
     def begin(self) -> None:
-        """Push the list, let all apply it, and start the watchdogs."""
+        """Push the list, let all apply it, and start the watchdogs: those of the public peers first."""
         self.mesh.push("all")
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(now, self.mesh.nodes.values()))
         self.keys = {name: key_of(node) for name, node in self.mesh.nodes.items()}
-        self.watch(*self.mesh.nodes)
+        self.watch(*self.publics)
+        until(lambda: all("watching" in self.log(name).read_text() for name in self.publics), time.time())
+        time.sleep(LEAD)
+        self.watch(*(name for name in self.mesh.nodes if name not in self.publics))
 
     def watch(self, *names: str) -> None:
         """Start the watchdogs of these, or restart them."""
