@@ -15,6 +15,7 @@ from mesh_sync.wireguard import wg
 from mesh_sync.wireguard.key_rollover import pairs_of
 from mesh_sync.wireguard.probe import Prober
 from mesh_sync.wireguard.userspace import SOCKETS
+from mesh_watchdog.birthday.rounds import Rounds
 from mesh_watchdog.journal import Announcer, Problems, Tally, log
 from mesh_watchdog.mesh_dns.calls import Calls
 from mesh_watchdog.opener import Opener
@@ -25,13 +26,17 @@ from mesh_watchdog.policy.events import (
     Announce,
     AskPath,
     AskWays,
+    AwaitKnocks,
     Call,
     Carry,
+    EndRound,
     FollowUplink,
+    Knock,
     LookUp,
     Open,
     Probe,
     Promote,
+    Rewrite,
     Seen,
     SetEndpoint,
 )
@@ -44,10 +49,19 @@ from mesh_watchdog.under_lock import Changed, under_lock
 
 
 class Actor:
-    """``dns``, ``kernel`` and, by ``calls``, other nodes are asked; their answers are observations."""
+    """``dns``, ``kernel`` and, by ``calls``, other nodes are asked; their answers are observations, as is what comes of
+    ``rounds``.
+    """
 
     def __init__(
-        self, node: Node, problems: Problems, tally: Tally, dns: DnsLookup, kernel: KernelWays, calls: Calls
+        self,
+        node: Node,
+        problems: Problems,
+        tally: Tally,
+        dns: DnsLookup,
+        kernel: KernelWays,
+        calls: Calls,
+        rounds: Rounds,
     ) -> None:
         self._node = node
         self._problems = problems
@@ -57,6 +71,7 @@ class Actor:
         self._calls = calls
         self._prober = Prober(node.interface)
         self._opener = Opener()
+        self._rounds = rounds
         self._paths = PathMtus(node, problems)
         self.announcer = Announcer()
 
@@ -78,6 +93,12 @@ class Actor:
                     self._calls.place(action)
                 case Open():
                     self._open(action, after)
+                case Knock() | AwaitKnocks():
+                    self._rounds.begin(action, after.here.port, after.mark)
+                case EndRound():
+                    self._rounds.end()
+                case Rewrite():
+                    await self._rounds.rewrite(action.rules)
                 case AskPath():
                     peer = after.peers[action.key]
                     self._paths.measure(action.key, peer.declared.name, peer.endpoint, peer.declared.probe)

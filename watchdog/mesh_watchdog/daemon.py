@@ -14,6 +14,7 @@ from attrs import evolve
 from mesh_sync.node.config import Node
 from mesh_watchdog import memory
 from mesh_watchdog.act import Actor, forget_source
+from mesh_watchdog.birthday.rounds import Rounds
 from mesh_watchdog.journal import Problems, Tally
 from mesh_watchdog.mesh_dns.calls import Calls
 from mesh_watchdog.mesh_dns.responder import Responder
@@ -61,7 +62,8 @@ class Daemon:
             calls,
             *([Responder(node.interface, views, self.problems)] if node.dns.serve else []),
         ]
-        self._actor = Actor(node, self.problems, self.tally, dns, kernel, calls)
+        self.rounds = Rounds(node.interface, self.problems)
+        self._actor = Actor(node, self.problems, self.tally, dns, kernel, calls, self.rounds)
         self.inbox: Inbox = asyncio.Queue()
         self._shown: tuple[object, ...] = ()
 

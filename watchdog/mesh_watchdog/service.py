@@ -62,6 +62,10 @@ class Service:
         self.node = node
         self.settings = settings
         self.daemon = Daemon(node, settings, state or memory.load(status_file.memory_file(node), time.monotonic()))
+        rounds = self.daemon.state.birthday
+        now = evolve(rounds, on=node.nat.birthday, metered=frozenset(node.nat.metered), round=None)
+        self.daemon.state = evolve(self.daemon.state, birthday=now)
+        self.daemon.senses.append(self.daemon.rounds)
         if node.nat.port_mapping:
             self.daemon.senses.append(PortMapping(node.interface, lambda: self.daemon.state))
         self.again: tuple[Node, Settings] | None = None

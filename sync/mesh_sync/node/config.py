@@ -64,9 +64,15 @@ class Gateway:
 
 @frozen(kw_only=True)
 class Nat:
-    """``port_mapping``: whether a router in front of this machine is asked to forward WireGuard's port to it."""
+    """``port_mapping``: whether a router in front of this machine is asked to forward WireGuard's port to it.
+
+    ``birthday``: whether this node takes part in rounds of many packets with peers behind another kind of NAT, not
+    through the devices in ``metered``.
+    """
 
     port_mapping: bool = True
+    birthday: bool = False
+    metered: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -258,6 +264,7 @@ _node = table(
         Confirm: table(Confirm, deadline=between(0, 300, "a number of seconds")),
         Hooks: table(Hooks, post_up=_commands, pre_down=_commands),
         Gateway: table(Gateway, masquerade=_masquerade),
+        Nat: table(Nat, metered=list_of(_interface, most=16)),
     },
     name=peer_name,
     interface=_interface,

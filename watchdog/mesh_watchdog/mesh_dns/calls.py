@@ -30,7 +30,10 @@ class Calls(Sense):
         about = here.key if here.is_me(call.about) else call.about
         own = [Sighting(endpoint, own=True) for endpoint in call.candidates]
         try:
-            question = notices.notice(about, here.key, own, directory.services, relayed=call.relayed)
+            said = self._views.standing(now=call.now)
+            question = notices.notice(
+                about, here.key, own, directory.services, relayed=call.relayed, standing=said
+            )  # fmt: skip
         except ValueError:  # no key (yet)
             return
         for observer in call.observers:
@@ -44,5 +47,8 @@ class Calls(Sense):
         answer = await exchange.ask(question, directory.peers[observer].probe, self._interface)
         if answer is None or answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             return
-        found = notices.places(answer, answer.question[0].name) if answer.question else ()
-        self.inbox.put_nowait(Reported(observer, about, found))
+        if not answer.question:
+            return
+        name = answer.question[0].name
+        found, said = notices.places(answer, name), notices.standing(answer, name)
+        self.inbox.put_nowait(Reported(observer, about, found, said))

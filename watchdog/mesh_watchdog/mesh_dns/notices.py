@@ -27,10 +27,12 @@ from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_watchdog.mesh_dns import names
 from mesh_watchdog.mesh_dns.directory import OLDEST
 from mesh_watchdog.mesh_dns.records import AT_ONCE, host_record, record, rrset
-from mesh_watchdog.policy.events import Sighting
+from mesh_watchdog.policy.events import ABLE, NOW, Sighting, Standing
+from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC
 
 MOST_PLACES = 9
 """In one message: where a peer was seen, and the 8 places that it may name itself."""
+SILENT = Standing()
 MAX_SIZE = 1232
 """Bytes of a message: what passes in one packet wherever IPv6 does (DNS flag day 2020)."""
 
@@ -40,28 +42,49 @@ class Notice:
     """A question that came by NOTIFY.
 
     ``about``: a public key. ``told``: where that peer is; where there is none of it, the sender asks, and ``own`` is
-    where it may be reached itself. ``relayed``: see above.
+    where it may be reached itself. ``relayed``: see above. ``standing``: what the peer whose places they are says of
+    itself.
     """
 
     about: str
     told: tuple[Sighting, ...] = ()
     own: tuple[Sighting, ...] = ()
     relayed: bool = False
+    standing: Standing = Standing()
 
 
-def notice(about: str, of: str, sightings: Sequence[Sighting], services: dns.name.Name, *, relayed: bool) -> bytes:
-    """A question about the peer ``about``, with the places of the peer ``of`` (keys)."""
+def notice(
+    about: str,
+    of: str,
+    sightings: Sequence[Sighting],
+    services: dns.name.Name,
+    *,
+    relayed: bool,
+    standing: Standing = SILENT,
+) -> bytes:
+    """A question about the peer ``about``, with the places of the peer ``of`` (keys), and what that one says."""
     message = dns.message.Message()
     message.set_opcode(dns.opcode.NOTIFY)
     message.flags |= dns.flags.AA
     message.use_edns(0, payload=MAX_SIZE)
     kind = RdataType.TXT if relayed else RdataType.SRV
     message.question.append(dns.rrset.RRset(names.service(about, services), IN, kind))
-    return with_places(message, names.service(of, services), sightings)
+    return with_places(message, names.service(of, services), sightings, standing)
 
 
-def with_places(message: dns.message.Message, name: dns.name.Name, sightings: Iterable[Sighting]) -> bytes:
-    """The message with these places of the peer called ``name``: as many as fit, the first ones first."""
+def with_places(
+    message: dns.message.Message,
+    name: dns.name.Name,
+    sightings: Iterable[Sighting],
+    standing: Standing = SILENT,
+) -> bytes:
+    """The message with these places of the peer called ``name``: as many as fit, the first ones first.
+
+    What it says of itself is a TXT of its own name, as the words about a place are one of the place's.
+    """
+    words = {"nat": standing.nat, "birthday": standing.birthday}
+    if said := [f"{word}={value}" for word, value in words.items() if value]:
+        message.additional.append(rrset(name, AT_ONCE, record(TXT, said)))
     fitting = message.to_wire()
     for number, sighting in enumerate(sightings):
         if number == MOST_PLACES:
@@ -91,8 +114,21 @@ def read(message: dns.message.Message, asker: Collection[str], services: dns.nam
     if about is None or question.rdclass != IN or question.rdtype not in kinds:
         return None
     told = places(message, question.name) if about not in asker else ()
-    own = () if told else tuple(found for key in asker for found in places(message, names.service(key, services)))
-    return Notice(about, told, own, question.rdtype == RdataType.TXT)
+    asking = [names.service(key, services) for key in asker]
+    own = () if told else tuple(found for name in asking for found in places(message, name))
+    said = [standing(message, name) for name in ([question.name] if told else asking)]
+    ours = next((each for each in said if each != Standing()), Standing())
+    return Notice(about, told, own, question.rdtype == RdataType.TXT, ours)
+
+
+def standing(message: dns.message.Message, name: dns.name.Name) -> Standing:
+    """What the peer called ``name`` says of itself in a message; words that it cannot say are left out."""
+    records = (each[0] for each in message.additional if each.rdtype == RdataType.TXT and each.name == name)
+    words = frozenset(word for each in records for word in each.strings)
+    return Standing(
+        next((each for each in (PUBLIC, EASY, HARD) if f"nat={each}".encode() in words), ""),
+        next((each for each in (NOW, ABLE) if f"birthday={each}".encode() in words), ""),
+    )
 
 
 def places(message: dns.message.Message, name: dns.name.Name) -> tuple[Sighting, ...]:

@@ -1,4 +1,4 @@
-"""Where peers say themselves that they may be reached: kept for a while, for those who look for them."""
+"""Where peers say themselves that they may be reached, and what else: kept for a while, for who looks for them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Callable, Container, Sequence
 from attrs import evolve
 
 from mesh_watchdog.mesh_dns.directory import OLDEST
-from mesh_watchdog.policy.events import Sighting
+from mesh_watchdog.policy.events import Sighting, Standing
 
+SILENT = Standing()
 MOST = 8
 """Places of one peer."""
 
@@ -19,16 +20,24 @@ class Published:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._kept: dict[str, tuple[float, tuple[Sighting, ...]]] = {}
+        self._kept: dict[str, tuple[float, tuple[Sighting, ...], Standing]] = {}
 
-    def put(self, key: str, places: Sequence[Sighting]) -> None:
+    def put(self, key: str, places: Sequence[Sighting], standing: Standing = SILENT) -> None:
         """Keep what the peer just said, in place of what it said before. What it claims that others saw is its own."""
-        self._kept[key] = self._clock(), tuple(evolve(place, own=True, age=0.0) for place in places[:MOST])
+        own = tuple(evolve(place, own=True, age=0.0) for place in places[:MOST])
+        self._kept[key] = self._clock(), own, standing
 
     def of(self, key: str) -> tuple[Sighting, ...]:
         """What the peer said in the last 180 s."""
-        at, places = self._kept.get(key, (float("-inf"), ()))
-        return places if self._clock() - at <= OLDEST else ()
+        return self._of(key)[0]
+
+    def standing_of(self, key: str) -> Standing:
+        """What it said of itself then."""
+        return self._of(key)[1]
+
+    def _of(self, key: str) -> tuple[tuple[Sighting, ...], Standing]:
+        at, places, standing = self._kept.get(key, (float("-inf"), (), Standing()))
+        return (places, standing) if self._clock() - at <= OLDEST else ((), Standing())
 
     def keep_only(self, keys: Container[str]) -> None:
         """Forget peers that left the list."""

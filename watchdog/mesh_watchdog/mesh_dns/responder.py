@@ -21,7 +21,7 @@ from mesh_watchdog.mesh_dns.listening import TcpPort, UdpPort, open_socket
 from mesh_watchdog.mesh_dns.notices import Notice
 from mesh_watchdog.mesh_dns.published import Published
 from mesh_watchdog.mesh_dns.views import Views
-from mesh_watchdog.policy.events import Sighting, Sought
+from mesh_watchdog.policy.events import Sighting, Sought, Standing
 from mesh_watchdog.sense.sense import Sense
 
 EACH, ALL = (50.0, 100.0), (200.0, 400.0)
@@ -165,29 +165,32 @@ class Responder(Sense):
         if notice.told:
             self._found(caller, notice)
             return response.to_wire()
-        self._published.put(caller, notice.own)
+        self._published.put(caller, notice.own, notice.standing)
         view = await self._views.fresh(caller)
         about = directory.listed.get(notice.about, "")
         if about and about != caller:
-            self._pass_on(caller, about, view, relayed=notice.relayed)
+            self._pass_on(caller, about, view, notice)
         places = self._places(about, view) if about != caller else _seen(about, view)
         if not places:
             response.set_rcode(dns.rcode.NXDOMAIN)
-        return notices.with_places(response, query.question[0].name, places)
+        said = self._published.standing_of(about) if about else Standing()
+        return notices.with_places(response, query.question[0].name, places, said)
 
     def _found(self, observer: str, notice: Notice) -> None:
         """This node is looked for: so says ``observer``."""
         by = self._views.directory.listed.get(notice.about)
         if by is not None and by != observer and self._sought.take(by):
-            self.inbox.put_nowait(Sought(by, observer, notice.told, notice.relayed))
+            self.inbox.put_nowait(Sought(by, observer, notice.told, notice.relayed, notice.standing))
 
-    def _pass_on(self, caller: str, about: str, view: View, *, relayed: bool) -> None:
-        """Tell the peer ``about`` that ``caller`` looks for it, and where that one is."""
+    def _pass_on(self, caller: str, about: str, view: View, notice: Notice) -> None:
+        """Tell the peer ``about`` that ``caller`` looks for it, where that one is, and what it says of itself."""
         directory = view.directory
         places, declared = self._places(caller, view), directory.peers[about]
         if not places or not declared.managed or not self._passed.take(about):
             return
-        told = notices.notice(caller, caller, places, directory.services, relayed=relayed)
+        told = notices.notice(
+            caller, caller, places, directory.services, relayed=notice.relayed, standing=notice.standing
+        )  # fmt: skip
         self.spawn(self._tell(told, declared.probe))
 
     async def _tell(self, told: bytes, address: str) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 
 from mesh_sync.errors import MeshSyncError
 from mesh_watchdog.mesh_dns.directory import Directory, View, calling, directory_of, view_of
-from mesh_watchdog.policy.events import Here, Seen
+from mesh_watchdog.policy import birthday
+from mesh_watchdog.policy.events import Here, Seen, Standing
 from mesh_watchdog.policy.state import State, under_listed_keys
 from mesh_watchdog.sense.wg_counters import read
 
@@ -34,6 +35,10 @@ class Views:
     @property
     def here(self) -> Here:
         return self._believed().here
+
+    def standing(self, *, now: bool) -> Standing:
+        """What this node says of itself; ``now``: it is ready for a round with the one that is called."""
+        return birthday.standing(self._believed(), now=now)
 
     @property
     def directory(self) -> Directory:

@@ -12,13 +12,14 @@ from attrs import evolve
 
 from mesh_sync.names.nameservers import Answer, Unresolved
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
-from mesh_watchdog.policy import dns_names, known_ways, punching, relaying, rendezvous
+from mesh_watchdog.policy import birthday, dns_names, known_ways, punching, relaying, rendezvous
 from mesh_watchdog.policy.events import (
     Action,
     Announce,
     Applied,
     Declared,
     FollowUplink,
+    Knocked,
     LookUp,
     Mapped,
     Observation,
@@ -26,6 +27,7 @@ from mesh_watchdog.policy.events import (
     Probe,
     Promote,
     Reported,
+    Rewritten,
     Routed,
     Seen,
     Snapshot,
@@ -68,12 +70,19 @@ def decide(state: State, observation: Observation, moment: float) -> Decision:
         case Mapped():
             return evolve(state, mapped=observation.endpoint, mapped_how=observation.how, mapped_at=moment), ()
         case Reported():
+            state = birthday.take_report(state, observation, moment)
             state, said = rendezvous.take_report(state, observation, moment)
             state, moves = relaying.take_report(state, observation, moment)
             return state, (*said, *moves)
         case Sought():
             state = rendezvous.take_search(state, observation, moment)
-            return relaying.take_search(state, observation, moment)
+            state, moves = relaying.take_search(state, observation, moment)
+            state, packets = birthday.take_search(state, observation, moment)
+            return state, (*moves, *packets)
+        case Knocked():
+            return birthday.take_knock(state, observation, moment)
+        case Rewritten():
+            return birthday.take_rules(state, observation), ()
 
 
 def _apply(state: State, applied: Applied, moment: float) -> State:
@@ -83,10 +92,12 @@ def _apply(state: State, applied: Applied, moment: float) -> State:
     names = {host: dns_names.seeded(host, applied.peers.values(), state.names.get(host)) for host in hosts}
     paired = state.paired if applied.pairs == state.pairs else moment if applied.pairs else None
     others = rendezvous.without(state.rendezvous, peers, applied.here.key)
+    rounds = birthday.without(state.birthday, peers)
     return evolve(
-        known_ways.forgotten(state), rendezvous=others, peers=peers, names=names, tunnel=applied.tunnel,
-        carriers=applied.carriers, mark=applied.mark, past_exit=applied.past_exit, pairs=applied.pairs,
-        here=applied.here, paired=paired, relaying=relaying.listed(state.relaying, applied.peers),
+        known_ways.forgotten(state), rendezvous=others, birthday=rounds, peers=peers, names=names,
+        tunnel=applied.tunnel, carriers=applied.carriers, mark=applied.mark, past_exit=applied.past_exit,
+        pairs=applied.pairs, here=applied.here, paired=paired,
+        relaying=relaying.listed(state.relaying, applied.peers),
     )  # fmt: skip
 
 
@@ -169,7 +180,8 @@ def _take_in(state: State, snapshot: Snapshot, moment: float) -> Decision:
         done.append(Announce("", "appears to be cut off: no peer is searched for until it is back", urgent=True))
     state, actions = _see_to_all(evolve(state, cut_off=cut_off), done, moment)
     state, moves = relaying.step(state, moment)
-    return state, (*actions, *moves)
+    state, packets = birthday.step(state, moment)
+    return state, (*actions, *moves, *packets)
 
 
 def _alone(state: State) -> Pairs:

@@ -33,6 +33,8 @@ def attempt(key: str, peer: PeerState, state: State, moment: float) -> tuple[Pee
     """Give a silent peer its next endpoint if one is due: of the round under way, of news from DNS, of a new round."""
     if peer.reached is not None and moment - peer.reached < RX_HOLDS:
         return peer, []
+    if state.birthday.is_settling(key):
+        return peer, []
     if not peer.tries:
         peer = _with_news(peer, state, moment) if peer.declared.hosts else peer
     if not peer.tries and peer.phase == SEARCHING and moment >= peer.next_round:

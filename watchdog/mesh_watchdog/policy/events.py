@@ -10,6 +10,7 @@ from mesh_sync.names.nameservers import Answer, Nameserver
 from mesh_sync.wireguard.desired import DEFAULT_ZONE
 from mesh_sync.wireguard.endpoint import Address, Endpoint
 from mesh_sync.wireguard.longest_prefix import LongestPrefix
+from mesh_sync.wireguard.port_rewriting import Rewriting
 from mesh_sync.wireguard.underlay import Tunnel
 from mesh_sync.wireguard.ways import Ways
 
@@ -147,13 +148,32 @@ class Sighting:
     own: bool = False
 
 
+ABLE, NOW = "1", "now"
+"""Whether a node takes part in rounds of many packets (`policy.birthday`): on the whole, with the one it looks for."""
+
+
+@frozen
+class Standing:
+    """What a peer says of itself besides where it is: the class of its NAT, and whether it takes part in rounds.
+
+    Empty where it says nothing.
+    """
+
+    nat: str = ""
+    birthday: str = ""
+
+
 @frozen
 class Reported:
-    """The peer ``observer`` was asked where ``about`` is: public keys, this node's own where it asked for itself."""
+    """The peer ``observer`` was asked where ``about`` is: public keys, this node's own where it asked for itself.
+
+    ``standing``: what ``about`` last said of itself.
+    """
 
     observer: str
     about: str
     sightings: tuple[Sighting, ...] = ()
+    standing: Standing = Standing()
 
 
 @frozen
@@ -167,6 +187,7 @@ class Sought:
     observer: str
     sightings: tuple[Sighting, ...] = ()
     relayed: bool = False
+    standing: Standing = Standing()
 
 
 @frozen
@@ -180,7 +201,24 @@ class Mapped:
     how: str = ""
 
 
-Observation = Applied | Snapshot | Answer | Surroundings | Routed | Reported | Sought | Mapped
+@frozen
+class Knocked:
+    """Something came from ``endpoint`` to this local port, one of many that wait for it (`AwaitKnocks`)."""
+
+    endpoint: str
+    port: int
+
+
+@frozen
+class Rewritten:
+    """What is rewritten as the watchdog begins: by one before it."""
+
+    rules: frozenset[Rewriting]
+
+
+Observation = (
+    Applied | Snapshot | Answer | Surroundings | Routed | Reported | Sought | Mapped | Knocked | Rewritten
+)  # fmt: skip
 
 
 @frozen
@@ -249,13 +287,15 @@ class Announce:
 class Call:
     """Ask ``observers`` where a peer is, and let them tell it that it is looked for, here (``candidates``).
 
-    A peer whose key is this node's own is only asked for: where do you see me? ``relayed``: see `Sought`.
+    A peer whose key is this node's own is only asked for: where do you see me? ``relayed``: see `Sought`. ``now``: this
+    node is ready for a round with the peer.
     """
 
     about: str
     observers: tuple[str, ...]
     candidates: tuple[str, ...] = ()
     relayed: bool = False
+    now: bool = False
 
 
 @frozen
@@ -275,4 +315,34 @@ class Carry:
     relay: str
 
 
-Action = Probe | SetEndpoint | LookUp | AskWays | AskPath | FollowUplink | Promote | Announce | Call | Open | Carry
+@frozen
+class Knock:
+    """Send packets from WireGuard's own port to random ports of this address, at most 1,024 in 3 s."""
+
+    address: str
+
+
+@frozen
+class AwaitKnocks:
+    """Open many ports towards the endpoint by packets that live for ``ttl`` hops, and wait at them."""
+
+    endpoint: str
+    ttl: int
+
+
+@frozen
+class EndRound:
+    """Knock no more, and close the ports."""
+
+
+@frozen
+class Rewrite:
+    """Let the interface's packets be rewritten like this, and no others."""
+
+    rules: frozenset[Rewriting]
+
+
+Action = (
+    Probe | SetEndpoint | LookUp | AskWays | AskPath | FollowUplink | Promote | Announce | Call | Open | Carry
+    | Knock | AwaitKnocks | EndRound | Rewrite
+)  # fmt: skip

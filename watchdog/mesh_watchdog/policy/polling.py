@@ -45,6 +45,8 @@ def next_poll(state: State, moment: float, *, idle: float) -> float:
         wait = min(wait, RELAYED if moment - state.flowed < FLOWING else BUSY)
     if state.paired is not None:
         wait = min(wait, ROTATING if moment - state.paired < ROTATING_LONG else BUSY)
+    if state.birthday.round:
+        wait = min(wait, 2 * TRYING)
     for peer in state.peers.values():
         if peer.phase != MISSING:
             wait = min(wait, _patience(peer, moment, idle))

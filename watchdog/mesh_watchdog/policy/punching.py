@@ -89,7 +89,7 @@ def take_up(state: State, moment: float) -> tuple[State, list[Action], Set[str]]
             continue
         reports = _sensible(key, state, moment)
         addresses = {str(numeric(report.endpoint)) for report in reports}
-        if state.cut_off or _is_held(peer, moment):
+        if state.cut_off or _is_held(peer, moment) or state.birthday.is_settling(key):
             left[key] = since
         elif lacking(addresses, state, moment):
             left[key] = since

@@ -18,6 +18,7 @@ from mesh_watchdog.policy.events import Here, Pairs, Routed, Seen, Surroundings
 from mesh_watchdog.policy.peer import PeerState
 from mesh_watchdog.policy.relayed import Relaying
 from mesh_watchdog.policy.reports import Rendezvous
+from mesh_watchdog.policy.rounds import Birthday
 
 
 @frozen(kw_only=True)
@@ -31,7 +32,7 @@ class State:
     witnesses were last asked; ``measured``: the reading from which traffic is measured, and when that was;
     ``flowed``: when traffic last flowed; ``mapped``: the endpoint that our router forwards to us, empty when it does
     not; ``mapped_how``: by which protocol, or why it does not; ``mapped_at``: since when; ``rendezvous``: what other
-    peers say of where one is.
+    peers say of where one is; ``birthday``: rounds with peers behind another kind of NAT.
     """
 
     peers: Mapping[str, PeerState] = field(factory=dict)
@@ -60,6 +61,7 @@ class State:
     witnessed: float = float("-inf")
     relaying: Relaying = Relaying()
     rendezvous: Rendezvous = Rendezvous()
+    birthday: Birthday = Birthday()
 
 
 def in_use(pairs: Pairs, seen: Mapping[str, Seen], moment: float) -> dict[str, str]:

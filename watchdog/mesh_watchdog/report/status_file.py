@@ -24,6 +24,7 @@ from mesh_watchdog.policy.peer import PeerState
 from mesh_watchdog.policy.relayed import RELAYED
 from mesh_watchdog.policy.relaying import why
 from mesh_watchdog.policy.reports import SEEN, TOLD
+from mesh_watchdog.policy.rounds import SOURCE
 from mesh_watchdog.policy.state import State
 
 _MOMENTS = ("since", "heard", "probed")
@@ -166,12 +167,13 @@ def _peer(key: str, peer: PeerState, state: State, tally: Tally, moment: float) 
 
 def source(peer: PeerState, names: Mapping[str, NameState]) -> str:
     """Where the endpoint comes from: `list` (a literal), `dns`, `last good`, `seen` (there, by other peers), `told` (by
-    the peer itself, through others), `roamed` (the peer came), or `none`.
+    the peer itself, through others), `birthday` (met by packets to many ports), `roamed` (the peer came), or
+    `none`.
     """
     endpoint = peer.endpoint
     if not endpoint:
         return "none"
-    if endpoint == peer.last_set and peer.source in ("last good", SEEN, TOLD):
+    if endpoint == peer.last_set and peer.source in ("last good", SEEN, TOLD, SOURCE):
         return peer.source
     if endpoint in map(str, peer.declared.endpoint):
         return "list"
