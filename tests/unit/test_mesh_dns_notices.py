@@ -15,7 +15,7 @@ from mesh_watchdog.mesh_dns import answers, notices
 from mesh_watchdog.mesh_dns.names import place, service
 from mesh_watchdog.mesh_dns.notices import MAX_SIZE, Notice, notice
 from mesh_watchdog.mesh_dns.published import MOST, Published
-from mesh_watchdog.policy.events import Sighting
+from mesh_watchdog.policy.events import Sighting, Standing
 from unit.mesh_in_dns import AZURE, GCP, PHONE, SERVICES, key
 
 OBSERVED = Sighting("203.0.113.7:40000", 12.0)
@@ -122,13 +122,32 @@ def test_a_notice_that_was_damaged_is_read_or_refused(data: st.DataObject) -> No
         assert found is None or len(found.told) + len(found.own) <= 9
 
 
+@pytest.mark.parametrize("said", [Standing(), Standing("hard", "now"), Standing("easy", "1"), Standing("public")])
+def test_what_a_node_says_of_itself_is_passed_on_with_its_places(said: Standing) -> None:
+    call = received(notice(GCP, AZURE, OWN, SERVICES, relayed=False, standing=said), AZURE)
+    assert call == Notice(GCP, (), OWN, standing=said)
+    passed = received(notice(AZURE, AZURE, (OBSERVED,), SERVICES, relayed=False, standing=said), PHONE)
+    assert passed == Notice(AZURE, (OBSERVED,), (), standing=said)
+
+
+@pytest.mark.parametrize("words", ['"nat=unknown"', '"nat=HARD"', '"birthday=2" "nat="', '"nat=hard x"', '"birthday"'])
+def test_words_that_nobody_says_of_itself_are_not_read(words: str) -> None:
+    message = dns.message.from_wire(notice(GCP, AZURE, OWN, SERVICES, relayed=False))
+    message.additional.append(dns.rrset.from_text(service(AZURE, SERVICES), 0, "IN", "TXT", words))
+    found = received(message.to_wire(), AZURE)
+    assert found is not None
+    assert (found.standing, len(found.own)) == (Standing(), len(OWN))
+
+
 def test_what_peers_publish_is_bounded_becomes_stale_and_is_their_own_word() -> None:
     moment = 0.0
     published = Published(lambda: moment)
-    published.put(AZURE, [OBSERVED] * 20)
+    published.put(AZURE, [OBSERVED] * 20, Standing("easy", "1"))
+    assert published.standing_of(AZURE) == Standing("easy", "1")
     assert published.of(AZURE) == (Sighting(OBSERVED.endpoint, own=True),) * MOST
     moment = 180.1
     assert published.of(AZURE) == ()
+    assert published.standing_of(AZURE) == Standing()
     published.put(GCP, OWN)
     published.keep_only({AZURE})
     assert published.of(GCP) == ()

@@ -40,7 +40,7 @@ from mesh_watchdog.policy.events import (
 )
 from mesh_watchdog.policy.known_ways import asked, lacking
 from mesh_watchdog.policy.nat_class import EASY, HARD, UNKNOWN, is_inner
-from mesh_watchdog.policy.peer import MISSING, SEARCHING, UP, PeerState, probed
+from mesh_watchdog.policy.peer import MISSING, SEARCHING, UP, probed
 from mesh_watchdog.policy.rendezvous import OBSERVERS, is_missed, own_candidates
 from mesh_watchdog.policy.reports import REPORT_AGE, fresh
 from mesh_watchdog.policy.rounds import LASTED, SOURCE, Birthday, Pair
@@ -214,14 +214,11 @@ def _candidates(state: State, moment: float) -> Iterator[str]:
 
 
 def _is_ready(state: State, key: str, moment: float, *, invited: bool) -> bool:
+    """``invited``: then the other end has waited long enough."""
     peer = state.peers[key]
-    return _pair(state, key).is_due(moment, invited=invited) and _is_missed_long(peer, moment)
-
-
-def _is_missed_long(peer: PeerState, moment: float) -> bool:
-    if not is_missed(peer, moment):
-        return False
-    return moment - (peer.since if peer.asked is None else peer.asked) >= AFTER
+    since = peer.since if peer.asked is None else peer.asked
+    is_time = invited or moment - since >= AFTER
+    return is_missed(peer, moment) and is_time and _pair(state, key).is_due(moment, invited=invited)
 
 
 def _answer(state: State, moment: float) -> Decision:
