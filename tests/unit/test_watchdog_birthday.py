@@ -119,7 +119,7 @@ def hard(**how: object) -> Life:
     life = Life(HARD, **how)  # type: ignore[arg-type]
     life.go_on(5.0)
     life.report(FAR[0], place(0, 51820), Standing(EASY, ABLE))
-    life.go_on(5.0)
+    life.go_on(2.0)
     return life
 
 

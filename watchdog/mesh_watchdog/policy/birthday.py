@@ -131,13 +131,19 @@ def step(state: State, moment: float) -> Decision:
     """See to the round under way, to what is rewritten, to an invitation that waits, and to the next one."""
     state, done = _see_to_round(state, moment)
     state, rewrites = _see_to_rules(_judged(state, moment))
-    if not state.birthday.on or state.birthday.round is not None or state.cut_off:
-        return state, (*done, *rewrites)
+    state, actions = begin(state, moment)
+    return state, (*done, *rewrites, *actions)
+
+
+def begin(state: State, moment: float) -> Decision:
+    """Answer an invitation that waits, or send one: after each reading, and when the ways there are known."""
+    if not state.birthday.on or state.birthday.round is not None or state.cut_off or not state.interface:
+        return state, ()
     state, actions = _answer(state, moment)
     if state.birthday.round is None and state.rendezvous.nat == HARD:
         state, invitation = _invite(state, moment)
         actions = (*actions, *invitation)
-    return state, (*done, *rewrites, *actions)
+    return state, actions
 
 
 def _see_to_round(state: State, moment: float) -> Decision:

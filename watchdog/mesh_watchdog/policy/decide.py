@@ -66,7 +66,7 @@ def decide(state: State, observation: Observation, moment: float) -> Decision:
         case Snapshot():
             return _take_in(state, observation, moment)
         case Routed():
-            return known_ways.take_in(state, observation, moment), ()
+            return birthday.begin(known_ways.take_in(state, observation, moment), moment)
         case Mapped():
             return evolve(state, mapped=observation.endpoint, mapped_how=observation.how, mapped_at=moment), ()
         case Reported():
