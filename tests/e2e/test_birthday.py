@@ -15,7 +15,7 @@ from lab.nat import EASY, HARD
 from lab.node import Node
 from lab.ping import first_answer
 from lab.waiting import until
-from mesh_sync.wireguard.port_rewriting import Rewriting, parse
+from mesh_sync.wireguard.port_rewriting import Rewriting, commands, parse
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -133,3 +133,12 @@ def test_the_table_goes_with_the_peer(world: World) -> None:
     world.mesh.push("without the site behind the easy NAT")
     world.mesh.now("hard")
     until(lambda: world.rules() == [], LONG, what=world.said)
+
+
+def test_down_takes_the_table_away(world: World) -> None:
+    table = "\n".join(commands("wg0", [Rewriting("198.18.0.7:51820", 40001, 51820)]))
+    world.watchdogs["hard"].end()
+    world.hard.nft(table)
+    assert len(world.rules()) == 1
+    world.hard.run(["mesh-sync", "down"])
+    assert world.rules() == []

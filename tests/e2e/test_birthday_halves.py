@@ -11,8 +11,7 @@ import pytest
 
 from lab import Lab
 from lab.mesh import dump
-from lab.nat import EASY, HARD
-from lab.network import Site
+from lab.nat import EASY, HARD, Nat
 from lab.ping import first_answer, reachability
 from lab.waiting import until
 from mesh_sync.wireguard import keys
@@ -27,10 +26,18 @@ TTL = 3
 
 
 class End:
-    """A site at a provider of its own, whose gateway has WireGuard and one peer without an endpoint."""
+    """A site at a provider of its own, whose gateway has WireGuard and one peer without an endpoint.
 
-    def __init__(self, lab: Lab, site: Site, address: str) -> None:
-        self.site, self.node, self.address = site, site.gateway, address
+    ``carrier``: the NAT of this kind is the provider's, and another one, which is easy, is at home.
+    """
+
+    def __init__(self, lab: Lab, number: int, nat: Nat, *, carrier: bool) -> None:
+        self.address, line = f"10.0.0.{number}", lab.provider(f"isp{number}")
+        self.outside = inside = str(line.network.v4[7])
+        if carrier:
+            line, inside, nat = lab.carrier(f"cgn{number}", inside, nat, at=line).line, "100.64.0.7", EASY
+        self.site = lab.site(f"s{number}", f"192.168.{number}.0/24", inside, nat=nat, at=line)
+        self.node = self.site.gateway
         self.private = keys.generate()
         self.key = keys.public_key(self.private)
 
@@ -41,25 +48,14 @@ class End:
         self.node.run(["wg", "set", "wg0", "peer", other.key, "allowed-ips", f"{other.address}/32"])
         self.node.ip(f"address add {self.address}/24 dev wg0", "link set wg0 up")
 
-    @property
-    def outside(self) -> str:
-        address = self.site.router.addresses.v4
-        assert address
-        return str(address.ip)
 
-
-@pytest.mark.parametrize("accepts", [False, True], ids=["drop", "accept"])
-def test_an_easy_nat_and_a_hard_one_meet_at_one_of_many_ports(accepts: bool) -> None:
+@pytest.mark.parametrize(
+    ("accepts", "carrier"), [(False, False), (True, False), (True, True)], ids=["drop", "accept", "carriers"]
+)
+def test_an_easy_nat_and_a_hard_one_meet_at_one_of_many_ports(accepts: bool, carrier: bool) -> None:
     with Lab() as lab:
-        ends = list[End]()
-        for number, nat in enumerate([EASY, HARD]):
-            line = lab.provider(f"isp{number}")
-            kind = nat.accepting() if accepts else nat
-            site = lab.site(
-                f"s{number}", f"192.168.{number + 1}.0/24", str(line.network.v4[7]), nat=kind, at=line
-            )  # fmt: skip
-            ends.append(End(lab, site, f"10.0.0.{number + 1}"))
-        easy, hard = ends
+        kinds = [nat.accepting() if accepts else nat for nat in (EASY, HARD)]
+        easy, hard = (End(lab, number, nat, carrier=carrier) for number, nat in enumerate(kinds, start=1))
         easy.know(hard)
         hard.know(easy)
         meet(easy, hard)
