@@ -1,4 +1,4 @@
-"""mesh-watchdog that says what it is told by other nodes, and places the calls that a test asks it for.
+"""mesh-watchdog that says what it is told by other nodes, and places the calls that a test asks it for, and no others.
 
 Usage: calling_watchdog.py FILE    A line of FILE is a call, as JSON: about, observers, candidates, relayed.
 """
@@ -29,7 +29,7 @@ def main() -> None:
         after, actions = decide(state, observation, moment)
         lines = file.read_text().splitlines() if file.exists() else []
         calls, placed = [call(json.loads(line)) for line in lines[placed:]], len(lines)
-        return after, (*actions, *calls)
+        return after, (*(action for action in actions if not isinstance(action, Call)), *calls)
 
     daemon.decide = overheard  # type: ignore[attr-defined]
     cli.main(["run"])

@@ -7,7 +7,7 @@ import json
 import re
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,19 @@ STATUS = "/run/mesh-sync/wg0.watchdog.json"
 
 
 class Watchdog:
-    """`mesh-watchdog run` on a node. What it says goes to a file, so that it never waits for a reader."""
+    """`mesh-watchdog run` on a node, or another program like it (``argv``).
 
-    def __init__(self, node: Node, env: Mapping[str, str] | None = None) -> None:
+    What it says goes to a file, so that it never waits for a reader.
+    """
+
+    def __init__(
+        self, node: Node, env: Mapping[str, str] | None = None, argv: Sequence[str | Path] = ("mesh-watchdog", "run")
+    ) -> None:
         self.node = node
         self.log = node.directory / f"watchdog.{time.monotonic_ns()}.log"
         self.env = dict(env or {})
         with self.log.open("wb") as log:
-            self.program: Program = node.popen(["mesh-watchdog", "run"], env=env, stdout=log.fileno())
+            self.program: Program = node.popen(argv, env=env, stdout=log.fileno())
 
     def ready(self) -> None:
         until(lambda: "watching wg0" in self.said(), what=self.said)

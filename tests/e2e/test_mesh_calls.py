@@ -16,7 +16,6 @@ from lab import Lab
 from lab.mesh import Mesh, key_of, stranger
 from lab.node import Node
 from lab.ping import first_answer
-from lab.program import Program
 from lab.waiting import until
 
 pytestmark = pytest.mark.e2e
@@ -30,12 +29,8 @@ class Calling(Watchdog):
     """A watchdog that places calls on demand."""
 
     def __init__(self, node: Node) -> None:
-        self.node = node
-        self.log = node.directory / "calling.log"
         self.calls = node.path(CALLS)
-        argv: list[str | Path] = [sys.executable, Path(__file__).with_name("calling_watchdog.py"), CALLS]
-        with self.log.open("wb") as log:
-            self.program: Program = node.popen(argv, stdout=log.fileno())
+        super().__init__(node, argv=[sys.executable, Path(__file__).with_name("calling_watchdog.py"), CALLS])
 
     def call(self, about: str, *observers: str, **more: Any) -> None:
         with self.calls.open("a") as file:

@@ -32,11 +32,12 @@ def test_sources_that_have_fallen_silent_are_forgotten() -> None:
     assert len(budget) == 1
 
 
-def test_what_costs_more_than_a_bucket_holds_takes_a_full_one() -> None:
+def test_what_costs_more_than_a_bucket_holds_is_paid_for_later() -> None:
     moment = 0.0
-    bucket = Bucket(10.0, 5.0, lambda: moment)
-    assert bucket.take(100)
-    moment = 0.4
-    assert not bucket.take(100)
-    moment = 0.5
-    assert bucket.take(100)
+    bucket = Bucket(10.0, 6.0, lambda: moment)
+    assert bucket.take(1)
+    assert bucket.take(16)
+    moment = 1.3
+    assert not bucket.take(16)
+    moment = 1.5
+    assert bucket.take(16)

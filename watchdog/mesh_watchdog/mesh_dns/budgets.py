@@ -25,11 +25,11 @@ class Bucket:
         self._tokens, self._at = self.burst, self.clock()
 
     def take(self, number: float = 1.0) -> bool:
-        """Take so many, if there are as many: a full bucket is enough for anything."""
+        """Take so many, if there are as many. Half of a bucket is enough for anything; the rest is owed."""
         self._fill()
-        if self._tokens < min(number, self.burst):
+        if self._tokens < min(number, self.burst / 2):
             return False
-        self._tokens = max(0.0, self._tokens - number)
+        self._tokens -= number
         return True
 
     @property

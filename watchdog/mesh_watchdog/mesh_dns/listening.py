@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 PORT = 53
 LARGEST = 4096
 """Bytes of a question that are read."""
-BATCH = 64
-"""Datagrams that are read in a row. Where there are more, the rest of the program comes first …"""
-PAUSE = 0.005
-"""… for so many seconds; what the socket cannot hold meanwhile, the kernel drops."""
+BATCH = 256
+"""Datagrams that are read in a row, most of which are dropped unread where there are so many …"""
+SPELL = 0.02
+"""… for so many seconds at the most. Then the rest of the program comes first, for as long as that took …"""
+PAUSE = 0.001
+"""… and at least so long; what the socket cannot hold meanwhile, the kernel drops."""
 PATIENCE = 5.0
 """Seconds within which a client sends its next question by TCP, and takes the answer."""
 QUESTIONS = 32
@@ -81,6 +84,7 @@ class UdpPort:
         self._loop.add_reader(self._socket, self._read)
 
     def _read(self) -> None:
+        begin = time.monotonic()
         for _ in range(BATCH):
             try:
                 data, place = self._socket.recvfrom(LARGEST)
@@ -89,7 +93,9 @@ class UdpPort:
             self._take(self, data, place)
             if self._pausing:
                 return
-        self.pause(PAUSE)
+            if time.monotonic() - begin > SPELL:
+                break
+        self.pause(max(PAUSE, time.monotonic() - begin))
 
 
 class TcpPort:

@@ -24,15 +24,18 @@ from mesh_watchdog.mesh_dns.views import Views
 from mesh_watchdog.policy.events import Sighting, Sought, Standing
 from mesh_watchdog.sense.sense import Sense
 
-EACH, ALL = (50.0, 100.0), (200.0, 400.0)
-"""Questions a second and at once, from one address and in all: about a tenth of a slow processor."""
+EACH, ALL = (100.0, 1000.0), (200.0, 2000.0)
+"""Questions a second and at once, from one address and in all: about a tenth of a slow processor.
+
+wgsd's client asks for all peers in a row.
+"""
 LISTED_AT_ONCE = 5
 """Peers in a long list that take as much time as another question."""
 EACH_CALL, ALL_CALLS = (10.0, 30.0), (50.0, 100.0)
 """The same of notices by one peer."""
 EACH_PASSED, ALL_PASSED = (10.0, 20.0), (50.0, 100.0)
 """The same of those that are passed on to one peer: many callers are not to drown it."""
-EACH_SOUGHT, ALL_SOUGHT = (2.0, 6.0), (50.0, 100.0)
+EACH_SOUGHT, ALL_SOUGHT = (3.0, 12.0), (50.0, 100.0)
 """The same of those that are passed on to this node, by whom looks for it."""
 AGAIN = 10.0
 """Seconds after which a port that was taken is tried again."""
