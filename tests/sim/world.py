@@ -68,13 +68,15 @@ class Written:
 
 @define(eq=False, repr=False)
 class Node:
-    """A machine. ``firewalled``: nothing that comes out of the tunnel is answered."""
+    """A machine. ``firewalled``: nothing that comes out of the tunnel is answered; ``lag``: seconds that its watchdog
+    takes to hear what others tell it."""
 
     name: str
     world: World
     site: Site
     resolver: Resolver
     firewalled: bool = False
+    lag: float = 0.0
     offset: float = 1_700_000_000.0
     tunnels: dict[str, tunnel.Tunnel] = field(factory=dict)
     interface: bool = True
@@ -135,9 +137,9 @@ class Node:
         """A call of a peer, or the answer to one, or word that a peer looks for this node."""
         sightings = tuple(Sighting(endpoint, age, own) for endpoint, age, own in found)
         if kind == "report":
-            self._hear(Reported(peer, about, sightings), self._run)
+            self._hear_late(Reported(peer, about, sightings))
         elif kind == "search":
-            self._hear(Sought(about, peer, sightings), self._run)
+            self._hear_late(Sought(about, peer, sightings))
         else:
             self.published[peer] = tuple(sighting.endpoint for sighting in sightings)
             self._tell(peer, "report", about, self._sightings(about))
@@ -280,6 +282,10 @@ class Node:
             self.connect(key, endpoint, before.keepalive)
         else:
             before.endpoint = endpoint
+
+    def _hear_late(self, told: Reported | Sought) -> None:
+        run = self._run
+        self.world.clock.after(self.lag, lambda: self._hear(told, run))
 
     def _hear(self, answer: Answer | Routed | Reported | Sought, run: int) -> None:
         if run == self._run:

@@ -78,6 +78,15 @@ def test_they_meet_however_long_the_way_is(latency: float) -> None:
     assert statistics.median(times) <= 1.0 + 4 * latency, times
 
 
+@pytest.mark.parametrize("late", ["n0", "n1"])
+@pytest.mark.parametrize("seed", range(5))
+def test_one_that_is_slow_to_act_is_waited_for(seed: int, late: str) -> None:
+    """A packet that came before its opener would take its router's port for half a minute."""
+    world, _, (one, other) = behind_nats(2, seed=seed, accepts=True)
+    world.nodes[late].lag = 0.6
+    until(world, lambda: bool(one.tunnels["n1"].handshake and other.tunnels["n0"].handshake), 6.0)
+
+
 def test_where_three_routers_are_in_the_way_a_later_opener_passes_them() -> None:
     assert time_to_direct(1, layers=4) < 5.0
 

@@ -13,12 +13,12 @@ from attrs import evolve, frozen
 
 from mesh_watchdog.policy.candidates import candidates, expected, usable
 from mesh_watchdog.policy.dns_names import numeric
-from mesh_watchdog.policy.endpoint_search import TRY_OLD, has_young_session
-from mesh_watchdog.policy.events import Action, Open, Probe
+from mesh_watchdog.policy.endpoint_search import TRY_OLD
+from mesh_watchdog.policy.events import Action, Call, Open, Probe
 from mesh_watchdog.policy.known_ways import lacking
 from mesh_watchdog.policy.nat_class import is_inner
 from mesh_watchdog.policy.peer import NEW, RX_HOLDS, SEARCHING, SUSPECT, UP, PeerState, probed
-from mesh_watchdog.policy.rendezvous import UNANSWERED, is_hopeless
+from mesh_watchdog.policy.rendezvous import UNANSWERED, is_hopeless, own_candidates
 from mesh_watchdog.policy.reports import SEEN, TOLD, Report, fresh
 from mesh_watchdog.policy.state import State
 
@@ -26,13 +26,11 @@ OPENERS = ((2, 3), (4, 5), (6, 8))
 """Hops that the openers of the first, second, third attempt live for. Two pass a router at home, three a provider's NAT
 as well. A longer one does no harm once theirs are sent, and two observations of one observer are never further apart
 than the way between the ends is long."""
-LEAD = 0.2
-"""Seconds from the opener to the endpoint: the other end hears of us by another way than we of it."""
-TURN = 0.5
-"""Without a session the end with the larger key waits this much longer: handshakes that cross are both lost."""
+UNASKED = 3.0
+"""Seconds from the opener to the endpoint of a peer that does not call us: it may have no watchdog."""
 TARGETS = 4
 """Reported endpoints that a peer is tried with at once."""
-PAUSE = 3.0
+PAUSE = 6.0
 """No round of other candidates begins for so long."""
 COUNTS_FOR = 5.0
 """A report that could not be made use of for so long is left: the other end has long acted on it."""
@@ -158,10 +156,12 @@ def _meet(
     for target in targets:
         opens = target.opened and (is_silent or target.endpoint != peer.endpoint)
         crowded = is_silent and _silent_ones_at(target.endpoint, key, state) >= AT_ONE_ADDRESS
-        if crowded or not budget.take(target, len(hops) * opens + is_silent):
+        if crowded or not budget.take(target, len(hops) * opens + 1):
             continue
         goals.append(target)
         actions += [Open(key, target.endpoint, ttl) for ttl in hops if opens]
+    if goals:  # ours is open, or will be before this arrives
+        actions.append(Call(key, tuple(dict.fromkeys(goal.observer for goal in goals)), own_candidates(state)))
     if not is_silent:
         if peer.phase == UP and peer.asked is None:
             peer = evolve(probed(peer, moment), wanted=peer.wanted or moment)
@@ -171,7 +171,6 @@ def _meet(
         return peer, []
     if peer.phase == NEW:
         peer = evolve(peer, phase=SEARCHING, since=moment, expected=expected(peer, state.names))
-    waits = LEAD if has_young_session(peer, moment) or state.here.key <= key else LEAD + TURN
     tries = [(target.endpoint, target.source) for target in goals]
     home = peer.endpoint
     if peer.tries:
@@ -181,7 +180,9 @@ def _meet(
         rest = [(home, peer.source)]
     else:
         rest = [pair for pair in candidates(peer, state)[:1] if pair[0] not in {endpoint for endpoint, _ in tries}]
-    peer = evolve(peer, tries=(*tries, *rest), next_try=moment + waits, next_round=max(peer.next_round, moment + PAUSE))
+    peer = evolve(
+        peer, tries=(*tries, *rest), next_try=moment + UNASKED, next_round=max(peer.next_round, moment + PAUSE)
+    )
     return _counted(peer, targets, moment), actions
 
 

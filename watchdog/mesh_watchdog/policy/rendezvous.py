@@ -12,6 +12,7 @@ from attrs import evolve
 
 from mesh_sync.wireguard.endpoint import Address, Endpoint
 from mesh_sync.wireguard.underlay import Reach
+from mesh_watchdog.policy.endpoint_search import has_young_session
 from mesh_watchdog.policy.events import Action, Announce, Call, Reported, Sighting, Sought
 from mesh_watchdog.policy.local_outage import HEARD_LATELY
 from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC, UNKNOWN, is_contradicted, is_inner, nat_class
@@ -50,6 +51,14 @@ DOUBT_AGAIN = 3.0
 shows that it is not, and that it is the others, or our NAT, that are elsewhere (R4)."""
 CANDIDATES = 8
 """Own endpoints that are passed on."""
+LEAD = 0.2
+"""Seconds from the other end's call to the endpoint: it may have called just before it opens its NAT."""
+TURN = 0.5
+"""Without a session the end with the larger key waits this much longer: of two handshakes that cross, none is
+answered."""
+ACTS = 1.0
+"""Who has opened its NAT calls. A call within this time after our opener shows that both are open: a packet that came
+before would take the port at a router that accepts everything, and close it for half a minute."""
 AGAIN = 0.9
 """The same report is not acted on twice within this time."""
 
@@ -79,9 +88,18 @@ def take_search(state: State, sought: Sought, moment: float) -> State:
     if not {sought.by, sought.observer} <= state.peers.keys() or sought.by == sought.observer:
         return state
     state = evolve(state, rendezvous=has_answered(state.rendezvous, sought.observer, moment))
-    state = _told(state, sought.by, sought.observer, sought.sightings, moment, whatever=True)
     peer = evolve(state.peers[sought.by], sought=moment)
-    return evolve(state, peers={**state.peers, sought.by: peer})
+    is_opened = peer.punched is not None and moment - peer.punched < ACTS and not sought.relayed
+    if is_opened and peer.tries and peer.tries[0][0] in peer.aims:  # and now theirs is, too
+        peer = evolve(peer, next_try=min(peer.next_try, moment + lead(sought.by, peer, state, moment)))
+        return evolve(state, peers={**state.peers, sought.by: peer})
+    state = evolve(state, peers={**state.peers, sought.by: peer})
+    return _told(state, sought.by, sought.observer, sought.sightings, moment, whatever=True)
+
+
+def lead(key: str, peer: PeerState, state: State, moment: float) -> float:
+    """Seconds until the endpoint of a peer is set that has opened its NAT, as we have ours."""
+    return LEAD if has_young_session(peer, moment) or state.here.key <= key else LEAD + TURN
 
 
 def _told(
