@@ -24,6 +24,8 @@ def behind_nats(
     world.underlay.latency = latency
     open_ones = [world.node(f"r{number}", [R, R2][number]) for number in range(public)]
     hidden = [world.node(f"n{number}", f"198.51.{number}.2", nat=True, **nat) for number in range(count)]
+    for number, node in enumerate(hidden):
+        node.site.inner = (IPv4Address(f"192.168.{number}.2"),)
     for node in [*open_ones, *hidden]:
         world.run(apart * world.chance.random())
         join(node, open_ones, hidden)

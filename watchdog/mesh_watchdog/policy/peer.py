@@ -53,7 +53,7 @@ class PeerState:
     large packets may be; ``last_set``: the last one we set; ``expected``: what its names stood for when it fell silent;
     ``tried``: the news from DNS that it was given since; ``tries``: endpoints still to be tried in this round;
     ``allowance``: writes it has left; ``sought``: when it last had others look for us; ``punched``: when we last acted
-    on where others see it, ``aims``: those endpoints, and ``punches``: how often, since it was heard.
+    on where others see it, ``aims``: what they reported, and ``punches``: how often, since it was heard.
     """
 
     declared: Declared

@@ -166,7 +166,7 @@ def _meet(
         if peer.phase == UP and peer.asked is None:
             peer = evolve(probed(peer, moment), wanted=peer.wanted or moment)
             actions.append(Probe(key))
-        return _counted(peer, targets, moment), actions
+        return _counted(key, peer, state, moment), actions
     if not goals:
         return peer, []
     if peer.phase == NEW:
@@ -183,11 +183,12 @@ def _meet(
     peer = evolve(
         peer, tries=(*tries, *rest), next_try=moment + UNASKED, next_round=max(peer.next_round, moment + PAUSE)
     )
-    return _counted(peer, targets, moment), actions
+    return _counted(key, peer, state, moment), actions
 
 
-def _counted(peer: PeerState, targets: list[Target], moment: float) -> PeerState:
-    aims = tuple(target.endpoint for target in targets)
+def _counted(key: str, peer: PeerState, state: State, moment: float) -> PeerState:
+    """All that is reported was made use of, if only by leaving it."""
+    aims = tuple(report.endpoint for report in fresh(state.rendezvous, key, moment))
     return evolve(peer, punched=moment, punches=peer.punches + 1, aims=aims)
 
 

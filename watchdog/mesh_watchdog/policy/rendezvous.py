@@ -53,10 +53,10 @@ CANDIDATES = 8
 """Own endpoints that are passed on."""
 LEAD = 0.2
 """Seconds from the other end's call to the endpoint: it may have called just before it opens its NAT."""
-TURN = 0.5
+TURN = 0.3
 """Without a session the end with the larger key waits this much longer: of two handshakes that cross, none is
 answered."""
-ACTS = 1.0
+ACTS = 2.5
 """Who has opened its NAT calls. A call within this time after our opener shows that both are open: a packet that came
 before would take the port at a router that accepts everything, and close it for half a minute."""
 AGAIN = 0.9
