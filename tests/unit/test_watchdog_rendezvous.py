@@ -60,9 +60,9 @@ def until(world: World, happened: Callable[[], bool], limit: float = 60.0) -> fl
 
 
 def time_to_direct(seed: int, **nat: Any) -> float:
-    """Seconds from when both have a session with the public peer until they have one with each other."""
+    """Seconds from when both have heard the public peer until they have a session with each other."""
     world, _, (one, other) = behind_nats(2, seed=seed, **nat)
-    until(world, lambda: bool(one.tunnels["r0"].handshake and other.tunnels["r0"].handshake))
+    until(world, lambda: one.phase("r0") == other.phase("r0") == "up")
     return until(world, lambda: bool(one.tunnels["n1"].handshake and other.tunnels["n0"].handshake))
 
 

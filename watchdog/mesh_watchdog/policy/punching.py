@@ -18,7 +18,7 @@ from mesh_watchdog.policy.events import Action, Call, Open, Probe
 from mesh_watchdog.policy.known_ways import lacking
 from mesh_watchdog.policy.nat_class import is_inner
 from mesh_watchdog.policy.peer import NEW, RX_HOLDS, SEARCHING, SUSPECT, UP, PeerState, probed
-from mesh_watchdog.policy.rendezvous import UNANSWERED, is_hopeless, own_candidates
+from mesh_watchdog.policy.rendezvous import LEAD, UNANSWERED, is_hopeless, own_candidates
 from mesh_watchdog.policy.reports import SEEN, TOLD, Report, fresh
 from mesh_watchdog.policy.state import State
 
@@ -172,6 +172,9 @@ def _meet(
     if peer.phase == NEW:
         peer = evolve(peer, phase=SEARCHING, since=moment, expected=expected(peer, state.names))
     tries = [(target.endpoint, target.source) for target in goals]
+    due = moment + UNASKED
+    if peer.tries and peer.tries[0][0] in peer.aims:  # waited for already
+        due = min(due, max(peer.next_try, moment + LEAD))
     home = peer.endpoint
     if peer.tries:
         rest = [pair for pair in peer.tries if pair not in tries]
@@ -180,9 +183,7 @@ def _meet(
         rest = [(home, peer.source)]
     else:
         rest = [pair for pair in candidates(peer, state)[:1] if pair[0] not in {endpoint for endpoint, _ in tries}]
-    peer = evolve(
-        peer, tries=(*tries, *rest), next_try=moment + UNASKED, next_round=max(peer.next_round, moment + PAUSE)
-    )
+    peer = evolve(peer, tries=(*tries, *rest), next_try=due, next_round=max(peer.next_round, moment + PAUSE))
     return _counted(key, peer, state, moment), actions
 
 
