@@ -1,4 +1,4 @@
-"""Meeting a peer where others see it: openers, then its endpoint, at both ends in the same moment (rules R7, R8).
+"""Meeting a peer where others see it: an opener, a call that says so, and when theirs has come its endpoint (R7, R8).
 
 A packet that passes our NAT and ends before theirs opens ours. When both have sent one, what each sends to the other's
 endpoint comes through: a packet of the session if it is young, else a handshake. Without openers, a router that accepts
