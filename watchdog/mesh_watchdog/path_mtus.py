@@ -18,6 +18,9 @@ from mesh_sync.wireguard.read import read
 from mesh_watchdog.journal import Problems, log
 from mesh_watchdog.under_lock import Changed, under_lock
 
+AGAIN = 5.0
+"""Seconds after which a path that this machine could not measure is measured after all."""
+
 
 class PathMtus:
     """Measures the paths that it is asked to, and sets the MTU when one takes less."""
@@ -50,7 +53,10 @@ class PathMtus:
             key = next(iter(self._due))
             name, endpoint, address = self._due.pop(key)
             result = await asyncio.to_thread(measured, self._node, key, endpoint, address)
-            self._problems.set("path-mtu", result.problem)
+            self._problems.set("path-mtu", result.problem, over="paths can be measured again")
+            if result.problem:
+                self._due.setdefault(key, (name, endpoint, address))
+                await asyncio.sleep(AGAIN)
             if result.done:
                 log.warning("the path to %s takes no larger packets: MTU %s", name, *result.done)
 
