@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import re
 import sys
 import time
@@ -154,7 +155,15 @@ def test_from_outside_the_tunnel_there_is_no_answer(world: World, served: Watchd
         done = outside.run(["dig", *words], check=False)
         assert done.returncode == 9, done.stdout
         assert "status:" not in done.stdout
+    connect = f"import socket; print(socket.socket().connect_ex(('{AWS}', 53)))"
+    assert world.outside.run([sys.executable, "-c", connect]).stdout.strip() == str(errno.ECONNREFUSED)
     assert short(world.azure, "aws.mesh.internal") == [AWS]  # it answers those who may ask
+
+
+def test_every_socket_takes_only_what_comes_by_the_interface(world: World, served: Watchdog) -> None:
+    sockets = world.aws.run(["ss", "-Hlntu", "sport", "=", ":53"]).stdout.split()
+    places = {word for word in sockets if word.endswith(":53")}
+    assert places == {f"{AWS}%wg0:53", f"[{AWS6}]%wg0:53"}
 
 
 def test_of_what_comes_out_of_the_tunnel_only_peers_own_addresses_are_answered(world: World, served: Watchdog) -> None:
