@@ -20,6 +20,7 @@ from mesh_watchdog.policy.events import (
     Declared,
     Here,
     Observation,
+    Probe,
     Reported,
     Seen,
     Sighting,
@@ -71,7 +72,7 @@ class World:
     def phase(self, key: str, phase: str, **changes: Any) -> None:
         """Believe this of a peer."""
         known = PeerState(declared=PEERS[key], since=self.moment, heard=self.moment - 100, seen=self.reading()[key])
-        peer = evolve(known, phase=phase, lived=phase == UP, next_round=1e9, **changes)
+        peer = evolve(known, **{"phase": phase, "lived": phase == UP, "next_round": 1e9, **changes})
         if phase == UP:
             peer = evolve(peer, heard=self.moment, good=WHERE, path=WHERE)
         self.state = evolve(self.state, peers={**self.state.peers, key: peer})
@@ -158,6 +159,16 @@ def test_it_is_not_carried_before_a_direct_path_had_its_time() -> None:
     world.report(FIRST)
     assert world.carries == []
     world.look(1.5)
+    assert world.carries == [(B, FIRST)]
+
+
+def test_a_peer_that_was_heard_before_waits_less() -> None:
+    world = World(silent=1.0)
+    world.phase(B, SEARCHING, asked=world.moment - 1.0, lived=True)
+    world.look(0.1)
+    world.report(FIRST)
+    assert world.carries == []
+    world.look(0.5)
     assert world.carries == [(B, FIRST)]
 
 
@@ -306,6 +317,9 @@ def test_what_was_received_before_it_was_carried_is_no_direct_path(world: World)
     world.report(FIRST)
     world.look(0.1, B)
     assert world.placed == {B: FIRST}
+    assert Probe(B) in world.look(0.1), "if there is one, both ends' packets show it"
+    world.look(0.1, B)
+    assert world.placed == {}
 
 
 def test_a_direct_path_that_does_not_last_is_trusted_ever_later() -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from attrs import evolve
 
 from mesh_sync.wireguard.relays import in_order, own_networks
-from mesh_watchdog.policy.events import Action, Announce, Call, Carry, Declared, Reported, Sought
+from mesh_watchdog.policy.events import Action, Announce, Call, Carry, Declared, Probe, Reported, Sought
 from mesh_watchdog.policy.peer import NEW, UP, PeerState
 from mesh_watchdog.policy.relayed import Asked, Carried, Relaying
 from mesh_watchdog.policy.rendezvous import own_candidates
@@ -26,6 +26,8 @@ ASK_AFTER = 0.8
 """Seconds without an answer after which the relays are asked whether they see the peer …"""
 CARRY_AFTER = 2.5
 """… and after which one of them carries it: a direct path is found sooner, or takes long."""
+CARRY_KNOWN = 1.5
+"""The same for a peer that was heard before: its silence is sure by then (R3), and traffic may be waiting."""
 ASK_AGAIN = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 """Pauses between two such questions; the last one repeats. A machine that is off is seen by no relay."""
 TELL_AGAIN = (1.0, 2.0, 5.0, 10.0, 25.0)
@@ -84,8 +86,9 @@ def step(state: State, moment: float) -> tuple[State, tuple[Action, ...]]:
     """See to every peer that is carried or may have to be, after a reading of the interface."""
     if not state.relaying.relays:
         return state, ()
-    state = _settled(_as_found(_still_silent(state), moment), moment)
-    return _see_to(state, list(state.peers), moment)
+    state, asks = _settled(_as_found(_still_silent(state), moment), moment)
+    state, done = _see_to(state, list(state.peers), moment)
+    return state, (*asks, *done)
 
 
 def why(state: State, key: str, moment: float) -> str:
@@ -103,14 +106,20 @@ def why(state: State, key: str, moment: float) -> str:
     return f"no direct path; {name} saw it {moment - when:.0f} s ago"
 
 
-def _settled(state: State, moment: float) -> State:
-    """Another reading: what the first ones show of a peer that is carried may have been received before it was."""
+def _settled(state: State, moment: float) -> tuple[State, tuple[Probe, ...]]:
+    """Another reading: what the first ones show of a peer that is carried may have been received before it was.
+
+    If there was a direct path just then, a packet from both ends shows it once more.
+    """
     fresh = {
         key: evolve(now, settled=moment, readings=now.readings + 1)
         for key, now in state.relaying.peers.items()
         if now.relay and now.readings < READINGS
     }
-    return evolve(state, relaying=evolve(state.relaying, peers={**state.relaying.peers, **fresh})) if fresh else state
+    if not fresh:
+        return state, ()
+    asks = tuple(Probe(key) for key, now in fresh.items() if now.readings == READINGS and state.peers[key].endpoint)
+    return evolve(state, relaying=evolve(state.relaying, peers={**state.relaying.peers, **fresh})), asks
 
 
 def taken_back(before: State, after: State, keys: frozenset[str]) -> State:
@@ -144,7 +153,8 @@ def _one(state: State, key: str, moment: float) -> tuple[State, tuple[Action, ..
     since = _missed_since(peer)
     if since is None or state.cut_off:
         return state, ()
-    if moment - since >= CARRY_AFTER and (relay := _choice(state, key, moment)):
+    patience = CARRY_KNOWN if peer.lived else CARRY_AFTER
+    if moment - since >= patience and (relay := _choice(state, key, moment)):
         return _carry(state, key, relay, moment)
     return _ask(state, key, moment) if moment - since >= ASK_AFTER else (state, ())
 
