@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lab import PLACES, Host, Lab, Site, available, reachability, reference_mesh, steady_ping
 from lab.firewall import LETS_NOTHING_BEGIN
+from lab.nat import EASY
 from lab.tree import HOME
 
 COLOURS = sys.stdout.isatty()
@@ -53,7 +54,8 @@ def main() -> int:
         refused = attack(lab, sites)
         restored = slip(lab, sites)
         recovered = move(lab, sites, watchdogs)
-        fine = complete and arrived and refused and restored and recovered
+        met = meet(lab, sites)
+        fine = complete and arrived and refused and restored and recovered and met
         say(f"{'Done' if fine else 'FAILED'} after {time.monotonic() - began:.0f} s")
         if keep:
             stay(sites)
@@ -70,18 +72,20 @@ def found_mesh(lab: Lab) -> None:
 
 def join(lab: Lab, sites: Mapping[str, Site]) -> None:
     say("Every gateway joins: it pins the mesh by the fingerprint from alice, and generates its keys, which stay there")
-    listing = lab.operator.run(["mesh-sync", "signer", "list", "-C", MESH, "--json"]).stdout
-    fingerprint = json.loads(listing)["fingerprint"]
     for place in PLACES:
-        gateway = sites[place.name].gateway
-        where = ["--endpoint", place.endpoint, "--subnet", place.lan, "--masquerade", "eth0"]
-        whom = ["--trust", "signed", "--fingerprint", fingerprint]
-        words = ["mesh-sync", "join", lab.git.url, "--name", place.name, *where, *whom]
-        said = typed(gateway, words, status=1)
-        [told] = (line.strip() for line in said.splitlines() if line.strip().startswith("mesh-sync peer add"))
-        typed(lab.operator, shlex.split(told), cwd=MESH)
-        push(lab)
-        typed(gateway, words)
+        admit(lab, sites[place.name], "--endpoint", place.endpoint, "--subnet", place.lan, "--masquerade", "eth0")
+
+
+def admit(lab: Lab, site: Site, *where: str) -> None:
+    """Let a gateway join, and alice add what it says."""
+    listing = lab.operator.run(["mesh-sync", "signer", "list", "-C", MESH, "--json"]).stdout
+    whom = ["--trust", "signed", "--fingerprint", json.loads(listing)["fingerprint"]]
+    words = ["mesh-sync", "join", lab.git.url, "--name", site.name, *where, *whom]
+    said = typed(site.gateway, words, status=1)
+    [told] = (line.strip() for line in said.splitlines() if line.strip().startswith("mesh-sync peer add"))
+    typed(lab.operator, shlex.split(told), cwd=MESH)
+    push(lab)
+    typed(site.gateway, words)
 
 
 def push(lab: Lab) -> None:
@@ -225,6 +229,29 @@ def move(lab: Lab, sites: Mapping[str, Site], watchdogs: Mapping[str, Path]) -> 
         if "azure" in line and ("does not answer" in line or "is back" in line):
             print(f"  {line}")
     return all(back.values()) and not neighbours.lost
+
+
+def meet(lab: Lab, sites: Mapping[str, Site]) -> bool:
+    """Let two sites that nobody can reach from outside join; return whether they reach each other directly."""
+    say("Two sites more, a boat and a cabin, each behind a carrier's NAT: no name, no address of its own, no open port")
+    mobile: dict[str, Site] = {}
+    for number, name in enumerate(("boat", "cabin")):
+        line = lab.provider(f"{name}-isp")
+        carrier = lab.carrier(f"{name}-carrier", str(line.network.v4[9]), EASY.accepting(), at=line)
+        lan = f"192.168.{50 + number}.0/24"
+        mobile[name] = lab.site(name, lan, "100.64.0.7", nat=EASY.accepting(), at=carrier.line)
+        admit(lab, mobile[name], "--subnet", lan, "--masquerade", "eth0")
+    apply({**sites, **mobile})
+    watch(mobile)
+    boat, cabin = mobile["boat"].gateway, mobile["cabin"]
+    pair, asked = (mobile["boat"].host, str(cabin.lan.v4[10])), time.monotonic()
+    reached = False
+    while not reached and time.monotonic() < asked + PATIENCE:
+        reached = all(reachability([pair]).values())
+    seconds = time.monotonic() - asked
+    typed(boat, ["mesh-watchdog", "status"])
+    say(f"boat-host {'reaches' if reached else 'does NOT reach'} cabin-host directly, {seconds:.1f} s after both began")
+    return reached
 
 
 def stay(sites: Mapping[str, Site]) -> None:
