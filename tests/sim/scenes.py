@@ -34,7 +34,7 @@ def pair(
     first = next(iter(b))
     one.connect("b", at(first), keepalive)
     other.connect("a", at(next(iter(a))), keepalive)
-    one.watch({"b": declared("b", endpoints, at(first))})
+    one.watch({"b": declared("b", endpoints, at(first), managed=both)})
     if both:
         other.watch({"a": declared("a", ["a.example"], at(A))})
     return world, one, other

@@ -328,7 +328,7 @@ def at(address: str, port: int = PORT) -> str:
     return str(Endpoint(address, port))
 
 
-def declared(name: str, endpoints: Iterable[str] = (), resolved: str = "") -> Declared:
+def declared(name: str, endpoints: Iterable[str] = (), resolved: str = "", *, managed: bool = True) -> Declared:
     """A peer of the list; an endpoint without a port has the usual one."""
     texts = (text if text.rpartition(":")[2].isdigit() and ":" in text else f"{text}:{PORT}" for text in endpoints)
-    return Declared(name, tuple(map(Endpoint.parse, texts)), "10.0.0.1", resolved)
+    return Declared(name, tuple(map(Endpoint.parse, texts)), "10.0.0.1", resolved, managed=managed)
