@@ -14,6 +14,7 @@ from mesh_sync.wireguard.port_rewriting import Rewriting
 from mesh_sync.wireguard.ways import Way, Ways
 from mesh_watchdog.policy.birthday import KNOCKS, PORTS, ROUND
 from mesh_watchdog.policy.decide import decide
+from mesh_watchdog.policy.endpoint_search import attempt
 from mesh_watchdog.policy.events import (
     ABLE,
     NOW,
@@ -174,6 +175,14 @@ def test_nothing_else_is_tried_while_the_handshake_is_due() -> None:
     assert len(life.of(SetEndpoint)) == before
 
 
+def test_news_from_dns_wait_for_the_handshake_too() -> None:
+    life = waiting()
+    peer = evolve(life.state.peers[FAR[0]], tries=(("198.18.9.9:1", "dns"),), next_try=0.0)
+    assert attempt(FAR[0], peer, life.state, life.moment)[1]
+    life.observe(Knocked(place(0, 51820), 40001))
+    assert not attempt(FAR[0], peer, life.state, life.moment)[1]
+
+
 def test_who_is_met_is_knocked_at_no_more_and_the_round_was_no_failure() -> None:
     life = easy()
     life.up.add(FAR[0])
@@ -238,7 +247,24 @@ def test_ports_are_opened_for_nobody_who_was_not_invited() -> None:
     assert not life.of(AwaitKnocks)
 
 
+def test_an_answer_to_an_invitation_is_that_of_the_one_who_was_invited() -> None:
+    life = hard()
+    life.hear(FAR[1], place(0, 51820), Standing(EASY, NOW))
+    assert not life.of(AwaitKnocks)
+
+
 # -- bounds
+
+
+def test_an_address_that_was_of_no_use_is_left_alone_whoever_is_said_to_be_there() -> None:
+    life = easy()
+    life.go_on(ENTRIES_WITHIN + ROUND)
+    life.hear(FAR[1], place(0, 4711), Standing(HARD, NOW))
+    life.go_on(1.0)
+    assert len(life.of(Knock)) == 1
+    life.hear(FAR[1], place(1), Standing(HARD, NOW))
+    life.go_on(1.0)
+    assert life.last(Knock) == Knock("198.18.1.2")
 
 
 def test_a_pair_is_left_alone_for_longer_after_each_failure() -> None:
