@@ -21,12 +21,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 LONG = (
     "preshared", "confirm", "rotate_key", "confirm_not_fooled", "preshared_begin", "confirm_killed",
     "wireguard_facts", "watchdog",  # short ones: a worker takes a second file when its first has one or two tests
-    "exit", "bombs", "crashes_killed", "changes", "rollback", "watchdog_leaves_alone", "join_signed",
-    "watchdog_survives", "network_around", "doctor", "syncconf_traps", "trust", "rotate_key_killed",
-    "confirm_interrupted", "git_trouble", "signers", "drift",
-    "crashes", "watchdog_names", "watchdog_moves", "changes_of_defaults", "mixed", "watchdog_uplink", "underlay",
-    "from_nothing", "mtu", "names", "machines",
-    "git_slow", "refused", "git_copies", "trust_tricks", "privileges", "secrets", "git_gone", "lab", "lab_servers",
+    "relay", "birthday", "port_mapping", "punch", "exit", "birthday_halves", "mesh_dns", "mesh_calls", "bombs",
+    "crashes_killed", "changes", "rollback", "watchdog_leaves_alone", "join_signed", "watchdog_survives",
+    "network_around", "doctor", "syncconf_traps", "trust", "rotate_key_killed", "confirm_interrupted", "git_trouble",
+    "signers", "drift", "crashes", "watchdog_names", "watchdog_moves", "changes_of_defaults", "mixed",
+    "watchdog_uplink", "underlay", "from_nothing", "mtu", "clock", "names", "machines", "lab_nats", "mesh_names",
+    "git_slow", "refused", "git_copies", "trust_tricks", "privileges", "secrets", "git_gone", "own_settings", "lab",
+    "lab_servers",
 )  # fmt: skip
 """The e2e tests by file, the longest first: so that none of them is left alone at the end of a run."""
 
