@@ -59,7 +59,7 @@ def test_what_cuts_the_node_off_is_undone_and_not_tried_again(
     mesh.configure(a, confirm={"deadline": deadline})
     spoil(mesh)
     bad = mesh.push("bad")
-    found = now_json(a, exit_code=5)
+    found = now_json(a, exit_code=5, timeout=90)
     assert (found["result"], found["commit"], found["remote_commit"]) == ("rolled-back", good, bad)
     assert found["message"].startswith(f"rolled back commit {bad[:10]}: no remote (git://")
     assert found["message"].endswith(f") answered within {deadline} s")
