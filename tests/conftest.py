@@ -32,9 +32,16 @@ LONG = (
 """The e2e tests by file, the longest first: so that none of them is left alone at the end of a run."""
 
 
+PATIENCE = 300
+"""Seconds for an e2e test that sets no limit of its own: a busy machine is no fault of the code."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {f"e2e/test_{name}.py": place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: order.get("/".join(item.path.parts[-2:]), len(LONG)))
+    for item in items:
+        if item.get_closest_marker("e2e") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(PATIENCE))
 
 
 @functools.cache

@@ -89,7 +89,6 @@ def test_it_goes_back_and_stays_there_until_resumed(story: Story) -> None:
     assert "is not paused" in a.run(["mesh-sync", "resume"]).stdout
 
 
-@pytest.mark.timeout(300)
 def test_it_goes_to_any_commit_of_the_history_and_without_a_network(story: Story) -> None:
     a, (one, two, three) = story.a, story.commits
     story.mesh.configure(a, confirm={"deadline": 3})  # b is out of reach, and waited for in vain
