@@ -232,7 +232,7 @@ def move(lab: Lab, sites: Mapping[str, Site], watchdogs: Mapping[str, Path]) -> 
 
 
 def meet(lab: Lab, sites: Mapping[str, Site]) -> bool:
-    """Let two sites that nobody can reach from outside join; return whether they reach each other directly."""
+    """Let two sites that cannot be reached from outside join; return whether they reach each other directly."""
     say("Two sites more, a boat and a cabin, each behind a carrier's NAT: no name, no address of its own, no open port")
     mobile: dict[str, Site] = {}
     for number, name in enumerate(("boat", "cabin")):

@@ -1,4 +1,4 @@
-"""Sites behind NATs that nobody forwards a port of: they meet directly, by the eyes of a public peer."""
+"""Sites behind NATs without a forwarded port: they meet directly, with the help of a public peer."""
 
 from __future__ import annotations
 

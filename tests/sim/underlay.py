@@ -34,7 +34,7 @@ class Site:
     ``public``: its address by IP version; ``nat``: the machine has others behind it, and the router lets in only
     answers, from the very port, unless it ``forward``s the port; ``hard``: each destination sees another port of it;
     ``inner``: addresses that the machine has behind it; ``layers``: how many such routers there are one behind the
-    other; ``accepts``: what nobody asked for is taken for a flow of the router's own, and whoever sends there later
+    other; ``accepts``: what is unsolicited is taken for a flow of the router's own, and whoever sends there later
     gets another port. ``gagged``: since it got a new address nothing goes out before something came in (a stale entry
     in its router).
     """

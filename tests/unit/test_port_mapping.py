@@ -72,7 +72,7 @@ def test_what_a_router_grants_by_pcp() -> None:
         pcp_head(version=1) + PCP_MAP,
         pcp_head(opcode=0x01) + PCP_MAP,  # a request
         pcp_head(opcode=0x82) + PCP_MAP,  # PEER
-        pcp_head() + bytes(12) + PCP_MAP[12:],  # somebody else's nonce
+        pcp_head() + bytes(12) + PCP_MAP[12:],  # another one's nonce
         pcp_head(result=2) + bytes(12) + PCP_MAP[12:],
         pcp_head() + NONCE + b"\x06\0\0\0" + PCP_MAP[16:],  # TCP
         pcp_head() + NONCE + UDP + b"\0\x35" + PCP_MAP[18:],  # another port of ours

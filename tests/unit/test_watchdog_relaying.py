@@ -298,7 +298,7 @@ def test_a_relay_that_no_longer_sees_the_peer_is_left_for_one_that_does() -> Non
     assert world.carries == [(B, SECOND)]
     world.report(SECOND, age=None)
     world.look()
-    assert world.carries == [(B, SECOND)], "nobody sees it: nothing is gained by moving"
+    assert world.carries == [(B, SECOND)], "no relay sees it: nothing is gained by moving"
 
 
 # -- and back

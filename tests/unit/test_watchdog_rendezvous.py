@@ -1,4 +1,4 @@
-"""Peers behind NATs: found by others' eyes, met in the same moment, and nothing else disturbed."""
+"""Peers behind NATs: found with the help of others, met in the same moment, and nothing else disturbed."""
 
 from __future__ import annotations
 

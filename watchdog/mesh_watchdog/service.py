@@ -180,7 +180,7 @@ def once(config: Path) -> int:
 async def _pass(node: Node, settings: Settings) -> int:
     began = time.monotonic()
     boot = status_file.boot_id()
-    silent = evolve(node, dns=evolve(node.dns, serve=False))  # nobody can count on who answers for some seconds
+    silent = evolve(node, dns=evolve(node.dns, serve=False))  # no peer can count on who answers for some seconds
     daemon = Daemon(silent, settings, memory.load(status_file.memory_file(node), began, boot))
     _stop_on_signals(daemon)
     try:

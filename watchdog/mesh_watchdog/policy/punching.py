@@ -2,7 +2,7 @@
 
 A packet that passes our NAT and ends before theirs opens ours. When both have sent one, what each sends to the other's
 endpoint comes through: a packet of the session if it is young, else a handshake. Without openers, a router that accepts
-what nobody asked for would take the first packet for a flow of its own, and give its own machine another port.
+unsolicited packets would take the first one for a flow of its own, and give its own machine another port.
 """
 
 from __future__ import annotations

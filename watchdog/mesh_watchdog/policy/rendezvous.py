@@ -137,7 +137,7 @@ def is_hopeless(key: str, state: State, moment: float) -> bool:
 
 
 def after_move(known: Rendezvous, own: str, moment: float) -> Rendezvous:
-    """Our own network changed: where we were seen is over, and others are asked anew, soon (R5)."""
+    """Our own network changed: where we were seen is over, and others are asked again, soon (R5)."""
     reports = {key: found for key, found in known.reports.items() if key != own}
     calls = {key: evolve(calling, count=0, next=min(calling.next, moment)) for key, calling in known.calls.items()}
     return evolve(known, reports=reports, calls=calls, nat=UNKNOWN, published=0, publish=moment, waiting={})

@@ -135,6 +135,6 @@ async def _answered(router: Router, request: bytes, read: Callable[[bytes], T], 
                         for _ in range(MOST_DATAGRAMS):
                             if (found := read(await loop.sock_recv(asking, 2048))) is not None:
                                 return found
-    except OSError:  # nobody listens there, or the network has just gone
+    except OSError:  # nothing listens there, or the network has just gone
         return None
     return None

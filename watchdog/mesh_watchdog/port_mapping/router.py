@@ -16,7 +16,7 @@ from mesh_watchdog.port_mapping.answers import IPv4
 from mesh_watchdog.port_mapping.pcp import CLIENT_PORT, NONCE, SERVER_PORT
 
 ANYWHERE = "192.0.2.1"
-"""An address to which only the default route leads: nobody has it (RFC 5737)."""
+"""An address to which only the default route leads: it belongs to no machine (RFC 5737)."""
 ALL_HOSTS = "224.0.0.1"
 _MACHINE_ID = Path("/etc/machine-id")
 """machine-id(5): not to be shown on a network, so that only its digest is."""
@@ -54,7 +54,7 @@ def find(interface: str, mark: int) -> Router | None:
 def nonce(router: Router) -> bytes:
     """What a PCP request for this port is made with, whatever became of the process that made the last one.
 
-    Nobody else in the LAN can know it. With another one, a router refuses to change a mapping before its time is over.
+    No other machine of the LAN has it. With another one, a router refuses to change a mapping before it ends.
     """
     about = f"{router.own} {router.port} {router.gateway}".encode()
     return hashlib.blake2b(about, key=_secret(), digest_size=NONCE).digest()
