@@ -15,6 +15,7 @@ from mesh_watchdog.policy.endpoint_search import attempt
 from mesh_watchdog.policy.events import (
     ABLE,
     NOW,
+    Announce,
     AwaitKnocks,
     Call,
     EndRound,
@@ -87,6 +88,13 @@ def test_who_is_met_is_knocked_at_no_more_and_the_round_was_no_failure() -> None
     assert life.last(EndRound)
     pair = life.state.birthday.pairs[FAR[0]]
     assert (pair.failed, pair.met is not None) == (0, True)
+
+
+def test_a_round_that_fails_says_when_the_next_one_is() -> None:
+    life = easy()
+    life.pass_idly(ROUND + 1)
+    announced = [one for _, one in life.of(Announce) if isinstance(one, Announce) and one.key == FAR[0]]
+    assert [one.text for one in announced] == ["is not met by packets to many ports; the next ones after 10 minutes"]
 
 
 def test_a_path_that_does_not_last_counts_as_a_failure() -> None:

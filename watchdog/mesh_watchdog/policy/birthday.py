@@ -43,7 +43,7 @@ from mesh_watchdog.policy.nat_class import EASY, HARD, UNKNOWN, is_inner
 from mesh_watchdog.policy.peer import MISSING, SEARCHING, UP, probed
 from mesh_watchdog.policy.rendezvous import OBSERVERS, is_missed, own_candidates
 from mesh_watchdog.policy.reports import REPORT_AGE, fresh
-from mesh_watchdog.policy.rounds import LASTED, SOURCE, Birthday, Pair
+from mesh_watchdog.policy.rounds import LASTED, SOURCE, Birthday, Pair, Round
 from mesh_watchdog.policy.state import State
 
 KNOCKS, PORTS = 1024, 256
@@ -156,9 +156,17 @@ def _see_to_round(state: State, moment: float) -> Decision:
     if not met and peer is not None and known.on and moment - now.began < ROUND:
         return state, ()
     state = evolve(state, birthday=without(known.end(met=met, moment=moment), state.peers))
-    took = moment - now.began
-    found = (Announce(now.key, f"is met directly, after {took:.1f} s of packets to many ports"),) if met else ()
-    return state, (EndRound(), *found)
+    return state, (EndRound(), *_announced(state, now, moment, met=met))
+
+
+def _announced(state: State, ended: Round, moment: float, *, met: bool) -> tuple[Announce, ...]:
+    if met:
+        took = moment - ended.began
+        return (Announce(ended.key, f"is met directly, after {took:.1f} s of packets to many ports"),)
+    if ended.key not in state.peers or not state.birthday.on:
+        return ()
+    minutes = _pair(state, ended.key).pause() / 60
+    return (Announce(ended.key, f"is not met by packets to many ports; the next ones after {minutes:.0f} minutes"),)
 
 
 def _judged(state: State, moment: float) -> State:
