@@ -46,10 +46,25 @@ def test_a_phone_behind_a_relay_has_one_tunnel(operator: Operator) -> None:
     text = operator.export().fine()
     assert text.count("[Peer]") == 1
     assert "Address = 10.0.0.4/32\n" in text
-    assert "AllowedIPs = 10.0.0.1/32, 10.0.0.2/32, 10.0.0.3/32\n" in text
+    assert "AllowedIPs = 10.0.0.0/24\n" in text
     assert "Endpoint = 203.0.113.1:51820\n" in text
     assert "PersistentKeepalive = 25\n" in text
     assert f"PrivateKey = {PLACEHOLDER}\n" in text
+
+
+def test_what_a_phone_has_scanned_holds_when_a_peer_is_added_or_the_hub_moves(tmp_path: Path) -> None:
+    operator = Operator(tmp_path)
+    operator.peer("set", "aws", "--endpoint", "vpn.example.org:51820", "--subnet", "192.168.7.0/24")
+    before = operator.export()
+    assert "AllowedIPs = 10.0.0.0/24, 192.168.7.0/24\n" in before.fine()
+    operator.add("later", "--endpoint", "203.0.113.9:51820")
+    operator.peer("set", "aws", "--machine", "rack-b")
+    assert operator.export().fine() == before.fine()
+    assert "is an address" not in before.err
+
+
+def test_an_endpoint_that_no_ddns_can_lead_elsewhere_is_a_warning(operator: Operator) -> None:
+    assert "203.0.113.1:51820 is an address" in operator.export().err
 
 
 def test_the_key_is_put_in_when_it_is_the_right_one(operator: Operator, tmp_path: Path) -> None:
@@ -70,7 +85,7 @@ def test_the_code_in_the_terminal_holds_the_config_without_its_comments(operator
     expected = io.StringIO()
     segno.make_qr(bare, error="L", boost_error=False).terminal(expected, compact=True)
     assert ended.fine() == expected.getvalue()
-    assert ended.err == ""
+    assert "placeholder" not in ended.err
     assert "PrivateKey" not in ended.out
 
 

@@ -9,11 +9,12 @@ import click
 
 from mesh_sync.cli import present
 from mesh_sync.cli.options import directory_argument, file, private_key_option, repository_option, secret_option
+from mesh_sync.findings import some
 from mesh_sync.mesh.peer_view import PeerView
 from mesh_sync.system.files import write_atomically
 from mesh_sync.terminal.command_line import count
 from mesh_sync.wireguard.conf import PLACEHOLDER
-from mesh_sync.workspace.export import IMAGE_SUFFIXES, check_output, code, draw, text, write
+from mesh_sync.workspace.export import IMAGE_SUFFIXES, addresses, check_output, code, draw, text, write
 from mesh_sync.workspace.graph import dot
 from mesh_sync.workspace.graph import graph as graph_of
 from mesh_sync.workspace.graph_picture import html, svg
@@ -36,13 +37,17 @@ def export(
     """Print the config of an unmanaged peer, as text or as a QR code.
 
     The config does not follow the list: export it again when the mesh changes. That of a peer with `via` has one
-    tunnel and changes least.
+    tunnel and changes least; it stays as it is even when that peer moves to another machine (`peer set --machine`).
     """
     if output:
         check_output(output, directory, bool(private_key_file or secret_file))
     config = text(directory, name, private_key_file, secret_file)
     if PLACEHOLDER in config and (qr or (output and output.suffix.lower() in IMAGE_SUFFIXES)):
         warning = "this code has a placeholder for the private key; --private-key-file F fills it in"
+        click.secho(warning, fg="yellow", err=True)
+    if fixed := addresses(config):
+        found = f"{fixed[0]} is an address" if len(fixed) == 1 else f"{some(fixed)} are addresses"
+        warning = f"{found}: where that changes, this config has to be exported again; not with a name (DDNS)"
         click.secho(warning, fg="yellow", err=True)
     if output:
         write(output, config)

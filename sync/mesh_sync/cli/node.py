@@ -120,6 +120,8 @@ def status(config: Path, as_json: bool) -> None:
         click.secho(f"on trial, not confirmed yet: {state.trial.commit}", fg="yellow")
     if applied.desired and applied.desired.other_key:
         click.secho("this node is changing its key; `mesh-sync rotate-key` continues", fg="yellow")
+    if applied.desired and applied.desired.is_elsewhere(node.machine):
+        click.secho(f"stands by: the list has {node.name} on the machine {applied.desired.machine}", fg="yellow")
     if pause:
         why = f": {printable(pause.reason)}" if pause.reason else ""
         click.secho(f"paused since {_time(pause.since)}{why}; `mesh-sync resume` ends it", fg="yellow")

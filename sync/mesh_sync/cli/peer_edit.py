@@ -34,6 +34,8 @@ KEY_OPTIONS = (
     click.option("--relay/--no-relay", default=None,
                  help="Whether it forwards, and so sees, packets between peers that cannot meet directly."),
     click.option("--exit", metavar="PEER", help="The exit by which it reaches the internet; none declines the mesh's."),
+    click.option("--machine", metavar="NAME",
+                 help="Of several machines that hold its key, the one that it is on now; the others stand by."),
     click.option("--listen-port", type=int, metavar="PORT", help="The UDP port its WireGuard listens on."),
     click.option("--mtu", type=int, metavar="BYTES", help="The MTU of its interface."),
     click.option("--persistent-keepalive", "--keepalive", type=int, metavar="SECONDS",

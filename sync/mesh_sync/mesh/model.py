@@ -37,6 +37,7 @@ class Peer:
     """One machine of the mesh. ``name`` comes from the file's name.
 
     ``via``: others always reach it through that peer; ``relay``: it forwards for pairs that cannot meet directly.
+    ``machine``: of several that hold its key, the one that it is on now (node.toml says which one a machine is).
     """
 
     name: str = ""
@@ -50,6 +51,7 @@ class Peer:
     via: PeerName | None = None
     relay: bool = False
     exit: PeerName | None = None
+    machine: PeerName | None = None
     managed: bool = True
     enabled: bool = True
     next_public_key: PublicKey | None = None

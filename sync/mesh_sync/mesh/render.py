@@ -6,8 +6,11 @@ Preshared keys differ for each pair: here a placeholder stands for all of them, 
 from __future__ import annotations
 
 from datetime import datetime
+from ipaddress import ip_network
 
-from mesh_sync.mesh.model import NO_SECRET, Mesh
+from attrs import evolve
+
+from mesh_sync.mesh.model import NO_SECRET, Mesh, Peer
 from mesh_sync.mesh.topology import Neighbour, Topology
 from mesh_sync.wireguard.desired import Desired, DesiredPeer, soonest
 from mesh_sync.wireguard.endpoint import Network
@@ -47,7 +50,7 @@ class Renderer:
             addresses=frozenset(f"{address}/{address.max_prefixlen}" for address in me.addresses),
             routes=routes - exits,
             exit_routes=exits,
-            peers=tuple(self._peer(neighbour, keepalive) for neighbour in neighbours),
+            peers=tuple(self._to_hub(me, self._peer(neighbour, keepalive)) for neighbour in neighbours),
             relay=self.topology.is_relay(name),
             relays=frozenset(self.topology.relays_of(name, name)),
             valid_until=self._valid_until,
@@ -55,6 +58,7 @@ class Renderer:
             other_key=me.next_public_key or "",
             subnets=frozenset(map(str, me.subnets)),
             zone=self.mesh.dns_zone,
+            machine=me.machine or "",
         )
 
     def _peer(self, neighbour: Neighbour, keepalive: int) -> DesiredPeer:
@@ -75,6 +79,13 @@ class Renderer:
                 direct_only=bool(peer.via or peer.relay or not peer.managed),
             )
         return self._peers[key]
+
+    def _to_hub(self, me: Peer, peer: DesiredPeer) -> DesiredPeer:
+        """A phone sends its hub all that is for the mesh, so that what it has scanned holds for peers to come, too."""
+        if me.managed or peer.name != me.via:
+            return peer
+        others = frozenset(ip for ip in peer.allowed_ips if not self._in_mesh(ip_network(ip)))
+        return evolve(peer, allowed_ips=self._networks | others)
 
     def _routes_to(self, neighbour: Neighbour) -> tuple[str, ...]:
         """The subnets behind a peer, without exits. Its addresses lie in the mesh's networks, which are routed whole,

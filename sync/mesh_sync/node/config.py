@@ -108,6 +108,7 @@ class Paths:
 class Node:
     """This machine's place in the mesh. The `[watchdog]` table belongs to mesh-watchdog.
 
+    ``machine``: what the list calls this machine, where the node may be on several of them.
     ``accept_exit``: whether this machine leaves by the exit that the list gives it. ``git_past_exit``: when git goes
     past it by this machine's own network: while it does not answer, whenever no remote answers, or never.
     ``signing_key_file``: the SSH key with which this node signs its own commits; `join --trust signed` makes it.
@@ -116,6 +117,7 @@ class Node:
     """
 
     name: str
+    machine: str = ""
     interface: str = "wg0"
     private_key_file: Path = Path("/etc/mesh-sync/private.key")
     signing_key_file: Path = DEFAULT_SIGNING_KEY
@@ -267,5 +269,6 @@ _node = table(
         Nat: table(Nat, metered=list_of(_interface, most=16)),
     },
     name=peer_name,
+    machine=peer_name,
     interface=_interface,
 )

@@ -28,6 +28,7 @@ def fingerprint(node: Node) -> str:
     parts = (
         __version__, node.name, node.interface, (node.trust, trust_root(node)), node.repository.branch,
         _changed(node.private_key_file), node.mesh_secret_file, _changed(node.mesh_secret_file), node.accept_exit,
+        node.machine,
     )  # fmt: skip
     return _digest(parts)
 

@@ -46,7 +46,8 @@ def mesh_at(tree: Tree, commit: str, moment: datetime) -> tuple[Mesh, tuple[Find
 def interface(
     tree: Tree, mesh: Mesh, node: Node, commit: str, moment: datetime, findings: tuple[Finding, ...] = ()
 ) -> Desired:
-    """This node's interface in ``mesh``. Refused when there is none, its key is another, or a secret is missing.
+    """This node's interface in ``mesh``. Refused when there is none, its key is another, or a secret is missing; also
+    where the list says which machine the node is on, and node.toml does not say which one this is.
 
     It goes on from what was confirmed last: a preshared key that pairs still need is held over.
     """
@@ -56,6 +57,11 @@ def interface(
         text = f"{node.name} {reason} at commit {commit[:10]}; its last applied state is kept"
         raise Refused(text, findings=findings)
     desired, private_key = _with_held_key(renderer.desired(node.name), node)
+    if desired.machine and not node.machine:
+        text = f"{peer_path(node.name)} has {node.name} on the machine {desired.machine}"
+        raise Refused(text, hint='say in node.toml which one this is: machine = "NAME"')
+    if desired.is_elsewhere(node.machine):
+        return evolve(left(desired), addresses=frozenset())
     desired = Source(node, tree.texts, private_key).keyed(desired, mesh)
     by_hand = {name for name, peer in mesh.peers.items() if not peer.managed}
     before = states.load(node.state_file).last_confirmed.desired

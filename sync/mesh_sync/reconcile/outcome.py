@@ -55,6 +55,8 @@ class Outcome:
     troubles: tuple[Trouble, ...] = ()
     problem: MeshSyncError | None = None
     peers: int = 0
+    elsewhere: str = ""
+    """The machine that the list has this node on, where that is another one."""
     ask_again: bool = False
     """A trial that may have cut this node off from the remotes was rolled back: they may answer now."""
 
@@ -83,6 +85,9 @@ class Outcome:
     def in_sync(self) -> str:
         """The sentence about an interface that is as it should be."""
         at = f"commit {self.commit[:10]}" if self.commit else "nothing yet"
+        if self.elsewhere:
+            where = f"the list has {self.node.name} on the machine {self.elsewhere}"
+            return f"{self.node.interface} stands by at {at}: {where}"
         return f"{self.node.interface} is in sync with {at} ({self.peers:,} peer{'s' * (self.peers != 1)})"
 
     @property
@@ -119,6 +124,7 @@ def outcome(node: Node, verdict: Verdict, done: Done) -> Outcome:
         findings=verdict.findings,
         problem=problem,
         peers=len(desired.peers) if desired else 0,
+        elsewhere=desired.machine if desired and desired.is_elsewhere(node.machine) else "",
     )
 
 

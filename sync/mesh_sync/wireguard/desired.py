@@ -66,6 +66,7 @@ class Desired:
     It is right from ``valid_from``, when the last of the peers that are out expired, until ``valid_until``, when the
     next one expires (Unix seconds); before and after, it has to be derived again. ``other_key``: while this node
     changes its key, the list names two; ``public_key`` is the one it runs. ``zone``: the mesh's own part of the DNS.
+    ``machine``: the one that the list has this node on, empty where it is on one only.
     """
 
     mesh: str
@@ -88,6 +89,7 @@ class Desired:
     subnets: frozenset[str] = frozenset()
     passages: frozenset[str] = frozenset()
     zone: str = DEFAULT_ZONE
+    machine: str = ""
 
     @property
     def exits(self) -> frozenset[str]:
@@ -98,6 +100,10 @@ class Desired:
     def fwmark(self) -> int:
         """Mark of the tunnel's own packets, which keeps them out of `exit_routes`; 0 when there are none."""
         return EXIT_TABLE if self.exit_routes else 0
+
+    def is_elsewhere(self, machine: str) -> bool:
+        """Whether the list has this node on another machine than this one, which then stands by."""
+        return self.machine not in ("", machine)
 
     @property
     def owned(self) -> Owned:

@@ -10,6 +10,7 @@ import segno
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.mesh.render import PLACEHOLDER
 from mesh_sync.system.files import write_atomically
+from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_sync.workspace.preview import render_one
 
 TEXT_SUFFIXES = (".conf", ".txt")
@@ -25,6 +26,12 @@ def text(directory: Path, name: str, private_key_file: Path | None, secret_file:
         text = "the mesh uses preshared keys, and without its secret this config would not connect"
         raise ConfigError(text, hint="give --secret-file F; `mesh-sync secret show -o F` gets one from a node")
     return config
+
+
+def addresses(config: str) -> list[str]:
+    """The endpoints in a config that are addresses, and no names that can lead elsewhere one day."""
+    endpoints = (line.partition(" = ")[2] for line in config.splitlines() if line.startswith("Endpoint = "))
+    return [endpoint for endpoint in endpoints if Endpoint.parse(endpoint).address is not None]
 
 
 def code(config: str) -> segno.QRCode:

@@ -103,7 +103,14 @@ def changes_of(name: str, before: Renderer, after: Renderer) -> tuple[Change, ..
     )
     changes = plan(placed(desired, live, context.moment), live, context)
     leaves = tuple(renderer.topology.exit_of(name) for renderer in (before, after))
-    return (*_exit(*leaves), *changes)
+    return (*_machine(before.desired(name).machine, desired.machine), *_exit(*leaves), *changes)
+
+
+def _machine(before: str, after: str) -> Iterator[Change]:
+    """Where a node will be that may be on several machines."""
+    if before != after:
+        text = f"is up on the machine {after} only" if after else "is up on every machine that has its key"
+        yield Change("machine", f"{text} (before: {before})" if before else text)
 
 
 def _exit(before: str | None, after: str | None) -> Iterator[Change]:
