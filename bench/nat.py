@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import statistics
 import sys
 import time
@@ -21,6 +22,8 @@ from lab.nat import EASY, HARD, Nat
 SETTLED, LONGEST = 8.0, 60.0
 """Seconds without a change after which a pair has met or has not, and after which that is taken anyhow."""
 REST = 3.0
+BIRTHDAY = 40.0
+"""Seconds for the classes of both NATs to be known, and for one round."""
 TALK = 12.0
 """Seconds of pings before something happens: whether a peer answers at once is learned from its answers."""
 NOTE = (
@@ -139,6 +142,25 @@ def easy_hard(runs: int) -> Iterator[Timed]:
     """The same with a NAT that cannot be met; the public peer is a relay."""
     taken = _from_nothing(runs, EASY, HARD, relay=True)
     yield Timed("easy-hard, no birthday: relayed", taken, "3 s", p95=3.0)
+
+
+def birthday(runs: int) -> Iterator[Timed]:
+    """An easy NAT and a hard one whose nodes may send packets to many ports; each round for the first time."""
+    taken = []
+    for _ in range(runs):
+        with World() as world:
+            world.public("hub", relay=True)
+            world.public("hub2", relay=True)
+            for name, kind in (("a", EASY), ("b", HARD)):
+                world.home(name, kind)
+                world.mesh.configure(world.node(name), nat={"birthday": True})
+            world.begin()
+            met = world.connected(("a", "b"), by=DIRECT, seconds=BIRTHDAY)
+            said = re.findall(r"after ([\d.]+) s of packets", world.log("a").read_text() + world.log("b").read_text())
+            taken.append(max(map(float, said)) if met and said else math.inf)
+    yield Timed(
+        "easy-hard, with birthday: a round until it is direct, as the watchdogs say", tuple(taken), "3 s", p95=3.0
+    )
 
 
 def _from_nothing(runs: int, one: Nat, other: Nat, *, relay: bool) -> tuple[float, ...]:
@@ -275,4 +297,4 @@ def relay_dies(runs: int) -> Iterator[Timed]:
     yield Timed("the relay of a pair dies: through the other one", tuple(taken), "3 s", p95=3.0)
 
 
-MEASURES: tuple[Callable[[int], Iterator[Timed]], ...] = (easy_easy, easy_hard, changes, all_move, relay_dies)
+MEASURES: tuple[Callable[[int], Iterator[Timed]], ...] = (easy_easy, easy_hard, birthday, changes, all_move, relay_dies)

@@ -19,7 +19,9 @@ from mesh_watchdog.policy.events import (
     Probe,
     Reported,
     Sighting,
+    Standing,
 )
+from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC, UNKNOWN
 from mesh_watchdog.policy.peer import NEW, SEARCHING, UP
 from mesh_watchdog.policy.relayed import Carried
 from unit.relay_world import FIRST, PEERS, SECOND, WHERE, A, B, C, R, S, World, relayed, seen
@@ -55,6 +57,20 @@ def test_it_is_not_carried_before_a_direct_path_had_its_time() -> None:
     assert world.carries == []
     world.look(1.5)
     assert world.carries == [(B, FIRST)]
+
+
+@pytest.mark.parametrize(("ours", "theirs", "soon"), [
+    (HARD, EASY, True), (EASY, HARD, True), (HARD, HARD, True),
+    (EASY, EASY, False), (HARD, PUBLIC, False), (HARD, "", False), (UNKNOWN, HARD, False),
+])  # fmt: skip
+def test_a_pair_that_is_hardly_met_directly_waits_less(ours: str, theirs: str, soon: bool) -> None:
+    world = World(silent=0.5)
+    known = evolve(world.state.birthday, said={B: (world.moment, Standing(theirs))})
+    world.state = evolve(world.state, birthday=known, rendezvous=evolve(world.state.rendezvous, nat=ours))
+    world.report(FIRST)
+    assert world.carries == []
+    world.look(0.6)
+    assert bool(world.carries) == soon
 
 
 def test_a_peer_that_was_heard_before_waits_less() -> None:

@@ -17,6 +17,7 @@ from attrs import evolve
 
 from mesh_sync.wireguard.relays import in_order, own_networks
 from mesh_watchdog.policy.events import Action, Announce, Call, Carry, Declared, Probe, Reported, Sought
+from mesh_watchdog.policy.nat_class import EASY, HARD
 from mesh_watchdog.policy.peer import NEW, UP, PeerState
 from mesh_watchdog.policy.relayed import Asked, Carried, Relaying
 from mesh_watchdog.policy.rendezvous import own_candidates
@@ -26,6 +27,8 @@ ASK_AFTER = 0.8
 """Seconds without an answer after which the relays are asked whether they see the peer …"""
 CARRY_AFTER = 2.5
 """… and after which one of them carries it: a direct path is found sooner, or takes long."""
+CARRY_HARD = 1.0
+"""The same for a pair of NATs of which one is hard, by what both say: where they can meet, they have met by then."""
 CARRY_KNOWN = 1.5
 """The same for a peer that was heard before: its silence is sure by then (R3), and traffic may be waiting."""
 ASK_AGAIN = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
@@ -153,10 +156,17 @@ def _one(state: State, key: str, moment: float) -> tuple[State, tuple[Action, ..
     since = _missed_since(peer)
     if since is None or state.cut_off:
         return state, ()
-    patience = CARRY_KNOWN if peer.lived else CARRY_AFTER
-    if moment - since >= patience and (relay := _choice(state, key, moment)):
+    if moment - since >= _patience(state, key) and (relay := _choice(state, key, moment)):
         return _carry(state, key, relay, moment)
     return _ask(state, key, moment) if moment - since >= ASK_AFTER else (state, ())
+
+
+def _patience(state: State, key: str) -> float:
+    """Seconds without an answer after which a peer is carried."""
+    ends = {state.rendezvous.nat, state.birthday.said[key][1].nat} if key in state.birthday.said else set()
+    if ends in ({HARD}, {HARD, EASY}):
+        return CARRY_HARD
+    return CARRY_KNOWN if state.peers[key].lived else CARRY_AFTER
 
 
 def _missed_since(peer: PeerState) -> float | None:
