@@ -16,6 +16,7 @@ from lab.nat import EASY, HARD, Nat
 from lab.network import Site
 from lab.node import Node
 from lab.ping import first_answer, pinging
+from lab.segment import Line
 from lab.waiting import until
 
 pytestmark = pytest.mark.e2e
@@ -32,9 +33,11 @@ class Sites:
         self.mesh = mesh = Mesh(lab)
         mesh.node("r", 11)
         self.sites: dict[str, Site] = {}
+        self.lines: dict[str, Line] = {}
         for number, nat in enumerate(nats):
             name = "abcd"[number]
             line, address = lab.provider(f"isp-{name}"), f"198.18.{number}.7"
+            self.lines[name] = line
             if carriers:
                 line, address = lab.carrier(f"cgn-{name}", address, nat, at=line).line, "100.64.0.7"
             site = lab.site(name, f"192.168.{number + 1}.0/24", address, at=line, nat=EASY if carriers else nat)
@@ -106,6 +109,20 @@ def test_all_but_one_renumbered_at_once_meet_again_without_dns(stack: contextlib
     print(f"all pairs of three renumbered sites after {time.monotonic() - began:.1f} s")
     for one, other in permutations("abc", 2):
         first_answer(world.nodes[one], f"10.0.0.{21 + 'abc'.index(other)}")
+
+
+@pytest.mark.parametrize("nat", [HARD, HARD.accepting()], ids=["drop", "accept"])
+def test_two_sites_behind_hard_nats_meet_by_ipv6_past_their_firewalls(stack: contextlib.ExitStack, nat: Nat) -> None:
+    world = sites(stack, nat, nat)
+    lans = {name: world.lab.give_ipv6(site, world.lines[name]) for name, site in world.sites.items()}
+    world.begin()
+
+    def met(one: str, other: str) -> bool:
+        return endpoint(world.nodes[one], key_of(world.nodes[other])).startswith(f"[{lans[other][2]}]:")
+
+    until(lambda: met("a", "b") and met("b", "a"), PATIENCE, what=lambda: world.watchdogs["a"].said())
+    first_answer(world.nodes["a"], "10.0.0.22")
+    first_answer(world.nodes["b"], "10.0.0.21")
 
 
 def test_a_hard_nat_is_said_to_be_one_and_left_alone(stack: contextlib.ExitStack) -> None:

@@ -134,6 +134,21 @@ class Lab:
         node.attach(site.router.lan, site.lan.host(number))
         return node
 
+    def give_ipv6(self, site: Site, at: Line) -> ipaddress.IPv6Network:
+        """Give a site at a provider an IPv6 network of its own, 2001:db8:b:NUMBER::/64, in which nothing is translated.
+
+        Its router lets in what answers, as routers at home do. The gateway has the second address.
+        """
+        number = int(at.network.v4[0]) >> 8 & 0xFF
+        lan, wan = ipaddress.IPv6Network(f"2001:db8:b:{number:x}::/64"), at.network.at(None, str(at.network.v6[0x77]))
+        site.router.ip(*wan.to_add(), f"address add {lan[1]}/64 dev lan nodad")
+        site.router.run(["nft", "insert", "rule", "inet", "nat", "postrouting", "ip6", "saddr", str(lan), "accept"])
+        site.gateway.ip(f"address add {lan[2]}/64 dev eth0 nodad", f"route replace default via {lan[1]} dev eth0")
+        assert wan.v6
+        at.segment.command("ip", "-6", "route", "add", str(lan), "via", str(wan.v6.ip))
+        self._hosts[0].ip(f"route add {lan} via 2001:db8::ffff:{number:x}")
+        return lan
+
     @functools.cached_property
     def _beyond(self) -> Segment:
         internet = self._hosts[0]
