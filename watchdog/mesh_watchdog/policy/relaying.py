@@ -29,7 +29,7 @@ CARRY_AFTER = 2.5
 """… and after which one of them carries it: a direct path is found sooner, or takes long."""
 CARRY_HARD = 1.0
 """The same for a pair of NATs of which one is hard, by what both say: where they can meet, they have met by then."""
-CARRY_KNOWN = 1.5
+CARRY_KNOWN = 1.2
 """The same for a peer that was heard before: its silence is sure by then (R3), and traffic may be waiting."""
 ASK_AGAIN = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 """Pauses between two such questions; the last one repeats. A machine that is off is seen by no relay."""
