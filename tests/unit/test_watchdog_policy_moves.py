@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from mesh_watchdog.policy.peer import MISS
+from mesh_watchdog.policy.peer import MISS, SUSPECT, UP
 from sim import at
 from sim.scenes import A2, B2, HOST, back_after, mesh, pair
 
@@ -31,6 +31,21 @@ def test_traffic_to_a_renumbered_peer_flows_again_three_seconds_after_the_dns_up
     outages = [renumbered(seed) for seed in range(15)]
     assert statistics.median(outages) < 2.8
     assert max(outages) < 3.2
+
+
+def test_an_outage_makes_no_slow_line_of_a_quick_one() -> None:
+    world, one, other = pair(nat=True, forward=True)
+    world.traffic(one, "b", 0.2)
+    world.run(20)
+    assert one.state
+    before = one.state.peers["b"].usual
+    other.site.upstream = False
+    world.run(3)
+    assert one.state.peers["b"].phase == SUSPECT
+    other.site.upstream = True
+    world.run(3)
+    assert one.state.peers["b"].phase == UP
+    assert one.state.peers["b"].usual == pytest.approx(before, abs=0.1)
 
 
 def test_a_slow_line_takes_the_time_that_it_needs() -> None:

@@ -190,10 +190,13 @@ def _heard(peer: PeerState, seen: Seen, received: int, shaken: bool, moment: flo
 
 
 def _usual(peer: PeerState, seen: Seen, moment: float) -> float | None:
-    """How long answers take, now that one is here. A peer that was elsewhere, or away for long, was not slow."""
+    """How long answers take, now that one is here. A peer that was elsewhere, or away, was not slow.
+
+    Which probe the answer is to is not known. A line that is slow shows it by what comes before the peer is suspect.
+    """
     if not peer.quick or peer.asked is None or peer.wanted is None:
         return peer.usual
-    if peer.phase == SEARCHING or peer.tried or seen.endpoint != peer.endpoint:
+    if peer.silent or peer.tried or seen.endpoint != peer.endpoint:
         return peer.usual
     took = min(moment - peer.asked, MISS)
     return took if peer.usual is None else max(took, peer.usual + DECAY * (took - peer.usual))
