@@ -72,6 +72,17 @@ def test_where_no_peer_can_be_is_left_out(endpoint: str) -> None:
     assert received(wire, AZURE) == Notice(GCP, own=(OWN[0],))
 
 
+@pytest.mark.parametrize("kind", [b"\0\x1c", b"\0\x21", b"\0\x10"], ids=["AAAA", "SRV", "TXT"])
+def test_records_of_another_class_are_left_out(kind: bytes) -> None:
+    """dnspython knows nothing of what is in them."""
+    wire = notice(GCP, AZURE, OWN[:1], SERVICES, relayed=False)
+    question, records = wire[: wire.index(b"\0\x21\0\1") + 4], wire[wire.index(b"\0\x21\0\1") + 4 :]
+    assert kind + b"\0\1" in records
+    found = received(question + records.replace(kind + b"\0\1", kind + b"\0\3"), AZURE)
+    assert found
+    assert found.own == (OWN[:1] if kind == b"\0\x10" else ())
+
+
 def test_what_was_seen_four_days_ago_is_left_out() -> None:
     stale = Sighting("203.0.113.9:1", 4 * 86400.0)
     assert received(notice(AZURE, AZURE, [stale], SERVICES, relayed=False), PHONE) == Notice(AZURE)

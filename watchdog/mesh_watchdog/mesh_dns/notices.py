@@ -138,13 +138,13 @@ def places(message: dns.message.Message, name: dns.name.Name) -> tuple[Sighting,
 
 def _places(message: dns.message.Message, name: dns.name.Name) -> Iterator[Sighting]:
     addresses, words = dict[dns.name.Name, str](), dict[dns.name.Name, frozenset[bytes]]()
-    for each in message.additional:
+    for each in (one for one in message.additional if one.rdclass == IN):  # of another class, they have no such parts
         if each.rdtype in (RdataType.A, RdataType.AAAA):
             addresses[each.name] = each[0].address
         elif each.rdtype == RdataType.TXT:
             words[each.name] = frozenset(each[0].strings)
     for each in message.answer:
-        if each.rdtype != RdataType.SRV or each.name != name:
+        if each.rdtype != RdataType.SRV or each.rdclass != IN or each.name != name:
             continue
         for srv in each:
             address, age = addresses.get(srv.target), _age(words.get(srv.target, frozenset()))
