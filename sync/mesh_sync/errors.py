@@ -43,6 +43,31 @@ class Unreachable(MeshSyncError):
     exit_code = 3
 
 
+class Cause(Enum):
+    """Why a commit is refused, for programs, and for those who see many nodes at once."""
+
+    OTHER = ""
+    UNTRUSTED = "untrusted"
+    """Its history is not signed as it has to be, or cannot be verified."""
+    INVALID = "invalid"
+    """Its files have errors."""
+    GUARD = "guard"
+    """It does more than a commit may without saying so."""
+    NOT_LISTED = "not-listed"
+    """It has no place for this node."""
+    KEY = "key"
+    """The key of this machine is not the one that it names."""
+    SECRET = "secret"  # noqa: S105
+    """It needs a mesh secret that this node does not have."""
+    TOO_MUCH = "too-much"
+    """It takes more processor time to check than a commit may."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Cause:  # noqa: ARG003
+        """What another version wrote."""
+        return cls.OTHER
+
+
 class Refused(MeshSyncError):
     """A commit this node does not accept, with the findings that say why.
 
@@ -51,10 +76,19 @@ class Refused(MeshSyncError):
 
     exit_code = 4
 
-    def __init__(self, message: str, *, findings: Sequence[Finding] = (), hint: str = "", lasting: bool = True) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        findings: Sequence[Finding] = (),
+        hint: str = "",
+        lasting: bool = True,
+        cause: Cause = Cause.OTHER,
+    ) -> None:
         super().__init__(message, hint=hint)
         self.findings = tuple(findings)
         self.lasting = lasting
+        self.cause = cause
 
 
 class RolledBack(MeshSyncError):

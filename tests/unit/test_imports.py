@@ -18,8 +18,9 @@ from mesh_sync.wireguard import keys
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sync/mesh_sync"
 PURE = (
-    "check/*", "findings", "membership/handshake", "mesh/[!t]*", "mesh/topology", "names/nameservers",
-    "names/hosts_block", "names/hosts_file", "names/nsswitch", "names/resolv_conf", "names/usable", "preshared/derive",
+    "check/*", "findings", "fleet/compare", "fleet/verify", "membership/handshake", "mesh/[!t]*", "mesh/topology",
+    "names/nameservers", "names/hosts_block", "names/hosts_file", "names/nsswitch", "names/resolv_conf", "names/usable",
+    "node/statement", "preshared/derive",
     "preshared/sealed*", "reconcile/health_goal", "reconcile/reachable", "trust/authorization", "trust/guard",
     "trust/node_rights", "trust/sign*", "typed_toml/*", "wireguard/conf", "wireguard/desired", "wireguard/endpoint",
     "wireguard/key_rollover", "wireguard/live", "wireguard/longest_prefix", "wireguard/placement", "wireguard/plan",
@@ -131,7 +132,7 @@ def node(tmp_path: Path) -> dict[str, str]:
 def remember(place: Path, commit: str, own: str, other: str) -> None:
     """Write the state and the wg0.conf of a run that has applied `commit`."""
     from mesh_sync.node import config as nodes
-    from mesh_sync.node import state
+    from mesh_sync.node import last_run, state
     from mesh_sync.wireguard.desired import Desired, DesiredPeer
 
     node = nodes.load(place / "node.toml")
@@ -144,6 +145,7 @@ def remember(place: Path, commit: str, own: str, other: str) -> None:
     node.conf_file.parent.mkdir()
     node.conf_file.touch(mode=0o600)
     node.conf_file.write_text(text)
+    last_run.record(node, "in-sync")
     applied = state.Applied(commit, fingerprint(node), desired, desired.owned, conf=state.digest(text), at=1.0)
     state.save(node.state_file, state.State(applied, state.Remote(commit)))
 

@@ -26,7 +26,7 @@ def interface(**keys: str) -> Desired:
 
 PEER_B = interface(b="B")
 BEFORE = Applied("c1", "f", PEER_B, PEER_B.owned, {"B": "b.example:1"}, {"B": "192.0.2.1:1"}, "d", 1.0)
-REFUSED = Refusal("c3", "why", (Finding("peers/b.toml", "mtu", "no"),), "f", "c1", 8.0)
+REFUSED = Refusal("c3", "why", (Finding("peers/b.toml", "mtu", "no"),), "f", "c1", 8.0, "invalid")
 FULL = State(
     applied=evolve(BEFORE, commit="c2", desired=interface(b="B", x="X"), hooks_due=True, dated=5.0, known_at=6.0),
     remote=Remote("c3", 2.0, (REFUSED,), BadCommit("c0", "w"), Anchor("c2", "5e"), "r", "c4", 9.0),

@@ -169,6 +169,11 @@ class Node:
         return self.paths.run / f"{self.interface}.counters.json"
 
     @property
+    def last_run_file(self) -> Path:
+        """How the last run of `mesh-sync now` ended, and when (`last_run`)."""
+        return self.paths.run / f"{self.interface}.last-run.json"
+
+    @property
     def clock_file(self) -> Path:
         """What the clock said when this boot first saw it kept right."""
         return self.paths.run / f"{self.interface}.clock.json"

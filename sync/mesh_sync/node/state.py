@@ -73,7 +73,7 @@ class Refusal:
     """A commit that was not accepted, and why.
 
     It is not evaluated again while the node's ``fingerprint`` and what was ``trusted`` then stay as they are, for a day
-    from ``at`` (Unix seconds): it may be this node's clock that was wrong.
+    from ``at`` (Unix seconds): it may be this node's clock that was wrong. ``cause``: the value of a `Cause`.
     """
 
     commit: str
@@ -82,6 +82,7 @@ class Refusal:
     fingerprint: str = ""
     trusted: str | None = None
     at: float | None = None
+    cause: str = ""
 
 
 @frozen

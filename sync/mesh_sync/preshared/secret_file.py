@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from mesh_sync.errors import ConfigError, Refused
+from mesh_sync.errors import Cause, ConfigError, Refused
 from mesh_sync.mesh.layout import sealed_path
 from mesh_sync.mesh.model import Mesh, Preshared
 from mesh_sync.node.config import Node
@@ -70,7 +70,7 @@ class Source:
         if number not in secrets:
             text = f"the mesh secret {number} is {self._why_not(number)}"
             hint = f"`mesh-sync secret seal` seals it to {self.node.name}; or put it in a mesh_secret_file"
-            raise Refused(text, hint=hint)
+            raise Refused(text, hint=hint, cause=Cause.SECRET)
         return derive.with_keys(desired, mesh, secrets)
 
     def _secrets(self, use: Preshared) -> Secrets:
@@ -79,7 +79,7 @@ class Source:
             try:
                 return load(self.node.mesh_secret_file)
             except ConfigError as error:
-                raise Refused(error.message, hint=error.hint) from None
+                raise Refused(error.message, hint=error.hint, cause=Cause.SECRET) from None
         kept = self._kept()
         boxes = self._sealed
         found = {**kept.by_id, **(opened(boxes, self.private_key).by_id if boxes else {})}

@@ -7,7 +7,7 @@ from datetime import datetime
 from attrs import evolve
 
 from mesh_sync.check.examine import examine
-from mesh_sync.errors import ConfigError, Refused
+from mesh_sync.errors import Cause, ConfigError, Refused
 from mesh_sync.findings import Finding, errors
 from mesh_sync.mesh.layout import peer_path
 from mesh_sync.mesh.model import Mesh
@@ -38,7 +38,8 @@ def mesh_at(tree: Tree, commit: str, moment: datetime) -> tuple[Mesh, tuple[Find
     wrong = errors(findings)
     if wrong or mesh is None:
         count = f"{len(wrong)} error" + "s" * (len(wrong) != 1)
-        raise Refused(f"commit {commit[:10]} has {count}", findings=findings, hint="`mesh-sync check` shows the same")
+        text, hint = f"commit {commit[:10]} has {count}", "`mesh-sync check` shows the same"
+        raise Refused(text, findings=findings, hint=hint, cause=Cause.INVALID)
     return mesh, findings
 
 
@@ -55,7 +56,7 @@ def interface(
     if node.name not in renderer.topology.members:
         reason = "is disabled, expired or cut off" if node.name in mesh.peers else "is not in the list"
         text = f"{node.name} {reason} at commit {commit[:10]}; its last applied state is kept"
-        raise Refused(text, findings=findings)
+        raise Refused(text, findings=findings, cause=Cause.NOT_LISTED)
     desired, private_key = _with_held_key(renderer.desired(node.name), node)
     if desired.machine and not node.machine:
         text = f"{peer_path(node.name)} has {node.name} on the machine {desired.machine}"
@@ -84,11 +85,12 @@ def _with_held_key(desired: Desired, node: Node) -> tuple[Desired, str]:
         private_key = read_private_key(node.private_key_file)
         held = public_key(private_key)
     except ConfigError as error:
-        raise Refused(error.message, hint=error.hint) from None
+        raise Refused(error.message, hint=error.hint, cause=Cause.KEY) from None
     if held != desired.public_key:
         raise Refused(
             f"{peer_path(node.name)} has another public key than {node.private_key_file} belongs to",
             hint="correct the list, or put the private key that it names there: a commit from before a `rotate-key` "
             "names one that is gone",
+            cause=Cause.KEY,
         )
     return desired, private_key

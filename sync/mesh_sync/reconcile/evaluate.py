@@ -63,7 +63,8 @@ def _refuse(
     lasts = fingerprint(node) if problem.lasting else ""
     trusted = before.remote.trusted
     refusal = Refusal(found.commit, problem.message, problem.findings, lasts, trusted.commit if trusted else None)
-    refusal = evolve(refusal, at=clock.latest(before.last_confirmed.dated).at if lasts else None)
+    at = clock.latest(before.last_confirmed.dated).at if lasts else None
+    refusal = evolve(refusal, at=at, cause=problem.cause.value)
     kept = refused(found.known, refusal)
     with suppress(MeshSyncError):
         if commit := _below(node, kept, found.commit, remote.bare.objects):

@@ -77,6 +77,11 @@ class Outcome:
         return self.problem.exit_code if self.problem else 0
 
     @property
+    def cause(self) -> str:
+        """Why the newest commit was refused: the value of a `Cause`; empty where it was not."""
+        return self.problem.cause.value if isinstance(self.problem, Refused) else ""
+
+    @property
     def uneventful(self) -> bool:
         """Whether nothing was to do, and there is nothing to say about it."""
         return not (self.changes or self.notes or self.findings or self.troubles or self.problem)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mesh_sync.errors import MeshSyncError
+from mesh_sync.node import last_run
 from mesh_sync.node.config import Node
 from mesh_sync.node.run_lock import locked_run
 from mesh_sync.repository.remote import asked, remotes
@@ -39,5 +41,13 @@ def run_now(
             from mesh_sync.reconcile.past_exit import close  # only after a run that was killed
 
             close(node)
-        found = once()
-        return once() if found.ask_again else found
+        try:
+            found = once()
+            found = once() if found.ask_again else found
+        except MeshSyncError:
+            if not dry_run:
+                last_run.record(node, last_run.FAILED)
+            raise
+        if not dry_run:
+            last_run.record(node, found.result, found.cause)
+        return found

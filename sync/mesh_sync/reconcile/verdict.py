@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from mesh_sync.errors import MeshSyncError, Refused, RolledBack
+from mesh_sync.errors import Cause, MeshSyncError, Refused, RolledBack
 from mesh_sync.findings import Finding
 from mesh_sync.node.clock import Clock
 from mesh_sync.node.config import Node
@@ -41,7 +41,7 @@ def keep(
     elif kept.reason is Reason.ROLLED_BACK and bad:
         problem = RolledBack(bad.message, hint=RETRY)
     elif kept.reason is Reason.REFUSED and refusal:
-        problem = Refused(refusal.message, findings=refusal.findings)
+        problem = Refused(refusal.message, findings=refusal.findings, cause=Cause(refusal.cause))
     return stay(node, known, problem, remote, clock)
 
 

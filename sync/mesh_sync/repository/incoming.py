@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 
-from mesh_sync.errors import CommandError, DeviceError, Reason, Refused, Unreachable
+from mesh_sync.errors import Cause, CommandError, DeviceError, Reason, Refused, Unreachable
 from mesh_sync.findings import Finding
 from mesh_sync.repository.bare_copy import BareCopy, remove
 from mesh_sync.repository.git_command import DUMB, git, public, quoted
@@ -85,7 +85,7 @@ class Incoming:
         # Without the ref: git only warns when it does not accept a shallow history.
         if not (self._place / _REF).exists() or (self._bare.whole and (self._place / "shallow").exists()):
             text = f"{self._name} has a shallow history, which cannot be verified"
-            raise Refused(text, hint="git fetch --unshallow in that repository", lasting=False)
+            raise Refused(text, hint="git fetch --unshallow in that repository", lasting=False, cause=Cause.UNTRUSTED)
         commit = GitObjects(self._place).resolve(_REF)
         self._check(end)
         self._take_over(commit)
@@ -103,7 +103,7 @@ class Incoming:
                 if findings := list(unsound(error)):
                     # Not lasting: a remote can add an unsound object to anybody's sound commit.
                     text = f"{self._name} sends objects that are no sound git history"
-                    raise Refused(text, findings=findings, lasting=False) from None
+                    raise Refused(text, findings=findings, lasting=False, cause=Cause.UNTRUSTED) from None
                 raise Unreachable(f"{self._name} sends what cannot be checked: {quoted(error.message)}") from None
 
     def _take_over(self, commit: str) -> None:

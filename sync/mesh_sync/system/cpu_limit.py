@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from mesh_sync.errors import Refused
+from mesh_sync.errors import Cause, Refused
 
 CHECKING = 30.0
 """Seconds to check and render a commit: 3,000 peers take half of one on a desktop, and 20 on the smallest board."""
@@ -33,7 +33,8 @@ def spending(seconds: float, what: str) -> Iterator[None]:
     try:
         yield
     except _Spent:
-        raise Refused(f"{what} takes more than {seconds:g} s of processor time to check") from None
+        text = f"{what} takes more than {seconds:g} s of processor time to check"
+        raise Refused(text, cause=Cause.TOO_MUCH) from None
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import pairwise
 
-from mesh_sync.errors import Refused
+from mesh_sync.errors import Cause, Refused
 from mesh_sync.findings import errors
 from mesh_sync.mesh import manifest
 from mesh_sync.mesh.model import Mesh
@@ -61,7 +61,8 @@ def check(
                 missing.pop(what, None)
         position, since = reached, commit
     if missing:
-        raise Refused("; ".join(missing.values()), hint="or correct the list; docs/trust.md explains the guard")
+        hint = "or correct the list; docs/trust.md explains the guard"
+        raise Refused("; ".join(missing.values()), hint=hint, cause=Cause.GUARD)
     return tuple(net)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from mesh_sync.errors import CommandError, ConfigError, Refused
+from mesh_sync.errors import Cause, CommandError, ConfigError, Refused
 from mesh_sync.findings import errors
 from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.node.config import Node
@@ -40,13 +40,14 @@ def verify_history(
     try:
         found = _verified_since(node, before, own, head, repository, note, moment or datetime.now(UTC))
     except Untrusted as problem:
-        return before, Refused(str(problem), hint=WAY_OUT)
+        return before, Refused(str(problem), hint=WAY_OUT, cause=Cause.UNTRUSTED)
     trusted = before.remote.trusted
     if found.trusted and (trusted is None or trusted.commit != found.trusted):
         trusted = anchor_at(repository, found.trusted)
     after = evolve(before, remote=evolve(before.remote, trusted=trusted, verified=found.reached))
     if found.problems:
-        return after, Refused(found.problems[0], hint=found.hint, lasting=found.lasting)
+        text = found.problems[0]
+        return after, Refused(text, hint=found.hint, lasting=found.lasting, cause=Cause.UNTRUSTED)
     return after, None
 
 
