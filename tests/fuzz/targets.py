@@ -18,9 +18,10 @@ from attrs import frozen
 from mesh_sync.check.examine import examine
 from mesh_sync.errors import CommandError, ConfigError, DeviceError
 from mesh_sync.findings import Finding
+from mesh_sync.fleet import verify
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
-from mesh_sync.node import config, state
+from mesh_sync.node import config, state, statement
 from mesh_sync.preshared import sealed, sealed_box
 from mesh_sync.repository import git_tree
 from mesh_sync.repository.git_objects import unpacked
@@ -212,6 +213,15 @@ def remembered() -> bytes:
     return (PLACE / "real.json").read_bytes()
 
 
+def nodes_words(data: bytes) -> object:
+    """What a node says of itself: it is verified, or doubted, and what is shown of it is printable."""
+    found = verify.heard("a", data, "lab", SAYS, 1.0)
+    if not found.doubt:
+        assert found.signature is verify.Signature.SIGNED
+        assert statement.parted(data)[0] == WORDS
+    return found
+
+
 def mesh_question(data: bytes) -> object:
     """A packet to the nameserver: it is answered, or not; and so is one that is damaged behind the header."""
     found = mesh_answers.read(data)
@@ -237,6 +247,12 @@ COMMIT = b"tree 1\ngpgsig -----BEGIN SSH SIGNATURE-----\n " + base64.b64encode(
 SIGNING_KEY, TO_SIGN = software_keys.Ed25519(bytes(32)), b"to sign: "
 PAYLOAD = b"tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor a <a@x> 1 +0000\ncommitter c <c@x> 2 +0000\n\none\n"
 SEALED = sealed.written("a", sealed.Sealed(KEYS[0], {1: sealed_box.seal(bytes(32), KEYS[0])})).encode()
+SAYS = signers.parse(f"a@node.lab {software_keys.line(SIGNING_KEY.public)}".encode())[0].entries
+SAID = statement.Statement(mesh="lab", node="a", commit="1" * 40, version="0.1.0", moment=1.0)
+WORDS, NAMESPACE = statement.written(SAID).encode(), statement.NAMESPACE.encode()
+VOUCHED = software_keys.blob(
+    SIGNING_KEY.public, SIGNING_KEY.proof(software_keys.to_sign(WORDS, NAMESPACE)), namespace=NAMESPACE
+)
 TARGETS = {
     "mesh": Target(mesh, (
         peer(0, 'endpoint = "a.example:51820"') + b"\0" + peer(1, 'via = "a"\nsubnets = ["192.168.1.0/24"]'),
@@ -260,6 +276,7 @@ TARGETS = {
         dns.message.make_query("azure.mesh.internal.", "A", use_edns=0).to_wire(),
         notices.notice(mesh_in_dns.GCP, mesh_in_dns.AZURE, PLACES, mesh_in_dns.SERVICES, relayed=True),
     )),
+    "words": Target(nodes_words, (WORDS, WORDS + b"\n" + base64.b64encode(VOUCHED))),
     "objects": Target(repository_files, (LISTING,)),
     "wg-quick": Target(importer(wg_quick.read, "wg0.conf"), files("import/hub/wg0.conf", "import/hub/laptop.conf")),
     "wg-meshconf": Target(importer(wg_meshconf.read, "database.csv"), files("import/wg-meshconf.csv")),

@@ -17,6 +17,7 @@ from mesh_watchdog.act import Actor, forget_source
 from mesh_watchdog.birthday.rounds import Rounds
 from mesh_watchdog.journal import Problems, Tally
 from mesh_watchdog.mesh_dns.calls import Calls
+from mesh_watchdog.mesh_dns.own_statement import OwnStatement
 from mesh_watchdog.mesh_dns.responder import Responder
 from mesh_watchdog.mesh_dns.views import Views
 from mesh_watchdog.policy.decide import decide
@@ -52,7 +53,7 @@ class Daemon:
         self.changed = True
         dns, kernel = DnsLookup(self.tally), KernelWays(self.problems)
         views = Views(node.interface, lambda: self.state)
-        calls = Calls(node.interface, views)
+        calls, own = Calls(node.interface, views), OwnStatement(node, lambda: self.state, self.problems)
         self.senses: list[Sense] = [
             AppliedState(node, self.problems),
             OwnNetwork(node.interface, self.problems, partial(forget_source, node), self._in_use),
@@ -60,7 +61,7 @@ class Daemon:
             dns,
             kernel,
             calls,
-            *([Responder(node.interface, views, self.problems)] if node.dns.serve else []),
+            *([Responder(node.interface, views, self.problems, own.said)] if node.dns.serve else []),
         ]
         self.rounds = Rounds(node.interface, self.problems)
         self._actor = Actor(node, self.problems, self.tally, dns, kernel, calls, self.rounds)

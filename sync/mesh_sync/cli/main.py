@@ -20,6 +20,7 @@ Commands = Mapping[str, tuple[str, str]]
 NODE = {
     "now": ("node:now", "Pull the list, check it, and make this node match"),
     "status": ("node:status", "Show the applied commit, the drift from it, and every peer"),
+    "fleet": ("fleet:fleet", "Ask every node of the mesh which commit it has applied"),
     "doctor": ("doctor:doctor", "Look for what keeps this node from working, and how to mend it"),
     "join": ("membership:join", "Make this machine a node of a mesh"),
     "up": ("control:up", "Bring the interface up from the last confirmed state"),

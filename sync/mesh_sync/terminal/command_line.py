@@ -32,6 +32,16 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + "s" * (number != 1)
 
 
+def duration(seconds: float) -> str:
+    """``4.2 s``, ``3 min``, ``2 h``, ``5 d``: one unit, rounded down."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size * (2 if size < 86400 else 1):
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def print_table(rows: Sequence[tuple[str, ...]]) -> None:
     """Print rows under a row of headings: aligned on a terminal, separated by tabs elsewhere."""
     if not sys.stdout.isatty():

@@ -72,10 +72,16 @@ def read(lines: list[bytes]) -> SshSignature | None:
     ValueError when it cannot be read at all.
     """
     blob = base64.b64decode(b"".join(line for line in lines if not line.startswith(b"-----")), validate=True)
+    found = of_blob(blob)
+    return found if lines == _armour(blob) else None
+
+
+def of_blob(blob: bytes) -> SshSignature | None:
+    """The same of a signature without armour."""
     if not blob.startswith(_PREAMBLE + _VERSION):
         raise ValueError("no SSH signature of this version")
     key, namespace, reserved, hash_, proof, *rest = strings(blob[len(_PREAMBLE + _VERSION) :])
-    return None if rest or lines != _armour(blob) else SshSignature(key, namespace, reserved, hash_, proof)
+    return None if rest else SshSignature(key, namespace, reserved, hash_, proof)
 
 
 def _armour(blob: bytes) -> list[bytes]:

@@ -56,10 +56,11 @@ def directory_of(state: State) -> Directory:
 
 @frozen(eq=False)
 class View:
-    """What this node tells others: the directory, and where it saw its peers, by key."""
+    """What this node tells others: the directory, where it saw its peers, by key, and what it ``says`` of itself."""
 
     directory: Directory
     seen: Mapping[str, Sighting]
+    says: bytes = b""
 
 
 def view_of(directory: Directory, state: State, moment: float, found: Mapping[str, Seen] | None = None) -> View:

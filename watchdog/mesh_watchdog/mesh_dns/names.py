@@ -31,6 +31,11 @@ def services(zone: dns.name.Name) -> dns.name.Name:
     return dns.name.Name((*SERVICE, *zone.labels))
 
 
+def fleet(zone: dns.name.Name) -> dns.name.Name:
+    """The name of what this node says of itself."""
+    return dns.name.Name((b"_fleet", *zone.labels))
+
+
 def service(key: str, services: dns.name.Name) -> dns.name.Name:
     """The name of the peer with this public key. Raise ValueError if it is no key."""
     label = base64.b32encode(base64.b64decode(key, validate=True)).lower()

@@ -50,6 +50,8 @@ def at(name: dns.name.Name, view: View) -> Found | None:
         return Found((soa(directory), _ns(directory)), tuple(_addresses(directory.own, directory.here.addresses)))
     if name == directory.services:
         return Found(tuple(_list(view)))
+    if name == names.fleet(zone):
+        return Found(tuple(_statement(name, view.says)))
     if name == directory.services.parent():
         return Found()  # nothing there, but below it
     if key := names.key_of(name, directory.services):
@@ -109,6 +111,12 @@ def _peer(name: dns.name.Name, key: str, view: View) -> Found | None:
     words = ["txtvers=1", f"pub={key}", allowed, f"age={sighting.age:.0f}", f"observer={directory.here.name}"]
     text = rrset(name, AT_ONCE, record(TXT, words))
     return Found((rrset(name, AT_ONCE, record(SRV, 0, 0, int(port), name)), address, text), (address, text))
+
+
+def _statement(name: dns.name.Name, said: bytes) -> Iterator[dns.rrset.RRset]:
+    """What this node says of itself, in as many strings as it takes."""
+    if said:
+        yield rrset(name, AT_ONCE, record(TXT, [said[at : at + _TXT_MOST] for at in range(0, len(said), _TXT_MOST)]))
 
 
 def _cut(text: str) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import dns.flags
 import dns.message
 import dns.opcode
 import dns.rcode
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mesh_watchdog.journal import Problems
-from mesh_watchdog.mesh_dns import answers, exchange, notices
+from mesh_watchdog.mesh_dns import answers, exchange, names, notices
 from mesh_watchdog.mesh_dns.budgets import Budget
 from mesh_watchdog.mesh_dns.directory import View
 from mesh_watchdog.mesh_dns.listening import TcpPort, UdpPort, open_socket
@@ -50,11 +51,21 @@ class _Place:
     addresses: tuple[str, ...]
 
 
-class Responder(Sense):
-    """Observes that this node is looked for. Answers only mesh addresses of peers, and programs of this machine."""
+async def _nothing() -> bytes:
+    return b""
 
-    def __init__(self, interface: str, views: Views, problems: Problems) -> None:
+
+class Responder(Sense):
+    """Observes that this node is looked for. Answers only mesh addresses of peers, and programs of this machine.
+
+    ``says``: what this node says of itself now.
+    """
+
+    def __init__(
+        self, interface: str, views: Views, problems: Problems, says: Callable[[], Awaitable[bytes]] = _nothing
+    ) -> None:
         super().__init__()
+        self._says = says
         self._interface = interface
         self._views = views
         self._problems = problems
@@ -126,6 +137,8 @@ class Responder(Sense):
             port.send(query, place)
         elif query is not None and query.opcode() == dns.opcode.NOTIFY:
             self.spawn(self._heed_datagram(query, port, place))
+        elif query is not None and self._asks_for_us(query):
+            self.spawn(self._say_datagram(query, port, place))
         elif query is not None:
             port.send(self._short(query), place)
 
@@ -136,6 +149,8 @@ class Responder(Sense):
             return query
         if query.opcode() == dns.opcode.NOTIFY:
             return await self._heed(query, source)
+        if self._asks_for_us(query):
+            return await self._say(query, answers.TCP_SIZE)
         view = self._views.now()
         if not answers.is_long(query, view):
             return answers.packed(answers.answer(query, view), answers.TCP_SIZE)
@@ -149,6 +164,18 @@ class Responder(Sense):
         if answers.is_long(query, view):
             return answers.cut(query)
         return answers.packed(answers.answer(query, view), answers.largest(query))
+
+    # -- what this node says of itself
+
+    def _asks_for_us(self, query: dns.message.Message) -> bool:
+        return bool(query.question[0].name == names.fleet(self._views.directory.zone))
+
+    async def _say_datagram(self, query: dns.message.Message, port: UdpPort, place: tuple[str, int]) -> None:
+        port.send(await self._say(query, answers.largest(query)), place)
+
+    async def _say(self, query: dns.message.Message, size: int) -> bytes:
+        view = evolve(self._views.now(), says=await self._says())
+        return answers.packed(answers.answer(query, view), size)
 
     # -- calls
 

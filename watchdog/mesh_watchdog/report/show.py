@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mesh_sync.findings import printable
-from mesh_sync.terminal.command_line import count, print_table
+from mesh_sync.terminal.command_line import count, duration, print_table
 from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC
 
 _NAT = {
@@ -73,13 +73,3 @@ def _names(peer: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name['host']}: {printable(name['problem'])}"
         elif name["age"] is not None:
             yield f"{', '.join(name['addresses'])} (TTL {name['ttl_left']:.0f} s left)"
-
-
-def duration(seconds: float) -> str:
-    """``4.2 s``, ``3 min``, ``2 h``, ``5 d``: one unit, rounded down."""
-    if seconds < 10:
-        return f"{max(0.0, seconds):.1f} s"
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size * (2 if size < 86400 else 1):
-            return f"{seconds // size:.0f} {unit}"
-    return f"{seconds:.0f} s"
