@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from mesh_sync.check.examine import examine
 from mesh_sync.cli.main import cli
+from mesh_sync.mesh.differing import Differing
 from mesh_sync.mesh.exits import default_route
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
@@ -198,8 +199,9 @@ def test_plan_says_who_will_leave_by_which_exit() -> None:
     offered = {**GOOD, "peers/a.toml": peer(1, subnets=BOTH)}
     used = {**offered, **A_USER}
     before, after = rendered(offered), rendered(used)
-    assert not [change for change in preview.changes_of("a", before, after) if change.kind == "exit"]
-    came, went = preview.changes_of("b", before, after)[0], preview.changes_of("b", after, before)[0]
+    there, back = Differing(before, after), Differing(after, before)
+    assert not [change for change in preview.changes_of("a", there) if change.kind == "exit"]
+    came, went = preview.changes_of("b", there)[0], preview.changes_of("b", back)[0]
     assert (came.kind, came.peer, came.text) == ("exit", "a", "all that has no other route leaves by the exit a")
     assert (went.kind, went.text) == ("exit", "no longer leaves by an exit (before: a)")
 

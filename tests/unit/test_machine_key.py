@@ -9,6 +9,7 @@ import pytest
 from attrs import evolve
 
 from mesh_sync.errors import Refused
+from mesh_sync.mesh.differing import Differing
 from mesh_sync.mesh.manifest import read
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
@@ -75,9 +76,9 @@ def test_a_machine_without_a_name_does_not_guess(machine: Machine) -> None:
 
 def test_plan_says_where_it_moves_and_that_no_other_node_changes(machine: Machine) -> None:
     lists = [read({path: str(text).encode() for path, text in machine.lists(at).items()})[0] for at in ("a", "b")]
-    before, after = (Renderer(mesh, NOW) for mesh in lists if mesh)
-    assert [change.text for change in changes_of("hub", before, after)] == ["is up on the machine b only (before: a)"]
-    assert changes_of("home", before, after) == ()
+    both = Differing(*(Renderer(mesh, NOW) for mesh in lists if mesh))
+    assert [change.text for change in changes_of("hub", both)] == ["is up on the machine b only (before: a)"]
+    assert changes_of("home", both) == ()
 
 
 def test_no_nodes_own_key_moves_it() -> None:

@@ -17,6 +17,7 @@ from mesh_sync.findings import Finding, errors
 from mesh_sync.mesh.manifest import read
 from mesh_sync.mesh.model import Guard, Mesh, Peer
 from mesh_sync.mesh.tree import Tree, from_directory
+from mesh_sync.typed_toml.reader import read_toml
 from mesh_sync.wireguard.endpoint import Endpoint
 
 calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -256,3 +257,39 @@ def test_depth_is_no_weapon(opening: str) -> None:
         strange = opening * depth + "b"
         is_a_mesh_or_says_why({"mesh.toml": MESH, "peers/a.toml": PEER + f"tags = {strange}".encode()})
         is_a_mesh_or_says_why({"mesh.toml": MESH, "peers/a.toml": PEER + f"mtu.{strange} = 1".encode()})
+
+
+def test_of_two_lists_that_are_read_in_turn_only_the_files_that_differ_are_parsed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parsed: list[bytes] = []
+
+    def counted(content: bytes) -> object:
+        parsed.append(content)
+        return read_toml(content)
+
+    monkeypatch.setattr("mesh_sync.mesh.manifest.read_toml", counted)
+    keys = [base64.b64encode(bytes([number]) * 32).decode() for number in range(1, 51)]
+    texts = [f'public_key = "{key}"\naddresses = ["10.0.0.{n}"]\nmtu = 1377\n'.encode() for n, key in enumerate(keys)]
+    files = {"mesh.toml": MESH, **{f"peers/n{number}.toml": text for number, text in enumerate(texts)}}
+    read(files)
+    parsed.clear()
+    assert read({**files, "peers/n7.toml": texts[7] + b"# moved\n"})[0] == read(files)[0]
+    assert parsed == [texts[7] + b"# moved\n", MESH, texts[7], MESH]
+
+
+def test_a_file_means_the_same_whatever_was_read_before() -> None:
+    """Under its own name, and broken each time that it is."""
+    a, b = PEER, PEER.replace(KEY.encode(), OTHER_KEY.encode())
+    for files in ({"peers/a.toml": a}, {"peers/b.toml": a}, {"peers/a.toml": b}, {"peers/a.toml": b"mtu = 3"}) * 2:
+        mesh, findings = read({"mesh.toml": MESH, **files})
+        (path,) = files
+        assert mesh
+        if findings:
+            assert not mesh.peers
+            assert files[path] == b"mtu = 3"
+            assert {finding.file for finding in findings} == {path}
+        else:
+            (found,) = mesh.peers.values()
+            assert found.file == path
+            assert found.public_key == (KEY if files[path] is a else OTHER_KEY)

@@ -21,6 +21,9 @@ from mesh_sync.typed_toml.table import Wrong
 MAX_PEER_FILE = 16 * 1024
 """Bytes; one is some hundred, and 500 subnets are 14,000. A node's own key may write its file."""
 T = TypeVar("T", Mesh, Peer)
+_last_read: dict[tuple[str, bytes], Peer] = {}
+"""The peers of the list that was read last, by their names and files. A run reads several lists that hardly differ, as
+those before and after a change; what a file says depends on nothing else."""
 
 
 def read(files: Mapping[str, bytes]) -> tuple[Mesh | None, tuple[Finding, ...]]:
@@ -40,6 +43,8 @@ def read(files: Mapping[str, bytes]) -> tuple[Mesh | None, tuple[Finding, ...]]:
 
 def read_peers(files: Mapping[str, bytes], findings: list[Finding]) -> dict[str, Peer]:
     """The peers by name, without those whose file is broken; what is wrong with the files goes to ``findings``."""
+    global _last_read
+    known, _last_read = _last_read, {}
     peers: dict[str, Peer] = {}
     seen: dict[str, str] = {}
     for path in sorted(path for path in files if is_peer_file(path)):
@@ -50,9 +55,9 @@ def read_peers(files: Mapping[str, bytes], findings: list[Finding]) -> dict[str,
         if (size := len(files[path])) > MAX_PEER_FILE:
             findings.append(Finding(path, "", f"is {size:,} bytes long; the limit for a peer is {MAX_PEER_FILE:,}"))
             continue
-        peer = _read(path, files[path], peer_of, findings)
-        if peer is not None:
-            peers[name] = attrs.evolve(peer, name=name)
+        key = name, files[path]
+        if peer := known.get(key) or _peer(path, name, files[path], findings):
+            peers[name] = _last_read[key] = peer
     return peers
 
 
@@ -63,6 +68,11 @@ def _name_findings(path: str, name: str, seen: dict[str, str]) -> Iterator[Findi
     other = seen.setdefault(name.casefold(), path)
     if other != path:
         yield Finding(path, "", f"differs from {other} only in case")
+
+
+def _peer(path: str, name: str, content: bytes, findings: list[Finding]) -> Peer | None:
+    peer = _read(path, content, peer_of, findings)
+    return attrs.evolve(peer, name=name) if peer else None
 
 
 def _read(path: str, content: bytes, hook: Callable[[object], T], findings: list[Finding]) -> T | None:

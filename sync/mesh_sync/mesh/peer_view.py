@@ -68,6 +68,11 @@ class PeerView:
         return self._renderer.topology.can_talk(peers[one], peers[other])
 
     @property
+    def relays(self) -> tuple[str, ...]:
+        """The peers that forward for pairs that cannot meet directly."""
+        return self._renderer.topology.relays
+
+    @property
     def relayed(self) -> str:
         """Which pairs may need the relays, as a sentence; empty where there are none."""
         return relayed(self._renderer.topology)

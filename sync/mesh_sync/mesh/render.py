@@ -11,7 +11,7 @@ from ipaddress import ip_network
 from attrs import evolve
 
 from mesh_sync.mesh.model import NO_SECRET, Mesh, Peer
-from mesh_sync.mesh.topology import Neighbour, Topology
+from mesh_sync.mesh.topology import Neighbour, Part, Topology
 from mesh_sync.wireguard.desired import Desired, DesiredPeer, soonest
 from mesh_sync.wireguard.endpoint import Network
 
@@ -26,19 +26,28 @@ class Renderer:
         self._valid_from = max((peer.ends.timestamp() for peer in mesh.expired(moment) if peer.ends), default=None)
         self._networks = frozenset(map(str, mesh.networks))
         self._preshared_key = placeholder(mesh)
+        self._relays = frozenset(self.topology.relays)
         self._peers: dict[tuple[Neighbour, int], DesiredPeer] = {}
         self._routes: dict[Neighbour, tuple[str, ...]] = {}
+
+    @property
+    def common(self) -> tuple[object, ...]:
+        """What of the mesh, besides a peer and those below it, shapes how others see it."""
+        return self._preshared_key, self.mesh.networks
 
     @property
     def names(self) -> list[str]:
         """Every peer that is in the mesh."""
         return sorted(self.topology.members)
 
-    def desired(self, name: str) -> Desired:
-        """The interface of member ``name``, without what its own node.toml adds. KeyError if it is no member."""
+    def desired(self, name: str, part: Part | None = None) -> Desired:
+        """The interface of member ``name``, without what its own node.toml adds. KeyError if it is no member.
+
+        With ``part`` only the peers and networks that `Topology.neighbours` has with it.
+        """
         me = self.topology.members[name]
         keepalive = self.mesh.keepalive_of(me)
-        neighbours = tuple(self.topology.neighbours(name))
+        neighbours = tuple(self.topology.neighbours(name, part))
         exits = frozenset(str(network) for neighbour in neighbours for network in neighbour.exits)
         routes = self._networks.union(*map(self._routes_to, neighbours))
         return Desired(
@@ -52,7 +61,7 @@ class Renderer:
             exit_routes=exits,
             peers=tuple(self._to_hub(me, self._peer(neighbour, keepalive)) for neighbour in neighbours),
             relay=self.topology.is_relay(name),
-            relays=frozenset(self.topology.relays_of(name, name)),
+            relays=self._relays if self.topology.relays_of(name, name) else frozenset(),
             valid_until=self._valid_until,
             valid_from=self._valid_from,
             other_key=me.next_public_key or "",
@@ -61,23 +70,17 @@ class Renderer:
             machine=me.machine or "",
         )
 
+    def seen(self, peer: Peer) -> tuple[object, ...]:
+        """A member as all see it that reach it from above, but for their keepalive."""
+        neighbour = self.topology.from_above(peer)
+        return self._made(neighbour, 0), self._routed(neighbour)
+
     def _peer(self, neighbour: Neighbour, keepalive: int) -> DesiredPeer:
+        if not neighbour.shared:
+            return self._made(neighbour, keepalive)
         key = (neighbour, keepalive)
         if key not in self._peers:
-            peer = neighbour.peer
-            self._peers[key] = DesiredPeer(
-                name=peer.name,
-                public_key=peer.public_key,
-                addresses=tuple(map(str, peer.addresses)),
-                allowed_ips=frozenset(map(str, neighbour.allowed_ips)),
-                endpoint=tuple(map(str, peer.endpoint)),
-                keepalive=keepalive,
-                preshared_key=self._preshared_key,
-                next_public_key=peer.next_public_key or "",
-                ends=peer.ends.timestamp() if peer.ends else None,
-                managed=peer.managed,
-                direct_only=bool(peer.via or peer.relay or not peer.managed),
-            )
+            self._peers[key] = self._made(neighbour, keepalive)
         return self._peers[key]
 
     def _to_hub(self, me: Peer, peer: DesiredPeer) -> DesiredPeer:
@@ -87,15 +90,34 @@ class Renderer:
         others = frozenset(ip for ip in peer.allowed_ips if not self._in_mesh(ip_network(ip)))
         return evolve(peer, allowed_ips=self._networks | others)
 
+    def _made(self, neighbour: Neighbour, keepalive: int) -> DesiredPeer:
+        peer = neighbour.peer
+        return DesiredPeer(
+            name=peer.name,
+            public_key=peer.public_key,
+            addresses=tuple(map(str, peer.addresses)),
+            allowed_ips=frozenset(map(str, neighbour.allowed_ips)),
+            endpoint=tuple(map(str, peer.endpoint)),
+            keepalive=keepalive,
+            preshared_key=self._preshared_key,
+            next_public_key=peer.next_public_key or "",
+            ends=peer.ends.timestamp() if peer.ends else None,
+            managed=peer.managed,
+            direct_only=bool(peer.via or peer.relay or not peer.managed),
+        )
+
     def _routes_to(self, neighbour: Neighbour) -> tuple[str, ...]:
         """The subnets behind a peer, without exits. Its addresses lie in the mesh's networks, which are routed whole,
         so that nothing meant for a peer ever leaves in the clear."""
+        if not neighbour.shared:
+            return self._routed(neighbour)
         if neighbour not in self._routes:
-            exits = set(neighbour.exits)
-            self._routes[neighbour] = tuple(
-                str(ip) for ip in neighbour.allowed_ips if ip not in exits and not self._in_mesh(ip)
-            )
+            self._routes[neighbour] = self._routed(neighbour)
         return self._routes[neighbour]
+
+    def _routed(self, neighbour: Neighbour) -> tuple[str, ...]:
+        exits = set(neighbour.exits)
+        return tuple(str(ip) for ip in neighbour.allowed_ips if ip not in exits and not self._in_mesh(ip))
 
     def _in_mesh(self, network: Network) -> bool:
         """Whether this is the address of a peer: one host in the mesh's networks."""

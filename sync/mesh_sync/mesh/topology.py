@@ -7,7 +7,7 @@ and, when it is a root itself, all other roots. What leaves by an exit takes the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
@@ -26,12 +26,22 @@ _name = attrgetter("name")
 class Neighbour:
     """A peer that has a tunnel of its own, and everything reached through it. The same object for all who see it so.
 
-    ``exits``: those of its allowed IPs that are a default route, at the exit or on the way to it.
+    ``exits``: those of its allowed IPs that are a default route, at the exit or on the way to it. ``shared``: whether
+    more than one may see it so.
     """
 
     peer: Peer
     allowed_ips: tuple[Network, ...]
     exits: tuple[Network, ...] = ()
+    shared: bool = True
+
+
+@frozen
+class Part:
+    """A part of a mesh: some of its roots, and some of the networks that a relay leads those below it to."""
+
+    roots: Collection[Peer] = ()
+    networks: Collection[Network] = ()
 
 
 class Topology:
@@ -54,19 +64,27 @@ class Topology:
         self.relays: tuple[str, ...] = tuple(peer.name for peer in self.roots if peer.relay and peer.managed)
         self._offering = {name for name in self.members if self.exits(name)}
 
-    def neighbours(self, name: str) -> Iterator[Neighbour]:
-        """The peers that ``name`` (a member) has a tunnel with, in order of their names, its relay first."""
+    def neighbours(self, name: str, part: Part | None = None) -> Iterator[Neighbour]:
+        """The peers that ``name`` (a member) has a tunnel with, in order of their names, its relay first.
+
+        With ``part`` only those roots, and only those networks at its relay; the peers below it are all there.
+        """
         me = self.members[name]
         exit_ = self.exit_of(name)
         first = self.path(name, exit_)[1] if exit_ else None
         if me.via:
-            relay = Neighbour(self.members[me.via], self._above(me))
+            relay = Neighbour(self.members[me.via], self._above(me, part), shared=False)
             yield self._leading(relay, exit_) if exit_ and relay.peer is first else relay
-        near = self.children[name] if me.via else [*self.roots, *self.children[name]]
+        roots = part.roots if part else self.roots
+        near = self.children[name] if me.via else [*roots, *self.children[name]]
         for peer in sorted(near, key=_name):
             if peer is not me:
-                found = self._from_above(peer)
+                found = self.from_above(peer)
                 yield self._leading(found, exit_) if exit_ and peer is first else found
+
+    def count_neighbours(self, name: str) -> int:
+        """How many there are of `neighbours`."""
+        return len(self.children[name]) + (1 if self.members[name].via else len(self.roots) - 1)
 
     def exits(self, name: str) -> tuple[Network, ...]:
         """What a member offers as an exit, not to everybody: to those that use it."""
@@ -93,27 +111,36 @@ class Topology:
 
     def _leading(self, neighbour: Neighbour, exit_: str) -> Neighbour:
         """A neighbour as those see it that leave by ``exit_`` through it."""
-        key = (neighbour, exit_)
+        key, ways = (neighbour, exit_), self.exits(exit_)
+        if not neighbour.shared:
+            return Neighbour(neighbour.peer, neighbour.allowed_ips + ways, ways, shared=False)
         if key not in self._towards:
-            ways = self.exits(exit_)
             self._towards[key] = Neighbour(neighbour.peer, neighbour.allowed_ips + ways, ways)
         return self._towards[key]
 
     def below(self, peer: Peer) -> tuple[Network, ...]:
         """What is reached through ``peer`` from above: its own networks and those of the peers below it."""
-        return self._from_above(peer).allowed_ips
+        return self.from_above(peer).allowed_ips
 
-    def _from_above(self, peer: Peer) -> Neighbour:
+    def from_above(self, peer: Peer) -> Neighbour:
+        """``peer`` as those see it that reach it from above, and not by an exit."""
         if peer.name not in self._below:
             below = [self.own(peer)] + [self.below(child) for child in self.children[peer.name]]
             self._below[peer.name] = Neighbour(peer, tuple(network for part in below for network in part))
         return self._below[peer.name]
 
-    def _above(self, peer: Peer) -> tuple[Network, ...]:
-        relay = self.members[peer.via or ""]
-        below = set(self.below(peer))
-        others = [self.own(relay)] + [self.own(other) for other in self.members.values() if other is not relay]
-        return tuple(network for part in others for network in part if network not in below)
+    def _above(self, me: Peer, part: Part | None) -> tuple[Network, ...]:
+        """What a peer reaches through its relay, the relay's own first."""
+        relay, below = self.members[me.via or ""], set(self.below(me))
+        others = (other for other in self.members.values() if other is not relay)
+        whole = (network for peer in (relay, *others) for network in self.own(peer))
+        networks: Iterable[Network] = part.networks if part else whole
+        return tuple(network for network in networks if network not in below)
+
+    @cached_property
+    def networks(self) -> tuple[Network, ...]:
+        """What everybody reaches at the members."""
+        return tuple(network for peer in self.members.values() for network in self.own(peer))
 
     def own(self, peer: Peer) -> tuple[Network, ...]:
         """What everybody reaches at a member: its addresses and subnets, without what it offers as an exit."""

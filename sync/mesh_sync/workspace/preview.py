@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from mesh_sync.check.examine import examine
 from mesh_sync.check.signers import changed_admins
 from mesh_sync.errors import CommandError, ConfigError, MeshSyncError, Reason
 from mesh_sync.findings import Finding, errors
+from mesh_sync.mesh.differing import Differing
 from mesh_sync.mesh.layout import MESH_FILE, SIGNERS_FILE
 from mesh_sync.mesh.model import NO_SECRET
 from mesh_sync.mesh.peer_view import relayed
@@ -80,30 +80,36 @@ def plan_between(directory: Path, revisions: str) -> Preview:
     trees = files_at(directory, base or "HEAD"), files_at(directory, head or "HEAD") if dots else read(directory)
     before, after = _renderer(trees[0], base), _renderer(trees[1], head or str(directory))
     names = sorted({*before.names, *after.names})
-    nodes = {name: changes for name in names if (changes := changes_of(name, before, after))}
+    lists = Differing(before, after)
+    nodes = {name: changes for name in names if (changes := changes_of(name, lists))}
     admins = tuple(changed_admins(*(tree.texts.get(SIGNERS_FILE, b"") for tree in trees)))
     was, will_be = relayed(before.topology), relayed(after.topology)
     return Preview(nodes, admins, will_be if will_be != was else "")
 
 
-def changes_of(name: str, before: Renderer, after: Renderer) -> tuple[Change, ...]:
+def changes_of(name: str, lists: Differing) -> tuple[Change, ...]:
     """What becomes of one node that is in either of two lists."""
-    if name not in after.topology.members:
+    before, after = lists.before.topology, lists.after.topology
+    if name not in after.members:
         return (Change("node-removed", "leaves the mesh: it is no longer a peer of any node", name),)
-    desired = after.desired(name)
-    if name not in before.topology.members:
-        return (Change("node-added", f"joins the mesh with {len(desired.peers)} peers", name),)
-    old = placed(before.desired(name), None, 0.0)
+    if name not in before.members:
+        return (Change("node-added", f"joins the mesh with {after.count_neighbours(name)} peers", name),)
+    was, desired = lists.desired(name)
+    changes = changes_between(was, desired)
+    machines = (topology.members[name].machine or "" for topology in (before, after))
+    return (*_machine(*machines), *_exit(before.exit_of(name), after.exit_of(name)), *changes)
+
+
+def changes_between(before: Desired, after: Desired) -> tuple[Change, ...]:
+    """What a node that has applied ``before``, and has no session, has to change for ``after``."""
+    old = placed(before, None, 0.0)
     live = _as_live(old)
     context = Context(
         owned=old.owned,
         given={peer.public_key: ", ".join(peer.endpoint) for peer in old.peers},
         names={peer.public_key: peer.name for peer in old.peers},
-        moment=time.time(),
     )
-    changes = plan(placed(desired, live, context.moment), live, context)
-    leaves = tuple(renderer.topology.exit_of(name) for renderer in (before, after))
-    return (*_machine(before.desired(name).machine, desired.machine), *_exit(*leaves), *changes)
+    return plan(placed(after, live, 0.0), live, context)
 
 
 def _machine(before: str, after: str) -> Iterator[Change]:
