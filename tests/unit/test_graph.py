@@ -12,9 +12,12 @@ from xml.etree import ElementTree
 import pytest
 
 from command import mesh_sync
+from mesh_sync.mesh.peer_view import PeerView
 from mesh_sync.wireguard import keys
-from mesh_sync.workspace.graph import Edge, Graph, Node, dot
+from mesh_sync.workspace.graph import Edge, Graph, Node, dot, graph
 from mesh_sync.workspace.graph_picture import MANY, html, layout, svg
+from mesh_sync.workspace.graph_summary import summary
+from mesh_sync.workspace.working_copy import WorkingCopy
 
 SVG = "{http://www.w3.org/2000/svg}"
 NASTY = 'a"b\\c </title><script>alert(1)</script> & \x1b[31m'
@@ -146,3 +149,88 @@ def test_a_large_mesh_is_a_ring_and_not_a_blot() -> None:
     picture = svg(mesh)
     assert '<circle class="ring"' in picture
     assert "<line" not in picture
+
+
+def large(tmp_path: Path, *more: str, count: int = 120, tags: bool = True) -> Path:
+    """A mesh of so many peers in two sites of different size, and one that is out; ``more``: lines of the first."""
+    place = tmp_path / "mesh"
+    (place / "peers").mkdir(parents=True)
+    (place / "mesh.toml").write_text('format = 1\nname = "large"\nnetworks = ["10.0.0.0/16"]\n')
+    for number in range(count):
+        lines = [f'public_key = "{keys.public_key(keys.generate())}"', f'addresses = ["10.0.0.{number + 1}"]']
+        lines += [f'endpoint = "203.0.113.{number + 1}:51820"'] if number % 4 else []
+        lines += [f'tags = ["{"rome" if number % 3 else "oslo"}", "all"]'] if tags else []
+        lines += more if number == 1 else ['via = "n1"'] if number == 3 else []
+        lines += ["enabled = false"] if number == 5 else []
+        (place / f"peers/n{number}.toml").write_text("\n".join([*lines, ""]))
+    return place
+
+
+def test_a_large_mesh_is_shown_by_its_tags(tmp_path: Path) -> None:
+    place = large(tmp_path)
+    text = mesh_sync("graph", place).fine()
+    assert '"tag rome" [label="tag rome\\n79 peers"' in text
+    assert '"tag oslo" [label="tag oslo\\n40 peers"' in text
+    assert '"disabled" [label="disabled\\n1 peer"' in text
+    assert [line for line in text.splitlines() if " -- " in line] == ['  "tag rome" -- "tag oslo";']
+    said = mesh_sync("graph", place, "-o", tmp_path / "m.html").fine()
+    assert said.endswith(f"120 peers in 3 groups, {118 * 117 // 2 + 1:,} tunnels\n")
+    page = (tmp_path / "m.html").read_text()
+    assert page.count("<tr>") == 121, "the table has each peer all the same"
+    assert f"<p>120 peers in 3 groups, {118 * 117 // 2 + 1:,} tunnels</p>" in page
+
+
+@pytest.mark.parametrize(("count", "grouped"), [(100, False), (101, True)])
+def test_a_mesh_without_tags_is_shown_by_what_peers_do(tmp_path: Path, count: int, grouped: bool) -> None:
+    place = large(tmp_path, count=count, tags=False)
+    text = mesh_sync("graph", place).fine()
+    assert ('"n7"' not in text) is grouped
+    if grouped:
+        edges = [line.strip() for line in text.splitlines() if " -- " in line]
+        assert edges == ['"nodes" -- "hubs";', '"hubs" -- "nodes behind hubs" [penwidth=2];']
+        assert "72 at fixed addresses\\n26 without endpoints\\n4,753 tunnels with each other" in text
+        ElementTree.fromstring(svg(summary(view(place))))
+
+
+def view(place: Path) -> PeerView:
+    copy = WorkingCopy.open(place)
+    return PeerView(copy.mesh, copy.moment)
+
+
+@pytest.mark.parametrize("relay", [True, False])
+@pytest.mark.parametrize("tags", [True, False])
+def test_the_summary_counts_the_tunnels_that_the_whole_graph_has(tmp_path: Path, relay: bool, tags: bool) -> None:
+    found = view(large(tmp_path, *(["relay = true"] if relay else []), tags=tags))
+    whole, short = graph(found), summary(found)
+    assert str(short).endswith(f", {len(whole.edges):,} tunnels")
+    group = {name: node.name for node in short.nodes for name in members(found, node.name)}
+    drawn: dict[tuple[str, str], set[bool]] = {}
+    for edge in whole.edges:
+        one, other = sorted((group[edge.one], group[edge.other]))
+        drawn.setdefault((one, other), set()).add(edge.possible)
+    shown = {(*sorted((edge.one, edge.other)),): edge.possible for edge in short.edges}
+    assert shown == {pair: any(possible) for pair, possible in drawn.items() if pair[0] != pair[1]}
+
+
+def members(found: PeerView, name: str) -> list[str]:
+    """The peers of a group, told from its name."""
+    peers = [one for one in found.mesh.peers.values() if one.enabled]
+    hubs = {one.via for one in peers}
+    said = {
+        "relays": [one for one in peers if one.relay],
+        "hubs": [one for one in peers if one.name in hubs and not one.relay],
+        "nodes behind hubs": [one for one in peers if one.via],
+        "nodes": [one for one in peers if not (one.via or one.relay or one.name in hubs)],
+    }
+    tagged = [one for one in peers if one.tags[:1] == (name.removeprefix("tag "),)]
+    return [one.name for one in said.get(name, tagged)]
+
+
+def test_tags_past_the_thirty_most_used_share_a_group(tmp_path: Path) -> None:
+    place = large(tmp_path, tags=False)
+    for number in range(120):
+        with (place / f"peers/n{number}.toml").open("a") as file:
+            file.write(f'tags = ["t{number % 40}"]\n')
+    found = summary(view(place))
+    assert len([node for node in found.nodes if node.name.startswith("tag ")]) == 30
+    assert "10 other tags" in {node.name for node in found.nodes}

@@ -12,12 +12,12 @@ from mesh_sync.cli.options import directory_argument, file, private_key_option, 
 from mesh_sync.findings import some
 from mesh_sync.mesh.peer_view import PeerView
 from mesh_sync.system.files import write_atomically
-from mesh_sync.terminal.command_line import count
 from mesh_sync.wireguard.conf import PLACEHOLDER
 from mesh_sync.workspace.export import IMAGE_SUFFIXES, addresses, check_output, code, draw, text, write
 from mesh_sync.workspace.graph import dot
 from mesh_sync.workspace.graph import graph as graph_of
 from mesh_sync.workspace.graph_picture import html, svg
+from mesh_sync.workspace.graph_summary import LARGE, summary
 from mesh_sync.workspace.working_copy import PUBLIC, WorkingCopy
 
 PICTURE_SUFFIXES = (".dot", ".gv", ".svg", ".html")
@@ -66,6 +66,8 @@ def export(
 def graph(directory: Path, output: Path | None) -> None:
     """Draw the mesh: peers, and the tunnels between them. Without -o in Graphviz's language, to stdout.
 
+    Of more than 100 peers it draws groups: by the first tag of each, or without tags by what they do.
+
     \b
     Example: a page with the picture and a table of the peers
       mesh-sync graph -o mesh.html
@@ -75,11 +77,11 @@ def graph(directory: Path, output: Path | None) -> None:
         raise click.UsageError(f"-o {output}: the name must end in one of {', '.join(PICTURE_SUFFIXES)}")
     copy = WorkingCopy.open(directory)
     view = PeerView(copy.mesh, copy.moment)
-    mesh = graph_of(view)
+    mesh = summary(view) if len(copy.mesh.peers) > LARGE else graph_of(view)
     drawn = svg(mesh) if kind == ".svg" else html(mesh, tuple(view.rows())) if kind == ".html" else dot(mesh)
     if output:
         write_atomically(output, drawn, PUBLIC)
-        click.echo(f"wrote {output}: {count(len(mesh.nodes), 'peer')}, {count(len(mesh.edges), 'tunnel')}")
+        click.echo(f"wrote {output}: {mesh}")
     else:
         click.echo(drawn, nl=False)
     present.list_errors(copy.findings)

@@ -1,14 +1,16 @@
-"""The mesh as a graph: peers, and the tunnels between them. Pure; `graph_picture` draws it."""
+"""The mesh as a graph: peers, and the tunnels between them. `graph_picture` draws it. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
 
-from attrs import frozen
+from attrs import field, frozen
 
 from mesh_sync.findings import printable
 from mesh_sync.mesh.model import Peer
 from mesh_sync.mesh.peer_view import PeerView
+from mesh_sync.terminal.command_line import count
 
 FIXED, NAMED, HIDDEN = "fixed", "named", "hidden"
 """How a peer is reached: at a literal address, at a name, or not at all (it initiates every session)."""
@@ -16,7 +18,7 @@ FIXED, NAMED, HIDDEN = "fixed", "named", "hidden"
 
 @frozen
 class Node:
-    """One peer as pictures show it."""
+    """One peer as pictures show it, or a group of them."""
 
     name: str
     kind: str
@@ -32,7 +34,7 @@ class Node:
 
 @frozen
 class Edge:
-    """A tunnel. One that is not ``possible`` has no endpoint on either side, and no relay."""
+    """A tunnel, or those of two groups. One that is not ``possible`` has no endpoint on either side, and no relay."""
 
     one: str
     other: str
@@ -47,14 +49,29 @@ class Graph:
     name: str
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
+    told: str = ""
+    """How many peers and tunnels there are, where that is not how many nodes and edges."""
+    _below: Mapping[str, list[Node]] = field(init=False, repr=False, eq=False)
+
+    @_below.default
+    def _by_relay(self) -> Mapping[str, list[Node]]:
+        below: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            if node.active:
+                below.setdefault(node.via, []).append(node)
+        return below
 
     @property
     def roots(self) -> list[Node]:
-        return [node for node in self.nodes if node.active and not node.via]
+        return self._below.get("", [])
 
     def children(self, of: Node) -> list[Node]:
         """The peers that are reached via ``of``."""
-        return [node for node in self.nodes if node.active and node.via == of.name]
+        return self._below.get(of.name, [])
+
+    def __str__(self) -> str:
+        """How large it is, in words."""
+        return self.told or f"{count(len(self.nodes), 'peer')}, {count(len(self.edges), 'tunnel')}"
 
     @property
     def others(self) -> list[Node]:
@@ -95,8 +112,12 @@ def dot(mesh: Graph) -> str:
     return "\n".join((*lines, "}\n"))
 
 
+def kind(peer: Peer) -> str:
+    """How a peer is reached."""
+    return HIDDEN if not peer.endpoint else NAMED if peer.roams else FIXED
+
+
 def _node(view: PeerView, peer: Peer) -> Node:
-    kind = HIDDEN if not peer.endpoint else NAMED if peer.roams else FIXED
     facts = [
         *map(str, peer.addresses),
         *(f"at {endpoint}" for endpoint in peer.endpoint),
@@ -104,7 +125,7 @@ def _node(view: PeerView, peer: Peer) -> Node:
         *([f"via {peer.via}"] if peer.via else []),
         *([peer.description] if peer.description else []),
     ]
-    return Node(peer.name, kind, view.state(peer), tuple(map(printable, facts)), peer.via or "")
+    return Node(peer.name, kind(peer), view.state(peer), tuple(map(printable, facts)), peer.via or "")
 
 
 def _quoted(text: str) -> str:

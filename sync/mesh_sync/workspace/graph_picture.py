@@ -152,7 +152,7 @@ def html(mesh: Graph, rows: Sequence[tuple[str, ...]]) -> str:
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
         f"<title>{escape(mesh.name)}</title><style>{PAGE_STYLE}</style></head><body>",
         f"<h1>{escape(mesh.name)}</h1>",
-        f"<p>{len(mesh.nodes)} peers, {len(mesh.edges)} tunnels</p>",
+        f"<p>{escape(str(mesh))}</p>",
         svg(mesh).rstrip(),
         "<div><table>",
         _row("th", head),
