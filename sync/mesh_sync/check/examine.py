@@ -21,13 +21,17 @@ from mesh_sync.mesh.model import Mesh
 from mesh_sync.mesh.topology import Topology
 from mesh_sync.mesh.tree import Tree
 
+Read = tuple[Mesh | None, tuple[Finding, ...]]
+"""What `manifest.read` returns."""
 
-def examine(tree: Tree, moment: datetime, *, advice: bool = False) -> tuple[Mesh | None, tuple[Finding, ...]]:
+
+def examine(tree: Tree, moment: datetime, *, advice: bool = False, read: Read | None = None) -> Read:
     """Given the content of a mesh repository, return the mesh and every finding, in order of file and key.
 
-    ``advice``: with what only the people who keep the list can act on, such as a key that expires soon.
+    ``advice``: with what only the people who keep the list can act on, such as a key that expires soon. ``read``: what
+    the manifests say, if the caller has read them.
     """
-    mesh, findings = manifest.read(tree.manifests)
+    mesh, findings = read or manifest.read(tree.manifests)
     declared = mesh or Mesh(format=1, name="", networks=(), peers=manifest.read_peers(tree.manifests, []))
     found = list(until_enough(_findings(tree, findings, declared, moment)))
     if advice and mesh:

@@ -47,9 +47,13 @@ def public_key(value: object) -> PublicKey:
 def _address(value: object) -> Address:
     words = text(value)
     try:
-        interface = ipaddress.ip_interface(words)
+        address = ipaddress.ip_address(words) if "/" not in words else None
+        interface = ipaddress.ip_interface(words) if address is None else None
     except ValueError:
         raise ValueError(f"{shown(words)} is not an IP address") from None
+    if address is not None:
+        return _usable(address, words)
+    assert interface is not None
     if interface.network.prefixlen != interface.max_prefixlen:
         raise ValueError(f"{shown(words)} is a network; write the peer's own address, such as {interface.ip}")
     return _usable(interface.ip, words)

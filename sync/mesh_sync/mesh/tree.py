@@ -107,6 +107,13 @@ def from_directory(root: Path) -> Tree:
     return Tree({entry.path: (root / entry.path).read_bytes() for entry in wanted}, tuple(findings))
 
 
+def some_files(root: Path, paths: Iterable[str]) -> Tree:
+    """Some files of a working copy, as far as they are there. OSError if one cannot be read."""
+    there = [(path, (root / path).lstat()) for path in paths if os.path.lexists(root / path)]
+    wanted, findings = choose(Entry(path, _as_git(status.st_mode), status.st_size) for path, status in there)
+    return Tree({entry.path: (root / entry.path).read_bytes() for entry in wanted}, tuple(findings))
+
+
 def _walk(root: Path) -> Iterator[Entry]:
     for folder, folders, names in os.walk(root):
         here = Path(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from attrs import evolve, frozen
@@ -49,9 +49,19 @@ class Edit:
             raise ConfigError(f"{file} is inside the mesh repository", hint="keep private keys and secrets elsewhere")
         return file
 
-    def finish(self, copy: WorkingCopy, files: Mapping[str, str | None], message: str, became: str) -> Edited:
-        """Write these files (None removes one), and commit them unless the list has errors from before."""
-        edited = Edited(message, next(iter(files), ""), became, copy.write(files))
+    def finish(
+        self,
+        copy: WorkingCopy,
+        files: Mapping[str, str | None],
+        message: str,
+        became: str,
+        first: Callable[[], None] = lambda: None,
+    ) -> Edited:
+        """Write these files (None removes one), and commit them unless the list has errors from before.
+
+        ``first``: what is done before that, once they have passed the checks.
+        """
+        edited = Edited(message, next(iter(files), ""), became, copy.write(files, first))
         if not self.commit or errors(edited.findings):
             return edited
         made = commits.commit_files(self.directory, tuple(files), message)

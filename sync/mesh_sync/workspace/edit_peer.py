@@ -37,10 +37,13 @@ def add(edit: Edit, name: str, values: Mapping[str, Any], new_key: Path | None =
     files: dict[str, str | None] = {path: made(values)}
     if signing_key:
         files[SIGNERS_FILE] = with_key(copy, f"{name}@node.{copy.mesh.name}", signing_key)
-    if new_key and not new_key.exists():
-        copy.verify(files)
-        write_atomically(new_key, private + "\n")
-    return edit.finish(copy, files, f"{name}: joins the mesh", f"is written ({', '.join(values['addresses'])})")
+
+    def keep_key() -> None:
+        if new_key and not new_key.exists():
+            write_atomically(new_key, private + "\n")
+
+    became = f"is written ({', '.join(values['addresses'])})"
+    return edit.finish(copy, files, f"{name}: joins the mesh", became, first=keep_key)
 
 
 def change(edit: Edit, name: str, values: Mapping[str, Value], unset: Sequence[str]) -> Edited:

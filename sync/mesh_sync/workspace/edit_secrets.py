@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from mesh_sync.errors import ConfigError, MeshSyncError
+from mesh_sync.mesh import manifest
 from mesh_sync.mesh.edit_toml import with_preshared
-from mesh_sync.mesh.layout import MESH_FILE, is_secret_file
+from mesh_sync.mesh.layout import MESH_FILE, is_secret_file, peer_path
 from mesh_sync.mesh.model import NO_SECRET, Preshared
+from mesh_sync.mesh.tree import some_files
 from mesh_sync.preshared import secret_file
 from mesh_sync.preshared.derive import SIZE, Secrets
 from mesh_sync.terminal.command_line import count
+from mesh_sync.typed_toml.fields import LABEL
 from mesh_sync.wireguard.keys import read_private_key
 from mesh_sync.wireguard.psk_rollover import MOVING
 from mesh_sync.workspace import sealed_files
@@ -105,9 +108,11 @@ def copy_out(edit: Edit, output: Path, file: Path | None, private_key_file: Path
 
 def shares_secret(edit: Edit, name: str) -> bool:
     """Whether a peer is to have the mesh secret: there is one, and the peer runs mesh-sync as far as its file says."""
-    mesh = edit.open().mesh
-    found = mesh.peers.get(name)
-    return mesh.preshared is not None and (found is None or found.managed)
+    if not LABEL.fullmatch(name):
+        return False
+    mesh, _ = manifest.read(some_files(edit.directory, (MESH_FILE, peer_path(name))).texts)
+    found = mesh.peers.get(name) if mesh else None
+    return mesh is not None and mesh.preshared is not None and (found is None or found.managed)
 
 
 def in_words(use: Preshared | None) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from attrs import frozen
 
-from mesh_sync.check.examine import examine
+from mesh_sync.check.examine import Read, examine
 from mesh_sync.errors import ConfigError, DeviceError, MeshSyncError
 from mesh_sync.findings import WARNING, Finding, errors
+from mesh_sync.mesh import manifest
 from mesh_sync.mesh.layout import MESH_FILE
 from mesh_sync.mesh.model import Mesh
 from mesh_sync.mesh.tree import Tree, from_directory
@@ -20,15 +22,24 @@ from mesh_sync.system.files import write_atomically
 PUBLIC = 0o644
 
 
-@frozen
+@frozen(slots=False)
 class WorkingCopy:
     """The files of a mesh repository as they are on disk, and the mesh they declare."""
 
     directory: Path
     tree: Tree
     mesh: Mesh
-    findings: tuple[Finding, ...]
     moment: datetime
+    _read: Read
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """All that is wrong or doubtful. Looked for when it is asked for: an edit looks at what comes of it first."""
+        return examine(self.tree, self.moment, advice=True, read=self._read)[1]
+
+    @cached_property
+    def _known(self) -> frozenset[Finding]:
+        return frozenset(self.findings)
 
     @classmethod
     def open(cls, directory: Path) -> WorkingCopy:
@@ -41,11 +52,13 @@ class WorkingCopy:
     @classmethod
     def of(cls, directory: Path, tree: Tree, moment: datetime) -> WorkingCopy:
         """A working copy with these files. Raise MeshSyncError when its mesh.toml is broken."""
-        mesh, findings = examine(tree, moment, advice=True)
+        read = manifest.read(tree.manifests)
+        mesh, _ = read
         if mesh is None:
+            _, findings = examine(tree, moment, read=read)
             lines = "\n".join(str(error) for error in errors(findings) if error.file == MESH_FILE)
             raise MeshSyncError(f"{directory.absolute()} cannot be used:\n{lines}")
-        return cls(directory, tree, mesh, findings, moment)
+        return cls(directory, tree, mesh, moment, read)
 
     @property
     def some_names(self) -> str:
@@ -61,16 +74,20 @@ class WorkingCopy:
         texts |= {path: text.encode() for path, text in files.items() if text is not None}
         tree = Tree(texts, tuple(finding for finding in self.tree.findings if finding.file not in files))
         findings = examine(tree, self.moment, advice=True)[1]
-        if new := [error for error in errors(findings) if error not in self.findings]:
+        if new := [error for error in errors(findings) if error not in self._known]:
             raise MeshSyncError("nothing was written, the list would have errors:\n" + "\n".join(map(str, new)))
         return findings
 
-    def write(self, files: Mapping[str, str | None]) -> tuple[Finding, ...]:
-        """Replace, add and remove (None) files that pass `verify`; return the new warnings and the old errors."""
+    def write(self, files: Mapping[str, str | None], first: Callable[[], None]) -> tuple[Finding, ...]:
+        """Replace, add and remove (None) files that pass `verify`, having done what is to be done ``first`` then.
+
+        Return the new warnings and the old errors.
+        """
         findings = self.verify(files)
+        first()
         for path, text in files.items():
             _put(self.directory / path, text)
-        warnings = (f for f in findings if f.severity == WARNING and f not in self.findings)
+        warnings = (f for f in findings if f.severity == WARNING and f not in self._known)
         return (*warnings, *errors(findings))
 
     def text(self, path: str) -> str | None:
