@@ -17,7 +17,8 @@ COLUMNS = (
     "Name", "Address", "Endpoint", "AllowedIPs", "ListenPort", "PersistentKeepalive", "FwMark", "PrivateKey", "DNS",
     "MTU", "Table", "PreUp", "PostUp", "PreDown", "PostDown", "SaveConfig",
 )  # fmt: skip
-NETWORK = "10.0.0.0/8"
+NETWORK = "10.0.0.0/9"
+"""Of the peers; the networks behind them are in the other half, private however many there are."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Member:
 
     @property
     def subnet(self) -> str:
-        return f"172.{16 + self.number // 250}.{self.number % 250}.0/24"
+        return f"10.{128 + self.number // 250}.{self.number % 250}.0/24"
 
     @property
     def host(self) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from mesh_sync.diagnose.trouble import Trouble
 from mesh_sync.findings import some
@@ -19,24 +19,26 @@ from mesh_sync.wireguard.desired import Desired, DesiredPeer
 from mesh_sync.wireguard.live import Live
 from mesh_sync.wireguard.ways import Way
 
+T = TypeVar("T")
 AT_ONCE = 100
 """Addresses that an idle run asks about; whatever shadows the tunnel of a larger mesh is met by some of so many."""
 _PORT = 9
 
 
-def targets(desired: Desired) -> dict[str, str]:
+def targets(desired: Desired, most: int | None = None) -> dict[str, str]:
     """One address in each network that a peer has, and what is there: the peer itself, or a subnet of it. Only of IP
-    versions that the interface has.
+    versions that the interface has; of no more than ``most`` networks, from all parts.
     """
     ours = {":" in address for address in desired.addresses}
     inside = ((network, peer) for peer in desired.peers for network in sorted(peer.allowed_ips - desired.exit_routes))
-    return {_first(network): _what(network, peer) for network, peer in inside if (":" in network) in ours}
+    known = [(network, peer) for network, peer in inside if (":" in network) in ours]
+    return {_first(network): _what(network, peer) for network, peer in spread(known, most)}
 
 
-def spread(addresses: Mapping[str, str], most: int | None) -> dict[str, str]:
+def spread(things: Sequence[T], most: int | None) -> Sequence[T]:
     """At most so many of them, from all parts."""
-    step = -(-len(addresses) // most) if most else 1
-    return dict(islice(addresses.items(), 0, None, max(1, step)))
+    step = -(-len(things) // most) if most else 1
+    return things[:: max(1, step)]
 
 
 def _first(network: str) -> str:
@@ -75,7 +77,7 @@ def route_troubles(desired: Desired, interface: str, live: Live | None, most: in
     """
     if live is None or not live.up or not desired.routes <= live.routes or not desired.addresses <= live.addresses:
         return  # that is drift, and said as such
-    known = spread(targets(desired), most)
+    known = targets(desired, most)
     if doubtful := astray(known, desired.addresses):
         yield from shadows({one: known[one] for one in doubtful}, interface, ways.ask(doubtful).plain)
 

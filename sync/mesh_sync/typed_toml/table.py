@@ -35,6 +35,7 @@ Problems = list[tuple[str, str]]
 _PLAIN: Mapping[object, Hook] = {
     str: text, bool: truth, int: whole, float: seconds, Path: absolute_path, Any: anything,
 }  # fmt: skip
+_TEXT = {str}
 _NONE: Mapping[Any, Any] = MappingProxyType({})
 
 
@@ -83,6 +84,9 @@ class _Table(Generic[T]):
         for key, item in value.items():
             if key in hooks:
                 attribute, hook = hooks[key]
+                if hook is text and type(item) is str:  # most of a large state file
+                    found[attribute] = item
+                    continue
                 try:
                     found[attribute] = hook(item)
                 except (ValueError, RecursionError) as error:
@@ -123,6 +127,8 @@ def list_of(hook: Hook, collect: Callable[[list[Any]], Any] = tuple, most: int |
             raise Wrong(f"has {len(value):,} entries; at most {most:,} are allowed")
         if empty and not value:
             raise Wrong(f"is empty; {empty}")
+        if hook is text and {*map(type, value)} <= _TEXT:
+            return collect(value)
         problems: Problems = []
         found = []
         for index, item in enumerate(value):
@@ -146,6 +152,8 @@ def mapping_of(hook: Callable[[object], V], name: Hook = text) -> Callable[[obje
     def read(value: object) -> dict[Any, V]:
         if not isinstance(value, dict):
             raise Wrong(f"must be a table, not {shown(value)}")
+        if name is text and hook is text and {*map(type, value), *map(type, value.values())} <= _TEXT:
+            return value
         problems: Problems = []
         found = [take(pair, item, item[0], problems) for item in value.items()]
         if problems:

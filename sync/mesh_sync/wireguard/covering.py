@@ -14,8 +14,6 @@ from attrs import evolve
 
 from mesh_sync.wireguard.desired import Desired
 
-_PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
-
 
 def candidates(desired: Desired) -> frozenset[str]:
     """The routes that may cover something: those to networks behind peers. Never the mesh's own networks."""
@@ -28,8 +26,8 @@ def candidates(desired: Desired) -> frozenset[str]:
 
 def is_private(network: str) -> bool:
     """Whether the whole network is for private use: nothing that is known to others lies in it."""
-    address, length = network.partition("/")[::2]
-    return any(lies_in(address, one) and int(length) >= int(one.partition("/")[2]) for one in _PRIVATE)
+    bits, number, length = _start(network)
+    return any(of == bits and length >= most and number >> bits - most == first for of, first, most in _PRIVATE)
 
 
 def covered(routes: Iterable[str], addresses: Iterable[str]) -> dict[str, str]:
@@ -45,9 +43,8 @@ class _Table:
     def __init__(self, routes: Iterable[str]) -> None:
         lengths: dict[tuple[int, int], dict[int, str]] = {}
         for route in routes:
-            start, length = route.partition("/")[::2]
-            bits, first = _number(start)
-            lengths.setdefault((bits, int(length)), {})[first >> bits - int(length)] = route
+            bits, first, length = _start(route)
+            lengths.setdefault((bits, length), {})[first >> bits - length] = route
         self._lengths = sorted(lengths.items(), key=lambda entry: entry[0], reverse=True)
 
     def over(self, address: str) -> Iterator[str]:
@@ -77,7 +74,7 @@ def set_apart(
         ):
             found.add(route)
     whole = desired.routes | desired.covering
-    apart = frozenset(found) & whole & candidates(desired)
+    apart = frozenset(found) & whole & candidates(desired) if found else frozenset()
     return evolve(desired, routes=whole - apart, exit_routes=desired.exits | apart, covering=apart)
 
 
@@ -93,3 +90,19 @@ def _number(address: str) -> tuple[int, int]:
     """How many bits an address of its IP version has, and the address as a number."""
     family, bits = (AF_INET6, 128) if ":" in address else (AF_INET, 32)
     return bits, int.from_bytes(inet_pton(family, address))
+
+
+def _start(network: str) -> tuple[int, int, int]:
+    """How many bits an address of a network's IP version has, its first address as a number, and its length."""
+    start, length = network.partition("/")[::2]
+    return *_number(start), int(length)
+
+
+def _private() -> Iterator[tuple[int, int, int]]:
+    """The networks for private use, each as its IP version's bits, its own leading bits, and how many these are."""
+    for network in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"):
+        bits, first, length = _start(network)
+        yield bits, first >> bits - length, length
+
+
+_PRIVATE = tuple(_private())
