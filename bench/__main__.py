@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from bench import faults, living, nat, recovery, recovery_cost, rendering, table, trust
+from bench import faults, living, nat, recovery, recovery_cost, rendering, scale, table, trust
 from bench.series import Row
 
 from lab import available
@@ -24,9 +24,9 @@ ROWS: Mapping[str, Callable[[bool], Iterator[Row]]] = {
     "trust": trust.trust,
 }
 BY_DEFAULT = ("idle", "render", "all", "apply")
-TABLES = ("recovery", "cost", "faults", "nat")
+TABLES = ("recovery", "cost", "faults", "nat", "scale")
 """Measured only when they are asked for; each has tables of its own."""
-IN_LAB = ("idle", "apply", *TABLES)
+IN_LAB = ("idle", "apply", "recovery", "cost", "faults", "nat")
 
 
 def main() -> None:
@@ -36,7 +36,9 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(BY_DEFAULT)}: by default; {others}")
     parser.add_argument("--full", action="store_true", help="more runs, and meshes up to 3,000 peers: half an hour")
     parser.add_argument(
-        "--quick", action="store_true", help="recovery: one run, without keepalives; faults: each once; nat: each twice"
+        "--quick",
+        action="store_true",
+        help="recovery: one run, without keepalives; faults: each once; nat: each twice; scale: each once",
     )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.add_argument("--before", type=Path, metavar="DIR", help="of idle: beside the version in this checkout")
@@ -72,7 +74,12 @@ def main() -> None:
         for lines in nat.nat(asked.quick):
             print(f"{show(lines)}\n", flush=True)
         print(nat.NOTE)
-    print(f"\n{table.machine(wireguard_in_lab=bool(set(names) & set(IN_LAB)))}")
+    if "scale" in names:
+        for lines in scale.scale(1 if asked.quick else 5 if asked.full else 3):
+            print(f"{show(lines)}\n", flush=True)
+        print(scale.NOTE)
+    in_lab = not reason and bool(set(names) & {*IN_LAB, "scale"})
+    print(f"\n{table.machine(wireguard_in_lab=in_lab)}")
 
 
 def _rows(measured: Mapping[str, Callable[[bool], Iterator[Row]]], full: bool) -> Iterator[Row]:

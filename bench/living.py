@@ -22,7 +22,7 @@ def idle(full: bool, before: Path | None = None) -> Iterator[Row]:
     ``before``: another checkout with its .venv; its `now` runs in turns with ours, on the same node and interface.
     """
     with Lab() as lab:
-        mesh, node = _small(lab)
+        mesh, node = small(lab)
         for name, url in (("ssh", lab.git.url), ("git", lab.git.daemon_url)):
             yield _idle(node, mesh, f"idle now over {name}://", url, 41 if full else 21, goal=name == "ssh")
             if before:
@@ -30,23 +30,23 @@ def idle(full: bool, before: Path | None = None) -> Iterator[Row]:
         grow(mesh, MANY)
         mesh.now("anna")
         yield _idle(node, mesh, f"idle now, {MANY:,} peers, ssh://", lab.git.url, 21 if full else 11)
-        (status,) = measure(21 if full else 11, Command(["mesh-sync", "status"]), run=_on(node))
+        (status,) = measure(21 if full else 11, Command(["mesh-sync", "status"]), run=on(node))
         yield Row(f"status, {MANY:,} peers", status)
 
 
 def apply(full: bool) -> Iterator[Row]:
     """One peer more on an interface that has 1,000."""
     with Lab() as lab:
-        mesh, node = _small(lab)
+        mesh, node = small(lab)
         grow(mesh, MANY)
         mesh.now("anna")
         member = meshes.Member(MANY + 1, next(meshes.members(1)).private_key)
         key = public_key(member.private_key)
         series = Series(())
         for _ in range(9 if full else 5):
-            _declare(mesh, member)
+            declare(mesh, member)
             mesh.push()
-            series += measure(1, Command(["mesh-sync", "now"]), run=_on(node))[0]
+            series += measure(1, Command(["mesh-sync", "now"]), run=on(node))[0]
             (section,) = (
                 part
                 for part in node.run(["wg", "showconf", "wg0"]).stdout.split("\n\n")
@@ -60,11 +60,12 @@ def apply(full: bool) -> Iterator[Row]:
             ["wg", "addconf", "wg0", "/etc/mesh-sync/more.conf"],
             before=["wg", "set", "wg0", "peer", key, "remove"],
         )
-        (alone,) = measure(21 if full else 11, add, run=_on(node))
+        (alone,) = measure(21 if full else 11, add, run=on(node))
         yield Row(f"one peer more on {MANY:,}: now", series, "its wg addconf alone", alone)
 
 
-def _small(lab: Lab) -> tuple[Mesh, Node]:
+def small(lab: Lab) -> tuple[Mesh, Node]:
+    """A mesh of two that are in sync, and the first of them."""
     mesh = Mesh(lab, networks=[meshes.NETWORK], url=lab.git.url)
     node = mesh.node("anna", 5)
     mesh.node("berta", 6)
@@ -77,11 +78,12 @@ def grow(mesh: Mesh, count: int) -> None:
     """More peers, none of which is there: nothing is kept alive, so that only mesh-sync works."""
     mesh.set("anna", persistent_keepalive=0)
     for member in meshes.members(count - 1):
-        _declare(mesh, member)
+        declare(mesh, member)
     mesh.push()
 
 
-def _declare(mesh: Mesh, member: meshes.Member) -> None:
+def declare(mesh: Mesh, member: meshes.Member) -> None:
+    """List a peer that no machine stands behind."""
     number = member.number + 1000  # clear of the lab's own addresses
     moved = meshes.Member(number, member.private_key)
     mesh.edit(f"peers/{member.name}.toml", moved.toml.replace(f"{moved.host}:51820", f"203.0.113.200:{20000 + number}"))
@@ -91,7 +93,7 @@ def _idle(node: Node, mesh: Mesh, name: str, url: str, runs: int, *, goal: bool 
     mesh.configure(node, repository={"urls": [url]})
     node.run(["mesh-sync", "now"])
     ours, theirs = measure(
-        runs, Command(["mesh-sync", "now"]), Command(["git", "ls-remote", url, "refs/heads/main"]), run=_on(node)
+        runs, Command(["mesh-sync", "now"]), Command(["git", "ls-remote", url, "refs/heads/main"]), run=on(node)
     )
     row = Row(name, ours, "git ls-remote", theirs)
     if not goal:
@@ -108,11 +110,13 @@ def _beside(node: Node, before: Path, name: str, runs: int) -> Row:
     config.write_text("\n".join([*known, "[paths]", 'state = "/var/lib/before"', ""]))
     theirs = [str(before / ".venv/bin/mesh-sync"), "now", "--config", "/etc/mesh-sync/before.toml"]
     node.run(theirs)
-    ours, other = measure(runs, Command(["mesh-sync", "now"]), Command(theirs), run=_on(node))
+    ours, other = measure(runs, Command(["mesh-sync", "now"]), Command(theirs), run=on(node))
     return Row(name, ours, "the version before", other)
 
 
-def _on(node: Node) -> Runner:
+def on(node: Node) -> Runner:
+    """Run on a node of the lab."""
+
     def run(argv: Sequence[str], text: str) -> str:
         return node.run(argv, input=text, timeout=600).stdout
 
