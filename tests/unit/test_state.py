@@ -162,3 +162,25 @@ def test_a_broken_file_is_a_lost_state(tmp_path: Path, text: str) -> None:
 def test_what_was_confirmed_last_is_what_an_open_trial_goes_back_to() -> None:
     assert (FULL.last_confirmed, FULL.confirmed_intent) == (BEFORE, Intent(Pause(1.0, "x")))
     assert (State(BEFORE).last_confirmed, State(BEFORE).confirmed_intent) == (BEFORE, Intent())
+
+
+def test_a_state_that_is_read_again_is_parsed_again_only_when_it_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[bytes] = []
+
+    def counted(content: bytes) -> Any:
+        parsed.append(content)
+        return json.loads(content)
+
+    monkeypatch.setattr(states, "read_json", counted)
+    file = tmp_path / "state.json"
+    for state in (FULL, evolve(FULL, intent=Intent()), FULL):
+        states.save(file, state)
+        parsed.clear()
+        assert [states.load(file) for _ in range(3)] == [state] * 3
+        assert len(parsed) == 1
+    file.write_bytes(file.read_bytes()[:-1])
+    assert states.load(file).lost
+    file.unlink()
+    assert states.load(file) == State()

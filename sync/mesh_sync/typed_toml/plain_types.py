@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -17,14 +17,19 @@ def plain(value: object) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
+        return list(value) if _is_text(value) else [plain(item) for item in value]
     if isinstance(value, frozenset):
-        return sorted(plain(item) for item in value)
+        return sorted(value if _is_text(value) else (plain(item) for item in value))
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
+        return dict(value) if _is_text(value.values()) else {key: plain(item) for key, item in value.items()}
     kind: Any = type(value)
     names = _names(kind)
     return {name: plain(getattr(value, name)) for name in names} if names else str(value)
+
+
+def _is_text(values: Iterable[object]) -> bool:
+    """Whether all of them are text, as most is in what is kept of a large mesh."""
+    return {*map(type, values)} <= {str}
 
 
 @cache
