@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from command import mesh_sync
 from mesh_sync.errors import CommandError, ConfigError, Reason, Unreachable
 from mesh_sync.mesh.tree import TOO_MUCH
 from mesh_sync.repository import git_objects
+from mesh_sync.repository.bare_copy import BareCopy
 from mesh_sync.repository.git_objects import GitObjects, git_directory, tree_at
 
 
@@ -95,3 +97,37 @@ def test_no_setting_of_the_repository_starts_a_program(clone: Clone) -> None:
     assert clone.objects.descends(clone.head, clone.head)
     tree_at(clone.objects, clone.head)
     assert not (clone.place / "started").exists()
+
+
+def test_of_two_commits_that_are_read_in_turn_only_the_files_that_differ_are_read(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (clone.place / "peers/b.toml").write_text("b")
+    (clone.place / "peers/a.toml").write_text("another a")
+    clone.git("add", "--all")
+    clone.git("-c", "user.name=a", "-c", "user.email=a@x.org", "commit", "-q", "-m", "two")
+    asked: list[list[tuple[str, int]]] = []
+    read = GitObjects.read
+
+    def counted(self: GitObjects, chosen: Sequence[tuple[str, int]], *more: float) -> Iterator[tuple[str, bytes]]:
+        asked.append(list(chosen))
+        return read(self, chosen, *more)
+
+    monkeypatch.setattr(GitObjects, "read", counted)
+    first = {"mesh.toml": b"format = 1", "peers/a.toml": b"\xff\n"}
+    second = {"mesh.toml": b"format = 1", "peers/a.toml": b"another a", "peers/b.toml": b"b"}
+    for commit, texts, count in (("HEAD", second, 3), ("HEAD~1", first, 1), ("HEAD", second, 2), ("HEAD", second, 0)):
+        asked.clear()
+        assert tree_at(clone.objects, clone.git("rev-parse", commit)).texts == texts
+        assert [len(each) for each in asked] == [count]
+    assert tree_at(GitObjects(clone.objects.place), clone.head).texts == first, "as one reads it that has read nothing"
+
+
+def test_a_copy_that_is_discarded_is_forgotten(tmp_path: Path, clone: Clone) -> None:
+    bare = BareCopy(tmp_path / "bare", 64)
+    clone.git("clone", "-q", "--bare", ".", str(bare.place))
+    assert tree_at(bare.objects, clone.head).texts
+    bare.discard()
+    assert not bare.objects.last_read
+    with pytest.raises(CommandError):
+        tree_at(bare.objects, clone.head)

@@ -91,6 +91,7 @@ class BareCopy:
 
     def discard(self) -> None:
         """Delete it; the next fetch makes another."""
+        self.objects.last_read = {}
         remove(self.place)
 
     def sweep(self) -> None:

@@ -53,6 +53,8 @@ class GitObjects:
 
     def __init__(self, place: Path) -> None:
         self.place = place
+        self.last_read: dict[str, bytes] = {}
+        """The files of the commit that was read last, by their hashes: most are those of the next one, too."""
 
     def git(
         self,
@@ -190,13 +192,18 @@ def tree_at(repository: GitObjects, commit: str) -> Tree:
     """
     try:
         listed, bad = _walk(repository, commit)
-        sizes = dict(repository.sizes([thing for _, mode, thing in listed if mode != git_tree.SUBMODULE]))
+        known = repository.last_read
+        blobs = {thing for _, mode, thing in listed if mode != git_tree.SUBMODULE}
+        sizes = {blob: len(known[blob]) for blob in blobs & known.keys()}
+        sizes |= dict(repository.sizes(sorted(blobs - known.keys())))
         entries = (
             Entry(git_tree.text(path), int(mode, 8), sizes.get(thing, 0), thing) for path, mode, thing in sorted(listed)
         )
         chosen, findings = choose(entries)
-        contents = repository.read([(entry.blob, entry.size) for entry in chosen], TREE_DEADLINE)
-        texts = {entry.path: content for entry, (_, content) in zip(chosen, contents, strict=True)}
+        unread = {entry.blob: entry.size for entry in chosen if entry.blob not in known}
+        contents = known | dict(repository.read(list(unread.items()), TREE_DEADLINE))
+        texts = {entry.path: contents[entry.blob] for entry in chosen}
+        repository.last_read = {entry.blob: contents[entry.blob] for entry in chosen}
     except CommandError as error:
         if error.reason is Reason.TOO_MUCH_OUTPUT:
             return Tree({}, (Finding(".", "", TOO_MUCH),))
