@@ -9,7 +9,7 @@ from typing import Any, Literal, NewType
 
 import pytest
 from attrs import field, frozen
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mesh_sync.typed_toml.fields import between, peer_name
@@ -64,12 +64,14 @@ nearly: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(trees)
 def test_what_is_written_as_json_is_read_back(tree: Tree) -> None:
     text = json.dumps(plain(tree))
     assert TREE(read_json(text.encode())) == tree
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(anything | nearly)
 def test_any_json_is_a_value_or_wrong(value: Any) -> None:
     try:
