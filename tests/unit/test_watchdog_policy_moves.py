@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from mesh_watchdog.policy.peer import MISS, SUSPECT, UP
+from mesh_watchdog.policy.peer import MISS, SUSPECT, TALK, UP
 from sim import at
 from sim.scenes import A2, B2, HOST, back_after, mesh, pair
 
@@ -31,6 +31,32 @@ def test_traffic_to_a_renumbered_peer_flows_again_three_seconds_after_the_dns_up
     outages = [renumbered(seed) for seed in range(15)]
     assert statistics.median(outages) < 2.8
     assert max(outages) < 3.2
+
+
+def test_who_only_answers_notices_all_the_same_that_its_nat_has_another_address() -> None:
+    """Nothing that is sent to it arrives any more; it has nothing to say, and its silence is the only sign."""
+    world, one, other = pair(nat=True, both=True, keepalive=25.0)
+    world.zone.set(HOST, [])
+    world.traffic(one, "b", 0.2)
+    world.run(20)
+    other.site.renumber({4: B2})
+    moved = world.clock.now
+    world.run(30)
+    assert one.tunnels["b"].endpoint.startswith(f"{B2}:")
+    assert back_after(one, "b", moved) < 5
+
+
+def test_the_end_of_a_conversation_costs_one_probe() -> None:
+    world, one, other = pair()
+    for _ in range(50):
+        other.ping("a")
+        world.run(0.3)
+    assert one.state
+    assert one.state.peers["b"].talk >= TALK
+    before = one.tunnels["b"].tx
+    world.run(20)
+    assert one.state.peers["b"].talk < TALK
+    assert 0 < one.tunnels["b"].tx - before < 300, "bytes: a probe, and an empty packet"
 
 
 def test_an_outage_makes_no_slow_line_of_a_quick_one() -> None:

@@ -203,10 +203,11 @@ def _usual(peer: PeerState, seen: Seen, moment: float) -> float | None:
 
 
 def probed(peer: PeerState, moment: float) -> PeerState:
-    """The peer after it was sent a packet that wants an answer."""
+    """The peer after it was sent a packet that wants an answer. Where nothing else did, a conversation is over."""
     if peer.asked is None:
         talking = peer.talk >= TALK and moment - peer.heard <= TALK_PAUSE
         quick = peer.prompt or (peer.prompt is None and talking)
-        return evolve(peer, asked=moment, probed=moment, misses=0, quick=bool(quick))
+        talk = 0 if peer.wanted is None else peer.talk
+        return evolve(peer, asked=moment, probed=moment, misses=0, quick=bool(quick), talk=talk)
     missed = peer.probed is not None and moment - peer.probed >= peer.miss_after
     return evolve(peer, probed=moment, misses=peer.misses + missed)

@@ -22,6 +22,8 @@ PROBE_IDLE = 25.0
 """The same while no traffic is wanted (R2)."""
 PROBE_PROMPT = 2.0
 """The same for a peer that answers at once, or may do so for all we know, while traffic is wanted (R3)."""
+PROBE_TALKED = 2.0
+"""The same, once, for one that ends a conversation: it may go on where our NAT has lost what leads to us."""
 PROBE_TALKING = 0.45
 """The same for one in conversation: a reading in which it said nothing, and we did."""
 MISSES = 3
@@ -46,7 +48,7 @@ def is_at_ease(peer: PeerState, moment: float) -> bool:
     """Whether there is nothing to do: the usual case, for a thousand peers at each reading."""
     if peer.phase == UP:
         asks = peer.wanted is not None or peer.asked is not None or peer.path != peer.endpoint
-        return not asks and moment - peer.heard < PROBE_IDLE
+        return not asks and moment - peer.heard < (PROBE_TALKED if peer.talk >= TALK else PROBE_IDLE)
     return peer.phase == MISSING
 
 
@@ -93,7 +95,7 @@ def _is_probe_due(key: str, peer: PeerState, unsure: bool, moment: float) -> boo
 def _interval(peer: PeerState) -> float:
     """How long this peer may be silent before it is asked."""
     if peer.wanted is None:
-        return PROBE_IDLE
+        return PROBE_TALKED if peer.talk >= TALK else PROBE_IDLE
     if peer.prompt is None and peer.talk >= TALK:
         return 0.0
     if peer.prompt and peer.talk >= TALK:
