@@ -12,7 +12,7 @@ from attrs import evolve
 from mesh_sync.findings import Finding
 from mesh_sync.node import state as states
 from mesh_sync.node.history import Past
-from mesh_sync.node.state import Anchor, Applied, BadCommit, Intent, Pause, Refusal, Remote, State, Trial
+from mesh_sync.node.state import Anchor, Applied, BadCommit, Held, Intent, Pause, Refusal, Remote, State, Trial
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
 
 WRITTEN_BY_0_1 = Path(__file__).parent / "data/state-0.1.json"
@@ -29,7 +29,9 @@ BEFORE = Applied("c1", "f", PEER_B, PEER_B.owned, {"B": "b.example:1"}, {"B": "1
 REFUSED = Refusal("c3", "why", (Finding("peers/b.toml", "mtu", "no"),), "f", "c1", 8.0, "invalid")
 FULL = State(
     applied=evolve(BEFORE, commit="c2", desired=interface(b="B", x="X"), hooks_due=True, dated=5.0, known_at=6.0),
-    remote=Remote("c3", 2.0, (REFUSED,), BadCommit("c0", "w"), Anchor("c2", "5e"), "r", "c4", 9.0),
+    remote=Remote(
+        "c3", 2.0, (REFUSED,), BadCommit("c0", "w"), Anchor("c2", "5e"), "r", "c4", 9.0, Held("c5", 8.0, 7.0)
+    ),
     trial=Trial("c2", "f", 1.5, 1, BEFORE, Intent(Pause(1.0, "x")), interface(x="X"), {"B": "b"}, {"B": "192.0.2.1:1"}),
     intent=Intent(Pause(3.0, "because")),
     history=(Past("c1", 1.0, "confirmed"),),

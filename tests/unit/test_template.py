@@ -44,9 +44,9 @@ def test_name_and_networks_are_plain_values_to_fill_in() -> None:
 
 def test_mesh_toml_shows_every_key() -> None:
     shown = {line.split()[0] for line in settings((TEMPLATE / "mesh.toml").read_text())}
-    tables = {"peers", "guard", "preshared", "expect"}
+    tables = {"peers", "guard", "rollout", "preshared", "expect"}
     assert {attribute.name for attribute in attrs.fields(Mesh)} - tables <= shown
-    assert {"max_removed_peers", "from", "to", "reachable", "secret", "former", "since"} <= shown
+    assert {"max_removed_peers", "from", "to", "reachable", "secret", "former", "since", "canary", "wait"} <= shown
 
 
 def test_what_mesh_toml_comments_out_is_valid() -> None:

@@ -13,6 +13,7 @@ from mesh_sync.check.leaked_keys import leaked_keys
 from mesh_sync.check.preshared_keys import preshared_keys
 from mesh_sync.check.relays import cut_off, relays
 from mesh_sync.check.repository_rules import attributes, policy
+from mesh_sync.check.rollout import rollout
 from mesh_sync.check.signers import advice_on_signers, signers
 from mesh_sync.findings import Finding, until_enough
 from mesh_sync.mesh import manifest
@@ -54,6 +55,7 @@ def _findings(tree: Tree, read: tuple[Finding, ...], mesh: Mesh, moment: datetim
     yield from endpoints(mesh, moment)
     yield from relays(mesh, broken)
     yield from exits(mesh, broken)
+    yield from rollout(mesh, broken)
     yield from expectations(mesh, broken)
     if not broken:
         yield from _reach(mesh, moment)

@@ -116,6 +116,9 @@ def status(config: Path, as_json: bool) -> None:
         click.secho(f"refused commit: {remote.refusal.commit}: {remote.refusal.message}", fg="red")
     if remote.bad:
         click.secho(remote.bad.message, fg="red")
+    if remote.held and remote.held.commit != applied.commit:
+        since = _time(remote.held.since)
+        click.secho(f"commit {remote.held.commit} waits for the canaries since {since}", fg="yellow")
     if state.trial:
         click.secho(f"on trial, not confirmed yet: {state.trial.commit}", fg="yellow")
     if applied.desired and applied.desired.other_key:

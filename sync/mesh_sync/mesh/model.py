@@ -96,6 +96,17 @@ class Guard:
 
 
 @frozen(kw_only=True)
+class Rollout:
+    """Who applies a new commit first: ``canary`` has names and tags of peers.
+
+    The other nodes wait until all of these have confirmed it, and at most ``wait`` seconds.
+    """
+
+    canary: tuple[str, ...] = ()
+    wait: Seconds = Seconds(60)
+
+
+@frozen(kw_only=True)
 class Expect:
     """One reachability test of the declared mesh: ``source`` is written ``from`` in the file."""
 
@@ -131,8 +142,16 @@ class Mesh:
     preshared: Preshared | None = None
     exit: PeerName | None = None
     guard: Guard = Guard()
+    rollout: Rollout = Rollout()
     expect: tuple[Expect, ...] = ()
     peers: Mapping[str, Peer] = field(factory=dict)
+
+    @property
+    def canaries(self) -> frozenset[str]:
+        """The nodes that apply a new commit first, by name."""
+        asked = frozenset(self.rollout.canary)
+        nodes = (peer for peer in self.peers.values() if peer.managed and peer.enabled)
+        return frozenset(peer.name for peer in nodes if asked & {peer.name, *peer.tags})
 
     def keepalive_of(self, peer: Peer) -> int:
         """Seconds between keepalives ``peer`` sends: its own, the mesh's, else 25 where NAT or DDNS needs it."""

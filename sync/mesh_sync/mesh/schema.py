@@ -7,7 +7,19 @@ import ipaddress
 from datetime import date, datetime
 
 from mesh_sync.findings import shown
-from mesh_sync.mesh.model import MAX_SECRET, Expect, Mesh, Mtu, Peer, PeerName, Port, Preshared, PublicKey, Seconds
+from mesh_sync.mesh.model import (
+    MAX_SECRET,
+    Expect,
+    Mesh,
+    Mtu,
+    Peer,
+    PeerName,
+    Port,
+    Preshared,
+    PublicKey,
+    Rollout,
+    Seconds,
+)
 from mesh_sync.typed_toml.fields import LABEL, between, one_line, one_of, peer_name, prose, text
 from mesh_sync.typed_toml.table import list_of, table
 from mesh_sync.wireguard.endpoint import Address, Endpoint, Network
@@ -135,6 +147,10 @@ _TYPES = {
     Endpoint: _endpoint,
     Preshared: table(Preshared, secret=_secret_id, former=_secret_id, since=_moment),
 }
+_TYPES[Rollout] = table(
+    Rollout, _TYPES,
+    canary=list_of(one_line(MAX_TEXT), most=MAX_TAGS), wait=between(1, 3600, "a number of seconds"),
+)  # fmt: skip
 _TYPES[Expect] = table(Expect, _TYPES, keys={"source": "from"})
 peer_of = table(
     Peer,

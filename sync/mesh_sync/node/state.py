@@ -99,6 +99,17 @@ class BadCommit:
 
 
 @frozen
+class Held:
+    """A commit that was accepted and waits for the canaries: ``since`` when, and since when any does without a pause
+    (``began``); Unix seconds.
+    """
+
+    commit: str
+    since: float
+    began: float
+
+
+@frozen
 class Remote:
     """What the remote has taught; none of it goes back when a commit is rolled back.
 
@@ -106,7 +117,7 @@ class Remote:
     since one did, Unix seconds. ``refusals``: heads that were not accepted, the last one last. ``trusted``: the newest
     commit of an admin of which all history is verified, ``trust_root``: what that began from. ``verified``: how far
     beyond ``trusted`` the history is verified. ``others_asked``: when the remotes after the first that answers were
-    asked last, too, Unix seconds.
+    asked last, too, Unix seconds. ``held``: the head waits for the canaries.
     """
 
     commit: str | None = None
@@ -117,6 +128,7 @@ class Remote:
     trust_root: str = ""
     verified: str | None = None
     others_asked: float | None = None
+    held: Held | None = None
 
     def refusal_of(self, commit: str | None) -> Refusal | None:
         """Why ``commit`` was not accepted, if it was not."""

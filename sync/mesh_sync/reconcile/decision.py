@@ -1,11 +1,12 @@
 """What a run of `mesh-sync now` does next, from what this node remembers and what the remote answered. Pure.
 
-`decide` comes before the head is looked at, `settle` after it:
+`decide` comes before the head is looked at, `wait` and `settle` after it:
 
     decide ─┬─ InSync        the head is what was confirmed last: enforce that
             ├─ Keep(reason)  the head does not count now: enforce what was confirmed last
             ├─ Undo(trial)   the same, after the way back from a trial that a run left open
             └─ Evaluate(commit)
+    wait ───── Held, or None: whether a commit that was accepted waits for the canaries
     settle ─── Way: apply, try, or go back
 """
 
@@ -16,12 +17,18 @@ from enum import Enum
 from attrs import frozen
 
 from mesh_sync.node.clock import Clock
-from mesh_sync.node.state import Applied, BadCommit, Refusal, State, Trial
+from mesh_sync.node.state import Applied, BadCommit, Held, Refusal, State, Trial
 
 REFUSED_FOR = 86400.0
 """Seconds for which a refusal stands: the node's clock may have been wrong."""
 LONGEST_REST = 3600.0
 """Seconds for which a commit that may not be at fault is at most not tried again."""
+
+
+WAITS = 5
+"""So many times as long as one commit waits for the canaries, all wait that come one after the other."""
+BETWEEN_RUNS = 120.0
+"""Seconds after which the next run has surely looked."""
 
 
 class Reason(Enum):
@@ -109,6 +116,23 @@ def _rests(bad: BadCommit, moment: float) -> bool:
 
 def _stands(refusal: Refusal, clock: Clock, home: Applied) -> bool:
     return refusal.at is not None and refusal.at <= clock.latest(home.dated).at < refusal.at + REFUSED_FOR
+
+
+def wait(before: Held | None, commit: str, seconds: float, moment: float) -> Held | None:
+    """A commit was accepted that the canaries have not confirmed: return how it waits at ``moment`` (Unix seconds), and
+    None once that is enough.
+
+    ``before``: what waited when this node last looked. Each commit waits for ``seconds`` from when it was first seen;
+    one that comes while another waits has not more time than is left of `WAITS` times as much, so that a branch which
+    never rests keeps no node from following it. What a clock that was wrong has remembered does not count.
+    """
+    if before and not before.began <= before.since <= moment:
+        before = None
+    since = before.since if before and before.commit == commit else moment
+    follows = before is not None and moment - before.since <= seconds + BETWEEN_RUNS
+    began = before.began if before and follows else since
+    over = moment - since >= seconds or moment - began >= WAITS * seconds
+    return None if over else Held(commit, since, began)
 
 
 def settle(state: State, target: Applied, *, differs: bool, confirm: bool) -> Way:

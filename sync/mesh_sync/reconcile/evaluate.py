@@ -19,9 +19,10 @@ from mesh_sync.mesh.model import Guard, Mesh
 from mesh_sync.node.clock import Clock
 from mesh_sync.node.config import Node
 from mesh_sync.node.fingerprint import fingerprint
-from mesh_sync.node.state import Refusal, State
+from mesh_sync.node.state import Held, Refusal, State
+from mesh_sync.reconcile.decision import wait
 from mesh_sync.reconcile.derive import interface, left, mesh_at
-from mesh_sync.reconcile.promise import accepted, accepted_below, heard, refused, worked_out
+from mesh_sync.reconcile.promise import accepted, accepted_below, heard, held, refused, worked_out
 from mesh_sync.reconcile.verdict import Verdict, stay
 from mesh_sync.repository.git_command import public, raise_if_local
 from mesh_sync.repository.git_objects import GitObjects, tree_at
@@ -49,6 +50,9 @@ def evaluate(node: Node, before: State, head: Head, remote: Remote, clock: Clock
         problem = MeshSyncError(printable(text), hint="this is a defect of mesh-sync; please report it")
         return stay(node, known, problem, remote, clock)
     if isinstance(found.result, Desired):
+        if waiting := _waiting(node, found.known, found.commit, found.rollout, remote.bare.objects, clock.wall):
+            known = evolve(found.known, remote=evolve(found.known.remote, commit=found.commit))
+            return _hold(node, known, waiting, None, remote, clock)
         after = accepted(found.known, found.commit, fingerprint(node), found.result)
         after = worked_out(after, clock.counts(found.dated), found.dated)
         return Verdict(after, None, found.findings, _rewritten(found.known, found.commit, remote.bare.objects))
@@ -70,7 +74,10 @@ def _refuse(
         if commit := _below(node, kept, found.commit, remote.bare.objects):
             dated = git_history.date_of(remote.bare.objects, commit)
             moment = clock.counts(dated)
-            desired, findings = _asked(node, kept, commit, remote, remote.bare.objects, moment.date)
+            desired, findings, rollout = _asked(node, kept, commit, remote, remote.bare.objects, moment.date)
+            if waiting := _waiting(node, kept, commit, rollout, remote.bare.objects, clock.wall):
+                kept = refused(found.known, evolve(refusal, fingerprint="", at=None))  # it is looked at again
+                return _hold(node, kept, waiting, problem, remote, clock)
             after = worked_out(accepted_below(kept, commit, fingerprint(node), desired), moment, dated)
             return Verdict(after, problem, (*problem.findings, *findings))
     return stay(node, kept, problem, remote, clock)
@@ -90,12 +97,15 @@ def _below(node: Node, known: State, head: str, repository: GitObjects) -> str |
 
 @frozen
 class _Looked:
-    """What the look at a commit came to; ``known`` has what is trusted now. ``dated``: see `Applied`."""
+    """What the look at a commit came to; ``known`` has what is trusted now. ``rollout``: the mesh that says who goes
+    first; ``dated``: see `Applied`.
+    """
 
     commit: str
     known: State
     result: Desired | Refused
     findings: tuple[Finding, ...] = ()
+    rollout: Mesh | None = None
     dated: float | None = None
 
 
@@ -156,11 +166,13 @@ def _judged(node: Node, known: State, commit: str, remote: Remote, clock: Clock,
 
 def _asked(
     node: Node, known: State, commit: str, remote: Remote, repository: GitObjects, moment: datetime
-) -> tuple[Desired, tuple[Finding, ...]]:
-    """This node's interface at ``commit``, and the warnings. Raise Refused when its files are wrong or not meant."""
+) -> tuple[Desired, tuple[Finding, ...], Mesh | None]:
+    """This node's interface at ``commit``, the warnings, and the mesh before it, None on a node that has none. Raise
+    Refused when its files are wrong or not meant.
+    """
     tree = tree_at(repository, commit)
     mesh, findings = mesh_at(tree, commit, moment)
-    present = known.applied
+    present, applied = known.applied, None
     if present.desired and present.commit:
         own = own_signers(node) if node.trust.mode == "signed" else None
         base = present.commit if repository.has(present.commit) else None
@@ -173,8 +185,34 @@ def _asked(
             before, base, most, (commit, mesh), node.name, moment, repository, partial(tree_at, repository), own
         )
         if f"remove {node.name}" in allowed or not (_has(applied, node.name) or _has(mesh, node.name)):
-            return left(present.desired), findings
-    return interface(tree, mesh, node, commit, moment, findings), findings
+            return left(present.desired), findings, applied
+    return interface(tree, mesh, node, commit, moment, findings), findings, applied
+
+
+def _waiting(
+    node: Node, known: State, commit: str, before: Mesh | None, objects: GitObjects, moment: float
+) -> Held | None:
+    """Whether a commit that was accepted waits for those that go first; the list ``before`` it says who they are, so
+    that no commit excuses itself.
+    """
+    canaries = before.canaries if before else frozenset()
+    if before is None or not canaries or node.name in canaries or known.last_confirmed.desired is None:
+        return None
+    if commit in (known.last_confirmed.commit, known.applied.commit):  # it had its turn
+        return None
+    waiting = wait(known.remote.held, commit, before.rollout.wait, moment)
+    if waiting is None:
+        return None
+    from mesh_sync.reconcile.canaries import have_confirmed  # dnspython, of which few meshes have need here
+
+    return None if have_confirmed(node, known, canaries, commit, objects) else waiting
+
+
+def _hold(node: Node, known: State, waiting: Held, problem: Refused | None, remote: Remote, clock: Clock) -> Verdict:
+    """Stay at what was confirmed last, and remember since when the commit waits."""
+    verdict = stay(node, held(known, waiting), problem, remote, clock)
+    text = f"commit {waiting.commit[:10]} waits for the nodes that apply it first ([rollout] of mesh.toml)"
+    return evolve(verdict, notes=(*verdict.notes, text))
 
 
 def _mesh(remote: Remote, commit: str) -> Mesh | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from attrs import evolve
 
 from mesh_sync.node.clock import Moment
-from mesh_sync.node.state import REFUSALS, Applied, BadCommit, Intent, Pause, Refusal, Remote, State, Trial
+from mesh_sync.node.state import REFUSALS, Applied, BadCommit, Held, Intent, Pause, Refusal, Remote, State, Trial
 from mesh_sync.wireguard.desired import Desired, Owned
 from mesh_sync.wireguard.psk_rollover import overlapping
 
@@ -49,11 +49,16 @@ def accepted(state: State, commit: str, fingerprint: str, desired: Desired) -> S
     return evolve(after, remote=evolve(after.remote, commit=commit, refusals=()))
 
 
+def held(state: State, how: Held) -> State:
+    """The commit was accepted, and waits for the canaries: what was confirmed last stays."""
+    return evolve(home(state), remote=evolve(state.remote, held=how))
+
+
 def accepted_below(state: State, commit: str, fingerprint: str, desired: Desired) -> State:
     """The head was not accepted, but this commit in its history, the newest that an admin has signed."""
     anchor = state.remote.trusted
     applied = evolve(state.last_confirmed, commit=commit, fingerprint=fingerprint, desired=desired, anchor=anchor)
-    return evolve(home(state), applied=applied, remote=evolve(state.remote, bad=None))
+    return evolve(home(state), applied=applied, remote=evolve(state.remote, bad=None, held=None))
 
 
 def went_back(state: State, commit: str, fingerprint: str, desired: Desired, pause: Pause) -> State:

@@ -76,6 +76,7 @@ class Status:
             "troubles": [trouble.as_json() for trouble in self.troubles],
             "drift": [change.as_json() for change in self.drift],
             "refused_commits": [entry.commit for entry in (remote.refusal, remote.bad) if entry],
+            "held_commit": remote.held.commit if remote.held else None,
             "bad_commit": _bad(remote.bad),
             "rotating": bool(applied.desired and applied.desired.other_key),
             "trial": {"commit": trial.commit, "began": trial.began, "attempt": trial.attempt} if trial else None,
