@@ -13,8 +13,9 @@ from typing import Any
 import attrs
 
 from mesh_watchdog import cli, daemon
+from mesh_watchdog.policy.actions import Call
 from mesh_watchdog.policy.decide import Decision, decide
-from mesh_watchdog.policy.events import Call, Observation, Reported, Sought
+from mesh_watchdog.policy.observations import Observation, Reported, Sought
 from mesh_watchdog.policy.state import State
 
 

@@ -10,7 +10,7 @@ from attrs import evolve
 from mesh_watchdog import cli
 from mesh_watchdog.mesh_dns import views
 from mesh_watchdog.mesh_dns.directory import View, view_of
-from mesh_watchdog.policy.events import Sighting
+from mesh_watchdog.policy.observations import Sighting
 
 CROWD = {base64.b64encode(number.to_bytes(32)).decode(): Sighting("192.0.2.1:51820") for number in range(1, 501)}
 

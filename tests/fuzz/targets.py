@@ -37,7 +37,7 @@ from mesh_sync.workspace.import_ import wg_gen_web, wg_meshconf, wg_quick
 from mesh_watchdog import memory, settings
 from mesh_watchdog.mesh_dns import answers as mesh_answers
 from mesh_watchdog.mesh_dns import notices
-from mesh_watchdog.policy.events import Sighting
+from mesh_watchdog.policy.observations import Sighting
 from mesh_watchdog.report import status_file
 from mesh_watchdog.sense import wg_counters
 from unit import mesh_in_dns, software_keys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mesh_watchdog.policy.events import Declared
+from mesh_watchdog.policy.observations import Declared
 from sim import Node, World, at, declared
 
 A, B, B2, B3, C = "203.0.113.1", "198.51.100.2", "198.51.100.22", "198.51.100.23", "192.0.2.3"

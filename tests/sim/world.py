@@ -15,24 +15,17 @@ from mesh_sync.names.nameservers import Answer
 from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_sync.wireguard.underlay import Tunnel
 from mesh_sync.wireguard.ways import Way, Ways
+from mesh_watchdog.policy.actions import Action, Announce, AskWays, Call, LookUp, Open, Probe, SetEndpoint
 from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.dns_names import NameState
-from mesh_watchdog.policy.events import (
-    Action,
-    Announce,
+from mesh_watchdog.policy.observations import (
     Applied,
-    AskWays,
-    Call,
     Declared,
     Here,
-    LookUp,
     Observation,
-    Open,
-    Probe,
     Reported,
     Routed,
     Seen,
-    SetEndpoint,
     Sighting,
     Snapshot,
     Sought,

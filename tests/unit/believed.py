@@ -10,7 +10,7 @@ from mesh_sync.node.config import Node, Paths, Repository, Trust
 from mesh_sync.node.state import Applied, State
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
 from mesh_sync.wireguard.endpoint import Endpoint
-from mesh_watchdog.policy.events import Declared, Seen
+from mesh_watchdog.policy.observations import Declared, Seen
 from mesh_watchdog.policy.peer import UP, PeerState
 
 KEY, OTHER = "k" * 43 + "=", "o" * 43 + "="

@@ -7,27 +7,24 @@ from ipaddress import ip_address
 from attrs import evolve
 
 from mesh_sync.wireguard.ways import Way, Ways
+from mesh_watchdog.policy.actions import Action, AskWays, AwaitKnocks, SetEndpoint
 from mesh_watchdog.policy.decide import decide
-from mesh_watchdog.policy.events import (
+from mesh_watchdog.policy.nat_class import EASY, HARD
+from mesh_watchdog.policy.observations import (
     ABLE,
     NOW,
-    Action,
     Applied,
-    AskWays,
-    AwaitKnocks,
     Here,
     Observation,
     Reported,
     Routed,
     Seen,
-    SetEndpoint,
     Sighting,
     Snapshot,
     Sought,
     Standing,
     Surroundings,
 )
-from mesh_watchdog.policy.nat_class import EASY, HARD
 from mesh_watchdog.policy.rounds import Birthday
 from mesh_watchdog.policy.state import State
 from sim import at, declared

@@ -10,7 +10,7 @@ import dns.name
 from mesh_watchdog.mesh_dns import answers
 from mesh_watchdog.mesh_dns.directory import View, directory_of
 from mesh_watchdog.mesh_dns.names import services, zone_name
-from mesh_watchdog.policy.events import Declared, Here, Sighting
+from mesh_watchdog.policy.observations import Declared, Here, Sighting
 from mesh_watchdog.policy.peer import PeerState
 from mesh_watchdog.policy.state import State
 

@@ -7,12 +7,10 @@ from typing import Any
 from attrs import evolve
 
 from mesh_sync.wireguard.relays import in_order
+from mesh_watchdog.policy.actions import Action, Call, Carry
 from mesh_watchdog.policy.decide import decide
-from mesh_watchdog.policy.events import (
-    Action,
+from mesh_watchdog.policy.observations import (
     Applied,
-    Call,
-    Carry,
     Declared,
     Here,
     Observation,

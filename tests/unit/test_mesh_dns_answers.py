@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from mesh_watchdog.mesh_dns import answers
 from mesh_watchdog.mesh_dns.directory import View, directory_of, sighting_of, view_of
 from mesh_watchdog.mesh_dns.names import key_of, service, zone_name
-from mesh_watchdog.policy.events import Declared, Here, Seen, Sighting
+from mesh_watchdog.policy.observations import Declared, Here, Seen, Sighting
 from mesh_watchdog.policy.peer import PeerState
 from unit.mesh_in_dns import AZURE, DECLARED, GCP, HERE, SEEN, SERVICE, SERVICES, VIEW, ZONE, ask, key, label, state
 

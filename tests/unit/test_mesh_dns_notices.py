@@ -15,7 +15,7 @@ from mesh_watchdog.mesh_dns import answers, notices
 from mesh_watchdog.mesh_dns.names import place, service
 from mesh_watchdog.mesh_dns.notices import MAX_SIZE, Notice, notice
 from mesh_watchdog.mesh_dns.published import MOST, Published
-from mesh_watchdog.policy.events import Sighting, Standing
+from mesh_watchdog.policy.observations import Sighting, Standing
 from unit.mesh_in_dns import AZURE, GCP, PHONE, SERVICES, key
 
 OBSERVED = Sighting("203.0.113.7:40000", 12.0)

@@ -15,7 +15,7 @@ from mesh_watchdog.mesh_dns import exchange, notices, responder
 from mesh_watchdog.mesh_dns.directory import View, calling
 from mesh_watchdog.mesh_dns.responder import Responder
 from mesh_watchdog.mesh_dns.views import Views
-from mesh_watchdog.policy.events import Seen, Sighting, Sought
+from mesh_watchdog.policy.observations import Seen, Sighting, Sought
 from mesh_watchdog.policy.state import State
 from unit.mesh_in_dns import AZURE, GCP, HERE, PHONE, SERVICE, SERVICES, VIEW, key, state
 

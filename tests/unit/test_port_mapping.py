@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mesh_watchdog.journal import Tally
 from mesh_watchdog.policy.decide import decide
-from mesh_watchdog.policy.events import Here, Mapped
+from mesh_watchdog.policy.observations import Here, Mapped
 from mesh_watchdog.policy.rendezvous import own_candidates
 from mesh_watchdog.policy.reports import Rendezvous, Report
 from mesh_watchdog.policy.state import State

@@ -14,7 +14,7 @@ from attrs import evolve
 from lab.waiting import until
 from mesh_sync.errors import DeviceError
 from mesh_sync.wireguard.underlay import Tunnel
-from mesh_watchdog.policy.events import Mapped, Observation, Surroundings
+from mesh_watchdog.policy.observations import Mapped, Observation, Surroundings
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.port_mapping import ask, sense
 from mesh_watchdog.port_mapping.answers import Granted, Refused, Why

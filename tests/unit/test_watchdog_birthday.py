@@ -10,23 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mesh_sync.wireguard.port_rewriting import Rewriting
+from mesh_watchdog.policy.actions import Announce, AwaitKnocks, Call, EndRound, Knock, Rewrite, SetEndpoint
 from mesh_watchdog.policy.birthday import KNOCKS, PORTS, ROUND
 from mesh_watchdog.policy.endpoint_search import attempt
-from mesh_watchdog.policy.events import (
-    ABLE,
-    NOW,
-    Announce,
-    AwaitKnocks,
-    Call,
-    EndRound,
-    Knock,
-    Knocked,
-    Rewrite,
-    Rewritten,
-    SetEndpoint,
-    Standing,
-)
 from mesh_watchdog.policy.nat_class import EASY, HARD
+from mesh_watchdog.policy.observations import ABLE, NOW, Knocked, Rewritten, Standing
 from mesh_watchdog.policy.rounds import BACK_OFF, ENTRIES, ENTRIES_WITHIN, LASTED, LENIENT, Pair
 from unit.birthday_life import FAR, OBSERVERS, Life, easy, hard, place, waiting
 

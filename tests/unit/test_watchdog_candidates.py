@@ -15,7 +15,7 @@ from mesh_sync.wireguard.ways import Way, Ways
 from mesh_watchdog.policy import dns_names
 from mesh_watchdog.policy.candidates import candidates, news
 from mesh_watchdog.policy.dns_names import NameState, asking, heard_back, is_due, seeded
-from mesh_watchdog.policy.events import Routed, Seen, Surroundings
+from mesh_watchdog.policy.observations import Routed, Seen, Surroundings
 from mesh_watchdog.policy.peer import PeerState
 from mesh_watchdog.policy.state import State
 from sim import at, declared

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mesh_watchdog.daemon import Daemon
-from mesh_watchdog.policy.events import Applied, Snapshot
+from mesh_watchdog.policy.observations import Applied, Snapshot
 from mesh_watchdog.policy.peer import MISSING, NEW
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.sense.sense import Inbox, Sense

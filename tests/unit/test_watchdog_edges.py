@@ -19,7 +19,8 @@ from mesh_sync.wireguard.underlay import Reach
 from mesh_sync.wireguard.ways import Way
 from mesh_watchdog import act, under_lock
 from mesh_watchdog.journal import notify, ping_interval
-from mesh_watchdog.policy.events import Applied, Declared, Here, Seen, SetEndpoint
+from mesh_watchdog.policy.actions import SetEndpoint
+from mesh_watchdog.policy.observations import Applied, Declared, Here, Seen
 from mesh_watchdog.sense import applied_state, wg_counters
 from mesh_watchdog.settings import Settings, settings_of
 from mesh_watchdog.under_lock import Changed

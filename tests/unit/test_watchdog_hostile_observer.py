@@ -11,19 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mesh_sync.wireguard.ways import Way, Ways
+from mesh_watchdog.policy.actions import Action, AskWays, Open, SetEndpoint
 from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.dns_names import numeric
-from mesh_watchdog.policy.events import (
-    Action,
+from mesh_watchdog.policy.observations import (
     Applied,
-    AskWays,
     Here,
     Observation,
-    Open,
     Reported,
     Routed,
     Seen,
-    SetEndpoint,
     Sighting,
     Snapshot,
     Sought,

@@ -11,8 +11,9 @@ from attrs import Factory, define, evolve
 
 from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_sync.wireguard.protocol import INITIATION_SIZE
+from mesh_watchdog.policy.actions import Announce, LookUp, SetEndpoint
 from mesh_watchdog.policy.decide import decide
-from mesh_watchdog.policy.events import Announce, Applied, Declared, LookUp, Seen, SetEndpoint, Snapshot, Surroundings
+from mesh_watchdog.policy.observations import Applied, Declared, Seen, Snapshot, Surroundings
 from mesh_watchdog.policy.peer import NEW, UP
 from mesh_watchdog.policy.polling import next_poll
 from mesh_watchdog.policy.state import State

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mesh_watchdog.policy.events import Declared
+from mesh_watchdog.policy.observations import Declared
 from sim import Node, World, at, declared
 
 HOUR = 3600.0

@@ -9,7 +9,7 @@ import pytest
 
 from mesh_watchdog import jobs
 from mesh_watchdog.policy import polling
-from mesh_watchdog.policy.events import Seen
+from mesh_watchdog.policy.observations import Seen
 from mesh_watchdog.policy.peer import SEARCHING
 from mesh_watchdog.policy.state import State
 from unit.believed import ALIVE, KEY, peer

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pytest
 
 from mesh_watchdog.policy.decide import decide
-from mesh_watchdog.policy.events import Applied, Declared, Seen, Snapshot, Surroundings
+from mesh_watchdog.policy.observations import Applied, Declared, Seen, Snapshot, Surroundings
 from mesh_watchdog.policy.state import State
 from sim import at, declared
 from sim.scenes import B2, HOST, A, B, C, pair, roamed

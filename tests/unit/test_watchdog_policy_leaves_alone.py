@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from mesh_watchdog.policy.events import Declared
+from mesh_watchdog.policy.observations import Declared
 from sim import World, at, declared
 from sim.scenes import B2, B3, HOST, A, B, C, back_after, mesh, pair, roamed
 from sim.underlay import PORT

@@ -10,18 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_watchdog.policy import relaying
+from mesh_watchdog.policy.actions import Call, Carry, Probe
 from mesh_watchdog.policy.decide import decide
-from mesh_watchdog.policy.events import (
-    Applied,
-    Call,
-    Carry,
-    Here,
-    Probe,
-    Reported,
-    Sighting,
-    Standing,
-)
 from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC, UNKNOWN
+from mesh_watchdog.policy.observations import Applied, Here, Reported, Sighting, Standing
 from mesh_watchdog.policy.peer import NEW, SEARCHING, UP
 from mesh_watchdog.policy.relayed import Carried
 from unit.relay_world import FIRST, PEERS, SECOND, WHERE, A, B, C, R, S, World, relayed, seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mesh_watchdog.policy.events import Seen
+from mesh_watchdog.policy.observations import Seen
 from mesh_watchdog.policy.polling import BUSY, ROTATING, ROTATING_LONG, next_poll
 from mesh_watchdog.policy.state import State, misplaced, under_listed_keys
 

@@ -13,9 +13,10 @@ from mesh_sync.node.config import Node
 from mesh_sync.system.lock import locked
 from mesh_watchdog import memory
 from mesh_watchdog.journal import Tally
+from mesh_watchdog.policy.actions import SetEndpoint
 from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.dns_names import NameState
-from mesh_watchdog.policy.events import Applied, SetEndpoint, Snapshot
+from mesh_watchdog.policy.observations import Applied, Snapshot
 from mesh_watchdog.policy.peer import SEARCHING
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.report import metrics, status_file

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_watchdog.journal import Problems
-from mesh_watchdog.policy.events import Surroundings
+from mesh_watchdog.policy.observations import Surroundings
 from mesh_watchdog.sense import own_addresses, own_network
 from mesh_watchdog.sense.own_addresses import OwnAddresses, differ, parse
 from mesh_watchdog.sense.route_messages import Places, matter

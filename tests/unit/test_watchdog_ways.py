@@ -11,9 +11,10 @@ from mesh_sync.names.nameservers import Answer, Nameserver, Unresolved
 from mesh_sync.wireguard.longest_prefix import LongestPrefix
 from mesh_sync.wireguard.ways import Way, Ways
 from mesh_watchdog.policy import known_ways
+from mesh_watchdog.policy.actions import AskWays
 from mesh_watchdog.policy.decide import decide
-from mesh_watchdog.policy.events import Applied, AskWays, Routed, Surroundings
 from mesh_watchdog.policy.known_ways import WAYS_AGE, WAYS_LOST
+from mesh_watchdog.policy.observations import Applied, Routed, Surroundings
 from mesh_watchdog.policy.peer import SEARCHING, SUSPECT, UP
 from mesh_watchdog.policy.state import State
 from sim import at

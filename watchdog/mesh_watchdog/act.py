@@ -21,7 +21,7 @@ from mesh_watchdog.mesh_dns.calls import Calls
 from mesh_watchdog.opener import Opener
 from mesh_watchdog.path_mtus import PathMtus
 from mesh_watchdog.placing import carry, nudge, promote
-from mesh_watchdog.policy.events import (
+from mesh_watchdog.policy.actions import (
     Action,
     Announce,
     AskPath,
@@ -37,9 +37,9 @@ from mesh_watchdog.policy.events import (
     Probe,
     Promote,
     Rewrite,
-    Seen,
     SetEndpoint,
 )
+from mesh_watchdog.policy.observations import Seen
 from mesh_watchdog.policy.relaying import taken_back
 from mesh_watchdog.policy.state import State, in_use, under_listed_keys
 from mesh_watchdog.sense.dns_lookup import DnsLookup

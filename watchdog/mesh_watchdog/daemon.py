@@ -21,8 +21,8 @@ from mesh_watchdog.mesh_dns.own_statement import OwnStatement
 from mesh_watchdog.mesh_dns.responder import Responder
 from mesh_watchdog.mesh_dns.views import Views
 from mesh_watchdog.policy.decide import decide
-from mesh_watchdog.policy.events import Observation, Snapshot
 from mesh_watchdog.policy.known_ways import in_use
+from mesh_watchdog.policy.observations import Observation, Snapshot
 from mesh_watchdog.policy.peer import SEARCHING, UP
 from mesh_watchdog.policy.polling import BUSY, TRYING, next_poll
 from mesh_watchdog.policy.state import State

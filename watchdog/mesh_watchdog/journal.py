@@ -11,7 +11,7 @@ from collections import Counter
 
 from attrs import Factory, define
 
-from mesh_watchdog.policy.events import Announce
+from mesh_watchdog.policy.actions import Announce
 
 log = logging.getLogger("mesh_watchdog")
 

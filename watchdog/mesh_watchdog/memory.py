@@ -21,7 +21,7 @@ from mesh_sync.typed_toml.reader import read_json
 from mesh_sync.typed_toml.table import Wrong, table
 from mesh_sync.wireguard.endpoint import Address
 from mesh_watchdog.policy.dns_names import NameState
-from mesh_watchdog.policy.events import Declared
+from mesh_watchdog.policy.observations import Declared
 from mesh_watchdog.policy.peer import PeerState
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.report.status_file import write

@@ -15,7 +15,8 @@ from mesh_watchdog.birthday.knocks import knock
 from mesh_watchdog.birthday.many_ports import ManyPorts
 from mesh_watchdog.journal import Problems
 from mesh_watchdog.opener import Opener
-from mesh_watchdog.policy.events import AwaitKnocks, Knock, Knocked, Rewritten
+from mesh_watchdog.policy.actions import AwaitKnocks, Knock
+from mesh_watchdog.policy.observations import Knocked, Rewritten
 from mesh_watchdog.sense.sense import Inbox, Sense
 
 LEAD = 0.3

@@ -6,7 +6,8 @@ import dns.rcode
 
 from mesh_watchdog.mesh_dns import exchange, notices
 from mesh_watchdog.mesh_dns.views import Views
-from mesh_watchdog.policy.events import Call, Reported, Sighting
+from mesh_watchdog.policy.actions import Call
+from mesh_watchdog.policy.observations import Reported, Sighting
 from mesh_watchdog.sense.sense import Sense
 
 UNDER_WAY = 64

@@ -8,7 +8,7 @@ import dns.name
 from attrs import evolve, frozen
 
 from mesh_watchdog.mesh_dns.names import host, services, zone_name
-from mesh_watchdog.policy.events import Declared, Here, Seen, Sighting
+from mesh_watchdog.policy.observations import Declared, Here, Seen, Sighting
 from mesh_watchdog.policy.peer import PeerState
 from mesh_watchdog.policy.state import State
 

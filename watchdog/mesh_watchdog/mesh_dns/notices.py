@@ -27,8 +27,8 @@ from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_watchdog.mesh_dns import names
 from mesh_watchdog.mesh_dns.directory import OLDEST
 from mesh_watchdog.mesh_dns.records import AT_ONCE, host_record, record, rrset
-from mesh_watchdog.policy.events import ABLE, NOW, Sighting, Standing
 from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC
+from mesh_watchdog.policy.observations import ABLE, NOW, Sighting, Standing
 
 MOST_PLACES = 9
 """In one message: where a peer was seen, and the 8 places that it may name itself."""

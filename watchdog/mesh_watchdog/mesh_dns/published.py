@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Sequence
 from attrs import evolve
 
 from mesh_watchdog.mesh_dns.directory import OLDEST
-from mesh_watchdog.policy.events import Sighting, Standing
+from mesh_watchdog.policy.observations import Sighting, Standing
 
 SILENT = Standing()
 MOST = 8

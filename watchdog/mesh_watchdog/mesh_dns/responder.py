@@ -22,7 +22,7 @@ from mesh_watchdog.mesh_dns.listening import TcpPort, UdpPort, open_socket
 from mesh_watchdog.mesh_dns.notices import Notice
 from mesh_watchdog.mesh_dns.published import Published
 from mesh_watchdog.mesh_dns.views import Views
-from mesh_watchdog.policy.events import Sighting, Sought, Standing
+from mesh_watchdog.policy.observations import Sighting, Sought, Standing
 from mesh_watchdog.sense.sense import Sense
 
 EACH, ALL = (100.0, 1000.0), (200.0, 2000.0)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from mesh_sync.errors import MeshSyncError
 from mesh_watchdog.mesh_dns.directory import Directory, View, calling, directory_of, view_of
 from mesh_watchdog.policy import birthday
-from mesh_watchdog.policy.events import Here, Seen, Standing
+from mesh_watchdog.policy.observations import Here, Seen, Standing
 from mesh_watchdog.policy.state import State, under_listed_keys
 from mesh_watchdog.sense.wg_counters import read
 

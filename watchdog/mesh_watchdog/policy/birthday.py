@@ -16,11 +16,7 @@ from collections.abc import Container, Iterator
 from attrs import evolve
 
 from mesh_sync.wireguard.port_rewriting import Rewriting
-from mesh_watchdog.policy.candidates import usable
-from mesh_watchdog.policy.dns_names import numeric
-from mesh_watchdog.policy.events import (
-    ABLE,
-    NOW,
+from mesh_watchdog.policy.actions import (
     Action,
     Announce,
     AskWays,
@@ -28,18 +24,15 @@ from mesh_watchdog.policy.events import (
     Call,
     EndRound,
     Knock,
-    Knocked,
     Probe,
-    Reported,
     Rewrite,
-    Rewritten,
     SetEndpoint,
-    Sighting,
-    Sought,
-    Standing,
 )
+from mesh_watchdog.policy.candidates import usable
+from mesh_watchdog.policy.dns_names import numeric
 from mesh_watchdog.policy.known_ways import asked, lacking
 from mesh_watchdog.policy.nat_class import EASY, HARD, UNKNOWN, is_inner
+from mesh_watchdog.policy.observations import ABLE, NOW, Knocked, Reported, Rewritten, Sighting, Sought, Standing
 from mesh_watchdog.policy.peer import MISSING, SEARCHING, UP, probed
 from mesh_watchdog.policy.rendezvous import OBSERVERS, is_missed, own_candidates
 from mesh_watchdog.policy.reports import REPORT_AGE, fresh

@@ -13,19 +13,15 @@ from attrs import evolve
 from mesh_sync.names.nameservers import Answer, Unresolved
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
 from mesh_watchdog.policy import birthday, dns_names, known_ways, punching, relaying, rendezvous
-from mesh_watchdog.policy.events import (
-    Action,
-    Announce,
+from mesh_watchdog.policy.actions import Action, Announce, FollowUplink, LookUp, Probe, Promote
+from mesh_watchdog.policy.local_outage import HEARD_LATELY, is_local_outage, witnesses
+from mesh_watchdog.policy.observations import (
     Applied,
     Declared,
-    FollowUplink,
     Knocked,
-    LookUp,
     Mapped,
     Observation,
     Pairs,
-    Probe,
-    Promote,
     Reported,
     Rewritten,
     Routed,
@@ -34,7 +30,6 @@ from mesh_watchdog.policy.events import (
     Sought,
     Surroundings,
 )
-from mesh_watchdog.policy.local_outage import HEARD_LATELY, is_local_outage, witnesses
 from mesh_watchdog.policy.peer import MISSING, UP, PeerState, begin, listen, probed
 from mesh_watchdog.policy.peer_step import is_at_ease, step
 from mesh_watchdog.policy.polling import measured

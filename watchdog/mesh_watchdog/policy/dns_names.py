@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from mesh_sync.names.nameservers import Answer
 from mesh_sync.wireguard.endpoint import Address, Endpoint
-from mesh_watchdog.policy.events import Declared
+from mesh_watchdog.policy.observations import Declared
 
 DNS_FLOOR = 5.0
 """No name is asked more often (R10), but for `DNS_EARLY`: 720 questions in the worst hour."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from attrs import evolve
 
 from mesh_sync.wireguard.protocol import REJECT_AFTER_TIME, REKEY_TIMEOUT
+from mesh_watchdog.policy.actions import Action, Probe, SetEndpoint
 from mesh_watchdog.policy.candidates import Candidate, candidates, from_dns, news, places
-from mesh_watchdog.policy.events import Action, Probe, SetEndpoint
 from mesh_watchdog.policy.peer import RX_HOLDS, SEARCHING, SUSPECT, WRITES_AT_ONCE, PeerState, probed
 from mesh_watchdog.policy.reports import SEEN, TOLD
 from mesh_watchdog.policy.state import State

@@ -11,7 +11,8 @@ from mesh_sync.names.usable import usable
 from mesh_sync.wireguard.endpoint import Address
 from mesh_sync.wireguard.underlay import Reach
 from mesh_sync.wireguard.ways import Way, Ways
-from mesh_watchdog.policy.events import AskWays, Routed
+from mesh_watchdog.policy.actions import AskWays
+from mesh_watchdog.policy.observations import Routed
 from mesh_watchdog.policy.peer import UP
 from mesh_watchdog.policy.state import State
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mesh_watchdog.policy.events import Surroundings
+from mesh_watchdog.policy.observations import Surroundings
 from mesh_watchdog.policy.peer import MISS, RX_HOLDS, UP, PeerState
 
 OUTAGE_SHARE = 0.75

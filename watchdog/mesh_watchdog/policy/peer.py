@@ -6,7 +6,7 @@ from attrs import evolve, frozen
 
 from mesh_sync.wireguard import protocol
 from mesh_sync.wireguard.protocol import INITIATION_SIZE, KEEPALIVE_SIZE, RESPONSE_SIZE
-from mesh_watchdog.policy.events import Declared, Seen
+from mesh_watchdog.policy.observations import Declared, Seen
 
 UP, NEW, SUSPECT, SEARCHING, MISSING = "up", "new", "suspect", "hunted", "missing"
 """`new`: not heard since we began to look; `missing`: the interface does not have it."""

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Set
 from attrs import evolve
 
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
+from mesh_watchdog.policy.actions import Action, Announce, AskPath, Probe
 from mesh_watchdog.policy.candidates import expected
 from mesh_watchdog.policy.endpoint_search import attempt, in_question
-from mesh_watchdog.policy.events import Action, Announce, AskPath, Probe
 from mesh_watchdog.policy.known_ways import lacking
 from mesh_watchdog.policy.local_outage import WITNESS_TIME
 from mesh_watchdog.policy.peer import MISSING, NEW, SEARCHING, SUSPECT, TALK, UP, PeerState, probed

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from mesh_watchdog.policy.events import Seen
+from mesh_watchdog.policy.observations import Seen
 from mesh_watchdog.policy.peer import MISSING, NEW, SEARCHING, TALK, TALK_PAUSE, UP, PeerState
 from mesh_watchdog.policy.state import State
 

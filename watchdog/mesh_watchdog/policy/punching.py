@@ -11,10 +11,10 @@ from collections.abc import Iterable, Set
 
 from attrs import evolve, frozen
 
+from mesh_watchdog.policy.actions import Action, Call, Open, Probe
 from mesh_watchdog.policy.candidates import candidates, expected, usable
 from mesh_watchdog.policy.dns_names import numeric
 from mesh_watchdog.policy.endpoint_search import TRY_OLD
-from mesh_watchdog.policy.events import Action, Call, Open, Probe
 from mesh_watchdog.policy.known_ways import lacking
 from mesh_watchdog.policy.nat_class import is_inner
 from mesh_watchdog.policy.peer import NEW, RX_HOLDS, SEARCHING, SUSPECT, UP, PeerState, probed

@@ -16,8 +16,9 @@ from collections.abc import Iterator, Mapping
 from attrs import evolve
 
 from mesh_sync.wireguard.relays import in_order, own_networks
-from mesh_watchdog.policy.events import Action, Announce, Call, Carry, Declared, Probe, Reported, Sought
+from mesh_watchdog.policy.actions import Action, Announce, Call, Carry, Probe
 from mesh_watchdog.policy.nat_class import EASY, HARD
+from mesh_watchdog.policy.observations import Declared, Reported, Sought
 from mesh_watchdog.policy.peer import NEW, UP, PeerState
 from mesh_watchdog.policy.relayed import Asked, Carried, Relaying
 from mesh_watchdog.policy.rendezvous import own_candidates

@@ -12,10 +12,11 @@ from attrs import evolve
 
 from mesh_sync.wireguard.endpoint import Address, Endpoint
 from mesh_sync.wireguard.underlay import Reach
+from mesh_watchdog.policy.actions import Action, Announce, Call
 from mesh_watchdog.policy.endpoint_search import has_young_session
-from mesh_watchdog.policy.events import Action, Announce, Call, Reported, Sighting, Sought
 from mesh_watchdog.policy.local_outage import HEARD_LATELY
 from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC, UNKNOWN, is_contradicted, is_inner, nat_class
+from mesh_watchdog.policy.observations import Reported, Sighting, Sought
 from mesh_watchdog.policy.peer import MISSING, NEW, UP, PeerState
 from mesh_watchdog.policy.reports import (
     Calling,

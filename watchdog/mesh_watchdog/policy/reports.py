@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from attrs import evolve, field, frozen
 
 from mesh_watchdog.policy.dns_names import numeric
-from mesh_watchdog.policy.events import Sighting
+from mesh_watchdog.policy.observations import Sighting
 
 REPORT_AGE = 180.0
 """What was seen longer ago is no report any more (R14)."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from attrs import evolve, field, frozen
 
 from mesh_sync.wireguard.port_rewriting import Rewriting
-from mesh_watchdog.policy.events import Standing
+from mesh_watchdog.policy.observations import Standing
 
 SOURCE = "birthday"
 """Where the endpoint of a peer comes from that was met by such a round."""

@@ -14,7 +14,7 @@ from mesh_sync.wireguard.key_rollover import carriers
 from mesh_sync.wireguard.longest_prefix import LongestPrefix
 from mesh_sync.wireguard.underlay import Tunnel
 from mesh_watchdog.policy.dns_names import NameState
-from mesh_watchdog.policy.events import Here, Pairs, Routed, Seen, Surroundings
+from mesh_watchdog.policy.observations import Here, Pairs, Routed, Seen, Surroundings
 from mesh_watchdog.policy.peer import PeerState
 from mesh_watchdog.policy.relayed import Relaying
 from mesh_watchdog.policy.reports import Rendezvous

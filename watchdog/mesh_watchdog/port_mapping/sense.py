@@ -13,7 +13,7 @@ from attrs import evolve
 
 from mesh_sync.errors import MeshSyncError
 from mesh_watchdog.journal import log
-from mesh_watchdog.policy.events import Mapped
+from mesh_watchdog.policy.observations import Mapped
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.port_mapping import ask, nat_pmp, pcp
 from mesh_watchdog.port_mapping.answers import Refused, Why, is_translated

@@ -28,7 +28,7 @@ from mesh_sync.wireguard.longest_prefix import LongestPrefix
 from mesh_sync.wireguard.probe import target
 from mesh_sync.wireguard.underlay import Tunnel
 from mesh_watchdog.journal import Problems
-from mesh_watchdog.policy.events import Applied, Declared, Here
+from mesh_watchdog.policy.observations import Applied, Declared, Here
 from mesh_watchdog.sense.sense import Inbox, Sense
 
 

@@ -11,7 +11,7 @@ from mesh_sync.names.upstreams import upstreams
 from mesh_sync.names.usable import addresses
 from mesh_sync.wireguard import ways
 from mesh_watchdog.journal import Problems
-from mesh_watchdog.policy.events import Routed
+from mesh_watchdog.policy.observations import Routed
 from mesh_watchdog.sense.sense import Sense
 
 

@@ -13,7 +13,7 @@ from mesh_sync.errors import CommandError
 from mesh_sync.system.run import run
 from mesh_sync.wireguard.ip import NOT_SUPPORTED
 from mesh_sync.wireguard.ways import ask
-from mesh_watchdog.policy.events import Surroundings
+from mesh_watchdog.policy.observations import Surroundings
 
 Paths = Mapping[str, tuple[str, str, str] | None]
 

@@ -16,7 +16,7 @@ from attrs import evolve
 
 from mesh_sync.errors import MeshSyncError
 from mesh_watchdog.journal import Problems, log
-from mesh_watchdog.policy.events import Surroundings
+from mesh_watchdog.policy.observations import Surroundings
 from mesh_watchdog.sense import own_addresses
 from mesh_watchdog.sense.own_addresses import OwnAddresses, differ
 from mesh_watchdog.sense.route_messages import GROUPS, Places, matter

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from mesh_watchdog.journal import log
-from mesh_watchdog.policy.events import Observation
+from mesh_watchdog.policy.observations import Observation
 
 Inbox = asyncio.Queue[Observation | None]
 """Where observations go, for the daemon to take in. None: something happened, look at everything soon."""

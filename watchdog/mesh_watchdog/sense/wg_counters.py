@@ -12,7 +12,7 @@ from mesh_sync.system.run import run
 from mesh_sync.wireguard.live import LivePeer, parse_dump
 from mesh_sync.wireguard.wg import NOT_PERMITTED
 from mesh_watchdog.journal import Problems, Tally, log
-from mesh_watchdog.policy.events import Seen, Snapshot
+from mesh_watchdog.policy.observations import Seen, Snapshot
 from mesh_watchdog.sense.sense import Sense
 
 
