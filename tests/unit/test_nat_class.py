@@ -9,8 +9,12 @@ import struct
 import pytest
 
 from mesh_watchdog.opener import Opener, packet
+from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC, UNKNOWN, nat_class
+from mesh_watchdog.policy.observations import Applied, Here, Reported, Seen, Sighting, Snapshot, Surroundings
 from mesh_watchdog.policy.reports import Report
+from mesh_watchdog.policy.state import State
+from sim import declared
 
 SITES = {"r": "203.0.113.1:51820", "s": "192.0.2.7:51820", "six": "[2001:db8::7]:51820", "lan": "192.168.1.9:51820"}
 OWN = frozenset(map(ipaddress.ip_address, ("192.168.1.2", "198.51.100.9")))
@@ -34,11 +38,27 @@ def seen(*places: tuple[str, str], at: float = 0.0) -> list[Report]:
         (seen(("r", "198.51.100.2:51820"), ("lan", "198.51.100.2:4711")), UNKNOWN),
         (seen(("r", "198.51.100.2:51820"), ("six", "[2001:db8::2]:51820")), UNKNOWN),
         ([Report("198.51.100.2:51820", "r", 0.0), Report("198.51.100.7:51820", "s", 90.0)], UNKNOWN),
+        ([Report("198.51.100.2:51820", "r", 0.0), Report("198.51.100.7:51820", "s", 20.0)], UNKNOWN),
+        ([Report("198.51.100.2:51820", "r", 0.0), Report("198.51.100.2:51820", "s", 20.0)], EASY),
+        ([Report("198.51.100.2:51820", "r", 0.0), Report("198.51.100.2:4711", "s", 4.0)], HARD),
         ([Report("198.51.100.2:1", "r", 0.0, own=True), Report("198.51.100.2:2", "s", 0.0, own=True)], UNKNOWN),
     ],
 )
 def test_the_class_follows_from_what_observers_in_different_networks_see(reports: list[Report], expected: str) -> None:
     assert nat_class(reports, OWN, SITES) == expected
+
+
+def test_what_was_seen_before_the_nodes_own_network_changed_says_nothing_of_its_nat() -> None:
+    observers = {"r": declared("r", ["203.0.113.1"]), "s": declared("s", ["192.0.2.7"])}
+    state, _ = decide(State(), Applied(observers, here=Here("me", "me")), 0.0)
+    state, _ = decide(
+        state, Snapshot({key: Seen(str(one.endpoint[0]), 1, 0, 0) for key, one in observers.items()}), 1.0
+    )
+    state, _ = decide(state, Surroundings(OWN, frozenset([4])), 10.0)
+    for moment, port, age, expected in ((10.5, 4711, 1.0, UNKNOWN), (11.5, 51820, 1.0, EASY)):
+        for key, place in (("r", "198.51.100.2:51820"), ("s", f"198.51.100.2:{port}")):
+            state, _ = decide(state, Reported(key, "me", (Sighting(place, age),)), moment)
+        assert state.rendezvous.nat == expected
 
 
 def total(data: bytes) -> int:

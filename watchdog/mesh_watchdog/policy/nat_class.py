@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
 from ipaddress import ip_network
+from itertools import combinations
 
 from mesh_sync.wireguard.endpoint import Address
 from mesh_watchdog.policy.dns_names import numeric
@@ -16,7 +17,10 @@ from mesh_watchdog.policy.reports import Report
 PUBLIC, EASY, HARD, UNKNOWN = "public", "easy", "hard", "unknown"
 CLASSES = (PUBLIC, EASY, HARD, UNKNOWN)
 TOGETHER = 30.0
-"""Seconds between two sightings that are compared: a NAT that was renumbered in between is not a hard one."""
+"""Seconds between two sightings at most, if one place is to tell of an easy NAT …"""
+AT_ONCE = 5.0
+"""… and if two are to tell of a hard one: a NAT that was renumbered in between has two places as well. Observers that
+are idle know to within 5 s when they last saw a peer."""
 
 _INNER = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
 """Private networks, and those between a provider's NAT and its customers (RFC 1918, 6598, 4193)."""
@@ -55,12 +59,12 @@ def _class(found: list[tuple[Address, Report]], own: Set[Address], sites: Mappin
     if any(address in own and not is_inner(address) for address, _ in found):
         return PUBLIC
     outside = [report for address, report in found if address not in own]
-    compared = [
+    compared = {
         one.endpoint == other.endpoint
-        for number, one in enumerate(outside)
-        for other in outside[:number]
-        if abs(one.seen - other.seen) <= TOGETHER and _apart(sites.get(one.observer), sites.get(other.observer))
-    ]
+        for one, other in combinations(outside, 2)
+        if abs(one.seen - other.seen) <= (TOGETHER if one.endpoint == other.endpoint else AT_ONCE)
+        and _apart(sites.get(one.observer), sites.get(other.observer))
+    }
     if not compared:
         return UNKNOWN
     return EASY if all(compared) else HARD

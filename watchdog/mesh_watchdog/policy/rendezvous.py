@@ -119,8 +119,10 @@ def _told(
 
 
 def _classified(state: State) -> tuple[State, tuple[Action, ...]]:
+    """What was seen before our own network changed says nothing of the NAT that is before us now."""
     known = state.rendezvous
-    found = nat_class(known.reports[state.here.key], state.surroundings.own, _sites(state.peers))
+    reports = (report for report in known.reports[state.here.key] if report.seen >= known.moved)
+    found = nat_class(reports, state.surroundings.own, _sites(state.peers))
     if found in (UNKNOWN, known.said):
         return evolve(state, rendezvous=evolve(known, nat=found)), ()
     return evolve(state, rendezvous=evolve(known, nat=found, said=found)), (Announce("", _IS[found]),)
@@ -141,7 +143,9 @@ def after_move(known: Rendezvous, own: str, moment: float) -> Rendezvous:
     """Our own network changed: where we were seen is over, and others are asked again, soon (R5)."""
     reports = {key: found for key, found in known.reports.items() if key != own}
     calls = {key: evolve(calling, count=0, next=min(calling.next, moment)) for key, calling in known.calls.items()}
-    return evolve(known, reports=reports, calls=calls, nat=UNKNOWN, published=0, publish=moment, waiting={})
+    return evolve(
+        known, reports=reports, calls=calls, nat=UNKNOWN, published=0, publish=moment, moved=moment, waiting={}
+    )  # fmt: skip
 
 
 def without(known: Rendezvous, listed: Iterable[str], own: str) -> Rendezvous:

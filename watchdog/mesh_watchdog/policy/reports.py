@@ -59,9 +59,10 @@ class Rendezvous:
     """``reports``: by the key of the peer they are about, this node's own included; ``told``: peers of which something
     was reported that was not made use of yet, since when; ``calls``: the searches under way; ``waiting``: observers
     that owe an answer, since when; ``allowance``, ``called``: what is left of the calls, at which moment; ``aimed``:
-    packets to reported addresses in the last minute, with the observer; ``published``: how often this node asked where
-    it is seen, since its network changed, and ``publish`` when it does so next; ``nat``: the class of the NAT it is
-    behind, and ``said`` the one that was last announced; ``answered``: when an observer was last heard.
+    packets to reported addresses in the last minute, with the observer; ``moved``: when this node's network changed;
+    ``published``: how often it has asked since then where it is seen, and ``publish`` when it does so next; ``nat``:
+    the class of the NAT it is behind, and ``said`` the one that was last announced; ``answered``: when an observer was
+    last heard.
     """
 
     reports: Mapping[str, tuple[Report, ...]] = field(factory=dict)
@@ -73,6 +74,7 @@ class Rendezvous:
     aimed: tuple[tuple[float, str, str], ...] = ()
     published: int = 0
     publish: float = float("-inf")
+    moved: float = float("-inf")
     nat: str = "unknown"
     said: str = "unknown"
     answered: float = float("-inf")
