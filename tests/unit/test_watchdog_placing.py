@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +18,19 @@ from mesh_sync.system.lock import locked
 from mesh_sync.wireguard import keys
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
 from mesh_watchdog import under_lock
+from mesh_watchdog.act import Actor
+from mesh_watchdog.birthday.rounds import Rounds
+from mesh_watchdog.journal import Problems, Tally
+from mesh_watchdog.mesh_dns.calls import Calls
+from mesh_watchdog.mesh_dns.views import Views
 from mesh_watchdog.placing import carry, nudge
+from mesh_watchdog.policy.actions import Carry
+from mesh_watchdog.policy.observations import Declared
+from mesh_watchdog.policy.state import State as Believed
+from mesh_watchdog.sense.dns_lookup import DnsLookup
+from mesh_watchdog.sense.kernel_ways import KernelWays
 from mesh_watchdog.under_lock import Changed
+from unit.believed import peer as believed
 
 PRIVATE = keys.generate()
 B, C, R, S = (name * 43 + "=" for name in "BCRS")
@@ -125,6 +138,29 @@ def test_while_mesh_sync_changes_the_interface_nothing_is_moved(
     with locked(node.lock_file, 1):
         assert carry(node, {B: R}).problem
     assert told() == []
+
+
+def test_a_move_is_announced_when_it_is_made_and_not_before(
+    node: Node, interface: Interface, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(under_lock, "LOCK_WAIT", 0.05)
+    interface(OWN)
+    problems, tally = Problems(), Tally()
+    state = Believed(peers={B: believed(declared=Declared("b", (), "10.0.0.2"))})
+    calls, rounds = Calls("wg0", Views("wg0", lambda: state)), Rounds("wg0", problems)
+    actor = Actor(node, problems, tally, DnsLookup(tally), KernelWays(problems), calls, rounds)
+    move = Carry(B, R, "is reached through the relay r")
+
+    async def carry_out() -> None:
+        await actor.carry_out([move], state, state)
+
+    with caplog.at_level(logging.INFO, "mesh_watchdog"):
+        with locked(node.lock_file, 1):
+            asyncio.run(carry_out())
+        assert "is reached" not in caplog.text
+        assert problems.present
+        asyncio.run(carry_out())
+    assert "b is reached through the relay r" in caplog.text
 
 
 def test_a_nudge_goes_to_peers_that_are_listed_and_there(node: Node, interface: Interface) -> None:

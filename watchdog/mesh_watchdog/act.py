@@ -83,8 +83,7 @@ class Actor:
         for action in actions:
             match action:
                 case Announce():
-                    peer = after.peers.get(action.key)
-                    self.announcer.say(action, peer.declared.name if peer else self._node.name)
+                    self._announce(action, after)
                 case LookUp():
                     self._dns.ask(action.host, action.servers)
                 case AskWays():
@@ -108,7 +107,7 @@ class Actor:
                     await self._promote()
         if chosen := [action for action in actions if isinstance(action, SetEndpoint)]:
             after = await self._set_endpoints(chosen, before, after)
-        if moves := {action.key: action.relay for action in actions if isinstance(action, Carry)}:
+        if moves := [action for action in actions if isinstance(action, Carry)]:
             after = await self._carry(moves, before, after)
         await self._probe([one.key for one in actions if isinstance(one, Probe) and one.key in after.peers], after)
         self._tally.probes = self._prober.sent
@@ -118,6 +117,10 @@ class Actor:
         self._prober.close()
         self._opener.close()
         self._paths.close()
+
+    def _announce(self, action: Announce, state: State) -> None:
+        peer = state.peers.get(action.key)
+        self.announcer.say(action, peer.declared.name if peer else self._node.name)
 
     def _open(self, action: Open, state: State) -> None:
         problem = self._opener.send(action.endpoint, state.here.port, action.ttl, state.mark)
@@ -146,10 +149,13 @@ class Actor:
             result = await asyncio.to_thread(nudge, self._node, relayed)
             self._problems.set("nudge", result.problem, over="relayed peers can be tried directly again")
 
-    async def _carry(self, moves: Mapping[str, str], before: State, after: State) -> State:
-        result = await asyncio.to_thread(carry, self._node, moves)
+    async def _carry(self, moves: Sequence[Carry], before: State, after: State) -> State:
+        result = await asyncio.to_thread(carry, self._node, {move.key: move.relay for move in moves})
         self._problems.set("carry", result.problem, over="peers can be relayed again")
-        return taken_back(before, after, frozenset(moves) - result.done)
+        for move in moves:
+            if move.key in result.done:
+                self._announce(Announce(move.key, move.text), after)
+        return taken_back(before, after, frozenset(move.key for move in moves) - result.done)
 
     async def _promote(self) -> None:
         result = await asyncio.to_thread(promote, self._node)

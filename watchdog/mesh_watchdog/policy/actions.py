@@ -96,10 +96,14 @@ class Open:
 
 @frozen
 class Carry:
-    """Move the allowed IPs of a peer to another one that relays for it; an empty ``relay``: back to itself."""
+    """Move the allowed IPs of a peer to another one that relays for it; an empty ``relay``: back to itself.
+
+    ``text``: what is announced of the peer once that is done.
+    """
 
     key: str
     relay: str
+    text: str
 
 
 @frozen

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from attrs import evolve
 
 from mesh_sync.wireguard.relays import in_order, own_networks
-from mesh_watchdog.policy.actions import Action, Announce, Call, Carry, Probe
+from mesh_watchdog.policy.actions import Action, Call, Carry, Probe
 from mesh_watchdog.policy.nat_class import EASY, HARD
 from mesh_watchdog.policy.observations import Declared, Reported, Sought
 from mesh_watchdog.policy.peer import NEW, UP, PeerState
@@ -194,13 +194,13 @@ def _carry(state: State, key: str, relay: str, moment: float) -> tuple[State, tu
     carried = Carried(relay, moment, tell=moment, returns=returns)
     state, told = _tell(_with(state, key, carried), key, carried, moment)
     name = state.peers[relay].declared.name
-    return state, (Carry(key, relay), *told, Announce(key, f"is reached through the relay {name}"))
+    return state, (Carry(key, relay, f"is reached through the relay {name}"), *told)
 
 
 def _direct(state: State, key: str, moment: float) -> tuple[State, tuple[Action, ...]]:
     returns = state.relaying.peers[key].returns
     state = _with(state, key, Carried("", moment, returns=returns))
-    return state, (Carry(key, ""), Announce(key, f"is reached directly, at {state.peers[key].endpoint}"))
+    return state, (Carry(key, "", f"is reached directly, at {state.peers[key].endpoint}"),)
 
 
 def _tell(state: State, key: str, now: Carried, moment: float) -> tuple[State, tuple[Action, ...]]:
