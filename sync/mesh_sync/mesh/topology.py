@@ -148,7 +148,7 @@ class Topology:
         return tuple(network for network in own(peer) if network not in exits) if exits else own(peer)
 
     def can_talk(self, one: Peer, other: Peer) -> bool:
-        """Whether packets pass between two neighbours for sure: one of them has an endpoint, or there is a relay."""
+        """Whether packets can pass between two neighbours: one of them has an endpoint, or a relay may carry them."""
         return bool(one.endpoint or other.endpoint or self.relays_of(one.name, other.name))
 
     def relays_of(self, one: str, other: str) -> tuple[str, ...]:
