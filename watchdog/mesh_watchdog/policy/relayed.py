@@ -29,23 +29,14 @@ class Carried:
 
 
 @frozen
-class Asked:
-    """Relays were asked for a peer: how ``often``, and when they are ``next``."""
-
-    often: int = 0
-    next: float = 0.0
-
-
-@frozen
 class Relaying:
     """``relays``: their keys, by name; ``peers``: by key, those that are or were carried; ``seen``: when a relay last
-    saw a peer, by both keys, None if it does not; ``asked``: by key, about whom relays were asked.
+    saw a peer, by both keys, None if it does not.
     """
 
     relays: Mapping[str, str] = field(factory=dict)
     peers: Mapping[str, Carried] = field(factory=dict)
     seen: Mapping[tuple[str, str], float | None] = field(factory=dict)
-    asked: Mapping[str, Asked] = field(factory=dict)
 
     def relay_of(self, key: str) -> str:
         """The key of the relay that carries a peer; empty when none does."""

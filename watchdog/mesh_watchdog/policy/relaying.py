@@ -6,34 +6,32 @@ both ends take its allowed IPs back. What passes through the relay moves the rel
 not known.
 
 Both ends have to choose the same relay. Each of them uses the same order, and who moves tells the other one through the
-relay. A relay is used that is up here and says that it sees the peer, so that it never sends on by another relay.
+relay. A relay is used that is up here and says that it sees the peer, so that it never sends on by another relay. The
+relays of a pair are among the observers that `rendezvous` asks; none is asked from here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import evolve
 
-from mesh_sync.wireguard.relays import in_order, own_networks
+from mesh_sync.wireguard.relays import own_networks
 from mesh_watchdog.policy.actions import Action, Call, Carry, Probe
 from mesh_watchdog.policy.nat_class import EASY, HARD
-from mesh_watchdog.policy.observations import Declared, Reported, Sought
+from mesh_watchdog.policy.observations import Declared, Reported, Sighting, Sought
 from mesh_watchdog.policy.peer import NEW, UP, PeerState
-from mesh_watchdog.policy.relayed import Asked, Carried, Relaying
+from mesh_watchdog.policy.relay_order import is_ready, is_relay, may_be_carried, order
+from mesh_watchdog.policy.relayed import Carried, Relaying
 from mesh_watchdog.policy.rendezvous import own_candidates
 from mesh_watchdog.policy.state import State
 
-ASK_AFTER = 0.8
-"""Seconds without an answer after which the relays are asked whether they see the peer …"""
 CARRY_AFTER = 2.5
-"""… and after which one of them carries it: a direct path is found sooner, or takes long."""
+"""Seconds without an answer after which a relay carries the peer: a direct path is found sooner, or takes long."""
 CARRY_HARD = 1.0
 """The same for a pair of NATs of which one is hard, by what both say: where they can meet, they have met by then."""
 CARRY_KNOWN = 1.2
 """The same for a peer that was heard before: its silence is sure by then (R3), and traffic may be waiting."""
-ASK_AGAIN = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
-"""Pauses between two such questions; the last one repeats. A machine that is off is seen by no relay."""
 TELL_AGAIN = (1.0, 2.0, 5.0, 10.0, 25.0)
 """Pauses between telling the other end that it is relayed; the last one repeats, for it may have been restarted."""
 SEEN_AGE = 180.0
@@ -57,40 +55,48 @@ def listed(known: Relaying, peers: Mapping[str, Declared]) -> Relaying:
         return Relaying()
     kept = {key: each for key, each in known.peers.items() if key in peers}
     seen = {pair: when for pair, when in known.seen.items() if pair[0] in relays.values() and pair[1] in peers}
-    return Relaying(relays, kept, seen, {key: each for key, each in known.asked.items() if key in peers})
+    return Relaying(relays, kept, seen)
 
 
 def take_report(state: State, reported: Reported, moment: float) -> tuple[State, tuple[Action, ...]]:
     """A relay has said whether it sees a peer."""
     relay, about = reported.observer, reported.about
-    if not _is_relay(state, relay) or about not in state.peers:
+    if not is_relay(state, relay) or about not in state.peers:
         return state, ()
-    ages = [each.age for each in reported.sightings if not each.own]
-    known = state.relaying
-    seen = {**known.seen, (relay, about): moment - min(ages) if ages else None}
-    return _see_to(evolve(state, relaying=evolve(known, seen=seen)), [about], moment)
+    return _see_to(_with_seen(state, relay, about, _last_seen(reported.sightings, moment)), [about], moment)
 
 
 def take_search(state: State, sought: Sought, moment: float) -> tuple[State, tuple[Action, ...]]:
-    """A peer says that its packets come by a relay: answer it the same way, unless we hear it directly."""
+    """A relay passes on that a peer looks for this node: so it sees it.
+
+    If the peer says that its packets come by that relay, it is answered the same way, unless we hear it directly.
+    """
     key, relay = sought.by, sought.observer
-    if not sought.relayed or not _may_be_carried(state, key) or not _is_ready(state, relay):
+    if not may_be_carried(state, key) or not is_relay(state, relay):
         return state, ()
+    if (seen := _last_seen(sought.sightings, moment)) is not None:
+        state = _with_seen(state, relay, key, seen)
+    if sought.relayed and _is_followed(state, key, relay, moment):
+        return _carry(state, key, relay, moment)
+    return _see_to(state, [key], moment)
+
+
+def _is_followed(state: State, key: str, relay: str, moment: float) -> bool:
+    """Whether a peer whose packets come by this relay gets ours by it."""
     peer, now = state.peers[key], state.relaying.peers.get(key, Carried("", float("-inf")))
-    if now.relay == relay or (peer.lived and moment - peer.heard < HEARD_LATELY):
-        return state, ()
-    if now.relay and _is_ready(state, now.relay) and moment - now.since < SETTLED:
-        order = _order(state, key)
-        if order.index(relay) < order.index(now.relay):
-            return state, ()
-    return _carry(state, key, relay, moment)
+    if not is_ready(state, relay) or now.relay == relay or (peer.lived and moment - peer.heard < HEARD_LATELY):
+        return False
+    if not now.relay or not is_ready(state, now.relay) or moment - now.since >= SETTLED:
+        return True
+    places = order(state, key)
+    return places.index(relay) > places.index(now.relay)
 
 
 def step(state: State, moment: float) -> tuple[State, tuple[Action, ...]]:
     """See to every peer that is carried or may have to be, after a reading of the interface."""
     if not state.relaying.relays:
         return state, ()
-    state, asks = _settled(_as_found(_still_silent(state), moment), moment)
+    state, asks = _settled(_as_found(state, moment), moment)
     state, done = _see_to(state, list(state.peers), moment)
     return state, (*asks, *done)
 
@@ -101,7 +107,7 @@ def why(state: State, key: str, moment: float) -> str:
     if not relay or relay not in state.peers:
         return ""
     name, when = state.peers[relay].declared.name, state.relaying.seen.get((relay, key), float("-inf"))
-    if not _is_ready(state, relay):
+    if not is_ready(state, relay):
         return f"{name} does not answer, and there is no other relay"
     if when is None:
         return f"{name} does not see it either"
@@ -144,22 +150,22 @@ def _see_to(state: State, keys: list[str], moment: float) -> tuple[State, tuple[
 
 
 def _one(state: State, key: str, moment: float) -> tuple[State, tuple[Action, ...]]:
-    if not _may_be_carried(state, key) or state.peers[key].seen is None:
+    if not may_be_carried(state, key) or state.peers[key].seen is None:
         return state, ()
     peer, now = state.peers[key], state.relaying.peers.get(key)
     if now is not None and now.relay:
         if peer.phase == UP and peer.lived and peer.heard > now.settled and moment - now.since >= _hold(now):
             return _direct(state, key, moment)
-        useless = not _is_ready(state, now.relay) or state.relaying.seen.get((now.relay, key), moment) is None
+        useless = not is_ready(state, now.relay) or state.relaying.seen.get((now.relay, key), moment) is None
         if useless and (other := _choice(state, key, moment, but=now.relay, blindly=True)):
             return _carry(state, key, other, moment)
         return _tell(state, key, now, moment)
     since = _missed_since(peer)
     if since is None or state.cut_off:
         return state, ()
-    if moment - since >= _patience(state, key) and (relay := _choice(state, key, moment)):
-        return _carry(state, key, relay, moment)
-    return _ask(state, key, moment) if moment - since >= ASK_AFTER else (state, ())
+    is_time = moment - since >= _patience(state, key)
+    relay = _choice(state, key, moment) if is_time else ""
+    return _carry(state, key, relay, moment) if relay else (state, ())
 
 
 def _patience(state: State, key: str) -> float:
@@ -204,69 +210,36 @@ def _direct(state: State, key: str, moment: float) -> tuple[State, tuple[Action,
 
 
 def _tell(state: State, key: str, now: Carried, moment: float) -> tuple[State, tuple[Action, ...]]:
-    """Tell the other end by which relay our packets come, and ask the next relay whether it sees the peer."""
+    """Tell the other end by which relay our packets come."""
     if moment < now.tell:
         return state, ()
     pause = TELL_AGAIN[min(now.told, len(TELL_AGAIN) - 1)]
     state = _with(state, key, evolve(now, tell=moment + pause, told=now.told + 1))
-    spare = [relay for relay in _order(state, key) if relay != now.relay and _is_ready(state, relay)][:1]
-    own = own_candidates(state)
-    asks = (Call(key, tuple(spare), own),) if spare else ()
-    return state, (Call(key, (now.relay,), own, relayed=True), *asks)
-
-
-def _ask(state: State, key: str, moment: float) -> tuple[State, tuple[Action, ...]]:
-    """Ask the first relays whether they see the peer, ever less often."""
-    known = state.relaying
-    asked = known.asked.get(key, Asked())
-    ready = tuple(relay for relay in _order(state, key) if _is_ready(state, relay))[:2]
-    if moment < asked.next or not ready:
-        return state, ()
-    pause = ASK_AGAIN[min(asked.often, len(ASK_AGAIN) - 1)]
-    asked = Asked(asked.often + 1, moment + pause)
-    return evolve(state, relaying=evolve(known, asked={**known.asked, key: asked})), (
-        Call(key, ready, own_candidates(state)),
-    )
+    return state, (Call(key, (now.relay,), own_candidates(state), relayed=True),)
 
 
 def _choice(state: State, key: str, moment: float, *, but: str = "", blindly: bool = False) -> str:
     """The first relay that is up and sees the peer. ``blindly``: else the first of which that is not known."""
-    ready = [relay for relay in _order(state, key) if relay != but and _is_ready(state, relay)]
+    ready = [relay for relay in order(state, key) if relay != but and is_ready(state, relay)]
     seen = {relay: state.relaying.seen.get((relay, key), float("-inf")) for relay in ready}
     fresh = (relay for relay, when in seen.items() if when is not None and moment - when <= SEEN_AGE)
     unsure = (relay for relay, when in seen.items() if blindly and when is not None)
     return next(fresh, "") or next(unsure, "")
 
 
-def _order(state: State, key: str) -> list[str]:
-    """The keys of all relays, in the order in which this node and a peer use them."""
-    keys = state.relaying.relays
-    return [keys[name] for name in in_order(state.here.name, state.peers[key].declared.name, keys)]
+def _last_seen(sightings: Iterable[Sighting], moment: float) -> float | None:
+    """When an observer last saw a peer itself; None if it did not."""
+    return max((moment - each.age for each in sightings if not each.own), default=None)
 
 
-def _is_relay(state: State, key: str) -> bool:
-    return key in state.relaying.relays.values()
-
-
-def _is_ready(state: State, relay: str) -> bool:
-    return _is_relay(state, relay) and state.peers[relay].phase == UP
-
-
-def _may_be_carried(state: State, key: str) -> bool:
-    return key in state.peers and not state.peers[key].declared.direct_only and not _is_relay(state, key)
+def _with_seen(state: State, relay: str, key: str, seen: float | None) -> State:
+    known = state.relaying
+    return evolve(state, relaying=evolve(known, seen={**known.seen, (relay, key): seen}))
 
 
 def _with(state: State, key: str, carried: Carried) -> State:
     known = state.relaying
-    asked = {each: when for each, when in known.asked.items() if each != key}
-    return evolve(state, relaying=evolve(known, peers={**known.peers, key: carried}, asked=asked))
-
-
-def _still_silent(state: State) -> State:
-    """Who is up is asked for as before when it falls silent again."""
-    known = state.relaying
-    asked = {key: each for key, each in known.asked.items() if state.peers[key].phase != UP}
-    return state if len(asked) == len(known.asked) else evolve(state, relaying=evolve(known, asked=asked))
+    return evolve(state, relaying=evolve(known, peers={**known.peers, key: carried}))
 
 
 def _as_found(state: State, moment: float) -> State:
@@ -286,7 +259,7 @@ def _found(state: State, moment: float) -> Iterator[tuple[str, Carried]]:
         if peer.seen.carries:
             if now and now.relay:
                 yield key, Carried("", moment, returns=now.returns)
-        elif _may_be_carried(state, key):
+        elif may_be_carried(state, key):
             holders = _holders(state) if holders is None else holders
             places = {holders.get(address) for address in own_networks(peer.declared.addresses)}
             if len(places) == 1 and (relay := places.pop()) and relay != (now.relay if now else ""):

@@ -18,6 +18,7 @@ from mesh_watchdog.policy.local_outage import HEARD_LATELY
 from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC, UNKNOWN, is_contradicted, is_inner, nat_class
 from mesh_watchdog.policy.observations import Reported, Sighting, Sought
 from mesh_watchdog.policy.peer import MISSING, NEW, UP, PeerState
+from mesh_watchdog.policy.relay_order import to_ask
 from mesh_watchdog.policy.reports import (
     Calling,
     Rendezvous,
@@ -33,6 +34,8 @@ OBSERVERS = 3
 """Asked at once."""
 CALL_AGAIN = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0, 60.0, 60.0, 60.0, 300.0)
 """Pauses between two calls for one peer; the last one repeats."""
+RELAYS_AGAIN = 60.0
+"""At most this where a relay could carry the peer, for it may have come back, or the peer to it."""
 CALLS_AT_ONCE = 16
 """Calls for all peers in a row …"""
 CALL_EVERY = 0.25
@@ -176,31 +179,40 @@ def call(state: State, missed: Collection[str], moment: float) -> tuple[State, l
     known, actions = state.rendezvous, list[Call]()
     if known.calls:
         calls = {key: calling for key, calling in known.calls.items() if state.peers[key].phase != UP}
-        known = evolve(known, calls=calls)
+        state = evolve(state, rendezvous=(known := evolve(known, calls=calls)))
+    calls = dict(known.calls)
     due = [key for key in missed if known.calls.get(key, Calling()).next <= moment]
     publish = known.publish if not state.cut_off else min(known.publish, known.called + DOUBT_AGAIN)
     is_told = moment >= publish and bool(state.here.key) and bool(state.surroundings.versions)
     if not (due or is_told):
-        return evolve(state, rendezvous=known) if known is not state.rendezvous else state, []
+        return state, []
     ready = observers(state, moment)
     if state.cut_off:
         ready = [key for key in ready if moment - state.peers[key].heard < HEARD_LATELY]
-    if ready:
-        allowance = min(CALLS_AT_ONCE, known.allowance + (moment - known.called) / CALL_EVERY)
-        calls = dict(known.calls)
-        for key in due:
-            calling = calls.get(key, Calling())
-            if allowance < 1 or not (asked := _chosen(ready, key, state, calling.count)):
-                continue
-            calls[key] = Calling(calling.count + 1, moment + CALL_AGAIN[min(calling.count, len(CALL_AGAIN) - 1)])
-            allowance -= 1
-            actions.append(Call(key, asked, own_candidates(state)))
-        known = evolve(known, calls=calls, allowance=allowance, called=moment)
-        if is_told:
-            known = evolve(known, published=known.published + 1, publish=moment + _publish_pause(known))
-            actions.append(Call(state.here.key, _chosen(ready, "", state, 0), own_candidates(state)))
+    allowance = min(CALLS_AT_ONCE, known.allowance + (moment - known.called) / CALL_EVERY)
+    for key in sorted(due, key=lambda key: calls.get(key, Calling()).count):
+        if allowance < 1:
+            break
+        calling = calls.get(key, Calling())
+        relays = [relay for relay in to_ask(state, key) if not is_deaf(known, relay, moment)]
+        if not (asked := _chosen(ready, key, state, calling.count, relays)):
+            continue
+        calls[key] = Calling(calling.count + 1, moment + _pause(calling, relays))
+        allowance -= 1
+        actions.append(Call(key, asked, own_candidates(state)))
+    if is_told and ready:
+        known = evolve(known, published=known.published + 1, publish=moment + _publish_pause(known))
+        actions.append(Call(state.here.key, _chosen(ready, "", state), own_candidates(state)))
+    if not actions:
+        return state, []
     asked_now = {observer for action in actions for observer in action.observers}
-    return evolve(state, rendezvous=has_asked(known, asked_now, moment)), [*actions]
+    known = has_asked(evolve(known, calls=calls, allowance=allowance, called=moment), asked_now, moment)
+    return evolve(state, rendezvous=known), [*actions]
+
+
+def _pause(calling: Calling, relays: Collection[str]) -> float:
+    pause = CALL_AGAIN[min(calling.count, len(CALL_AGAIN) - 1)]
+    return min(pause, RELAYS_AGAIN) if relays else pause
 
 
 def _publish_pause(known: Rendezvous) -> float:
@@ -219,9 +231,12 @@ def observers(state: State, moment: float) -> list[str]:
     return sorted(ready, key=lambda key: (not state.peers[key].declared.endpoint, state.peers[key].declared.name))
 
 
-def _chosen(ready: list[str], about: str, state: State, turn: int) -> tuple[str, ...]:
-    """Three of those that are ready, at different addresses if there are such; others in every turn."""
-    others = [key for key in ready if key != about]
+def _chosen(ready: list[str], about: str, state: State, turn: int = 0, relays: Iterable[str] = ()) -> tuple[str, ...]:
+    """Three of those that are ready, at different addresses if there are such; others in every turn. And ``relays``.
+
+    A relay that carries the peer is told so, and thereby asked (`relaying`).
+    """
+    others = [key for key in ready if key not in (about, state.relaying.relay_of(about))]
     start = turn * OBSERVERS % len(others) if others else 0
     found = dict[str, str]()
     for key in others[start:] + others[:start]:
@@ -229,7 +244,7 @@ def _chosen(ready: list[str], about: str, state: State, turn: int) -> tuple[str,
         if len(found) == OBSERVERS:
             break
     rest = [key for key in others if key not in found.values()]
-    return tuple([*found.values(), *rest][:OBSERVERS])
+    return tuple(dict.fromkeys((*[*found.values(), *rest][:OBSERVERS], *relays)))
 
 
 def own_candidates(state: State) -> tuple[str, ...]:

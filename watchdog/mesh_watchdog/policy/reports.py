@@ -19,9 +19,9 @@ SEEN, TOLD = "seen", "told"
 """Where an endpoint comes from: an observer sees the peer there, or the peer says so itself."""
 DEAF_AFTER = 3.0
 """An observer that did not answer for so long is not asked …"""
-DEAF_FOR = (5.0, 15.0, 60.0)
-"""… until this long after the question: an answer may be lost, its watchdog may be about to start, or it may have none,
-like a phone. The last one repeats."""
+DEAF_FOR = (5.0, 15.0, 60.0, 300.0)
+"""… until this long after the question: an answer may be lost, its watchdog may be about to start, or be of a version
+that answers no calls, or there is none, as on a phone. The last one repeats."""
 
 
 @frozen
