@@ -14,9 +14,9 @@ import attrs
 
 from mesh_watchdog import cli, daemon
 from mesh_watchdog.policy.actions import Call
-from mesh_watchdog.policy.decide import Decision, decide
+from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.observations import Observation, Reported, Sought
-from mesh_watchdog.policy.state import State
+from mesh_watchdog.policy.state import Decision, State
 
 
 def main() -> None:

@@ -68,8 +68,8 @@ def test_what_was_said_before_counts_for_as_long_as_it_would_have() -> None:
 
 def test_one_question_at_a_time() -> None:
     state, asks = known_ways.asked(State(), {B}, 100.0)
-    assert asks == [AskWays(frozenset({B}))]
-    assert known_ways.asked(state, {B}, 101.0)[1] == []
+    assert asks == (AskWays(frozenset({B})),)
+    assert known_ways.asked(state, {B}, 101.0)[1] == ()
     assert known_ways.asked(state, {B}, 100.0 + WAYS_LOST)[1]
 
 

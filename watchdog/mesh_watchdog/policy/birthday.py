@@ -17,9 +17,7 @@ from attrs import evolve
 
 from mesh_sync.wireguard.port_rewriting import Rewriting
 from mesh_watchdog.policy.actions import (
-    Action,
     Announce,
-    AskWays,
     AwaitKnocks,
     Call,
     EndRound,
@@ -35,9 +33,10 @@ from mesh_watchdog.policy.nat_class import EASY, HARD, UNKNOWN, is_inner
 from mesh_watchdog.policy.observations import ABLE, NOW, Knocked, Reported, Rewritten, Sighting, Sought, Standing
 from mesh_watchdog.policy.peer import MISSING, SEARCHING, UP, probed
 from mesh_watchdog.policy.rendezvous import OBSERVERS, is_missed, own_candidates
+from mesh_watchdog.policy.repeating import repeating
 from mesh_watchdog.policy.reports import REPORT_AGE, fresh
 from mesh_watchdog.policy.rounds import LASTED, SOURCE, Birthday, Pair, Round
-from mesh_watchdog.policy.state import State
+from mesh_watchdog.policy.state import Decision, State
 
 KNOCKS, PORTS = 1024, 256
 """Entries that a round makes in the table of the router in front of the one that knocks, and of the other one."""
@@ -53,8 +52,6 @@ WISH_LASTS = 1.5
 """Seconds for which an invitation waits for what has to be known first."""
 ROUND = 10.0
 """Seconds after which a round has failed: 3 of knocks, and a handshake, which WireGuard begins every 5."""
-
-Decision = tuple[State, tuple[Action, ...]]
 
 
 def standing(state: State, *, now: bool = False) -> Standing:
@@ -203,7 +200,7 @@ def _invite(state: State, moment: float) -> Decision:
         reports = [one for one in fresh(state.rendezvous, key, moment) if not one.own and _is_v4(one.endpoint)]
         places = {str(numeric(report.endpoint)) for report in reports}
         if lacking(places, state, moment):
-            return _asking(state, places, moment)
+            return asked(state, places, moment)
         found = [report for report in reports if _is_good(report.endpoint, state)]
         observers = dict.fromkeys(report.observer for report in found if _is_up(report.observer, state))
         if observers:
@@ -240,7 +237,7 @@ def _answer(state: State, moment: float) -> Decision:
     if not ready or not free or moment - since > WISH_LASTS:
         return refused, ()
     if lacking({address}, state, moment):
-        return _asking(state, {address}, moment)
+        return asked(state, {address}, moment)
     if not _is_good(f"{address}:1", state):
         return refused, ()
     state = evolve(state, birthday=known.begin(key, address, KNOCKS, moment))
@@ -253,7 +250,7 @@ def _wait(state: State, key: str, endpoint: str, moment: float) -> Decision:
     free = known.on and known.round is None and known.allows(PORTS, moment) and not state.cut_off
     if key not in state.peers or not free or not _is_good(endpoint, state):
         return state, ()
-    hops = HOPS[min(_pair(state, key).failed, len(HOPS) - 1)]
+    hops = repeating(HOPS, _pair(state, key).failed)
     return evolve(state, birthday=known.begin(key, endpoint, PORTS, moment)), (AwaitKnocks(endpoint, hops),)
 
 
@@ -274,12 +271,6 @@ def _is_good(endpoint: str, state: State) -> bool:
     """Whether packets leave for there outside the tunnel, through no device that is metered."""
     way = state.routed.ways.marked.get(endpoint.rpartition(":")[0])
     return way is not None and way.device not in state.birthday.metered and usable(endpoint, state)
-
-
-def _asking(state: State, places: set[str], moment: float) -> Decision:
-    state, asks = asked(state, places, moment)
-    found: tuple[AskWays, ...] = tuple(asks)
-    return state, found
 
 
 def _is_up(key: str, state: State) -> bool:

@@ -33,7 +33,7 @@ from mesh_watchdog.policy.observations import (
 from mesh_watchdog.policy.peer import MISSING, UP, PeerState, begin, listen, probed
 from mesh_watchdog.policy.peer_step import is_at_ease, step
 from mesh_watchdog.policy.polling import measured
-from mesh_watchdog.policy.state import State, misplaced, under_listed_keys
+from mesh_watchdog.policy.state import Decision, State, misplaced, under_listed_keys
 
 DNS_AT_ONCE = 8
 """Questions under way at the same time, over all names."""
@@ -45,8 +45,6 @@ WITNESS_PAUSE = 3.0
 """Witnesses are not asked more often than this (R4)."""
 BLIND = 15.0
 """Not having looked for so long (the machine slept) says nothing about the peers."""
-
-Decision = tuple[State, tuple[Action, ...]]
 
 
 def decide(state: State, observation: Observation, moment: float) -> Decision:

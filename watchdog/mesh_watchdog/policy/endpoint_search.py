@@ -8,6 +8,7 @@ from mesh_sync.wireguard.protocol import REJECT_AFTER_TIME, REKEY_TIMEOUT
 from mesh_watchdog.policy.actions import Action, Probe, SetEndpoint
 from mesh_watchdog.policy.candidates import Candidate, candidates, from_dns, news, places
 from mesh_watchdog.policy.peer import RX_HOLDS, SEARCHING, SUSPECT, WRITES_AT_ONCE, PeerState, probed
+from mesh_watchdog.policy.repeating import repeating
 from mesh_watchdog.policy.reports import SEEN, TOLD
 from mesh_watchdog.policy.state import State
 
@@ -85,7 +86,7 @@ def _with_round(peer: PeerState, state: State, moment: float) -> PeerState:
     if not chosen:
         return peer
     tries = (*chosen, *chosen[: len(chosen) > 1])
-    rest = SEARCH_ROUNDS[min(peer.rounds, len(SEARCH_ROUNDS) - 1)]
+    rest = repeating(SEARCH_ROUNDS, peer.rounds)
     return evolve(
         peer,
         tries=tries,

@@ -14,7 +14,7 @@ from mesh_sync.wireguard.ways import Way, Ways
 from mesh_watchdog.policy.actions import AskWays
 from mesh_watchdog.policy.observations import Routed
 from mesh_watchdog.policy.peer import UP
-from mesh_watchdog.policy.state import State
+from mesh_watchdog.policy.state import Decision, State
 
 WAYS_AGE = 10.0
 """Seconds for which an answer of the kernel counts; a change of the network or of the applied state ends it at once."""
@@ -51,11 +51,11 @@ def lacking(addresses: Set[str], state: State, moment: float) -> bool:
     return bool(addresses) and not (is_fresh(state, moment) and addresses <= state.routed.asked)
 
 
-def asked(state: State, addresses: Set[str], moment: float) -> tuple[State, list[AskWays]]:
+def asked(state: State, addresses: Set[str], moment: float) -> Decision:
     """Ask about these, unless a question is under way."""
     if state.ways_asked is not None and moment - state.ways_asked < WAYS_LOST:
-        return state, []
-    return evolve(state, ways_asked=moment), [AskWays(frozenset(addresses))]
+        return state, ()
+    return evolve(state, ways_asked=moment), (AskWays(frozenset(addresses)),)
 
 
 def is_outside(address: Address, state: State) -> bool:

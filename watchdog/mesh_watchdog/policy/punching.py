@@ -19,6 +19,7 @@ from mesh_watchdog.policy.known_ways import lacking
 from mesh_watchdog.policy.nat_class import is_inner
 from mesh_watchdog.policy.peer import NEW, RX_HOLDS, SEARCHING, SUSPECT, UP, PeerState, probed
 from mesh_watchdog.policy.rendezvous import LEAD, UNANSWERED, is_hopeless, own_candidates
+from mesh_watchdog.policy.repeating import repeating
 from mesh_watchdog.policy.reports import SEEN, TOLD, Report, fresh
 from mesh_watchdog.policy.state import State
 
@@ -94,8 +95,7 @@ def take_up(state: State, moment: float) -> tuple[State, list[Action], Set[str]]
             places |= addresses
         else:
             targets = _ranked([report for report in reports if usable(report.endpoint, state)], key, state, moment)
-            there = evolve(state, peers=peers)
-            peers[key], actions = _meet(key, peer, targets, there, budget, moment)
+            peers[key], actions = _meet(key, targets, evolve(state, peers=peers), budget, moment)
             done += actions
     known = evolve(known, told=left, aimed=tuple(budget.spent))
     return evolve(state, peers=peers, rendezvous=known), done, places
@@ -146,11 +146,13 @@ def _ranked(reports: list[Report], key: str, state: State, moment: float) -> lis
 
 
 def _meet(
-    key: str, peer: PeerState, targets: list[Target], state: State, budget: _Budget, moment: float
+    key: str, targets: list[Target], state: State, budget: _Budget, moment: float
 ) -> tuple[PeerState, list[Action]]:
+    """Open our NAT towards these, say so, and have a silent peer given their endpoints."""
+    peer = state.peers[key]
     if peer.punched is not None and moment - peer.punched > MINUTE:
         peer = evolve(peer, punches=0)
-    hops = OPENERS[min(peer.punches, len(OPENERS) - 1)]
+    hops = repeating(OPENERS, peer.punches)
     is_silent = peer.silent or peer.stranger
     goals, actions = list[Target](), list[Action]()
     for target in targets:
@@ -162,13 +164,16 @@ def _meet(
         actions += [Open(key, target.endpoint, ttl) for ttl in hops if opens]
     if goals:  # ours is open, or will be before this arrives
         actions.append(Call(key, tuple(dict.fromkeys(goal.observer for goal in goals)), own_candidates(state)))
-    if not is_silent:
-        if peer.phase == UP and peer.asked is None:
-            peer = evolve(probed(peer, moment), wanted=peer.wanted or moment)
-            actions.append(Probe(key))
-        return _counted(key, peer, state, moment), actions
-    if not goals:
-        return peer, []
+    if is_silent:
+        return (_counted(key, _aimed(peer, goals, state, moment), state, moment) if goals else peer), actions
+    if peer.phase == UP and peer.asked is None:
+        peer = evolve(probed(peer, moment), wanted=peer.wanted or moment)
+        actions.append(Probe(key))
+    return _counted(key, peer, state, moment), actions
+
+
+def _aimed(peer: PeerState, goals: list[Target], state: State, moment: float) -> PeerState:
+    """A silent peer that is to be tried at these: when it calls, or after a while. Then where it was, or may be."""
     if peer.phase == NEW:
         peer = evolve(peer, phase=SEARCHING, since=moment, expected=expected(peer, state.names))
     tries = [(target.endpoint, target.source) for target in goals]
@@ -183,8 +188,7 @@ def _meet(
         rest = [(home, peer.source)]
     else:
         rest = [pair for pair in candidates(peer, state)[:1] if pair[0] not in {endpoint for endpoint, _ in tries}]
-    peer = evolve(peer, tries=(*tries, *rest), next_try=due, next_round=max(peer.next_round, moment + PAUSE))
-    return _counted(key, peer, state, moment), actions
+    return evolve(peer, tries=(*tries, *rest), next_try=due, next_round=max(peer.next_round, moment + PAUSE))
 
 
 def _counted(key: str, peer: PeerState, state: State, moment: float) -> PeerState:

@@ -24,7 +24,8 @@ from mesh_watchdog.policy.peer import NEW, UP, PeerState
 from mesh_watchdog.policy.relay_order import is_ready, is_relay, may_be_carried, order
 from mesh_watchdog.policy.relayed import Carried, Relaying
 from mesh_watchdog.policy.rendezvous import own_candidates
-from mesh_watchdog.policy.state import State
+from mesh_watchdog.policy.repeating import repeating
+from mesh_watchdog.policy.state import Decision, State
 
 CARRY_AFTER = 2.5
 """Seconds without an answer after which a relay carries the peer: a direct path is found sooner, or takes long."""
@@ -58,7 +59,7 @@ def listed(known: Relaying, peers: Mapping[str, Declared]) -> Relaying:
     return Relaying(relays, kept, seen)
 
 
-def take_report(state: State, reported: Reported, moment: float) -> tuple[State, tuple[Action, ...]]:
+def take_report(state: State, reported: Reported, moment: float) -> Decision:
     """A relay has said whether it sees a peer."""
     relay, about = reported.observer, reported.about
     if not is_relay(state, relay) or about not in state.peers:
@@ -66,7 +67,7 @@ def take_report(state: State, reported: Reported, moment: float) -> tuple[State,
     return _see_to(_with_seen(state, relay, about, _last_seen(reported.sightings, moment)), [about], moment)
 
 
-def take_search(state: State, sought: Sought, moment: float) -> tuple[State, tuple[Action, ...]]:
+def take_search(state: State, sought: Sought, moment: float) -> Decision:
     """A relay passes on that a peer looks for this node: so it sees it.
 
     If the peer says that its packets come by that relay, it is answered the same way, unless we hear it directly.
@@ -92,7 +93,7 @@ def _is_followed(state: State, key: str, relay: str, moment: float) -> bool:
     return places.index(relay) > places.index(now.relay)
 
 
-def step(state: State, moment: float) -> tuple[State, tuple[Action, ...]]:
+def step(state: State, moment: float) -> Decision:
     """See to every peer that is carried or may have to be, after a reading of the interface."""
     if not state.relaying.relays:
         return state, ()
@@ -139,7 +140,7 @@ def taken_back(before: State, after: State, keys: frozenset[str]) -> State:
     return evolve(after, relaying=evolve(after.relaying, peers=peers))
 
 
-def _see_to(state: State, keys: list[str], moment: float) -> tuple[State, tuple[Action, ...]]:
+def _see_to(state: State, keys: list[str], moment: float) -> Decision:
     done: list[Action] = []
     for key in keys:
         if state.peers[key].phase == UP and not state.relaying.relay_of(key):
@@ -149,7 +150,7 @@ def _see_to(state: State, keys: list[str], moment: float) -> tuple[State, tuple[
     return state, tuple(done)
 
 
-def _one(state: State, key: str, moment: float) -> tuple[State, tuple[Action, ...]]:
+def _one(state: State, key: str, moment: float) -> Decision:
     if not may_be_carried(state, key) or state.peers[key].seen is None:
         return state, ()
     peer, now = state.peers[key], state.relaying.peers.get(key)
@@ -192,7 +193,7 @@ def _hold(now: Carried) -> float:
     return min(HOLD * 2 ** (now.returns - 1), LONGEST_HOLD) if now.returns else 0.0
 
 
-def _carry(state: State, key: str, relay: str, moment: float) -> tuple[State, tuple[Action, ...]]:
+def _carry(state: State, key: str, relay: str, moment: float) -> Decision:
     now = state.relaying.peers.get(key)
     returns = now.returns if now else 0
     if now and not now.relay:  # the direct path did not last
@@ -203,17 +204,17 @@ def _carry(state: State, key: str, relay: str, moment: float) -> tuple[State, tu
     return state, (Carry(key, relay, f"is reached through the relay {name}"), *told)
 
 
-def _direct(state: State, key: str, moment: float) -> tuple[State, tuple[Action, ...]]:
+def _direct(state: State, key: str, moment: float) -> Decision:
     returns = state.relaying.peers[key].returns
     state = _with(state, key, Carried("", moment, returns=returns))
     return state, (Carry(key, "", f"is reached directly, at {state.peers[key].endpoint}"),)
 
 
-def _tell(state: State, key: str, now: Carried, moment: float) -> tuple[State, tuple[Action, ...]]:
+def _tell(state: State, key: str, now: Carried, moment: float) -> Decision:
     """Tell the other end by which relay our packets come."""
     if moment < now.tell:
         return state, ()
-    pause = TELL_AGAIN[min(now.told, len(TELL_AGAIN) - 1)]
+    pause = repeating(TELL_AGAIN, now.told)
     state = _with(state, key, evolve(now, tell=moment + pause, told=now.told + 1))
     return state, (Call(key, (now.relay,), own_candidates(state), relayed=True),)
 

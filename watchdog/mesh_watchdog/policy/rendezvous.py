@@ -12,13 +12,14 @@ from attrs import evolve
 
 from mesh_sync.wireguard.endpoint import Address, Endpoint
 from mesh_sync.wireguard.underlay import Reach
-from mesh_watchdog.policy.actions import Action, Announce, Call
+from mesh_watchdog.policy.actions import Announce, Call
 from mesh_watchdog.policy.endpoint_search import has_young_session
 from mesh_watchdog.policy.local_outage import HEARD_LATELY
 from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC, UNKNOWN, is_contradicted, is_inner, nat_class
-from mesh_watchdog.policy.observations import Reported, Sighting, Sought
+from mesh_watchdog.policy.observations import Reported, Sought
 from mesh_watchdog.policy.peer import MISSING, NEW, UP, PeerState
 from mesh_watchdog.policy.relay_order import to_ask
+from mesh_watchdog.policy.repeating import repeating
 from mesh_watchdog.policy.reports import (
     Calling,
     Rendezvous,
@@ -28,7 +29,7 @@ from mesh_watchdog.policy.reports import (
     is_deaf,
     with_reports,
 )
-from mesh_watchdog.policy.state import State
+from mesh_watchdog.policy.state import Decision, State
 
 OBSERVERS = 3
 """Asked at once."""
@@ -73,32 +74,33 @@ _IS = {
 }
 
 
-def take_report(state: State, reported: Reported, moment: float) -> tuple[State, tuple[Action, ...]]:
+def take_report(state: State, reported: Reported, moment: float) -> Decision:
     """An observer has answered: of a peer, or of this node."""
     if reported.observer not in state.peers:
         return state, ()
     known = has_answered(state.rendezvous, reported.observer, moment)
     if state.here.is_me(reported.about):
-        own = with_reports(known, state.here.key, reported.observer, reported.sightings, moment)
+        own = with_reports(known, evolve(reported, about=state.here.key), moment)
         return _classified(evolve(state, rendezvous=own))
     state = evolve(state, rendezvous=known)
     if reported.about not in state.peers or reported.about == reported.observer:
         return state, ()
-    return _told(state, reported.about, reported.observer, reported.sightings, moment), ()
+    return _told(state, reported, moment), ()
 
 
 def take_search(state: State, sought: Sought, moment: float) -> State:
     """A peer looks for this node: it does not hear us, whatever we hear of it."""
     if not {sought.by, sought.observer} <= state.peers.keys() or sought.by == sought.observer:
         return state
-    state = evolve(state, rendezvous=has_answered(state.rendezvous, sought.observer, moment))
     peer = evolve(state.peers[sought.by], sought=moment)
     is_opened = peer.punched is not None and moment - peer.punched < ACTS and not sought.relayed
-    if is_opened and peer.tries and peer.tries[0][0] in peer.aims:  # and now theirs is, too
+    is_awaited = is_opened and bool(peer.tries) and peer.tries[0][0] in peer.aims
+    if is_awaited:  # and now theirs is open, too
         peer = evolve(peer, next_try=min(peer.next_try, moment + lead(sought.by, peer, state, moment)))
-        return evolve(state, peers={**state.peers, sought.by: peer})
-    state = evolve(state, peers={**state.peers, sought.by: peer})
-    return _told(state, sought.by, sought.observer, sought.sightings, moment, whatever=True)
+    known = has_answered(state.rendezvous, sought.observer, moment)
+    state = evolve(state, rendezvous=known, peers={**state.peers, sought.by: peer})
+    reported = Reported(sought.observer, sought.by, sought.sightings)
+    return state if is_awaited else _told(state, reported, moment, whatever=True)
 
 
 def lead(key: str, peer: PeerState, state: State, moment: float) -> float:
@@ -106,14 +108,12 @@ def lead(key: str, peer: PeerState, state: State, moment: float) -> float:
     return LEAD if has_young_session(peer, moment) or state.here.key <= key else LEAD + TURN
 
 
-def _told(
-    state: State, about: str, observer: str, sightings: Iterable[Sighting], moment: float, *, whatever: bool = False
-) -> State:
+def _told(state: State, reported: Reported, moment: float, *, whatever: bool = False) -> State:
     """Keep it, and have it made use of, unless that was just done. ``whatever``: for a peer that is up, too."""
-    known = with_reports(state.rendezvous, about, observer, sightings, moment)
-    found = [report.endpoint for report in fresh(known, about, moment) if report.observer == observer]
+    known, about = with_reports(state.rendezvous, reported, moment), reported.about
+    found = {report.endpoint for report in fresh(known, about, moment) if report.observer == reported.observer}
     peer = state.peers[about]
-    is_new = peer.punched is None or moment - peer.punched >= AGAIN or not set(found) <= set(peer.aims)
+    is_new = peer.punched is None or moment - peer.punched >= AGAIN or not found <= set(peer.aims)
     if found and is_new and peer.phase != MISSING and (whatever or peer.phase != UP):
         calling = known.calls.get(about, Calling())
         waits = evolve(calling, next=max(calling.next, moment + CALLED))
@@ -121,7 +121,7 @@ def _told(
     return evolve(state, rendezvous=known)
 
 
-def _classified(state: State) -> tuple[State, tuple[Action, ...]]:
+def _classified(state: State) -> Decision:
     """What was seen before our own network changed says nothing of the NAT that is before us now."""
     known = state.rendezvous
     reports = (report for report in known.reports[state.here.key] if report.seen >= known.moved)
@@ -174,7 +174,7 @@ def is_missed(peer: PeerState, moment: float) -> bool:
     return peer.stranger and peer.asked is not None and moment - peer.asked >= UNANSWERED
 
 
-def call(state: State, missed: Collection[str], moment: float) -> tuple[State, list[Action]]:
+def call(state: State, missed: Collection[str], moment: float) -> Decision:
     """Ask for the peers that are ``missed``, as their time comes, and where this node itself is seen."""
     known, actions = state.rendezvous, list[Call]()
     if known.calls:
@@ -185,7 +185,7 @@ def call(state: State, missed: Collection[str], moment: float) -> tuple[State, l
     publish = known.publish if not state.cut_off else min(known.publish, known.called + DOUBT_AGAIN)
     is_told = moment >= publish and bool(state.here.key) and bool(state.surroundings.versions)
     if not (due or is_told):
-        return state, []
+        return state, ()
     ready = observers(state, moment)
     if state.cut_off:
         ready = [key for key in ready if moment - state.peers[key].heard < HEARD_LATELY]
@@ -204,14 +204,14 @@ def call(state: State, missed: Collection[str], moment: float) -> tuple[State, l
         known = evolve(known, published=known.published + 1, publish=moment + _publish_pause(known))
         actions.append(Call(state.here.key, _chosen(ready, "", state), own_candidates(state)))
     if not actions:
-        return state, []
+        return state, ()
     asked_now = {observer for action in actions for observer in action.observers}
     known = has_asked(evolve(known, calls=calls, allowance=allowance, called=moment), asked_now, moment)
-    return evolve(state, rendezvous=known), [*actions]
+    return evolve(state, rendezvous=known), tuple(actions)
 
 
 def _pause(calling: Calling, relays: Collection[str]) -> float:
-    pause = CALL_AGAIN[min(calling.count, len(CALL_AGAIN) - 1)]
+    pause = repeating(CALL_AGAIN, calling.count)
     return min(pause, RELAYS_AGAIN) if relays else pause
 
 

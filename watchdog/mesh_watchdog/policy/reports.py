@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from attrs import evolve, field, frozen
 
 from mesh_watchdog.policy.dns_names import numeric
-from mesh_watchdog.policy.observations import Sighting
+from mesh_watchdog.policy.observations import Reported
+from mesh_watchdog.policy.repeating import repeating
 
 REPORT_AGE = 180.0
 """What was seen longer ago is no report any more (R14)."""
@@ -43,7 +44,7 @@ class Unanswered:
 
     @property
     def until(self) -> float:
-        return self.since + DEAF_FOR[min(self.times, len(DEAF_FOR)) - 1]
+        return self.since + repeating(DEAF_FOR, self.times - 1)
 
 
 @frozen
@@ -86,12 +87,10 @@ def fresh(known: Rendezvous, key: str, moment: float) -> tuple[Report, ...]:
     return tuple(sorted(found, key=lambda report: (report.own, -report.seen, report.endpoint)))
 
 
-def with_reports(
-    known: Rendezvous, about: str, observer: str, sightings: Iterable[Sighting], moment: float
-) -> Rendezvous:
+def with_reports(known: Rendezvous, reported: Reported, moment: float) -> Rendezvous:
     """Take in what an observer says of a peer: it replaces what it said before, and is one of `REPORTS`."""
-    said = dict[str, Report]()
-    for sighting in sightings:
+    about, observer, said = reported.about, reported.observer, dict[str, Report]()
+    for sighting in reported.sightings:
         if len(said) == REPORTS_OF_ONE:
             break
         if 0.0 <= sighting.age <= REPORT_AGE and numeric(sighting.endpoint):

@@ -8,6 +8,7 @@ from attrs import evolve, field, frozen
 
 from mesh_sync.wireguard.port_rewriting import Rewriting
 from mesh_watchdog.policy.observations import Standing
+from mesh_watchdog.policy.repeating import repeating
 
 SOURCE = "birthday"
 """Where the endpoint of a peer comes from that was met by such a round."""
@@ -40,7 +41,7 @@ class Pair:
 
     def pause(self) -> float:
         """Seconds from the last round to the next."""
-        return BACK_OFF[min(self.failed, len(BACK_OFF)) - 1] if self.failed else AFTER_SUCCESS
+        return repeating(BACK_OFF, self.failed - 1) if self.failed else AFTER_SUCCESS
 
     def after(self, *, failed: bool) -> Pair:
         """The pair after another round, or after the path that was found is gone."""

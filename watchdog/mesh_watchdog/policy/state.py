@@ -13,6 +13,7 @@ from attrs import field, frozen
 from mesh_sync.wireguard.key_rollover import carriers
 from mesh_sync.wireguard.longest_prefix import LongestPrefix
 from mesh_sync.wireguard.underlay import Tunnel
+from mesh_watchdog.policy.actions import Action
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.observations import Here, Pairs, Routed, Seen, Surroundings
 from mesh_watchdog.policy.peer import PeerState
@@ -62,6 +63,10 @@ class State:
     relaying: Relaying = Relaying()
     rendezvous: Rendezvous = Rendezvous()
     birthday: Birthday = Birthday()
+
+
+Decision = tuple[State, tuple[Action, ...]]
+"""What to believe, and what to do."""
 
 
 def in_use(pairs: Pairs, seen: Mapping[str, Seen], moment: float) -> dict[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
+from mesh_watchdog.policy.repeating import repeating
 from mesh_watchdog.port_mapping.answers import Granted, Refused, Why
 
 LIFETIME = 1200
@@ -42,7 +43,7 @@ def took(known: Renewal, answer: Granted | Refused, moment: float) -> Renewal:
     failures = known.failures + 1
     if known.granted and answer.why is Why.SILENT and moment < known.ends:  # the mapping may be there yet
         return evolve(known, due=moment + max(SOONEST, (known.ends - moment) / 2), failures=failures)
-    pause = max(PAUSES[min(failures, len(PAUSES)) - 1], min(answer.pause, PAUSES[-1]))
+    pause = max(repeating(PAUSES, failures - 1), min(answer.pause, PAUSES[-1]))
     return Renewal(None, moment, moment + pause, failures)
 
 
