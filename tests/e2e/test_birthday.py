@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from e2e.running_watchdog import Watchdog, endpoint
+from e2e.running_watchdog import endpoint
+from e2e.watched_mesh import WatchedMesh
 from lab import Lab
-from lab.mesh import Mesh, dump, key_of, now_json, status
+from lab.mesh import now_json, status
 from lab.nat import EASY, HARD
 from lab.node import Node
 from lab.ping import first_answer
@@ -24,40 +24,18 @@ LONG = 120
 """Seconds for what takes a few on a machine with nothing else to do."""
 
 
-class World:
+class World(WatchedMesh):
     """Two public nodes r and s, of which r relays, and two sites at providers of their own: easy and hard."""
 
-    def __init__(self, lab: Lab, stack: contextlib.ExitStack) -> None:
-        self.mesh = mesh = Mesh(lab)
-        mesh.node("r", 11, relay=True)
-        mesh.node("s", 12)
-        self.sites = {}
-        for number, (name, nat) in enumerate({"easy": EASY, "hard": HARD}.items()):
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self.mesh.node("r", 11, relay=True)
+        self.mesh.node("s", 12)
+        for number, (name, nat) in enumerate({"easy": EASY, "hard": HARD}.items(), start=1):
             line = lab.provider(f"isp-{name}")
-            self.sites[name] = site = lab.site(
-                name, f"192.168.{number + 1}.0/24", str(line.network.v4[7]), nat=nat, at=line
-            )  # fmt: skip
-            mesh.enlist(name, site.gateway, address=f"10.0.0.{21 + number}")
-        mesh.push("two sites, two public nodes")
-        mesh.now()
-        self.keys = {name: key_of(node) for name, node in mesh.nodes.items()}
-        self.watchdogs: dict[str, Watchdog] = {}
-        stack.callback(lambda: [watchdog.end() for watchdog in self.watchdogs.values()])
-        for name in mesh.nodes:
-            self.start(name)
-
-    def start(self, name: str) -> None:
-        self.watchdogs[name] = Watchdog(self.mesh.nodes[name])
-        self.watchdogs[name].ready()
-
-    def restart(self, *names: str) -> None:
-        for name in names:
-            self.watchdogs[name].end()
-        for name in names:
-            self.start(name)
-
-    def said(self) -> str:
-        return "\n".join(f"-- {name}: {self.watchdogs[name].said()}" for name in self.watchdogs)
+            site = lab.site(name, f"192.168.{number}.0/24", str(line.network.v4[7]), nat=nat, at=line)
+            self.mesh.enlist(name, site.gateway, address=f"10.0.0.{20 + number}")
+        self.mesh.push("two sites, two public nodes")
 
     @property
     def hard(self) -> Node:
@@ -66,10 +44,6 @@ class World:
     @property
     def easy(self) -> Node:
         return self.mesh.nodes["easy"]
-
-    def state(self, node: str, peer: str) -> str:
-        found: str = self.watchdogs[node].peer(peer)["state"]
-        return found
 
     def rules(self) -> list[Rewriting]:
         return list(parse(self.hard.run(["nft", "-s", "list", "ruleset"]).stdout))
@@ -80,16 +54,11 @@ class World:
         placed = [f"{address}/32" in self.dump(at, of)["allowed_ips"].split(",") for at, of, address in ends]
         return all(placed) and all(self.state(at, of) == "up" for at, of, _ in ends)
 
-    def dump(self, at: str, of: str) -> dict[str, str]:
-        return dump(self.mesh.nodes[at])[self.keys[of]]
-
 
 @pytest.fixture(scope="module")
 def world(lab: Lab) -> Iterator[World]:
-    with contextlib.ExitStack() as stack:
-        made = World(lab, stack)
+    with World(lab) as made:
         yield made
-        print(made.said())
 
 
 def test_by_default_they_are_relayed(world: World) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from e2e.running_watchdog import Watchdog
+from e2e.watched_mesh import WatchedMesh
 from lab import Lab
-from lab.mesh import Mesh, dump, key_of, now_json, status
+from lab.mesh import dump, now_json, status
 from lab.nat import EASY, HARD
 from lab.node import Node
 from lab.ping import first_answer, reachability, steady_ping
@@ -32,11 +31,12 @@ LONG = 120
 """Seconds for what takes a few on a machine with nothing else to do."""
 
 
-class World:
+class World(WatchedMesh):
     """Sites a and b, behind NATs that give every destination another port; relays r and s, and z, out in the open."""
 
-    def __init__(self, lab: Lab, stack: contextlib.ExitStack) -> None:
-        self.mesh = mesh = Mesh(lab)
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        mesh = self.mesh
         self.sites = {
             "a": lab.site("a", "192.168.1.0/24", "203.0.113.41", nat=HARD),
             "b": lab.site("b", "192.168.2.0/24", "203.0.113.42", nat=HARD),
@@ -49,16 +49,6 @@ class World:
             mesh.node(name, number, relay=True)
         mesh.node("z", 23)
         mesh.push("two hidden sites, two relays")
-        mesh.now()
-        self.keys = {name: key_of(node) for name, node in mesh.nodes.items()}
-        self.watchdogs = {name: Watchdog(node) for name, node in mesh.nodes.items()}
-        for watchdog in self.watchdogs.values():
-            stack.callback(watchdog.end)
-        for watchdog in self.watchdogs.values():
-            watchdog.ready()
-
-    def said(self) -> str:
-        return "\n".join(f"-- {name}: {self.watchdogs[name].said()}" for name in self.watchdogs)
 
     def holder(self, node: str, address: str) -> str:
         """The peer that has this address on the node's interface."""
@@ -98,10 +88,8 @@ def pings(node: Node, address: str) -> bool:
 
 @pytest.fixture(scope="module")
 def world(lab: Lab) -> Iterator[World]:
-    with contextlib.ExitStack() as stack:
-        made = World(lab, stack)
+    with World(lab) as made:
         yield made
-        print(made.said())
 
 
 def test_sites_that_cannot_meet_reach_each_other_through_the_relay_that_both_choose(world: World) -> None:
@@ -112,7 +100,7 @@ def test_sites_that_cannot_meet_reach_each_other_through_the_relay_that_both_cho
 
 def test_status_says_by_whom_and_what_is_known(world: World) -> None:
     relay = world.relay
-    until(lambda: world.watchdogs["a"].peer("b")["state"] == "relayed", LONG, what=world.said)
+    until(lambda: world.state("a", "b") == "relayed", LONG, what=world.said)
     assert world.watchdogs["a"].peer("b")["relay"] == relay
     text = world.a.run(["mesh-watchdog", "status"]).stdout
     assert f"relayed by {relay}" in text
@@ -130,7 +118,7 @@ def test_a_push_in_between_changes_nothing_of_it(world: World) -> None:
     world.mesh.now()
     assert world.passes_by(relay)
     assert world.holder("a", "10.0.0.23") == "z"
-    carried = dump(world.a)[world.keys[relay]]["allowed_ips"]
+    carried = world.dump("a", relay)["allowed_ips"]
     assert "192.168.2.0/24" in carried.split(",")
     first_answer(world.a, B)
     first_answer(world.sites["a"].host, "192.168.2.10")
@@ -139,11 +127,9 @@ def test_a_push_in_between_changes_nothing_of_it(world: World) -> None:
 
 def test_a_watchdog_that_is_restarted_leaves_it_so(world: World) -> None:
     relay = world.relay
-    world.watchdogs["a"].end()
-    world.watchdogs["a"] = again = Watchdog(world.a)
-    again.ready()
-    until(lambda: again.peer("b")["state"] == "relayed", LONG, what=world.said)
-    assert again.peer("b")["relay"] == relay
+    world.restart("a")
+    until(lambda: world.state("a", "b") == "relayed", LONG, what=world.said)
+    assert world.watchdogs["a"].peer("b")["relay"] == relay
     assert world.passes_by(relay)
 
 
@@ -167,7 +153,7 @@ def test_when_they_can_meet_they_do_so_directly(world: World) -> None:
         site.router.translate(EASY)
     until(world.is_direct, LONG, what=world.said)
     first_answer(world.a, B)
-    until(lambda: world.watchdogs["a"].peer("b")["state"] == "up", LONG, what=world.said)
+    until(lambda: world.state("a", "b") == "up", LONG, what=world.said)
     world.in_sync()
 
 
@@ -185,6 +171,6 @@ def test_without_relays_on_the_list_nothing_is_left_of_it(world: World) -> None:
     world.mesh.push("no relays")
     world.mesh.now()
     assert world.is_direct()
-    until(lambda: world.watchdogs["a"].peer("b")["state"] != "relayed", LONG, what=world.said)
+    until(lambda: world.state("a", "b") != "relayed", LONG, what=world.said)
     assert world.is_direct()
     world.in_sync()
