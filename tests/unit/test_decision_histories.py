@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mesh_sync.node.clock import trusted
 from mesh_sync.node.state import Applied, BadCommit, Intent, Pause, Refusal, State, Trial
+from mesh_sync.reconcile import promise
 from mesh_sync.reconcile.decision import (
     REFUSED_FOR,
     Decision,
@@ -22,17 +23,6 @@ from mesh_sync.reconcile.decision import (
     decide,
     is_new,
     settle,
-)
-from mesh_sync.reconcile.promise import (
-    accepted,
-    confirmed,
-    entered,
-    given_up,
-    gone_home,
-    heard,
-    home,
-    refused,
-    rolled_back,
 )
 from unit.decided import NODE, NOW, interface
 
@@ -83,25 +73,25 @@ class Node:
             trial = self.state.trial and evolve(self.state.trial, intent=asked)
             self.state = evolve(self.state, intent=asked, trial=trial)
         before = self.state
-        known = heard(before, event.head, self.moment)
+        known = promise.heard(before, event.head, self.moment)
         decision = decide(known, event.head, NODE, trusted(self.moment), retry=event.retry)
         self.decisions.append(decision)
         if isinstance(decision, Evaluate):
             wanted = interface(100 + COMMITS.index(decision.commit))
-            target = accepted(known, decision.commit, NODE, wanted)
+            target = promise.accepted(known, decision.commit, NODE, wanted)
             if not event.good:
                 anchor = known.remote.trusted.commit if known.remote.trusted else None
-                target = refused(known, Refusal(decision.commit, "wrong", (), NODE, anchor, self.moment))
+                target = promise.refused(known, Refusal(decision.commit, "wrong", (), NODE, anchor, self.moment))
         else:
-            target = home(known)
+            target = promise.home(known)
         way = settle(before, target.applied, differs=True, confirm=event.confirm)
         if way is Way.TRY:
             self._try(target, event)
         elif before.trial and way is Way.GO_BACK:
-            back = gone_home(before, before.trial, before.trial.previous)
-            self.state = given_up(back, target.remote, later=event.head is None)
+            back = promise.gone_home(before, before.trial, before.trial.previous)
+            self.state = promise.given_up(back, target.remote, later=event.head is None)
         else:
-            self.state = entered(target, self.moment) if way is Way.APPLY_UNCONFIRMED else target
+            self.state = promise.entered(target, self.moment) if way is Way.APPLY_UNCONFIRMED else target
 
     def _try(self, target: State, event: Event) -> None:
         before = self.state
@@ -113,10 +103,10 @@ class Node:
         if event.killed:
             self.state = tried
         elif event.lives:
-            self.state = confirmed(tried, "confirmed", self.moment)
+            self.state = promise.confirmed(tried, "confirmed", self.moment)
         else:
             bad = BadCommit(record.commit or "", "silent", NODE) if event.helps else tried.remote.bad
-            self.state = rolled_back(gone_home(tried, record, record.previous), bad, self.moment)
+            self.state = promise.rolled_back(promise.gone_home(tried, record, record.previous), bad, self.moment)
 
 
 def histories(check: Callable[[Node, State, Event], None]) -> None:

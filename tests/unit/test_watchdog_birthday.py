@@ -16,7 +16,7 @@ from mesh_watchdog.policy.endpoint_search import attempt
 from mesh_watchdog.policy.nat_class import EASY, HARD
 from mesh_watchdog.policy.observations import ABLE, NOW, Knocked, Rewritten, Standing
 from mesh_watchdog.policy.rounds import BACK_OFF, ENTRIES, ENTRIES_WITHIN, LASTED, LENIENT, Pair
-from unit.birthday_life import FAR, OBSERVERS, Life, easy, hard, place, waiting
+from unit.birthday_life import FAR, OBSERVERS, NatLife, easy, hard, place, waiting
 
 # -- how a round goes
 
@@ -110,7 +110,7 @@ def test_without_leave_nothing_is_sent(how: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("where", ["192.168.7.7:1", "100.64.0.7:1", "[2001:db8::7]:1", "192.168.1.2:1"])
 def test_no_packets_go_to_inner_addresses_or_by_ipv6(where: str) -> None:
-    life = Life(EASY)
+    life = NatLife(EASY)
     life.go_on(5.0)
     life.hear(FAR[0], where, Standing(HARD, NOW))
     life.go_on(1.0)
@@ -119,7 +119,7 @@ def test_no_packets_go_to_inner_addresses_or_by_ipv6(where: str) -> None:
 
 @pytest.mark.parametrize("said", [Standing(HARD, ABLE), Standing(EASY, NOW), Standing("", NOW), Standing(HARD)])
 def test_only_a_hard_peer_that_is_ready_is_knocked_at(said: Standing) -> None:
-    life = Life(EASY)
+    life = NatLife(EASY)
     life.go_on(5.0)
     life.hear(FAR[0], place(0), said)
     life.go_on(1.0)
@@ -127,14 +127,14 @@ def test_only_a_hard_peer_that_is_ready_is_knocked_at(said: Standing) -> None:
 
 
 def test_a_peer_that_is_up_is_not_met_like_this() -> None:
-    life = Life(EASY)
+    life = NatLife(EASY)
     life.hear(OBSERVERS[0], place(0), Standing(HARD, NOW), observer="s")
     life.go_on(1.0)
     assert not life.of(Knock)
 
 
 def test_ports_are_opened_for_nobody_who_was_not_invited() -> None:
-    life = Life(HARD)
+    life = NatLife(HARD)
     life.go_on(5.0)
     life.hear(FAR[0], place(0, 51820), Standing(EASY, NOW))
     assert not life.of(AwaitKnocks)
@@ -196,7 +196,7 @@ wishes = st.lists(
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from([EASY, HARD]), wishes)
 def test_whatever_is_said_rounds_are_few(nat: str, said: list[tuple[float, str, int, str, Standing, bool]]) -> None:
-    life = Life(nat)
+    life = NatLife(nat)
     life.go_on(5.0)
     for pause, key, number, observer, standing, meets in said:
         life.go_on(pause, step=max(0.25, pause / 20))

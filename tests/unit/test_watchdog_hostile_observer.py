@@ -4,32 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from ipaddress import ip_address
 
-from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mesh_sync.wireguard.ways import Way, Ways
-from mesh_watchdog.policy.actions import Action, AskWays, Open, SetEndpoint
-from mesh_watchdog.policy.decide import decide
+from mesh_watchdog.policy.actions import Action, Open, SetEndpoint
 from mesh_watchdog.policy.dns_names import numeric
-from mesh_watchdog.policy.observations import (
-    Applied,
-    Here,
-    Observation,
-    Reported,
-    Routed,
-    Seen,
-    Sighting,
-    Snapshot,
-    Sought,
-    Surroundings,
-)
+from mesh_watchdog.policy.observations import Reported, Sighting, Sought
 from mesh_watchdog.policy.punching import AT_ONE_ADDRESS, BY_ONE_OBSERVER, IN_ALL, MINUTE, TO_ONE_ADDRESS
 from mesh_watchdog.policy.reports import REPORTS
-from mesh_watchdog.policy.state import State
 from sim import at, declared
+from unit.policy_life import Life
 
 LIARS = ("liar0", "liar1")
 LIVE = ("live0", "live1")
@@ -58,35 +43,13 @@ LIES = st.lists(
 )
 
 
-class Life:
-    """A node whose liars and live peers answer at once, and whose lost ones never do; moments are virtual."""
+class LiedTo(Life):
+    """A node whose liars and live peers answer, and whose lost ones never do."""
 
     def __init__(self) -> None:
         peers = {name: declared(name, [at(f"203.0.113.{n + 1}")]) for n, name in enumerate([*LIARS, *LIVE])}
         peers |= {name: declared(name) for name in LOST}
-        self.moment = 0.0
-        self.state = State(surroundings=Surroundings(frozenset([ip_address("203.0.113.200")]), frozenset([4]), False))
-        self.done: list[tuple[float, Action]] = []
-        self.seen = {key: Seen(str(one.endpoint[0]) if one.endpoint else "", 0, 0, 0) for key, one in peers.items()}
-        self.observe(Applied(peers, here=Here(name="me", key="me", port=51820)))
-
-    def observe(self, observation: Observation) -> None:
-        self.state, actions = decide(self.state, observation, self.moment)
-        for action in actions:
-            self.done.append((self.moment, action))
-            if isinstance(action, SetEndpoint):
-                self.seen[action.key] = evolve(self.seen[action.key], endpoint=action.endpoint)
-            if isinstance(action, AskWays):
-                self.observe(Routed(action.addresses, Ways({}, dict.fromkeys(action.addresses, Way("eth0")))))
-
-    def go_on(self, seconds: float) -> None:
-        end = self.moment + seconds
-        while self.moment < end:
-            self.moment += 0.1
-            for key in (*LIARS, *LIVE):
-                before = self.seen[key]
-                self.seen[key] = evolve(before, rx=before.rx + 128, tx=before.tx + 128, handshake=1)
-            self.observe(Snapshot(dict(self.seen)))
+        super().__init__(peers, (*LIARS, *LIVE), "203.0.113.200")
 
     def tell(self, lie: Lie) -> None:
         pause, liar, about, search, places = lie
@@ -107,7 +70,7 @@ def worst_minute(moments: list[float]) -> int:
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(LIES)
 def test_no_lie_disturbs_a_live_peer_or_floods_a_victim(lies: list[Lie]) -> None:
-    life = Life()
+    life = LiedTo()
     life.go_on(3.0)
     for lie in lies:
         life.tell(lie)
@@ -123,7 +86,7 @@ def test_no_lie_disturbs_a_live_peer_or_floods_a_victim(lies: list[Lie]) -> None
     assert all(len(reports) <= REPORTS for reports in life.state.rendezvous.reports.values())
 
 
-def flood(life: Life, seconds: float, liars: Iterable[str] = LIARS) -> None:
+def flood(life: LiedTo, seconds: float, liars: Iterable[str] = LIARS) -> None:
     """Every 0.2 s every liar says of every peer that it is at another port of the first victim, and of the second."""
     turn = 0
     while life.moment < seconds:
@@ -136,7 +99,7 @@ def flood(life: Life, seconds: float, liars: Iterable[str] = LIARS) -> None:
 
 
 def test_a_flood_of_lies_costs_its_victims_a_packet_every_two_seconds() -> None:
-    life = Life()
+    life = LiedTo()
     life.go_on(3.0)
     flood(life, 90.0)
     sent = aimed(life.done)
@@ -147,7 +110,7 @@ def test_a_flood_of_lies_costs_its_victims_a_packet_every_two_seconds() -> None:
 
 
 def test_a_liar_does_not_keep_an_honest_observer_from_being_believed() -> None:
-    life = Life()
+    life = LiedTo()
     life.go_on(3.0)
     flood(life, 30.0, LIARS[:1])
     life.observe(Reported(LIVE[0], LOST[0], (Sighting("198.18.7.7:4711"),)))
