@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import re
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from attrs import frozen
 from bench.nat_idle import idle
@@ -22,6 +24,7 @@ from lab.nat import EASY, HARD, Nat
 SETTLED, LONGEST = 8.0, 60.0
 """Seconds without a change after which a pair has met or has not, and after which that is taken anyhow."""
 REST = 3.0
+HUBS = ("hub", "hub2")
 BIRTHDAY = 40.0
 """Seconds for the classes of both NATs to be known, and for one round."""
 TALK = 12.0
@@ -92,8 +95,7 @@ def _outcomes(one: str, other: str | None) -> Sequence[str]:
     Without ``other`` the second one is in the LAN of the first, or has the same carrier if that is a kind with one.
     """
     with World() as world:
-        for hub in ("hub", "hub2"):
-            world.public(hub, relay=True)
+        world.public(*HUBS, relay=True)
         pairs = [(f"{manner}a", f"{manner}b") for manner in ("drop", "accept")]
         for first, second in pairs:
             kinds = [
@@ -132,15 +134,42 @@ def _settled(world: World, pairs: Sequence[tuple[str, str]]) -> Sequence[str]:
 # -- how soon
 
 
+@contextlib.contextmanager
+def _begun(
+    homes: Mapping[str, Nat], hubs: Sequence[str] = HUBS, *, relay: bool = True, birthday: bool = False
+) -> Iterator[World]:
+    """A mesh of homes behind these NATs, and of public peers."""
+    with World() as world:
+        world.public(*hubs, relay=relay)
+        for name, kind in homes.items():
+            world.home(name, kind)
+            world.mesh.configure(world.node(name), nat={"birthday": birthday})
+        world.begin()
+        yield world
+
+
+def _each(
+    runs: int, ready: Callable[[], bool], measure: Callable[[int], tuple[float, ...]], values: int = 1
+) -> list[tuple[float, ...]]:
+    """Each value that is measured, of all runs; infinite for a run that could not begin."""
+    taken = []
+    for run in range(runs):
+        taken.append(measure(run) if ready() else (math.inf,) * values)
+        time.sleep(REST)
+    return list(zip(*taken, strict=True))
+
+
 def easy_easy(runs: int) -> Iterator[Timed]:
     """Both ends get each other by a commit, with one public peer, which is no relay."""
-    taken = _from_nothing(runs, EASY, EASY, relay=False)
+    with _begun({"a": EASY, "b": EASY}, HUBS[:1], relay=False) as world:
+        [taken] = _from_nothing(world, runs)
     yield Timed("easy-easy, one public peer: direct", taken, "median 1 s, p95 2 s", 1.0, 2.0)
 
 
 def easy_hard(runs: int) -> Iterator[Timed]:
     """The same with a NAT that cannot be met; the public peer is a relay."""
-    taken = _from_nothing(runs, EASY, HARD, relay=True)
+    with _begun({"a": EASY, "b": HARD}, HUBS[:1]) as world:
+        [taken] = _from_nothing(world, runs)
     yield Timed("easy-hard, no birthday: relayed", taken, "3 s", p95=3.0)
 
 
@@ -148,13 +177,7 @@ def birthday(runs: int) -> Iterator[Timed]:
     """An easy NAT and a hard one whose nodes may send packets to many ports; each round for the first time."""
     taken = []
     for _ in range(runs):
-        with World() as world:
-            world.public("hub", relay=True)
-            world.public("hub2", relay=True)
-            for name, kind in (("a", EASY), ("b", HARD)):
-                world.home(name, kind)
-                world.mesh.configure(world.node(name), nat={"birthday": True})
-            world.begin()
+        with _begun({"a": EASY, "b": HARD}, birthday=True) as world:
             met = world.connected(("a", "b"), by=DIRECT, seconds=BIRTHDAY)
             said = re.findall(r"after ([\d.]+) s of packets", world.log("a").read_text() + world.log("b").read_text())
             taken.append(max(map(float, said)) if met and said else math.inf)
@@ -163,28 +186,20 @@ def birthday(runs: int) -> Iterator[Timed]:
     )
 
 
-def _from_nothing(runs: int, one: Nat, other: Nat, *, relay: bool) -> tuple[float, ...]:
-    with World() as world:
-        world.public("hub", relay=relay)
-        world.home("a", one)
-        world.home("b", other)
-        world.begin()
-        if not world.connected(("a", "b"), ("a", "hub"), ("b", "hub")):
-            return (math.inf,) * runs
-        taken = []
-        for run in range(runs):
-            _forget_each_other(world)
-            world.watch("a", "b")
-            world.connected(("a", "hub"), ("b", "hub"))
-            world.mesh.set("hub", description=f"run {run}")
-            world.mesh.push(f"run {run}")
-            with world.pings("a", "b") as pings, ThreadPoolExecutor(4) as pool:
-                known = [pool.submit(_until_known, world, *ends) for ends in (("a", "b"), ("b", "a"))]
-                list(pool.map(now, (world.node("a"), world.node("b"))))
-                since = max(each.result() for each in known)
-                taken.append(pings.first(since - 0.05) - since)
-            time.sleep(REST)
-        return tuple(taken)
+def _from_nothing(world: World, runs: int) -> list[tuple[float, ...]]:
+    def measure(run: int) -> tuple[float]:
+        _forget_each_other(world)
+        world.watch("a", "b")
+        world.connected(("a", "hub"), ("b", "hub"))
+        world.mesh.set("hub", description=f"run {run}")
+        world.mesh.push(f"run {run}")
+        with world.pings("a", "b") as pings, ThreadPoolExecutor(4) as pool:
+            known = [pool.submit(_until_known, world, *ends) for ends in (("a", "b"), ("b", "a"))]
+            list(pool.map(now, (world.node("a"), world.node("b"))))
+            since = max(each.result() for each in known)
+            return (pings.first(since - 0.05) - since,)
+
+    return _each(runs, lambda: world.connected(("a", "b"), ("a", "hub"), ("b", "hub")), measure)
 
 
 def _forget_each_other(world: World) -> None:
@@ -205,28 +220,25 @@ def _until_known(world: World, one: str, other: str) -> float:
 def changes(runs: int) -> Iterator[Timed]:
     """The NAT of one of two homes that talk gets another address, or other ports; unnoticed there."""
     for name, event in (("address", _renumber), ("ports", _change_ports)):
-        relayed, direct = [], []
-        with World() as world:
-            for hub in ("hub", "hub2"):
-                world.public(hub, relay=True)
-            world.home("a", EASY)
-            world.home("b", EASY)
-            world.begin()
-            for run in range(runs):
-                world.watch("a", "b")
-                if not world.connected(("a", "b"), by=DIRECT):
-                    relayed.append(math.inf)
-                    direct.append(math.inf)
-                    continue
-                with world.pings("a", "b") as pings:
-                    time.sleep(TALK)
-                    since = time.time()
-                    event(world, "a", run)
-                    relayed.append(pings.first(since + 0.2) - since)
-                    direct.append(until(lambda: _is_met(world, "a", "b"), since))
-                time.sleep(REST)
-        yield Timed(f"a NAT's {name} changes: reached again, by a relay or directly", tuple(relayed), "3 s", p95=3.0)
-        yield Timed("… direct", tuple(direct), "5 s", p95=5.0)
+        with _begun({"a": EASY, "b": EASY}) as world:
+            relayed, direct = _each(runs, partial(_meet, world), partial(_changed, world, event), values=2)
+        yield Timed(f"a NAT's {name} changes: reached again, by a relay or directly", relayed, "3 s", p95=3.0)
+        yield Timed("… direct", direct, "5 s", p95=5.0)
+
+
+def _meet(world: World) -> bool:
+    """Restart the watchdogs of the homes; whether all homes meet."""
+    world.watch(*world.homes)
+    return world.connected(*itertools.combinations(world.homes, 2), by=DIRECT)
+
+
+def _changed(world: World, event: Callable[[World, str, int], None], run: int) -> tuple[float, float]:
+    """Seconds from the event at a until b is reached, and until both reach each other directly."""
+    with world.pings("a", "b") as pings:
+        time.sleep(TALK)
+        since = time.time()
+        event(world, "a", run)
+        return pings.first(since + 0.2) - since, until(lambda: _is_met(world, "a", "b"), since)
 
 
 def _is_met(world: World, one: str, other: str) -> bool:
@@ -245,56 +257,40 @@ def _change_ports(world: World, name: str, _run: int) -> None:
 
 def all_move(runs: int) -> Iterator[Timed]:
     """A mesh of five, of which four are renumbered within a second, while DNS is frozen; each pair is waited for."""
-    names = ["a", "b", "c", "d"]
-    slowest = []
-    with World() as world:
-        world.public("hub", relay=True)
-        for name in names:
-            world.home(name, EASY)
-        world.begin()
-        pairs = list(itertools.combinations(names, 2))
+    with _begun(dict.fromkeys("abcd", EASY), HUBS[:1]) as world:
         world.lab.dns.freeze()
-        for run in range(runs):
-            world.watch(*names)
-            if not world.connected(*pairs, by=DIRECT):
-                slowest.append(math.inf)
-                continue
-            with ThreadPoolExecutor(len(pairs)) as pool:
-                pings = [world.pings(*pair) for pair in pairs]
-                running = [each.__enter__() for each in pings]
-                time.sleep(TALK)
-                since = time.time()
-                list(pool.map(lambda name, run=run: _renumber(world, name, run), names))
-                moved = time.time()
-                slowest.append(max(pool.map(lambda each, moved=moved: each.first(moved + 0.1), running)) - since)
-                for each in pings:
-                    each.__exit__(None, None, None)
-    yield Timed("four of five renumbered at once, DNS frozen: the slowest pair", tuple(slowest), "10 s", p95=10.0)
+        [slowest] = _each(runs, partial(_meet, world), partial(_moved, world))
+    yield Timed("four of five renumbered at once, DNS frozen: the slowest pair", slowest, "10 s", p95=10.0)
+
+
+def _moved(world: World, run: int) -> tuple[float]:
+    pairs = list(itertools.combinations(world.homes, 2))
+    with ThreadPoolExecutor(len(pairs)) as pool, contextlib.ExitStack() as stack:
+        pings = [stack.enter_context(world.pings(*pair)) for pair in pairs]
+        time.sleep(TALK)
+        since = time.time()
+        list(pool.map(lambda name: _renumber(world, name, run), world.homes))
+        moved = time.time()
+        return (max(pool.map(lambda each: each.first(moved + 0.1), pings)) - since,)
 
 
 def relay_dies(runs: int) -> Iterator[Timed]:
     """The relay between two homes behind hard NATs loses its line."""
-    taken = []
-    with World() as world:
-        for hub in ("hub", "hub2"):
-            world.public(hub, relay=True)
-        world.home("a", HARD)
-        world.home("b", HARD)
-        world.begin()
-        for _ in range(runs):
-            if not world.connected(("a", "b"), by=RELAYED):
-                taken.append(math.inf)
-                continue
-            with world.pings("a", "b") as pings:
-                time.sleep(TALK)
-                relay = world.node(world.holder("a", "b"))
-                since = time.time()
-                relay.port.unplug()
-                taken.append(pings.first(since + 0.1) - since)
-                relay.port.plug()
-            world.connected(("a", "hub"), ("a", "hub2"), ("b", "hub"), ("b", "hub2"))
-            time.sleep(REST)
-    yield Timed("the relay of a pair dies: through the other one", tuple(taken), "3 s", p95=3.0)
+    with _begun({"a": HARD, "b": HARD}) as world:
+        [taken] = _each(runs, lambda: world.connected(("a", "b"), by=RELAYED), partial(_relay_lost, world))
+    yield Timed("the relay of a pair dies: through the other one", taken, "3 s", p95=3.0)
+
+
+def _relay_lost(world: World, _run: int) -> tuple[float]:
+    with world.pings("a", "b") as pings:
+        time.sleep(TALK)
+        relay = world.node(world.holder("a", "b"))
+        since = time.time()
+        relay.port.unplug()
+        taken = pings.first(since + 0.1) - since
+        relay.port.plug()
+    world.connected(*itertools.product("ab", HUBS))
+    return (taken,)
 
 
 MEASURES: tuple[Callable[[int], Iterator[Timed]], ...] = (easy_easy, easy_hard, birthday, changes, all_move, relay_dies)

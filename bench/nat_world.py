@@ -68,12 +68,13 @@ class World:
     def __exit__(self, *_: object) -> None:
         self.lab.close()
 
-    def public(self, name: str, *, relay: bool) -> Node:
-        """A peer that all can reach."""
-        number = next(self._numbers)
-        self.publics.append(name)
-        self.addresses[name] = f"10.0.0.{number}"
-        return self.mesh.node(name, number, **({"relay": True} if relay else {}))
+    def public(self, *names: str, relay: bool) -> None:
+        """Peers that all can reach."""
+        for name in names:
+            number = next(self._numbers)
+            self.publics.append(name)
+            self.addresses[name] = f"10.0.0.{number}"
+            self.mesh.node(name, number, **({"relay": True} if relay else {}))
 
     def home(self, name: str, nat: Nat, *, double: bool = False, carrier: Router | None = None) -> Home:
         """A peer behind a NAT at a provider of its own; behind two, or a carrier's and its own, if so told."""
