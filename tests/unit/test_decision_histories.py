@@ -10,20 +10,7 @@ from hypothesis import strategies as st
 
 from mesh_sync.node.clock import trusted
 from mesh_sync.node.state import Applied, BadCommit, Intent, Pause, Refusal, State, Trial
-from mesh_sync.reconcile import promise
-from mesh_sync.reconcile.decision import (
-    REFUSED_FOR,
-    Decision,
-    Evaluate,
-    InSync,
-    Keep,
-    Reason,
-    Undo,
-    Way,
-    decide,
-    is_new,
-    settle,
-)
+from mesh_sync.reconcile import decision, promise
 from unit.decided import NODE, NOW, interface
 
 COMMITS = tuple(f"c{number}" for number in range(4))
@@ -64,7 +51,7 @@ class Node:
     def __init__(self) -> None:
         self.state = State()
         self.moment = NOW
-        self.decisions: list[Decision] = []
+        self.decisions: list[decision.Decision] = []
 
     def live(self, event: Event) -> None:
         self.moment += event.clock
@@ -74,24 +61,24 @@ class Node:
             self.state = evolve(self.state, intent=asked, trial=trial)
         before = self.state
         known = promise.heard(before, event.head, self.moment)
-        decision = decide(known, event.head, NODE, trusted(self.moment), retry=event.retry)
-        self.decisions.append(decision)
-        if isinstance(decision, Evaluate):
-            wanted = interface(100 + COMMITS.index(decision.commit))
-            target = promise.accepted(known, decision.commit, NODE, wanted)
+        decided = decision.decide(known, event.head, NODE, trusted(self.moment), retry=event.retry)
+        self.decisions.append(decided)
+        if isinstance(decided, decision.Evaluate):
+            wanted = interface(100 + COMMITS.index(decided.commit))
+            target = promise.accepted(known, decided.commit, NODE, wanted)
             if not event.good:
                 anchor = known.remote.trusted.commit if known.remote.trusted else None
-                target = promise.refused(known, Refusal(decision.commit, "wrong", (), NODE, anchor, self.moment))
+                target = promise.refused(known, Refusal(decided.commit, "wrong", (), NODE, anchor, self.moment))
         else:
             target = promise.home(known)
-        way = settle(before, target.applied, differs=True, confirm=event.confirm)
-        if way is Way.TRY:
+        way = decision.settle(before, target.applied, differs=True, confirm=event.confirm)
+        if way is decision.Way.TRY:
             self._try(target, event)
-        elif before.trial and way is Way.GO_BACK:
+        elif before.trial and way is decision.Way.GO_BACK:
             back = promise.gone_home(before, before.trial, before.trial.previous)
             self.state = promise.given_up(back, target.remote, later=event.head is None)
         else:
-            self.state = promise.entered(target, self.moment) if way is Way.APPLY_UNCONFIRMED else target
+            self.state = promise.entered(target, self.moment) if way is decision.Way.APPLY_UNCONFIRMED else target
 
     def _try(self, target: State, event: Event) -> None:
         before = self.state
@@ -133,7 +120,7 @@ def test_silence_changes_nothing_that_was_confirmed() -> None:
 def test_a_silent_remote_ends_no_trial_without_a_verdict() -> None:
     def check(node: Node, before: State, event: Event) -> None:
         if before.trial and event.head is None:
-            assert isinstance(node.decisions[-1], Undo)
+            assert isinstance(node.decisions[-1], decision.Undo)
             assert node.state.applied == before.trial.previous
             assert node.state.trial
             assert node.state.trial.attempt == before.trial.attempt
@@ -145,7 +132,7 @@ def test_a_paused_node_takes_no_commit() -> None:
     def check(node: Node, before: State, event: Event) -> None:
         paused = before.confirmed_intent.pause if event.pause is None else event.pause
         if paused:
-            assert not isinstance(node.decisions[-1], Evaluate)
+            assert not isinstance(node.decisions[-1], decision.Evaluate)
             assert node.state.last_confirmed == before.last_confirmed
 
     histories(check)
@@ -155,18 +142,20 @@ def test_a_commit_that_was_refused_or_rolled_back_is_looked_at_again_only_when_a
     def check(node: Node, before: State, event: Event) -> None:
         bad, refusal = before.remote.bad, before.remote.refusal
         known = {bad.commit} if bad else set()
-        if refusal and 0 <= node.moment - (refusal.at or 0.0) < REFUSED_FOR:
+        if refusal and 0 <= node.moment - (refusal.at or 0.0) < decision.REFUSED_FOR:
             known.add(refusal.commit)
         at_home = before.last_confirmed.commit
         if event.head in known and event.head != at_home and not event.retry:
-            assert not isinstance(node.decisions[-1], Evaluate)
+            assert not isinstance(node.decisions[-1], decision.Evaluate)
 
     histories(check)
 
 
 def test_a_refused_or_rolled_back_commit_leaves_what_was_confirmed() -> None:
     def check(node: Node, before: State, event: Event) -> None:
-        if isinstance(node.decisions[-1], Evaluate) and not (event.good and (event.lives or not event.confirm)):
+        if isinstance(node.decisions[-1], decision.Evaluate) and not (
+            event.good and (event.lives or not event.confirm)
+        ):
             assert node.state.last_confirmed == before.last_confirmed
 
     histories(check)
@@ -174,12 +163,14 @@ def test_a_refused_or_rolled_back_commit_leaves_what_was_confirmed() -> None:
 
 def test_a_commit_to_blame_is_not_tried_by_the_next_run() -> None:
     def check(node: Node, before: State, event: Event) -> None:
-        tried = isinstance(node.decisions[-1], Evaluate) and event.good and event.confirm and not event.killed
-        new = event.head and is_new(
+        tried = isinstance(node.decisions[-1], decision.Evaluate) and event.good and event.confirm and not event.killed
+        new = event.head and decision.is_new(
             before.last_confirmed, Applied(event.head, NODE, interface(100 + int(event.head[1:])))
         )
         if tried and new and not event.lives and event.helps:
-            assert decide(node.state, event.head, NODE, trusted(node.moment)) == Keep(Reason.ROLLED_BACK)
+            assert decision.decide(node.state, event.head, NODE, trusted(node.moment)) == decision.Keep(
+                decision.Reason.ROLLED_BACK
+            )
 
     histories(check)
 
@@ -202,15 +193,15 @@ def test_a_good_head_is_taken_by_the_next_undisturbed_run_whatever_came_before()
         node.live(Event(head, True, True, True, False, 60.0, False, True, True))
         node.live(Event(head, True, True, True, False, 60.0, None, True, True))
         assert (node.state.applied.commit, node.state.trial) == (head, None)
-        assert decide(node.state, head, NODE, trusted(node.moment)) == InSync()
+        assert decision.decide(node.state, head, NODE, trusted(node.moment)) == decision.InSync()
 
     live()
 
 
 def test_what_is_in_sync_stays_so_whatever_the_clock_says() -> None:
     def check(node: Node, before: State, event: Event) -> None:
-        if isinstance(node.decisions[-1], InSync):
-            assert decide(node.state, event.head, NODE, trusted(node.moment - 1e6)) == InSync()
-            assert decide(node.state, event.head, NODE, trusted(node.moment + 1e6)) == InSync()
+        if isinstance(node.decisions[-1], decision.InSync):
+            assert decision.decide(node.state, event.head, NODE, trusted(node.moment - 1e6)) == decision.InSync()
+            assert decision.decide(node.state, event.head, NODE, trusted(node.moment + 1e6)) == decision.InSync()
 
     histories(check)
