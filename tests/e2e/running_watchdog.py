@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -90,8 +89,3 @@ def peer_in(view: Mapping[str, Any], name: str) -> dict[str, Any]:
 def endpoint(node: Node, key: str) -> str:
     """Where the node's interface has a peer; empty if it does not have the peer."""
     return dump(node).get(key, {}).get("endpoint", "")
-
-
-def numbered_writes(log: Path) -> list[str]:
-    """The endpoints that were set, from a log of calls."""
-    return re.findall(r"endpoint (\S+)", log.read_text())

@@ -14,7 +14,6 @@ from unit.policy_life import Life
 
 OBSERVERS = ("r", "s")
 FAR = tuple(f"far{number}" for number in range(6))
-A_LONG_WHILE = 1000.0
 
 
 class NatLife(Life):

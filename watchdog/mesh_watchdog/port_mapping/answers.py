@@ -8,12 +8,11 @@ from enum import Enum
 from attrs import frozen
 
 from mesh_sync.wireguard.elsewhere import nowhere
+from mesh_watchdog.policy.nat_class import is_inner
 
 IPv4 = ipaddress.IPv4Address
-_TRANSLATED = tuple(
-    map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "192.0.0.0/24"))
-)
-"""Private networks (RFC 1918), those between a carrier's NAT and its customers (RFC 6598), DS-Lite (RFC 6333)."""
+_DS_LITE = ipaddress.IPv4Network("192.0.0.0/24")
+"""Between a carrier's NAT and its customers, who have IPv6 (RFC 6333)."""
 
 
 class Why(Enum):
@@ -57,4 +56,4 @@ Answer = Granted | Refused
 
 def is_translated(address: IPv4) -> bool:
     """Whether a machine with this address is behind a NAT, or cannot be reached at all."""
-    return any(address in network for network in _TRANSLATED) or bool(nowhere(address))
+    return is_inner(address) or address in _DS_LITE or bool(nowhere(address))

@@ -26,28 +26,30 @@ def request(port: int, wish: int, lifetime: int) -> bytes:
 
 def address(data: bytes) -> tuple[IPv4, int] | Refused | None:
     """The router's address and epoch; None if it is no answer to `ASK_ADDRESS`. Routers send it to all, too."""
-    if len(data) < _HEAD.size:
-        return None
-    version, opcode, result, epoch = _HEAD.unpack_from(data)
-    if (version, opcode) != (VERSION, RESPONSE | ADDRESS):
-        return None
-    if result:
-        return Refused(_REASONS.get(result, Why.REFUSED))
+    epoch = _epoch(data, ADDRESS)
+    if not isinstance(epoch, int):
+        return epoch
     return (IPv4(data[8:12]), epoch) if len(data) == 12 else None
 
 
 def mapping(data: bytes, port: int, at: IPv4) -> Granted | Refused | None:
     """What a datagram says of the mapping of our ``port`` at the router's address ``at``; None if it says nothing."""
-    if len(data) < _HEAD.size:
-        return None
-    version, opcode, result, epoch = _HEAD.unpack_from(data)
-    if (version, opcode) != (VERSION, RESPONSE | MAP_UDP):
-        return None
-    if result:
-        return Refused(_REASONS.get(result, Why.REFUSED))
+    epoch = _epoch(data, MAP_UDP)
+    if not isinstance(epoch, int):
+        return epoch
     if len(data) != _HEAD.size + _MAPPED.size:
         return None
     internal, external, lifetime = _MAPPED.unpack_from(data, _HEAD.size)
     if internal != port or (lifetime and not external):
         return None
     return Granted(at, external, lifetime, epoch)
+
+
+def _epoch(data: bytes, asked: int) -> int | Refused | None:
+    """The epoch in an answer to what was ``asked`` (an opcode), or that it is refused; None if it is no answer."""
+    if len(data) < _HEAD.size:
+        return None
+    version, opcode, result, epoch = _HEAD.unpack_from(data)
+    if (version, opcode) != (VERSION, RESPONSE | asked):
+        return None
+    return Refused(_REASONS.get(result, Why.REFUSED)) if result else int(epoch)

@@ -20,8 +20,6 @@ ANYWHERE = "192.0.2.1"
 ALL_HOSTS = "224.0.0.1"
 _MACHINE_ID = Path("/etc/machine-id")
 """machine-id(5): not to be shown on a network, so that only its digest is."""
-_SO_BINDTODEVICE, _SO_MARK = 25, 36
-"""asm-generic/socket.h"""
 
 
 @frozen
@@ -70,36 +68,25 @@ def _secret() -> bytes:
 
 def questions_to(router: Router) -> socket.socket:
     """A socket on which only the router's own answers arrive. Raise OSError."""
-    found = _socket(router)
-    try:
-        found.bind((str(router.own), 0))
-        found.connect((str(router.gateway), SERVER_PORT))
-    except OSError:
-        found.close()
-        raise
-    return found
+    return _socket(router, (str(router.own), 0))
 
 
 def news_from(router: Router) -> socket.socket:
     """A socket for what the router tells all its hosts; others on this machine may listen too. Raise OSError."""
-    found = _socket(router)
-    try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((ALL_HOSTS, CLIENT_PORT))
-        found.connect((str(router.gateway), SERVER_PORT))
-    except OSError:
-        found.close()
-        raise
-    return found
+    return _socket(router, (ALL_HOSTS, CLIENT_PORT))
 
 
-def _socket(router: Router) -> socket.socket:
-    """Bound to the device, so that it never leads into the tunnel."""
+def _socket(router: Router, place: tuple[str, int]) -> socket.socket:
+    """Bound to the device, so that it never leads into the tunnel, and to this address and port."""
     found = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
-        found.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, router.device.encode() + b"\0")
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, router.device.encode())
         if router.mark:
-            found.setsockopt(socket.SOL_SOCKET, _SO_MARK, router.mark)
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, router.mark)
+        if place[1]:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind(place)
+        found.connect((str(router.gateway), SERVER_PORT))
     except OSError:
         found.close()
         raise
