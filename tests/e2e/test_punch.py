@@ -89,7 +89,7 @@ def test_two_sites_behind_nats_meet_directly(stack: contextlib.ExitStack, nat: N
     first_answer(world.nodes["a"], "10.0.0.22")
     first_answer(world.nodes["b"], "10.0.0.21")
     sources = {peer["name"]: peer["source"] for peer in world.watchdogs["a"].shown()["peers"]}
-    assert sources["b"] in ("seen", "roamed"), "by the eyes of r, or because b came first"
+    assert sources["b"] in ("seen", "roamed"), "r sees it there, or b came first"
 
 
 def test_all_but_one_renumbered_at_once_meet_again_without_dns(stack: contextlib.ExitStack) -> None:

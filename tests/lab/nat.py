@@ -16,7 +16,7 @@ KEPT = range(51820, 51824)
 class Nat:
     """How a router translates UDP, and what it lets in from outside.
 
-    ``hard``: another random port for each destination; else the port is kept. ``by_address``: whoever was sent
+    ``hard``: another random port for each destination; else the port is kept. ``by_address``: a machine that was sent
     something may answer from any port; else only from that one. ``forwards``: this port of the WAN address leads to the
     gateway. ``whole``: every port does, 1:1. ``accepts``: the router takes what it was not asked for as sent to itself,
     which occupies that pair of ports for half a minute; else it drops it, without a trace.

@@ -159,7 +159,7 @@ class Lab:
 
     @functools.cached_property
     def assigned(self) -> Line:
-        """A part of the internet, 192.0.3.0/24, whose addresses are set aside for nothing: miniupnpd maps no others."""
+        """A part of the internet, 192.0.3.0/24, which is reserved for nothing: miniupnpd maps no reserved addresses."""
         internet = self._hosts[0]
         line, router = Line(Segment(internet.tree, "assigned"), ASSIGNED), ASSIGNED.router()
         internet.ip(f"address add {router.v4} dev assigned", f"address add {router.v6} dev assigned nodad")

@@ -69,7 +69,7 @@ WRONG: dict[str, Server] = {
 
 @pytest.mark.parametrize("server", WRONG.values(), ids=WRONG.keys())
 def test_nothing_else_is(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
-    """It is asked once more, and then given up."""
+    """It is asked twice, and then given up."""
     assert ask(monkeypatch, server) == (None, 2)
 
 

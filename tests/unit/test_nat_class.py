@@ -1,4 +1,4 @@
-"""What NAT a node is behind, by the eyes of its peers; and the packet that opens it."""
+"""What NAT a node is behind, as its peers see it; and the packet that opens it."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def join(node: Node, open_ones: list[Node], hidden: list[Node]) -> None:
 
 
 def met(one: Node, other: Node) -> bool:
-    """Whether both have a session with each other, without anybody between."""
+    """Whether both have a session with each other, without a relay."""
     return one.phase(other.name) == other.phase(one.name) == "up"
 
 

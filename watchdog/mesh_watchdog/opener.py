@@ -1,7 +1,7 @@
-"""Openers: packets from WireGuard's own port that pass our NAT and end on the way (`policy.punching`).
+"""Openers: packets from WireGuard's own port that pass our NAT and die on the way (`policy.punching`).
 
-WireGuard owns the port, so they leave by a raw socket. One of IPPROTO_RAW never receives anything; it is given whole
-packets, IP header included (raw(7), ipv6(7)).
+WireGuard owns the port, so openers leave through a raw socket. A socket of IPPROTO_RAW never receives anything, and is
+given whole packets, IP header included (raw(7), ipv6(7)).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from ipaddress import IPv4Address
 from mesh_sync.wireguard.endpoint import Address, Endpoint
 
 PAYLOAD = b"\0"
-"""One byte that is no message of WireGuard's: if it arrives after all, it is dropped."""
+"""One byte, which is no WireGuard message: if it arrives after all, it is dropped."""
 _UDP_HEADER = 8
 
 
 class Opener:
-    """One raw socket for each IP version, kept open. It takes CAP_NET_RAW."""
+    """One raw socket for each IP version, kept open. This requires CAP_NET_RAW."""
 
     def __init__(self) -> None:
         self._sockets: dict[int, socket.socket] = {}
@@ -26,7 +26,7 @@ class Opener:
     def send(self, endpoint: str, port: int, ttl: int, mark: int) -> str:
         """Send one from ``port`` that lives for ``ttl`` hops; ``mark``: the firewall mark of the tunnel's packets.
 
-        Return what went wrong with this machine's rights; that there is no route shows as silence.
+        Return the problem if this process lacks the right to; a missing route is no problem.
         """
         try:
             target = Endpoint.parse(endpoint)
@@ -59,7 +59,7 @@ def _family(version: int) -> socket.AddressFamily:
 
 
 def _source(address: Address, port: int, mark: int) -> bytes:
-    """The address from which packets leave for there; asked of a socket that sends nothing. Raise OSError."""
+    """The address from which packets to there leave, found by a socket that sends nothing. Raise OSError."""
     family = _family(address.version)
     with socket.socket(family, socket.SOCK_DGRAM) as asked:
         asked.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)

@@ -1,7 +1,7 @@
 """Moves allowed IPs from one peer of the interface to another: to another key, to a relay and back.
 
-Each move is one command, made from what the applied state and the interface say at that moment. No peer is ever
-created: `wg set` would do so for a key that the interface does not have (fact 7).
+All moves are made by one command, from what the applied state and the interface say at that moment. No peer is ever
+created, as `wg set` would do for a key that the interface does not have (fact 7).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def promote(node: Node) -> Changed:
 def carry(node: Node, moves: Mapping[str, str]) -> Changed:
     """Move the allowed IPs of peers to relays, or back to themselves (""). The result names the listed keys.
 
-    Left out is what the applied state does not allow (any more), and what the interface does not have.
+    Moves that the applied state does not allow, and peers that the interface does not have, are left out.
     """
     desired = states.load(node.state_file).applied.desired
     if desired is None:
@@ -76,7 +76,7 @@ def _is_possible(desired: Desired, names: Mapping[str, str], key: str, relay: st
 
 
 def _words(peer: DesiredPeer, found: LivePeer, moved: Set[str]) -> list[str]:
-    """What `wg set` is told of a peer. One that only loses allowed IPs does so when another one gets them."""
+    """The words of `wg set` for a peer; none if it only loses allowed IPs, which happens when another gets them."""
     words = []
     if peer.name in moved and peer.keepalive != found.keepalive:
         words += ["persistent-keepalive", str(peer.keepalive)]

@@ -60,7 +60,7 @@ def _others(peer: Peer, hidden: Sequence[Peer]) -> str:
 
 
 def without_endpoints(topology: Topology) -> Iterator[Finding]:
-    """Pairs of which neither has an endpoint, where no relay is there for them.
+    """Pairs of which neither has an endpoint, and for which there is no relay.
 
     Nodes that run mesh-watchdog may still meet, with the help of a peer that both reach.
     """

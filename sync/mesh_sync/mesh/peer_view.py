@@ -63,7 +63,7 @@ class PeerView:
         return list(topology.relays_of(peer.name, peer.name)) if peer.name in topology.members else []
 
     def can_talk(self, one: str, other: str) -> bool:
-        """Whether packets pass for sure between two peers that have a tunnel with each other."""
+        """Whether packets can pass between two peers that have a tunnel with each other."""
         peers = self.mesh.peers
         return self._renderer.topology.can_talk(peers[one], peers[other])
 

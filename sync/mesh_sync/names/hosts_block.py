@@ -1,4 +1,4 @@
-"""Names of the mesh in hosts(5): a block of lines between two marks, and not a byte of the others. Pure."""
+"""Names of the mesh in hosts(5): a block of lines between two marks; all other lines stay as they are. Pure."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Iterable
 
 
 def marks(interface: str) -> tuple[bytes, bytes]:
-    """The lines around the block of this interface's mesh."""
+    """The marks around the block of this interface's mesh."""
     begin = f"# BEGIN mesh-sync {interface}: written by mesh-sync, changes are lost\n"
     return begin.encode(), f"# END mesh-sync {interface}\n".encode()
 
 
 def block(interface: str, lines: Iterable[str]) -> bytes:
-    """The whole block; nothing where there are no lines."""
+    """The whole block; empty without lines."""
     begin, end = marks(interface)
     body = "".join(f"{line}\n" for line in lines).encode()
     return begin + body + end if body else b""
 
 
 def with_block(text: bytes, interface: str, new: bytes) -> bytes:
-    """The file's text with this block in place of the one that is there, else at the end.
+    """The file's text with this block in place of the present one, else at the end.
 
-    A block without its end was cut by another program: only the lines that are certainly ours go.
+    A block without its end was cut by another program: only lines that are certainly ours are removed.
     """
     begin, end = marks(interface)
     before, found, rest = text.partition(begin)

@@ -26,7 +26,7 @@ KIND = "names"
 
 
 def drift(node: Node, desired: Desired) -> Iterator[Change]:
-    """What has to change so that this machine finds peers as node.toml has it; no more than a look at two files."""
+    """What has to change so that this machine finds peers as node.toml says; this only looks at two files."""
     here, there = _hosts(node), _wanted_hosts(node, desired)
     if here is not None and with_block(here, node.interface, there) != here:
         done = "written to" if there else "removed from"
@@ -38,7 +38,7 @@ def drift(node: Node, desired: Desired) -> Iterator[Change]:
 
 
 def bring_about(node: Node, desired: Desired, values: frozenset[str]) -> tuple[str, ...]:
-    """Carry out changes of these ``values``. Return what this machine refused: the mesh works without it."""
+    """Carry out changes of these ``values``. Return what this machine refused; the mesh works without it."""
     refused = []
     if "hosts" in values:
         refused.append(_write(node, _wanted_hosts(node, desired)))
@@ -48,7 +48,7 @@ def bring_about(node: Node, desired: Desired, values: frozenset[str]) -> tuple[s
 
 
 def take_away(node: Node) -> tuple[str, ...]:
-    """Leave nothing of it. Return what could not be taken away."""
+    """Remove all of it. Return what could not be removed."""
     refused = [_write(node, b"")]
     if _told(node):
         refused.append(_tell(node, []))
@@ -68,7 +68,7 @@ def _wanted_hosts(node: Node, desired: Desired) -> bytes:
 
 
 def _hosts(node: Node) -> bytes | None:
-    """The file; None where it cannot be read, empty where there is none."""
+    """The content of the file; None if it cannot be read, empty if there is none."""
     try:
         return node.paths.hosts.read_bytes()
     except FileNotFoundError:
@@ -78,7 +78,7 @@ def _hosts(node: Node) -> bytes | None:
 
 
 def _write(node: Node, new: bytes) -> str:
-    """Have this block in the file, which keeps its owner and mode. Return what went wrong, if anything."""
+    """Put this block into the file, which keeps its owner and mode. Return what went wrong, if anything."""
     before = _hosts(node)
     if before is None or (after := with_block(before, node.interface, new)) == before:
         return ""
@@ -97,7 +97,7 @@ def _write(node: Node, new: bytes) -> str:
 
 
 def _wanted_resolved(node: Node, desired: Desired) -> list[str]:
-    """What `resolvectl` is told, a line each; nothing where it is not to be used."""
+    """What `resolvectl` is told, line by line; empty if it is not to be used."""
     if node.dns.names != "resolved":
         return []
     own = sorted(address.partition("/")[0] for address in desired.addresses)
@@ -111,7 +111,7 @@ def _wanted_resolved(node: Node, desired: Desired) -> list[str]:
 
 
 def _told(node: Node) -> dict[str, object] | list[str]:
-    """What systemd-resolved was told last; nothing where it was not."""
+    """What systemd-resolved was told last; empty if nothing."""
     try:
         found = read_json(node.names_file.read_bytes())
     except (OSError, ValueError):
@@ -127,7 +127,7 @@ def _tell(node: Node, words: list[str]) -> str:
         for line in words:
             run(["resolvectl", *line.split()])
     except CommandError as error:
-        if words or error.reason is not Reason.NOT_FOUND:  # where it is gone, so is what it was told
+        if words or error.reason is not Reason.NOT_FOUND:  # if resolvectl is gone, so is what it was told
             return f"names of peers are not as node.toml has them: {error.message}"
     if words:
         told = {"device": _number(node.interface), "words": words}

@@ -1,4 +1,4 @@
-"""The interface's table of rewritten ports: towards some peers the wire has another port than WireGuard's.
+"""The interface's table of rewritten ports: some peers see another port than WireGuard's own.
 
 A NAT that gives each destination another port lets a peer in at one port of this machine only. Where that is not
 WireGuard's, these rules, which keep no state, put one in the place of the other, in packets from and to that peer.
@@ -23,7 +23,7 @@ _INWARD = re.compile(
 
 @frozen(order=True)
 class Rewriting:
-    """Packets between WireGuard's port ``own`` and the peer's ``endpoint`` (IPv4) have ``wire`` for it on the wire."""
+    """Packets between WireGuard's port ``own`` and a peer's ``endpoint`` (IPv4) have the port ``wire`` on the wire."""
 
     endpoint: str
     wire: int
@@ -31,12 +31,12 @@ class Rewriting:
 
 
 def table(interface: str) -> str:
-    """Name of the nftables table: a prefix of its own, for mesh-sync's rules are another matter (`firewall`)."""
+    """Name of the nftables table, with a prefix of its own: mesh-sync's other rules are apart (`firewall`)."""
     return "mesh_punch_" + re.sub(r"[^A-Za-z0-9]", "_", interface)
 
 
 def read(interface: str) -> frozenset[Rewriting]:
-    """What is rewritten now; nothing where the table, or nft itself, is not there."""
+    """The rules that are in force; none without the table, or without nft."""
     try:
         return frozenset(parse(run(["nft", "-s", "list", "table", "inet", table(interface)])))
     except CommandError as error:
@@ -46,13 +46,13 @@ def read(interface: str) -> frozenset[Rewriting]:
 
 
 def parse(text: str) -> Iterator[Rewriting]:
-    """What a table as `nft list` prints it does to packets that come in."""
+    """The rules for incoming packets in a table as `nft list` prints it."""
     for rule in _INWARD.finditer(text):
         yield Rewriting(f"{rule['host']}:{rule['port']}", int(rule["wire"]), int(rule["own"]))
 
 
 def replace(interface: str, wanted: Iterable[Rewriting]) -> None:
-    """Make the table rewrite this and nothing else, in one transaction; nothing, no table.
+    """Make these the only rules of the table, in one transaction; without rules there is no table.
 
     Raise CommandError where nft cannot.
     """
@@ -60,7 +60,7 @@ def replace(interface: str, wanted: Iterable[Rewriting]) -> None:
 
 
 def commands(interface: str, wanted: Iterable[Rewriting]) -> Iterator[str]:
-    """What nft is told. Before connection tracking, which is to know nothing of either port (`notrack`)."""
+    """The commands for nft. The rules come before connection tracking, which must see neither port (`notrack`)."""
     name, rules = table(interface), sorted(wanted)
     yield f"table inet {name} {{}}"
     yield f"delete table inet {name}"

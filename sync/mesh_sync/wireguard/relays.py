@@ -66,7 +66,7 @@ def own_networks(addresses: Iterable[str]) -> frozenset[str]:
 
 
 def place(desired: Desired, carriers: Mapping[str, str]) -> Desired:
-    """The interface with the traffic of some peers going through relays: ``carriers`` are theirs, by name.
+    """The interface with some peers' traffic going through relays; ``carriers``: by name, the name of the relay.
 
     An exit stays with the peer that offers it: a relay would send such packets out into its own network. A peer that is
     carried has a keepalive, so that WireGuard goes on trying to reach it directly.

@@ -107,9 +107,9 @@ def set_keepalives(interface: str, seconds: Iterable[tuple[str, int]]) -> None:
 
 
 def renew_peer(interface: str, peer: LivePeer, endpoint: str) -> None:
-    """Remove a peer and add it again at ``endpoint``, by one command: what WireGuard remembers of it is gone.
+    """Remove a peer and add it again at ``endpoint``, by one command, so that WireGuard forgets what it knew of it.
 
-    That is when it last began a handshake, above all, which it does not do twice within 5 s.
+    Above all it forgets when it last began a handshake, which it does not do twice within 5 s.
     """
     words = ["peer", peer.public_key, "remove", "peer", peer.public_key, "endpoint", endpoint]
     words += ["persistent-keepalive", str(peer.keepalive), "allowed-ips", ",".join(sorted(peer.allowed_ips))]

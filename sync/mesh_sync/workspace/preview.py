@@ -66,7 +66,7 @@ def render_all(directory: Path, output: Path) -> int:
 class Preview:
     """What a change does to every node, and a warning for each admin that comes or goes with it.
 
-    ``relayed``: where it changes that: which pairs may need a relay, as a sentence.
+    ``relayed``: which pairs may need a relay, as a sentence, if that changes.
     """
 
     nodes: Mapping[str, tuple[Change, ...]]

@@ -1,1 +1,1 @@
-"""An easy NAT and a hard one: many ports and many knocks, until one meets the other (`policy.birthday` decides)."""
+"""Rounds between an easy NAT and a hard one: many ports, and many knocks at random ones (`policy.birthday` decides)."""

@@ -1,4 +1,4 @@
-"""The half behind the easy NAT: packets from WireGuard's own port to random ports of the other one."""
+"""The easy end of a round: packets from WireGuard's own port to random ports of the hard end's NAT."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WITHIN = 3.0
 """Seconds after which a round ends, however few could be sent."""
 PAUSE = 0.01
 LOWEST = 1024
-"""Ports below this are given out by no NAT for one above (RFC 4787, REQ-3)."""
+"""A NAT does not translate a port above this to one below (RFC 4787, REQ-3)."""
 
 
 def ports(chance: random.Random) -> Iterator[int]:
@@ -24,9 +24,9 @@ def ports(chance: random.Random) -> Iterator[int]:
 
 
 async def knock(send: Callable[[int], str], chance: random.Random) -> str:
-    """Send to each of the ports of a round, at RATE at most. Return what is wrong with this machine, if anything.
+    """Send to each port of a round, at most at RATE. Return what is wrong with this machine, if anything.
 
-    ``send`` returns that, too. A machine that is slow does not catch up.
+    ``send`` returns the same for one packet. A machine that falls behind does not catch up.
     """
     began = last = time.monotonic()
     allowance = 0.0

@@ -1,4 +1,4 @@
-"""The half behind the hard NAT: many sockets, each of which gets another port of it, for the one that is hit."""
+"""The hard end of a round: many sockets, each with another port of the NAT, one of which is to be hit."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ SOCKETS = 256
 """With 1,024 knocks at 64,512 ports one of these is hit in 98 of 100 rounds: 1 - exp(-256 * 1024 / 64512)."""
 AT_ONCE = 16
 PAUSE = 0.005
-"""So many are opened, and then a pause of this length, in seconds: the queues of small devices are short."""
+"""After every AT_ONCE sockets there is a pause of so many seconds: the queues of small devices are short."""
 PAYLOAD = b"\0"
 
 
 class ManyPorts:
-    """``hit`` is called with the local port that something arrived at, once; all sockets are closed by then."""
+    """``hit`` is called once, with the local port at which a packet arrived; all sockets are closed by then."""
 
     def __init__(self, hit: Callable[[int], None]) -> None:
         self._hit = hit
@@ -24,9 +24,9 @@ class ManyPorts:
         self._open: list[socket.socket] = []
 
     async def open(self, target: tuple[str, int], ttl: int, mark: int) -> None:
-        """Open them towards an address and port, with packets that live for ``ttl`` hops.
+        """Open the sockets, each with a packet towards ``target`` (address and port) that lives for ``ttl`` hops.
 
-        ``mark``: the firewall mark of the tunnel's packets. Raise OSError when this machine cannot.
+        ``mark``: the firewall mark of the tunnel's packets. Raise OSError if this machine cannot open so many.
         """
         self.close()
         self._target = target
@@ -42,7 +42,7 @@ class ManyPorts:
             loop.add_reader(made, self._read, made)
             if number % AT_ONCE == AT_ONCE - 1:
                 await asyncio.sleep(PAUSE)
-                if made.fileno() < 0:  # one was hit, or it is over
+                if made.fileno() < 0:  # one was hit, or the round is over
                     return
 
     def _read(self, sock: socket.socket) -> None:
@@ -54,7 +54,7 @@ class ManyPorts:
                 self._hit(port)
 
     def close(self) -> None:
-        """Close them all."""
+        """Close all sockets."""
         for sock in self._open:
             if sock.fileno() >= 0:
                 asyncio.get_running_loop().remove_reader(sock)

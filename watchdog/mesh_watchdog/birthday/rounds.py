@@ -1,4 +1,4 @@
-"""Carries out rounds, and rewrites what the interface sends: this node's half of an easy NAT and a hard one."""
+"""Carries out this node's end of a round, and rewrites the interface's packets."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from mesh_watchdog.policy.observations import Knocked, Rewritten
 from mesh_watchdog.sense.sense import Inbox, Sense
 
 LEAD = 0.3
-"""Seconds before the first knock: the other end hears of it through others, and opens its ports."""
+"""Seconds before the first knock, in which the other end hears of it through an observer and opens its ports."""
 KNOCK_HOPS = 64
 
 
 class Rounds(Sense):
-    """Observes what was rewritten at the start, and knocks. One round at a time."""
+    """Observes what is rewritten at the start, and knocks that arrive. One round at a time."""
 
     def __init__(self, interface: str, problems: Problems) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Rounds(Sense):
         self._work = self.spawn(work)
 
     def end(self) -> None:
-        """Knock no more, and close the ports."""
+        """Stop knocking, and close the ports."""
         if self._work:
             self._work.cancel()
         if self._ports:
@@ -68,7 +68,7 @@ class Rounds(Sense):
         self._work = self._ports = None
 
     async def rewrite(self, rules: Iterable[Rewriting]) -> None:
-        """Have packets rewritten like this, and no others."""
+        """Rewrite packets by these rules and no others."""
         problem = ""
         try:
             await asyncio.to_thread(port_rewriting.replace, self._interface, rules)

@@ -1,4 +1,4 @@
-"""From a question to its answer: what a nameserver with authority for the mesh's zone says. Pure."""
+"""From a question to its answer, as the authoritative nameserver of the mesh's zone gives it. Pure."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _REVERSE = tuple(map(dns.name.from_text, ("in-addr.arpa", "ip6.arpa")))
 
 
 def read(data: bytes) -> dns.message.Message | bytes | None:
-    """Given what came, return the question; or the answer at once where it is none; or None where nothing is owed.
+    """Given a datagram, return the question in it; or the answer at once if it is faulty; or None if none is owed.
 
-    What is an answer itself is never answered.
+    An answer is never answered.
     """
     if len(data) < HEADER or data[2] & _QR:
         return None
@@ -46,13 +46,13 @@ def read(data: bytes) -> dns.message.Message | bytes | None:
 
 
 def _bare(data: bytes, code: dns.rcode.Rcode) -> bytes:
-    """A header that says what was wrong with this one."""
+    """The header of an answer with this code."""
     flags = bytes([_QR | data[2] & (_OPCODE | _RD), int(code)])
     return data[:2] + flags + bytes(8)
 
 
 def answer(query: dns.message.Message, view: View) -> dns.message.Message:
-    """Given a question, return what this node knows."""
+    """The answer to a question, as far as this node knows."""
     response = dns.message.make_response(query, our_payload=EDNS_SIZE)
     if query.edns > 0:
         response.set_rcode(dns.rcode.BADVERS)
@@ -66,7 +66,7 @@ def answer(query: dns.message.Message, view: View) -> dns.message.Message:
         response.set_rcode(dns.rcode.REFUSED)
         return response
     found = at(question.name, view) if in_zone else reverse(question.name, directory)
-    if found is None and not in_zone:  # an address that is not the mesh's, as far as this node knows
+    if found is None and not in_zone:  # no address of the mesh, as far as this node knows
         response.set_rcode(dns.rcode.REFUSED)
         return response
     response.flags |= dns.flags.AA
@@ -83,24 +83,24 @@ def answer(query: dns.message.Message, view: View) -> dns.message.Message:
 
 
 def is_long(query: dns.message.Message, view: View) -> bool:
-    """Whether the answer is the list of more peers than any UDP message can hold."""
+    """Whether the answer lists more peers than a UDP message can hold."""
     question = query.question[0]
     asks = question.rdtype in (RdataType.PTR, RdataType.ANY) and question.name == view.directory.services
     return asks and len(view.seen) * LISTED_SIZE > EDNS_SIZE
 
 
 def cut(query: dns.message.Message) -> bytes:
-    """The word that the answer is too large for UDP."""
+    """The answer that says that the real one is too large for UDP."""
     return packed(dns.message.make_response(query, our_payload=EDNS_SIZE), PLAIN_SIZE, cut=True)
 
 
 def largest(query: dns.message.Message) -> int:
-    """Bytes of a message that the client takes by UDP."""
+    """Bytes of a UDP message that the client accepts."""
     return min(max(query.payload, PLAIN_SIZE), EDNS_SIZE) if query.edns >= 0 else PLAIN_SIZE
 
 
 def packed(response: dns.message.Message, size: int, *, cut: bool = False) -> bytes:
-    """The response in at most ``size`` bytes; where it is larger, the word that it was ``cut``, and nothing else."""
+    """The response in at most ``size`` bytes; if it is larger or ``cut``, without records and marked as truncated."""
     try:
         if not cut:
             return response.to_wire(max_size=size)

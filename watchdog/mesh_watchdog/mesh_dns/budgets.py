@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from attrs import define, field
 
 KEPT = 60.0
-"""Seconds for which a source is remembered at least: longer than any of these buckets takes to be full again."""
+"""Seconds for which a source is remembered at least: longer than any of these buckets takes to refill."""
 
 
 @define
@@ -25,7 +25,7 @@ class Bucket:
         self._tokens, self._at = self.burst, self.clock()
 
     def take(self, number: float = 1.0) -> bool:
-        """Take so many, if there are as many. Half of a bucket is enough for anything; the rest is owed."""
+        """Take so many tokens if there are. Half a bucket is enough for any number; the rest is owed."""
         self._fill()
         if self._tokens < min(number, self.burst / 2):
             return False
@@ -39,7 +39,7 @@ class Bucket:
 
     @property
     def wait(self) -> float:
-        """Seconds until there is one."""
+        """Seconds until there is a token."""
         self._fill()
         return max(0.0, (1 - self._tokens) / self.rate)
 
@@ -50,9 +50,9 @@ class Bucket:
 
 
 class Budget:
-    """A bucket for each source, and one for all of them. Who has spent its own takes nothing from the others.
+    """A bucket for each source, and one for all. A source whose own is empty takes nothing from the others.
 
-    Sources are peers of the list, so that there are not many.
+    Sources are peers of the list, which bounds their number.
     """
 
     def __init__(

@@ -11,13 +11,13 @@ from mesh_watchdog.policy.observations import Reported, Sighting
 from mesh_watchdog.sense.sense import Sense
 
 UNDER_WAY = 64
-"""Questions at once; what comes on top is not asked. The policy has bounds of its own."""
+"""Questions at once; further ones are not asked. The policy has bounds of its own."""
 
 
 class Calls(Sense):
-    """Observes nothing by itself; it is told whom to ask, and puts the answers.
+    """Observes the answers to the questions that it is told to ask.
 
-    An observer that knows of no place reports none; of one that does not answer there is no report.
+    An observer that knows no place reports none; one that does not answer makes no report.
     """
 
     def __init__(self, interface: str, views: Views) -> None:

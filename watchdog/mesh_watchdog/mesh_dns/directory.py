@@ -1,4 +1,4 @@
-"""Who is who in the mesh: by key, by name, by mesh address; and where each was last seen from here. Pure."""
+"""The peers of the mesh by key, name and mesh address, and where each was last seen from here. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mesh_watchdog.policy.peer import PeerState
 from mesh_watchdog.policy.state import State
 
 OLDEST = 180.0
-"""Seconds; what was seen longer ago is told to no other node (R14)."""
+"""Seconds; older sightings are not told to other nodes (R14)."""
 
 
 @frozen(eq=False)
 class Directory:
-    """The applied state, turned so that a name, an address or a key finds its peer.
+    """The applied state, indexed by name, address and key.
 
     ``services``: the name below which those of keys lie; ``own``: the name of this node's mesh addresses.
     ``listed``: the key by which a peer is known here, by each key that it has.
@@ -74,9 +74,9 @@ def view_of(directory: Directory, state: State, moment: float, found: Mapping[st
 
 
 def calling(view: View, key: str, found: Mapping[str, Seen]) -> View:
-    """The view where a packet came from this peer just now: the endpoint that it has is where it is.
+    """The view after a packet came from this peer just now: it is at its current endpoint.
 
-    The packets of one that is relayed come from elsewhere.
+    Not if it is relayed: then its packets come from elsewhere.
     """
     if key not in found or not found[key].endpoint or not found[key].carries:
         return view
@@ -84,7 +84,7 @@ def calling(view: View, key: str, found: Mapping[str, Seen]) -> View:
 
 
 def sighting_of(peer: PeerState, moment: float) -> Sighting | None:
-    """Where the peer was last heard, unless that was too long ago, or never."""
+    """Where the peer was last heard; None if that was too long ago, or never."""
     if not peer.lived or not peer.good or peer.reached is None or moment - peer.reached > OLDEST:
         return None
     return Sighting(peer.good, max(0.0, moment - peer.reached))

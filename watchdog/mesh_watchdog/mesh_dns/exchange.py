@@ -15,15 +15,15 @@ PORT = 53
 DEADLINE = 1.5
 """Seconds for the answer."""
 RETRY = 0.5
-"""Seconds after which the question is sent once more: UDP loses some."""
+"""Seconds after which the question is sent again, as UDP loses packets."""
 LARGEST = 4096
 """Bytes of a message that are read."""
 
 
 async def ask(question: bytes, address: str, interface: str) -> dns.message.Message | None:
-    """Ask the node at this mesh address. None if it does not answer in time, or nothing can be sent.
+    """Ask the node at this mesh address. Return None if it does not answer in time, or nothing can be sent.
 
-    What comes from elsewhere, or answers something else, is not an answer.
+    Packets from elsewhere and answers to other questions do not count.
     """
     try:
         with _connected(address, interface) as sock:
@@ -33,7 +33,7 @@ async def ask(question: bytes, address: str, interface: str) -> dns.message.Mess
 
 
 def _connected(address: str, interface: str) -> socket.socket:
-    """A socket that sends into the tunnel, and gets only what comes out of it from there."""
+    """A socket that sends into the tunnel, and receives only what comes out of it from this address."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     made = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
@@ -51,7 +51,7 @@ async def _exchange(question: bytes, sock: socket.socket) -> dns.message.Message
     question = asked.id.to_bytes(2) + question[2:]
     end = time.monotonic() + DEADLINE
     for wait in (RETRY, DEADLINE):
-        with suppress(OSError):  # a queue that is full; what came back from the one before (ICMP)
+        with suppress(OSError):  # a full queue, or an ICMP error for the packet before
             sock.send(question)
         with suppress(TimeoutError):
             async with asyncio.timeout(min(wait, end - time.monotonic())):
@@ -64,7 +64,7 @@ async def _answer(asked: dns.message.Message, sock: socket.socket) -> dns.messag
     while True:
         try:
             data = await loop.sock_recv(sock, LARGEST)
-        except ConnectionRefusedError:  # nothing listens there (yet)
+        except ConnectionRefusedError:  # port closed (yet)
             await asyncio.sleep(RETRY)
             continue
         with suppress(dns.exception.DNSException, ValueError):

@@ -1,4 +1,4 @@
-"""Sockets on which questions come: one address, one device, UDP or TCP."""
+"""Sockets for questions: one address, one device, UDP or TCP."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ PORT = 53
 LARGEST = 4096
 """Bytes of a question that are read."""
 BATCH = 256
-"""Datagrams that are read in a row, most of which are dropped unread where there are so many …"""
+"""Datagrams that are read in a row, of which most are dropped unread when there are so many …"""
 SPELL = 0.02
-"""… for so many seconds at the most. Then the rest of the program comes first, for as long as that took …"""
+"""… for at most this many seconds. Then the rest of the program has its turn, for as long as that took …"""
 PAUSE = 0.001
-"""… and at least so long; what the socket cannot hold meanwhile, the kernel drops."""
+"""… and at least this long. The kernel drops what the socket cannot hold in the meantime."""
 PATIENCE = 5.0
-"""Seconds within which a client sends its next question by TCP, and takes the answer."""
+"""Seconds in which a TCP client has to send its next question and take the answer."""
 QUESTIONS = 32
-"""By one connection."""
+"""On one connection."""
 CONNECTIONS, FROM_ONE = 32, 4
-"""At once, in all and from one address; further ones are hung up on."""
+"""Connections at once, in all and from one address; further ones are closed."""
 _IP_FREEBIND, _IPV6_FREEBIND = 15, 78
-"""linux/in.h, linux/in6.h: an address may be bound to that is not there (yet)."""
+"""linux/in.h, linux/in6.h: allows binding to an address that does not exist (yet)."""
 
 Answer = Callable[[bytes, str], Awaitable[bytes | None]]
-"""Given a question and where it comes from, return the answer, or None for none."""
+"""Given a question and its source, return the answer, or None for none."""
 Admit = Callable[[str], bool]
 """Whether the next question from this address is to be read at all."""
 
 
 def open_socket(kind: socket.SocketKind, address: str, device: str) -> socket.socket:
-    """A socket on port 53 of this address, for what comes by this device only. Raise OSError if there can be none."""
+    """A socket on port 53 of this address, for packets from this device only. Raise OSError if that is impossible."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     made = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
@@ -53,7 +53,7 @@ def open_socket(kind: socket.SocketKind, address: str, device: str) -> socket.so
 
 
 class UdpPort:
-    """Hands datagrams on, a batch at a time."""
+    """Passes datagrams on, a batch at a time."""
 
     def __init__(self, made: socket.socket, take: Callable[[UdpPort, bytes, tuple[str, int]], None]) -> None:
         self._socket = made
@@ -129,9 +129,9 @@ class TcpPort:
                 async with asyncio.timeout(PATIENCE):
                     await self._serve_one(reader, writer, source)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
-            pass  # a client that goes away, takes its time, or has no question
+            pass  # the client left, is too slow, or asks no question
         finally:
-            writer.transport.abort()  # what it does not take is not kept for it
+            writer.transport.abort()  # what the client does not take is dropped
             del self._clients[writer]
 
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, source: str) -> None:

@@ -17,7 +17,7 @@ KEY_SIZE = 32
 
 
 def zone_name(zone: str) -> dns.name.Name:
-    """The zone as a name; the usual one where what is written is none, or leaves no room for a key."""
+    """The zone as a name; the default where the text is no name, or leaves no room for a key."""
     try:
         name = dns.name.from_text(zone)
         place(0, service(base64.b64encode(bytes(KEY_SIZE)).decode(), services(name)))
@@ -43,7 +43,7 @@ def service(key: str, services: dns.name.Name) -> dns.name.Name:
 
 
 def key_of(name: dns.name.Name, services: dns.name.Name) -> str | None:
-    """The public key that the name of a peer stands for, in whatever case it is written; None if it is no such name."""
+    """The public key that the name of a peer stands for, in any case of letters; None if it is no such name."""
     if len(name.labels) != len(services.labels) + 1 or len(name.labels[0]) != KEY_LABEL or name.parent() != services:
         return None
     try:
@@ -54,7 +54,7 @@ def key_of(name: dns.name.Name, services: dns.name.Name) -> str | None:
 
 
 def place(number: int, name: dns.name.Name) -> dns.name.Name:
-    """The name of the address in one of several places where the peer of this name may be."""
+    """The name that has the address of one of several places where the peer of this name may be."""
     return dns.name.Name((str(number).encode(), *name.labels))
 
 

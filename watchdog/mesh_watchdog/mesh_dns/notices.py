@@ -1,8 +1,8 @@
 """What nodes tell each other about where peers are: DNS NOTIFY with hints in the answer section (RFC 1996). Pure.
 
-A question `<b32>…` SRV asks where that peer is, and is passed on to it; with the type TXT, the packets of the one who
-asks come by way of the one who is asked. Places stand in the answer section, each an SRV with an address of its own:
-of the one who asks, under its own name; where they answer or pass on the question, under the name in the question.
+A question `<b32>…` SRV asks where that peer is, and is passed on to it; the type TXT says that the asker's packets come
+through the node that is asked. Places are in the answer section, each an SRV with an address of its own: the asker's
+under its own name; in an answer, or in a question that is passed on, under the name in the question.
 """
 
 from __future__ import annotations
@@ -31,19 +31,18 @@ from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC
 from mesh_watchdog.policy.observations import ABLE, NOW, Sighting, Standing
 
 MOST_PLACES = 9
-"""In one message: where a peer was seen, and the 8 places that it may name itself."""
+"""Places in one message: where a peer was seen, and the 8 that it may name itself."""
 SILENT = Standing()
 MAX_SIZE = 1232
-"""Bytes of a message: what passes in one packet wherever IPv6 does (DNS flag day 2020)."""
+"""Bytes of a message that fits one packet wherever IPv6 does (DNS flag day 2020)."""
 
 
 @frozen
 class Notice:
     """A question that came by NOTIFY.
 
-    ``about``: a public key. ``told``: where that peer is; where there is none of it, the sender asks, and ``own`` is
-    where it may be reached itself. ``relayed``: see above. ``standing``: what the peer whose places they are says of
-    itself.
+    ``about``: a public key. ``told``: where that peer is; if empty, the sender asks, and ``own`` is where the sender
+    can be reached. ``relayed``: see above. ``standing``: what the peer says of itself whose places these are.
     """
 
     about: str
@@ -62,7 +61,7 @@ def notice(
     relayed: bool,
     standing: Standing = SILENT,
 ) -> bytes:
-    """A question about the peer ``about``, with the places of the peer ``of`` (keys), and what that one says."""
+    """A question about the peer ``about``, with the places of the peer ``of`` (keys), and what that says of itself."""
     message = dns.message.Message()
     message.set_opcode(dns.opcode.NOTIFY)
     message.flags |= dns.flags.AA
@@ -80,7 +79,7 @@ def with_places(
 ) -> bytes:
     """The message with these places of the peer called ``name``: as many as fit, the first ones first.
 
-    What it says of itself is a TXT of its own name, as the words about a place are one of the place's.
+    What the peer says of itself is a TXT record of its name, and what is said of a place one of the place's name.
     """
     words = {"nat": standing.nat, "birthday": standing.birthday}
     if said := [f"{word}={value}" for word, value in words.items() if value]:
@@ -107,7 +106,7 @@ def _add(message: dns.message.Message, name: dns.name.Name, number: int, sightin
 
 
 def read(message: dns.message.Message, asker: Collection[str], services: dns.name.Name) -> Notice | None:
-    """The notice in a NOTIFY from the peer whose keys are ``asker``; None if it asks for nothing that nodes tell."""
+    """The notice in a NOTIFY from the peer whose keys are ``asker``; None if it asks what nodes do not tell."""
     question = message.question[0]
     about = names.key_of(question.name, services)
     kinds = (RdataType.SRV, RdataType.TXT)
@@ -122,7 +121,7 @@ def read(message: dns.message.Message, asker: Collection[str], services: dns.nam
 
 
 def standing(message: dns.message.Message, name: dns.name.Name) -> Standing:
-    """What the peer called ``name`` says of itself in a message; words that it cannot say are left out."""
+    """What the peer called ``name`` says of itself in a message; unknown words are left out."""
     records = (each[0] for each in message.additional if each.rdtype == RdataType.TXT and each.name == name)
     words = frozenset(word for each in records for word in each.strings)
     return Standing(
@@ -132,7 +131,7 @@ def standing(message: dns.message.Message, name: dns.name.Name) -> Standing:
 
 
 def places(message: dns.message.Message, name: dns.name.Name) -> tuple[Sighting, ...]:
-    """The places of the peer called ``name`` that a message has: those where a peer can be, in their order."""
+    """The places of the peer called ``name`` in a message, in their order, without those where no peer can be."""
     return tuple(_places(message, name))[:MOST_PLACES]
 
 
@@ -155,6 +154,6 @@ def _places(message: dns.message.Message, name: dns.name.Name) -> Iterator[Sight
 
 
 def _age(words: frozenset[bytes]) -> float | None:
-    """How long ago it was seen there, in seconds; None where it was not seen: the peer says so itself."""
+    """How many seconds ago a peer was seen at a place; None if the peer itself names the place."""
     found = (word.removeprefix(b"age=") for word in words if word.startswith(b"age="))
     return next((float(text) for text in found if text.isdigit() and len(text) < 9), None)

@@ -1,4 +1,4 @@
-"""Where peers say themselves that they may be reached, and what else: kept for a while, for who looks for them."""
+"""What peers say of themselves, such as where they can be reached: kept for a while, for peers that look for them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MOST = 8
 
 
 class Published:
-    """By public key. Only peers of the list have any, so that there are at most so many."""
+    """By public key. Only peers of the list are kept, which bounds their number."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._kept: dict[str, tuple[float, tuple[Sighting, ...], Standing]] = {}
 
     def put(self, key: str, places: Sequence[Sighting], standing: Standing = SILENT) -> None:
-        """Keep what the peer just said, in place of what it said before. What it claims that others saw is its own."""
+        """Keep what the peer just said in place of what it said before; all of it counts as its own word."""
         own = tuple(evolve(place, own=True, age=0.0) for place in places[:MOST])
         self._kept[key] = self._clock(), own, standing
 
@@ -32,7 +32,7 @@ class Published:
         return self._of(key)[0]
 
     def standing_of(self, key: str) -> Standing:
-        """What it said of itself then."""
+        """What else it said of itself then."""
         return self._of(key)[1]
 
     def _of(self, key: str) -> tuple[tuple[Sighting, ...], Standing]:

@@ -25,18 +25,18 @@ from mesh_watchdog.mesh_dns import names
 from mesh_watchdog.mesh_dns.directory import Directory, View
 
 AT_ONCE = 0
-"""TTL of what moves: wgsd's."""
+"""TTL of what moves, as in wgsd."""
 LISTED = 30
-"""TTL of what the list says, in seconds: a commit is everywhere within a minute."""
+"""TTL in seconds of what the list says: a commit is everywhere within a minute."""
 MOST_LISTED = 800
-"""Peers in the list of all: what a message by TCP can hold (65,535 bytes)."""
+"""Peers in the list of all: as many as a TCP message can hold (65,535 bytes)."""
 _TXT_MOST = 255
 """Bytes of one string of a TXT record."""
 
 
 @frozen
 class Found:
-    """What there is at a name, of all types, and what a client will want to know next (``more``), in this order."""
+    """The records of all types at a name, and those that a client will ask for next (``more``), in this order."""
 
     records: tuple[dns.rrset.RRset, ...] = ()
     more: tuple[dns.rrset.RRset, ...] = ()
@@ -53,7 +53,7 @@ def at(name: dns.name.Name, view: View) -> Found | None:
     if name == names.fleet(zone):
         return Found(tuple(_statement(name, view.says)))
     if name == directory.services.parent():
-        return Found()  # nothing there, but below it
+        return Found()  # it has no records, but names below it do
     if key := names.key_of(name, directory.services):
         return _peer(name, key, view)
     if len(name.labels) != len(zone.labels) + 1:
@@ -80,7 +80,7 @@ def reverse(name: dns.name.Name, directory: Directory) -> Found | None:
 
 
 def soa(directory: Directory) -> dns.rrset.RRset:
-    """Who answers for the zone. The serial says nothing: there are no secondaries."""
+    """The SOA record of the zone. The serial has no meaning, as there are no secondaries."""
     hostmaster = names.host("hostmaster", directory.zone)
     return rrset(directory.zone, LISTED, record(SOA, directory.own, hostmaster, 1, 3600, 600, 86400, AT_ONCE))
 
@@ -90,7 +90,7 @@ def _ns(directory: Directory) -> dns.rrset.RRset:
 
 
 def _list(view: View) -> Iterator[dns.rrset.RRset]:
-    """One PTR for each peer of which this node knows where it is, those that were heard last first."""
+    """One PTR for each peer whose place this node knows, the last heard first."""
     services = view.directory.services
     latest = sorted(view.seen, key=lambda key: view.seen[key].age)[:MOST_LISTED]
     if latest:
@@ -99,7 +99,7 @@ def _list(view: View) -> Iterator[dns.rrset.RRset]:
 
 
 def _peer(name: dns.name.Name, key: str, view: View) -> Found | None:
-    """SRV, address and TXT of a peer; the address comes first of what is additional, and then the TXT."""
+    """SRV, address and TXT of a peer; in the additional section the address comes first, then the TXT."""
     directory = view.directory
     listed = directory.listed.get(key, "")
     sighting = view.seen.get(listed)
@@ -120,7 +120,7 @@ def _statement(name: dns.name.Name, said: bytes) -> Iterator[dns.rrset.RRset]:
 
 
 def _cut(text: str) -> str:
-    """The networks that fit into one string of a TXT record; wgsd's client takes them whole or not at all."""
+    """As many networks as fit into one string of a TXT record; wgsd's client takes each whole or not at all."""
     return text if len(text) <= _TXT_MOST else text[: text.rindex(",", 0, _TXT_MOST + 1)]
 
 

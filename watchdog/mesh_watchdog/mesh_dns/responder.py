@@ -31,13 +31,13 @@ EACH, ALL = (100.0, 1000.0), (200.0, 2000.0)
 wgsd's client asks for all peers in a row.
 """
 LISTED_AT_ONCE = 5
-"""Peers in a long list that take as much time as another question."""
+"""Peers in a long list that cost as much as another question."""
 EACH_CALL, ALL_CALLS = (10.0, 30.0), (50.0, 100.0)
-"""The same of notices by one peer."""
+"""The same for notices."""
 EACH_PASSED, ALL_PASSED = (10.0, 20.0), (50.0, 100.0)
-"""The same of those that are passed on to one peer: many callers are not to drown it."""
+"""The same for notices that are passed on to one peer, so that many callers do not flood it."""
 EACH_SOUGHT, ALL_SOUGHT = (3.0, 12.0), (50.0, 100.0)
-"""The same of those that are passed on to this node, by whom looks for it."""
+"""The same for notices that are passed on to this node, by the peer that looks for it."""
 AGAIN = 10.0
 """Seconds after which a port that was taken is tried again."""
 _NOT_THERE = 0
@@ -45,7 +45,7 @@ _NOT_THERE = 0
 
 @frozen
 class _Place:
-    """What the sockets are bound to: the device by its number, for another one may get its name."""
+    """What the sockets are bound to; the device by its number, as another one may get its name."""
 
     device: int
     addresses: tuple[str, ...]
@@ -103,7 +103,7 @@ class Responder(Sense):
     async def _listen(self, address: str) -> str:
         """Listen on this address. Return what went wrong, if anything.
 
-        What this machine sends to itself counts as come by the interface that has the address.
+        What this machine sends to itself counts as received on the interface that has the address.
         """
         try:
             made = open_socket(socket.SOCK_DGRAM, address, self._interface)
@@ -122,7 +122,7 @@ class Responder(Sense):
     # -- what comes
 
     def _admit(self, source: str) -> bool:
-        """Whether a question from there is read: it has to be a peer's own address, or this machine's."""
+        """Whether a question from this address is read: it has to be that of a peer, or of this machine."""
         directory = self._views.directory
         known = source in directory.by_address or source in directory.here.addresses
         return known and self._questions.take(source)

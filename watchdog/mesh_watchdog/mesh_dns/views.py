@@ -1,4 +1,4 @@
-"""What this node believes at the moment, as the responder and the caller need it; made again only when it changed."""
+"""What this node currently believes, in the form that the responder and the caller need; rebuilt only on changes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from mesh_watchdog.policy.state import State, under_listed_keys
 from mesh_watchdog.sense.wg_counters import read
 
 FRESH = 0.1
-"""Seconds for which a reading of the interface is new enough to say where a peer is that moves."""
+"""Seconds for which a reading of the interface is recent enough to tell where a moving peer is."""
 LASTING = 1.0
-"""Seconds for which an answer's ages are taken as they were."""
+"""Seconds for which the ages in a view are not updated."""
 
 
 class Views:
@@ -37,12 +37,12 @@ class Views:
         return self._believed().here
 
     def standing(self, *, now: bool) -> Standing:
-        """What this node says of itself; ``now``: it is ready for a round with the one that is called."""
+        """What this node says of itself; ``now``: it is ready for a round with the called peer."""
         return birthday.standing(self._believed(), now=now)
 
     @property
     def directory(self) -> Directory:
-        """Of what is applied now."""
+        """The directory of what is applied now."""
         state = self._believed()
         if state.here is not self._directory.here or len(state.peers) != len(self._directory.peers):
             self._directory, self._of = directory_of(state), None
@@ -56,7 +56,7 @@ class Views:
         return self._view
 
     async def fresh(self, caller: str) -> View:
-        """What is believed, and what the interface says now. A packet of the peer ``caller`` came just now."""
+        """What is believed and what the interface says now, just after a packet of the peer ``caller``."""
         async with self._reading:
             if time.monotonic() - self._read > FRESH:
                 try:

@@ -39,14 +39,14 @@ class LookUp:
 
 @frozen
 class AskWays:
-    """Ask the kernel for the ways to these addresses, and to the nameservers."""
+    """Ask the kernel for the routes to these addresses, and to the nameservers."""
 
     addresses: frozenset[str]
 
 
 @frozen
 class AskPath:
-    """Ask the path to a peer that was heard at another endpoint than before how large packets may be."""
+    """Measure how large packets may be on the path to a peer that was heard at a new endpoint."""
 
     key: str
 
@@ -72,10 +72,10 @@ class Announce:
 
 @frozen
 class Call:
-    """Ask ``observers`` where a peer is, and let them tell it that it is looked for, here (``candidates``).
+    """Ask ``observers`` where a peer is, and have them tell it who looks for it and where that one is (``candidates``).
 
-    A peer whose key is this node's own is only asked for: where do you see me? ``relayed``: see `Sought`. ``now``: this
-    node is ready for a round with the peer.
+    With this node's own key the question is just "where do you see me?". ``relayed``: see `Sought`; ``now``: this node
+    is ready for a round with the peer.
     """
 
     about: str
@@ -87,7 +87,7 @@ class Call:
 
 @frozen
 class Open:
-    """Send a packet from WireGuard's own port that passes our NAT and ends before theirs, after ``ttl`` hops."""
+    """Send a packet from WireGuard's own port that passes our NAT and dies before theirs, after ``ttl`` hops."""
 
     key: str
     endpoint: str
@@ -115,7 +115,7 @@ class Knock:
 
 @frozen
 class AwaitKnocks:
-    """Open many ports towards the endpoint by packets that live for ``ttl`` hops, and wait at them."""
+    """Open many ports towards the endpoint with packets that live for ``ttl`` hops, and listen on all of them."""
 
     endpoint: str
     ttl: int
@@ -123,12 +123,12 @@ class AwaitKnocks:
 
 @frozen
 class EndRound:
-    """Knock no more, and close the ports."""
+    """Stop knocking, and close the ports."""
 
 
 @frozen
 class Rewrite:
-    """Let the interface's packets be rewritten like this, and no others."""
+    """Rewrite the interface's packets by these rules and no others."""
 
     rules: frozenset[Rewriting]
 

@@ -1,12 +1,12 @@
-"""Meeting a peer where one of both is behind an easy NAT and the other one behind a hard one. IPv4 only. Pure.
+"""Meeting a peer where one end is behind an easy NAT and the other behind a hard one. IPv4 only. Pure.
 
-The hard one sends packets to the easy one from many ports, and waits at them; the easy one knocks at random ports of
-the other's address. One of 64,512 is enough that both have chosen, as with birthdays. From then on the hard one's
-WireGuard uses that port (`mesh_sync.wireguard.port_rewriting`).
+The hard end opens many ports towards the easy one and listens on them; the easy end knocks at random ports of the
+other's address. It is enough that one of 64,512 ports was chosen by both, as with birthdays. From then on the hard
+end's WireGuard uses that port (`mesh_sync.wireguard.port_rewriting`).
 
-The hard one begins: it calls, ready for a round. The easy one calls back in the same words and knocks; hearing that,
-the hard one opens its ports. So nothing is sent to anybody unless both ends are ready. What observers say decides
-where it is sent to, which is why all of it is bounded (`rounds`).
+The hard end begins: it calls, ready for a round. The easy end calls back, ready too, and knocks; when the hard end
+hears that, it opens its ports. So nothing is sent unless both ends are ready. Where it is sent follows from what
+observers say, which is why all of it is bounded (`rounds`).
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ from mesh_watchdog.policy.rounds import LASTED, SOURCE, Birthday, Pair, Round
 from mesh_watchdog.policy.state import Decision, State
 
 KNOCKS, PORTS = 1024, 256
-"""Entries that a round makes in the table of the router in front of the one that knocks, and of the other one."""
+"""Entries that a round makes in the table of the easy end's router, and in that of the hard end's."""
 HOPS = (3, 5, 8)
-"""That the packets of the first, second, third round live for. Three pass a router at home and a provider's NAT."""
+"""Hops that the packets of the first, second and third round live for; a provider's NAT is the second."""
 AFTER = 3.0
-"""Seconds for which a peer is missed before a round: whatever else is tried has had its time."""
+"""Seconds for which a peer is missed before a round: everything else has been tried by then."""
 INVITE_AGAIN = 30.0
 """Seconds after which a peer that did not answer an invitation gets another one."""
 ANSWERS = 4.0
-"""Seconds for the answer."""
+"""Seconds for the answer to an invitation."""
 WISH_LASTS = 1.5
-"""Seconds for which an invitation waits for what has to be known first."""
+"""Seconds for which an invitation waits until the routes are known."""
 ROUND = 10.0
-"""Seconds after which a round has failed: 3 of knocks, and a handshake, which WireGuard begins every 5."""
+"""Seconds after which a round has failed: 3 for the knocks, then a handshake, which WireGuard begins every 5."""
 
 
 def standing(state: State, *, now: bool = False) -> Standing:
-    """What this node says of itself in its calls; ``now``: it is ready for a round with the one that is called."""
+    """What this node says of itself in its calls; ``now``: it is ready for a round with the called peer."""
     nat = "" if state.rendezvous.nat == UNKNOWN else state.rendezvous.nat
     return Standing(nat, (NOW if now else ABLE) if state.birthday.on else "")
 
@@ -84,7 +84,7 @@ def take_search(state: State, sought: Sought, moment: float) -> Decision:
 
 
 def take_knock(state: State, knocked: Knocked, moment: float) -> Decision:
-    """A knock has found an open port: WireGuard uses it from now on towards this peer."""
+    """A knock has found an open port: from now on WireGuard uses it towards this peer."""
     known = state.birthday
     now = known.round
     if now is None or now.target != knocked.endpoint or now.hit is not None or now.key not in state.peers:
@@ -101,12 +101,12 @@ def take_knock(state: State, knocked: Knocked, moment: float) -> Decision:
 
 
 def take_rules(state: State, rewritten: Rewritten) -> State:
-    """What a watchdog before this one left: it stays for as long as its peer does."""
+    """Take over what an earlier watchdog left."""
     return evolve(state, birthday=evolve(state.birthday, rules=rewritten.rules))
 
 
 def without(known: Birthday, listed: Container[str]) -> Birthday:
-    """What is known of peers that left the list is forgotten, but not what was sent."""
+    """Forget peers that left the list, but not what was sent."""
     return evolve(
         known,
         said={key: said for key, said in known.said.items() if key in listed},
@@ -118,7 +118,7 @@ def without(known: Birthday, listed: Container[str]) -> Birthday:
 
 
 def step(state: State, moment: float) -> Decision:
-    """See to the round under way, to what is rewritten, to an invitation that waits, and to the next one."""
+    """Go on with the round under way, the rewriting, an invitation that waits, and the next one."""
     state, done = _see_to_round(state, moment)
     state, rewrites = _see_to_rules(_judged(state, moment))
     state, actions = begin(state, moment)
@@ -126,7 +126,7 @@ def step(state: State, moment: float) -> Decision:
 
 
 def begin(state: State, moment: float) -> Decision:
-    """Answer an invitation that waits, or send one: after each reading, and when the ways there are known."""
+    """Answer an invitation that waits, or send one: after each reading, and when the routes become known."""
     if not state.birthday.on or state.birthday.round is not None or state.cut_off or not state.interface:
         return state, ()
     state, actions = _answer(state, moment)
@@ -160,7 +160,7 @@ def _announced(state: State, ended: Round, moment: float, *, met: bool) -> tuple
 
 
 def _judged(state: State, moment: float) -> State:
-    """A path that is gone was worth its round, or it was not."""
+    """Judge each round whose path is lost by how long that lasted."""
     pairs = dict(state.birthday.pairs)
     for key, pair in state.birthday.pairs.items():
         if pair.met is not None and key in state.peers and is_missed(state.peers[key], moment):
@@ -169,7 +169,7 @@ def _judged(state: State, moment: float) -> State:
 
 
 def _see_to_rules(state: State) -> Decision:
-    """Rewrite for no longer than a peer is reached by it."""
+    """Drop each rule by which no peer is reached any longer."""
     known = state.birthday
     if not known.rules or not state.here.port:  # nothing is applied (yet)
         return state, ()
@@ -189,7 +189,7 @@ def _see_to_rules(state: State) -> Decision:
 
 
 def _invite(state: State, moment: float) -> Decision:
-    """Call the first peer with which a round may be of use."""
+    """Invite the first peer with which a round may help."""
     known = state.birthday
     since = moment - known.invited[1]
     if since < ANSWERS or not known.allows(PORTS, moment):
@@ -210,7 +210,7 @@ def _invite(state: State, moment: float) -> Decision:
 
 
 def _candidates(state: State, moment: float) -> Iterator[str]:
-    """The peers that take part, are behind easy NATs, are missed, and are not waited with; the others first."""
+    """Peers behind easy NATs that take part, are missed, and are due; the one that was invited last comes last."""
     said = state.birthday.said
     able = (key for key, (at, one) in said.items() if one.nat == EASY and one.birthday and moment - at <= REPORT_AGE)
     ready = [key for key in able if key in state.peers and _is_ready(state, key, moment, invited=False)]
@@ -218,7 +218,7 @@ def _candidates(state: State, moment: float) -> Iterator[str]:
 
 
 def _is_ready(state: State, key: str, moment: float, *, invited: bool) -> bool:
-    """``invited``: then the other end has waited long enough."""
+    """Whether a round with a peer is due; ``invited``: the other end has already waited."""
     peer = state.peers[key]
     since = peer.since if peer.asked is None else peer.asked
     is_time = invited or moment - since >= AFTER
@@ -226,7 +226,7 @@ def _is_ready(state: State, key: str, moment: float, *, invited: bool) -> bool:
 
 
 def _answer(state: State, moment: float) -> Decision:
-    """Take part in the round that a peer behind a hard NAT wishes for, if this node may: call back, and knock."""
+    """Accept the invitation of a peer behind a hard NAT, if this node may: call back, and knock."""
     known = state.birthday
     if known.wish is None:
         return state, ()
@@ -258,7 +258,7 @@ def _wait(state: State, key: str, endpoint: str, moment: float) -> Decision:
 
 
 def _place(sightings: tuple[Sighting, ...]) -> str:
-    """Where an observer sees a peer: by IPv4, and out in the open."""
+    """Where an observer sees a peer: a public IPv4 endpoint, or empty."""
     return next((one.endpoint for one in sightings if not one.own and _is_v4(one.endpoint)), "")
 
 
@@ -268,7 +268,7 @@ def _is_v4(endpoint: str) -> bool:
 
 
 def _is_good(endpoint: str, state: State) -> bool:
-    """Whether packets leave for there outside the tunnel, through no device that is metered."""
+    """Whether packets to there leave outside the tunnel, and not through a metered device."""
     way = state.routed.ways.marked.get(endpoint.rpartition(":")[0])
     return way is not None and way.device not in state.birthday.metered and usable(endpoint, state)
 

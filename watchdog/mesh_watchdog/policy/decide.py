@@ -183,7 +183,7 @@ def _alone(state: State) -> Pairs:
 
 
 def _ask_again(state: State, moment: float) -> Decision:
-    """It is over: if a peer is heard, those that owe an answer are asked once more, and have all their time for it."""
+    """No longer cut off: if a peer is heard, those that owe an answer are asked again, with all their time for it."""
     back = any(moment - peer.heard < HEARD_LATELY for peer in state.peers.values() if peer.lived)
     owing = {key: peer for key, peer in state.peers.items() if back and peer.asked is not None and not peer.silent}
     asked = {key: evolve(peer, asked=moment, probed=moment, misses=0) for key, peer in owing.items()}

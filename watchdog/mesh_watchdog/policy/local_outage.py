@@ -12,7 +12,7 @@ OUTAGE_SHARE = 0.75
 OUTAGE_LEAST = 3
 """… and there are at least so many of them. A site is an address: peers behind one NAT are one."""
 OUTAGE_PATIENCE = 60.0
-"""For so long after a question without an answer it is believed to be us."""
+"""Seconds after an unanswered question for which the fault is believed to be ours."""
 WITNESSES = 8
 """So many idle peers are asked when one misses an answer: is it them or us?"""
 WITNESS_TIME = MISS

@@ -1,7 +1,8 @@
-"""What kind of NAT a node is behind, from where others see it (rule R15). Pure.
+"""What kind of NAT a node is behind, judged by where others see it (rule R15). Pure.
 
-Two observers in different networks that see the same port: the NAT keeps one for all destinations, and a packet from
-the inside opens it ("easy"). Different ports: one for each destination, which others cannot know before ("hard").
+If two observers in different networks see the same port, the NAT keeps one port for all destinations, and a packet
+from the inside opens it ("easy"). If they see different ports, it uses one for each destination, which no other peer
+can know beforehand ("hard").
 """
 
 from __future__ import annotations
@@ -17,24 +18,24 @@ from mesh_watchdog.policy.reports import Report
 PUBLIC, EASY, HARD, UNKNOWN = "public", "easy", "hard", "unknown"
 CLASSES = (PUBLIC, EASY, HARD, UNKNOWN)
 TOGETHER = 30.0
-"""Seconds between two sightings at most, if one place is to tell of an easy NAT …"""
+"""Two sightings of one place show an easy NAT if they are at most this many seconds apart …"""
 AT_ONCE = 5.0
-"""… and if two are to tell of a hard one: a NAT that was renumbered in between has two places as well. Observers that
-are idle know to within 5 s when they last saw a peer."""
+"""… and two of different places show a hard one only within this many: a NAT that was renumbered in between is seen at
+two places too. An idle observer knows to within 5 s when it last saw a peer."""
 
 _INNER = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
 """Private networks, and those between a provider's NAT and its customers (RFC 1918, 6598, 4193)."""
 
 
 def is_inner(address: Address) -> bool:
-    """Whether the address means something in one network only."""
+    """Whether the address has a meaning in one network only."""
     return any(address in network for network in _INNER if network.version == address.version)
 
 
 def is_contradicted(mapped: str, reports: Iterable[Report], since: float) -> bool:
-    """Whether all who saw a node since then saw it elsewhere than at the address of its mapped port.
+    """Whether every observer that saw a node since then saw it at another address than that of its mapped port.
 
-    Its router is behind another NAT then, or has another address by now.
+    If so, its router is behind another NAT, or has another address by now.
     """
     found = (numeric(report.endpoint) for report in reports if not report.own and report.seen > since)
     seen = {address for address in found if address and address.version == 4 and not is_inner(address)}
@@ -71,6 +72,6 @@ def _class(found: list[tuple[Address, Report]], own: Set[Address], sites: Mappin
 
 
 def _apart(one: str | None, other: str | None) -> bool:
-    """Whether two observers are in different networks, both out in the open."""
+    """Whether two observers are in different networks, both with a public address."""
     places = [place for site in (one, other) if site and (place := numeric(site)) and not is_inner(place)]
     return len(places) == 2 and places[0] != places[1]

@@ -19,10 +19,10 @@ from mesh_sync.wireguard.ways import Ways
 class Declared:
     """A peer as the applied state has it.
 
-    ``probe`` is a mesh address of it; ``resolved`` the numeric endpoint its name stood for when it was last applied.
-    ``addresses``: all its mesh addresses; ``allowed``: its allowed IPs; ``managed``: it has a watchdog, as far as the
-    list knows. ``relay``: it may carry what this node sends to others; ``direct_only``: no relay may carry what is
-    sent to it.
+    ``probe`` is one of its mesh addresses; ``resolved`` the numeric endpoint its name stood for when it was last
+    applied. ``addresses``: all its mesh addresses; ``allowed``: its allowed IPs; ``managed``: it runs a watchdog, as
+    far as the list says. ``relay``: it may carry what this node sends to others; ``direct_only``: no relay may carry
+    what is sent to it.
     """
 
     name: str
@@ -114,8 +114,7 @@ class Snapshot:
 class Surroundings:
     """This machine's own addresses, and the IP versions by which it can reach others.
 
-    Observing them means that something about them changed, or that the machine slept (R5), unless they are those of
-    the beginning (``moved`` is False).
+    An observation of them means that they changed, or that the machine slept (R5); ``moved`` is False at the start.
     """
 
     own: frozenset[Address]
@@ -138,9 +137,9 @@ class Routed:
 
 @frozen
 class Sighting:
-    """Where a peer is, in the words of another one: it was seen there ``age`` seconds ago.
+    """Where a peer is, according to another one: it was seen there ``age`` seconds ago.
 
-    ``own``: it was not seen there, but says so itself, of a mapped port or of its address in its own network.
+    ``own``: it was not seen there but says itself that it is: a mapped port, or its address in its own network.
     """
 
     endpoint: str
@@ -149,7 +148,7 @@ class Sighting:
 
 
 ABLE, NOW = "1", "now"
-"""Whether a node takes part in rounds of many packets (`policy.birthday`): on the whole, with the one it looks for."""
+"""A node takes part in rounds of many packets (`policy.birthday`): in general; right now, with the peer it calls."""
 
 
 @frozen
@@ -178,9 +177,9 @@ class Reported:
 
 @frozen
 class Sought:
-    """``observer`` passes on that the peer ``by`` looks for this node, and where it is.
+    """``observer`` passes on that the peer ``by`` looks for this node, and where that peer is.
 
-    ``relayed``: it has given up on a direct path, and its packets come by way of ``observer``.
+    ``relayed``: the peer has given up on a direct path for now, and its packets come through ``observer``.
     """
 
     by: str
@@ -192,9 +191,9 @@ class Sought:
 
 @frozen
 class Mapped:
-    """This node's router forwards a port to it: where it is reached, empty when that is over.
+    """The endpoint at which this node's router forwards a port to it; empty when it no longer does.
 
-    ``how``: by which protocol, or why it does not, for people.
+    ``how``: the protocol, or why there is no mapping; for people.
     """
 
     endpoint: str
@@ -203,7 +202,7 @@ class Mapped:
 
 @frozen
 class Knocked:
-    """Something came from ``endpoint`` to this local port, one of many that wait for it (`AwaitKnocks`)."""
+    """A packet came from ``endpoint`` to this local port, one of the many that were opened (`AwaitKnocks`)."""
 
     endpoint: str
     port: int
@@ -211,7 +210,7 @@ class Knocked:
 
 @frozen
 class Rewritten:
-    """What is rewritten as the watchdog begins: by one before it."""
+    """The rewriting rules that an earlier watchdog left, read at the start."""
 
     rules: frozenset[Rewriting]
 

@@ -1,8 +1,8 @@
-"""Meeting a peer where others see it: an opener, a call that says so, and when theirs has come its endpoint (R7, R8).
+"""Meeting a peer where others see it: open our NAT, call, and set the endpoint once the peer calls too (R7, R8).
 
-A packet that passes our NAT and ends before theirs opens ours. When both have sent one, what each sends to the other's
-endpoint comes through: a packet of the session if it is young, else a handshake. Without openers, a router that accepts
-unsolicited packets would take the first one for a flow of its own, and give its own machine another port.
+An opener is a packet that passes our NAT and dies before theirs. Once both ends have sent one, what each sends to the
+other's endpoint comes through: a packet of the session while it is young, else a handshake. Without openers, a router
+that accepts unsolicited packets takes the first one for a flow of its own, and gives its own machine another port.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from mesh_watchdog.policy.reports import SEEN, TOLD, Report, fresh
 from mesh_watchdog.policy.state import State
 
 OPENERS = ((2, 3), (4, 5), (6, 8))
-"""Hops that the openers of the first, second, third attempt live for. Two pass a router at home, three a provider's NAT
-as well. A longer one does no harm once theirs are sent, and two observations of one observer are never further apart
-than the way between the ends is long."""
+"""Hops that the openers of the first, second and third attempt live for. Two pass a router at home, three a provider's
+NAT behind it. A longer life does no harm once the other end has sent its own, and both ends hear of each other within
+the time that a packet between them takes."""
 UNASKED = 3.0
-"""Seconds from the opener to the endpoint of a peer that does not call us: it may have no watchdog."""
+"""Seconds after the opener until the endpoint of a peer that does not call is set: it may have no watchdog."""
 TARGETS = 4
-"""Reported endpoints that a peer is tried with at once."""
+"""Reported endpoints that are tried in one attempt."""
 PAUSE = 6.0
-"""No round of other candidates begins for so long."""
+"""Seconds for which no round of other candidates begins."""
 COUNTS_FOR = 5.0
-"""A report that could not be made use of for so long is left: the other end has long acted on it."""
+"""Seconds after which a report that could not be acted on is dropped: the other end has long done so."""
 
 MINUTE = 60.0
 TO_ONE_ADDRESS = 30
-"""Openers and tries to one address in a minute, whatever is reported, and of whatever peers …"""
+"""Openers and tries to one address in a minute, whatever is reported about whichever peers …"""
 BY_ONE_OBSERVER = 80
-"""… on the word of one observer …"""
+"""… because of one observer …"""
 IN_ALL = 240
 """… and in all."""
 AT_ONE_ADDRESS = 8
-"""Silent peers that are at the same time at one reported address."""
+"""Silent peers that are sent to one reported address at the same time."""
 
 
 @frozen
 class Target:
-    """A reported endpoint that is worth a try; ``opened``: there is a NAT between."""
+    """A reported endpoint that is worth a try; ``opened``: there is a NAT in between."""
 
     endpoint: str
     source: str
@@ -58,7 +58,7 @@ class Target:
 
 
 class _Budget:
-    """What was sent to reported addresses in the last minute, or was about to be, and what may be."""
+    """What was sent to reported addresses in the last minute, or will be, and what still may be."""
 
     def __init__(self, aimed: Iterable[tuple[float, str, str]], moment: float) -> None:
         self._moment = moment
@@ -76,7 +76,7 @@ class _Budget:
 
 
 def take_up(state: State, moment: float) -> tuple[State, list[Action], Set[str]]:
-    """Make use of what was reported. Return also the addresses to which the ways have to be known first."""
+    """Act on what was reported. Return also the addresses to which the routes have to be known first."""
     known = state.rendezvous
     if not known.told:
         return state, [], frozenset()
@@ -102,7 +102,7 @@ def take_up(state: State, moment: float) -> tuple[State, list[Action], Set[str]]
 
 
 def _is_held(peer: PeerState, moment: float) -> bool:
-    """Whether a handshake may be under way, or it may still answer at the endpoint that the list gives it."""
+    """Whether a handshake may be under way, or the peer may still answer at the endpoint that the list gives it."""
     if peer.phase == UP:
         return False
     if peer.reached is not None and moment - peer.reached < RX_HOLDS:
@@ -112,7 +112,7 @@ def _is_held(peer: PeerState, moment: float) -> bool:
 
 
 def _sensible(key: str, state: State, moment: float) -> list[Report]:
-    """What may be true for us: an address of a private network only where it is one that we share."""
+    """The reports that can apply to us. A private address does only where we are in that network too."""
     reports = fresh(state.rendezvous, key, moment)
     own = {numeric(report.endpoint) for report in fresh(state.rendezvous, state.here.key, moment) if not report.own}
     together = any(numeric(report.endpoint) in own for report in reports if not report.own)
@@ -130,7 +130,7 @@ def _sensible(key: str, state: State, moment: float) -> list[Report]:
 
 
 def _ranked(reports: list[Report], key: str, state: State, moment: float) -> list[Target]:
-    """The same network first, then where others see it, the freshest first, then what it says itself (R7)."""
+    """The same network first, then where others see the peer, the freshest first, then what it says itself (R7)."""
     hopeless = is_hopeless(key, state, moment)
     near, seen, told = list[Target](), list[Target](), list[Target]()
     for report in reports:
@@ -148,7 +148,7 @@ def _ranked(reports: list[Report], key: str, state: State, moment: float) -> lis
 def _meet(
     key: str, targets: list[Target], state: State, budget: _Budget, moment: float
 ) -> tuple[PeerState, list[Action]]:
-    """Open our NAT towards these, say so, and have a silent peer given their endpoints."""
+    """Open our NAT towards the targets, call, and queue their endpoints if the peer is silent."""
     peer = state.peers[key]
     if peer.punched is not None and moment - peer.punched > MINUTE:
         peer = evolve(peer, punches=0)
@@ -173,7 +173,7 @@ def _meet(
 
 
 def _aimed(peer: PeerState, goals: list[Target], state: State, moment: float) -> PeerState:
-    """A silent peer that is to be tried at these: when it calls, or after a while. Then where it was, or may be."""
+    """A silent peer with these endpoints to try once it calls, or after a while; then where it was, or may be."""
     if peer.phase == NEW:
         peer = evolve(peer, phase=SEARCHING, since=moment, expected=expected(peer, state.names))
     tries = [(target.endpoint, target.source) for target in goals]
@@ -192,7 +192,7 @@ def _aimed(peer: PeerState, goals: list[Target], state: State, moment: float) ->
 
 
 def _counted(key: str, peer: PeerState, state: State, moment: float) -> PeerState:
-    """All that is reported was made use of, if only by leaving it."""
+    """The peer after all reports about it were dealt with, if only by leaving them."""
     aims = tuple(report.endpoint for report in fresh(state.rendezvous, key, moment))
     return evolve(peer, punched=moment, punches=peer.punches + 1, aims=aims)
 

@@ -1,4 +1,4 @@
-"""What is believed of peers that are reached through a relay. Values; what is done about them is in `relaying`."""
+"""What is known of peers that are reached through a relay. Values only; `relaying` acts on them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 RELAYED = "relayed"
-"""The state that such a peer is shown in: whether packets arrive is not known, for the relay's counters count them."""
+"""The state in which such a peer is shown. Its packets count as the relay's, so whether they arrive is unknown."""
 
 
 @frozen
 class Carried:
-    """What became of one peer. ``relay``: the key of the one that carries it, empty: none, any more.
+    """A peer that is or was carried. ``relay``: the key of the relay that carries it, empty when none does any longer.
 
-    ``since``: when that began; ``tell``: when the other end is told (again), ``told``: how often it was; ``returns``:
-    how often a direct path was found lately that did not last; ``readings``: of the interface since then, of which the
-    last that may show what was received before was at ``settled``.
+    ``since``: when that began; ``tell``: when the other end is told next, ``told``: how often it was; ``returns``: how
+    many direct paths lately did not last; ``readings``: of the interface since then, up to the last that may still
+    show what was received before, which was at ``settled``.
     """
 
     relay: str

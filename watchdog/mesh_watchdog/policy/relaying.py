@@ -1,13 +1,13 @@
 """Peers that cannot be reached directly are reached through a relay, and directly again as soon as that works.
 
-A relay carries a peer: it has the peer's allowed IPs, here and at the other end (`mesh_sync.wireguard.relays`). The
-peer stays on the interface and is looked for as any silent one is; what is heard of it there came directly, and then
-both ends take its allowed IPs back. What passes through the relay moves the relay's counters only: that it arrives is
-not known.
+A relay carries a peer by having the peer's allowed IPs, here and at the other end (`mesh_sync.wireguard.relays`). The
+peer stays on the interface and is searched for like any silent one. Whatever arrives from it there came directly, and
+then both ends take its allowed IPs back. What passes through the relay moves only the relay's counters, so whether it
+arrives is unknown.
 
-Both ends have to choose the same relay. Each of them uses the same order, and who moves tells the other one through the
-relay. A relay is used that is up here and says that it sees the peer, so that it never sends on by another relay. The
-relays of a pair are among the observers that `rendezvous` asks; none is asked from here.
+Both ends must choose the same relay: they use the same order, and the end that moves tells the other through the relay.
+A relay is used only if it is up here and says that it sees the peer, so it never passes packets on to another relay.
+`rendezvous` asks the relays of a pair along with the other observers; none is asked from here.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ from mesh_watchdog.policy.state import Decision, State
 CARRY_AFTER = 2.5
 """Seconds without an answer after which a relay carries the peer: a direct path is found sooner, or takes long."""
 CARRY_HARD = 1.0
-"""The same for a pair of NATs of which one is hard, by what both say: where they can meet, they have met by then."""
+"""The same for a pair of NATs of which one is hard, as both say: if they can meet, they have met by then."""
 CARRY_KNOWN = 1.2
-"""The same for a peer that was heard before: its silence is sure by then (R3), and traffic may be waiting."""
+"""The same for a peer that was heard before: by then it is surely silent (R3), and traffic may be waiting."""
 TELL_AGAIN = (1.0, 2.0, 5.0, 10.0, 25.0)
-"""Pauses between telling the other end that it is relayed; the last one repeats, for it may have been restarted."""
+"""Seconds between messages to the other end that it is relayed; the last repeats, as that end may have restarted."""
 SEEN_AGE = 180.0
-"""Seconds for which it counts that a relay has seen the peer: as long as a session without a handshake."""
+"""Seconds for which a relay's sighting of the peer counts: as long as a session lasts without a handshake."""
 HEARD_LATELY = 2.0
-"""Who was heard within this is reached directly, whatever is said."""
+"""A peer heard within this many seconds is reached directly, whatever others say."""
 SETTLED = 3.0
-"""Within this after a move, of two ends that chose differently the one with the later relay is followed."""
+"""Within this many seconds of a move, if the ends chose different relays, both take the later one of the order."""
 READINGS = 2
-"""So many readings after a move may show what was received before it."""
+"""This many readings after a move may still show what was received before it."""
 HOLD, LONGEST_HOLD = 5.0, 300.0
-"""A direct path that failed after so short a time is given another chance after HOLD seconds, twice that, …"""
+"""After a direct path that did not last, the next one waits HOLD seconds, then twice that, up to LONGEST_HOLD …"""
 STEADY = 600.0
-"""… and is not held against the peer any more after this long."""
+"""… unless it lasted this many seconds."""
 
 
 def listed(known: Relaying, peers: Mapping[str, Declared]) -> Relaying:
-    """What is believed under a new list: peers that left it, and relays that are none any more, are forgotten."""
+    """What is known under a new list: peers that left it and peers that no longer relay are forgotten."""
     relays = {declared.name: key for key, declared in peers.items() if declared.relay}
     if not relays:
         return Relaying()
@@ -68,9 +68,9 @@ def take_report(state: State, reported: Reported, moment: float) -> Decision:
 
 
 def take_search(state: State, sought: Sought, moment: float) -> Decision:
-    """A relay passes on that a peer looks for this node: so it sees it.
+    """A relay passes on that a peer looks for this node, so it sees that peer.
 
-    If the peer says that its packets come by that relay, it is answered the same way, unless we hear it directly.
+    If the peer says that its packets come through this relay, ours go the same way, unless we hear it directly.
     """
     key, relay = sought.by, sought.observer
     if not may_be_carried(state, key) or not is_relay(state, relay):
@@ -83,7 +83,7 @@ def take_search(state: State, sought: Sought, moment: float) -> Decision:
 
 
 def _is_followed(state: State, key: str, relay: str, moment: float) -> bool:
-    """Whether a peer whose packets come by this relay gets ours by it."""
+    """Whether a peer whose packets come through this relay gets ours through it too."""
     peer, now = state.peers[key], state.relaying.peers.get(key, Carried("", float("-inf")))
     if not is_ready(state, relay) or now.relay == relay or (peer.lived and moment - peer.heard < HEARD_LATELY):
         return False
@@ -118,9 +118,9 @@ def why(state: State, key: str, moment: float) -> str:
 
 
 def _settled(state: State, moment: float) -> tuple[State, tuple[Probe, ...]]:
-    """Another reading: what the first ones show of a peer that is carried may have been received before it was.
+    """Count another reading. The first ones after a move may show what was received before it.
 
-    If there was a direct path just then, a packet from both ends shows it once more.
+    A packet from each end then shows whether there is a direct path after all.
     """
     fresh = {
         key: evolve(now, settled=moment, readings=now.readings + 1)
@@ -134,7 +134,7 @@ def _settled(state: State, moment: float) -> tuple[State, tuple[Probe, ...]]:
 
 
 def taken_back(before: State, after: State, keys: frozenset[str]) -> State:
-    """What to believe when the allowed IPs of some peers could not be moved."""
+    """The state after the allowed IPs of some peers could not be moved."""
     peers = {key: each for key, each in after.relaying.peers.items() if key not in keys}
     peers |= {key: before.relaying.peers[key] for key in keys & before.relaying.peers.keys()}
     return evolve(after, relaying=evolve(after.relaying, peers=peers))
@@ -211,7 +211,7 @@ def _direct(state: State, key: str, moment: float) -> Decision:
 
 
 def _tell(state: State, key: str, now: Carried, moment: float) -> Decision:
-    """Tell the other end by which relay our packets come."""
+    """Tell the other end through which relay our packets come."""
     if moment < now.tell:
         return state, ()
     pause = repeating(TELL_AGAIN, now.told)
@@ -244,7 +244,7 @@ def _with(state: State, key: str, carried: Carried) -> State:
 
 
 def _as_found(state: State, moment: float) -> State:
-    """Believe what the interface shows: mesh-sync, or a watchdog before this one, has moved allowed IPs, too."""
+    """Take over what the interface shows: mesh-sync or an earlier watchdog may have moved allowed IPs too."""
     changed = dict(_found(state, moment))
     if not changed:
         return state
@@ -268,6 +268,6 @@ def _found(state: State, moment: float) -> Iterator[tuple[str, Carried]]:
 
 
 def _holders(state: State) -> dict[str, str]:
-    """Which relay has which allowed IPs, on the interface."""
+    """By allowed IP, the relay that has it on the interface."""
     relays = ((key, state.peers[key].seen) for key in state.relaying.relays.values())
     return {address: key for key, seen in relays if seen for address in seen.allowed_ips}

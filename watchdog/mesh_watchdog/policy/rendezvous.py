@@ -1,7 +1,7 @@
 """Whom to ask where a silent peer is, and where this node itself is seen; and what the answers say (R6, R7, R14, R15).
 
-Every live peer is an observer. One that is asked tells the peer in question, too, that it is looked for, and where
-from: so both ends act in the same moment. What they then do is in `punching`.
+Every live peer is an observer. When asked, it also tells the peer in question who looks for it and from where, so both
+ends act at the same moment. What they then do is in `punching`.
 """
 
 from __future__ import annotations
@@ -32,40 +32,40 @@ from mesh_watchdog.policy.reports import (
 from mesh_watchdog.policy.state import Decision, State
 
 OBSERVERS = 3
-"""Asked at once."""
+"""Peers that are asked at once."""
 CALL_AGAIN = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0, 60.0, 60.0, 60.0, 300.0)
 """Pauses between two calls for one peer; the last one repeats."""
 RELAYS_AGAIN = 60.0
-"""At most this where a relay could carry the peer, for it may have come back, or the peer to it."""
+"""The longest such pause where a relay could carry the peer: it may see the peer by now."""
 CALLS_AT_ONCE = 16
 """Calls for all peers in a row …"""
 CALL_EVERY = 0.25
 """… and then one in this time."""
 CALLED = 1.0
-"""Who was just told where a peer is lets its own call wait for so long: the other end has called."""
+"""Seconds that a node waits with its own call once it was told where a peer is: the other end has called."""
 UNANSWERED = 1.0
-"""A peer that was never heard, and does not answer at its endpoint for so long, is called."""
+"""Seconds after which a peer that was never heard and does not answer at its endpoint is called."""
 PUBLISH_SOON = (2.0, 5.0, 10.0)
-"""Pauses between the first questions where this node is seen, until it is known what NAT it is behind."""
+"""Pauses between the first questions where this node is seen, until the class of its NAT is known."""
 PUBLISH = 60.0
 """The same behind a NAT; and where it is not known …"""
 PUBLISH_PUBLIC = 300.0
 """… and without one."""
 DOUBT_AGAIN = 3.0
-"""While this machine may be cut off, peers that were heard just now are asked this often where it is seen: an answer
-shows that it is not, and that it is the others, or our NAT, that are elsewhere (R4)."""
+"""While this machine seems cut off, peers that were heard just now are asked this often where it is seen. An answer
+shows that it is not: the others have moved, or our NAT has (R4)."""
 CANDIDATES = 8
-"""Own endpoints that are passed on."""
+"""Endpoints of this node that are passed on."""
 LEAD = 0.2
-"""Seconds from the other end's call to the endpoint: it may have called just before it opens its NAT."""
+"""Seconds between the other end's call and setting its endpoint: it may call just before it opens its NAT."""
 TURN = 0.3
-"""Without a session the end with the larger key waits this much longer: of two handshakes that cross, none is
+"""Without a session the end with the larger key waits this much longer: when two handshakes cross, neither is
 answered."""
 ACTS = 2.5
-"""Who has opened its NAT calls. A call within this time after our opener shows that both are open: a packet that came
-before would take the port at a router that accepts everything, and close it for half a minute."""
+"""A node that has opened its NAT calls. A call within this time after our own opener shows that both NATs are open. A
+packet that came earlier would take the port at a router that accepts everything, and block it for half a minute."""
 AGAIN = 0.9
-"""The same report is not acted on twice within this time."""
+"""Seconds within which the same report is not acted on twice."""
 
 _IS = {
     PUBLIC: "is seen at an address of its own: there is no NAT before it",
@@ -89,7 +89,7 @@ def take_report(state: State, reported: Reported, moment: float) -> Decision:
 
 
 def take_search(state: State, sought: Sought, moment: float) -> State:
-    """A peer looks for this node: it does not hear us, whatever we hear of it."""
+    """A peer looks for this node: it does not hear us, even if we hear it."""
     if not {sought.by, sought.observer} <= state.peers.keys() or sought.by == sought.observer:
         return state
     peer = evolve(state.peers[sought.by], sought=moment)
@@ -104,12 +104,12 @@ def take_search(state: State, sought: Sought, moment: float) -> State:
 
 
 def lead(key: str, peer: PeerState, state: State, moment: float) -> float:
-    """Seconds until the endpoint of a peer is set that has opened its NAT, as we have ours."""
+    """Seconds until the endpoint of a peer is set, now that both NATs are open."""
     return LEAD if has_young_session(peer, moment) or state.here.key <= key else LEAD + TURN
 
 
 def _told(state: State, reported: Reported, moment: float, *, whatever: bool = False) -> State:
-    """Keep it, and have it made use of, unless that was just done. ``whatever``: for a peer that is up, too."""
+    """Keep the report, and have it acted on unless that was just done. ``whatever``: even if the peer is up."""
     known, about = with_reports(state.rendezvous, reported, moment), reported.about
     found = {report.endpoint for report in fresh(known, about, moment) if report.observer == reported.observer}
     peer = state.peers[about]
@@ -122,7 +122,7 @@ def _told(state: State, reported: Reported, moment: float, *, whatever: bool = F
 
 
 def _classified(state: State) -> Decision:
-    """What was seen before our own network changed says nothing of the NAT that is before us now."""
+    """The class of our NAT. What was seen before our own network changed says nothing about it."""
     known = state.rendezvous
     reports = (report for report in known.reports[state.here.key] if report.seen >= known.moved)
     found = nat_class(reports, state.surroundings.own, _sites(state.peers))
@@ -143,7 +143,7 @@ def is_hopeless(key: str, state: State, moment: float) -> bool:
 
 
 def after_move(known: Rendezvous, own: str, moment: float) -> Rendezvous:
-    """Our own network changed: where we were seen is over, and others are asked again, soon (R5)."""
+    """Our own network changed: forget where we were seen, and ask others again soon (R5)."""
     reports = {key: found for key, found in known.reports.items() if key != own}
     calls = {key: evolve(calling, count=0, next=min(calling.next, moment)) for key, calling in known.calls.items()}
     return evolve(
@@ -152,7 +152,7 @@ def after_move(known: Rendezvous, own: str, moment: float) -> Rendezvous:
 
 
 def without(known: Rendezvous, listed: Iterable[str], own: str) -> Rendezvous:
-    """What is known of peers that left the list is forgotten."""
+    """Forget peers that left the list."""
     kept = {*listed, own}
     return evolve(
         known,
@@ -164,7 +164,7 @@ def without(known: Rendezvous, listed: Iterable[str], own: str) -> Rendezvous:
 
 
 def is_missed(peer: PeerState, moment: float) -> bool:
-    """Whether others are asked for it: it is silent; or was never heard, without an endpoint or an answer there."""
+    """Whether others are asked for it: it is silent, or was never heard and has no endpoint or no answer there."""
     if peer.silent:
         return True
     if peer.phase != NEW or peer.seen is None:
@@ -232,9 +232,9 @@ def observers(state: State, moment: float) -> list[str]:
 
 
 def _chosen(ready: list[str], about: str, state: State, turn: int = 0, relays: Iterable[str] = ()) -> tuple[str, ...]:
-    """Three of those that are ready, at different addresses if there are such; others in every turn. And ``relays``.
+    """Three of those that are ready, if possible at different addresses and others in every turn; and ``relays``.
 
-    A relay that carries the peer is told so, and thereby asked (`relaying`).
+    A relay that carries the peer is left out: `relaying` asks it, by telling the other end through it.
     """
     others = [key for key in ready if key not in (about, state.relaying.relay_of(about))]
     start = turn * OBSERVERS % len(others) if others else 0
@@ -248,7 +248,7 @@ def _chosen(ready: list[str], about: str, state: State, turn: int = 0, relays: I
 
 
 def own_candidates(state: State) -> tuple[str, ...]:
-    """Where this node is, by its own account: what its router forwards to it, then its addresses outside the tunnel."""
+    """Where this node says it is: the endpoint that its router forwards, then its addresses outside the tunnel."""
     reports = state.rendezvous.reports.get(state.here.key, ())
     mapped = "" if is_contradicted(state.mapped, reports, state.mapped_at) else state.mapped
     if not state.here.port:

@@ -1,4 +1,4 @@
-"""What other peers say of where one is, how long that counts, and who was asked. `rendezvous` decides by it."""
+"""What peers report of where others are, how long that counts, and who was asked. `rendezvous` acts on it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from mesh_watchdog.policy.observations import Reported
 from mesh_watchdog.policy.repeating import repeating
 
 REPORT_AGE = 180.0
-"""What was seen longer ago is no report any more (R14)."""
+"""Seconds for which a sighting counts (R14)."""
 REPORTS_OF_ONE = 8
-"""From one observer, of one peer; what it says beyond that is dropped …"""
+"""Reports that are kept from one observer about one peer …"""
 REPORTS = 16
-"""… and of one peer in all: the freshest stay."""
+"""… and about one peer in all: the freshest."""
 SEEN, TOLD = "seen", "told"
-"""Where an endpoint comes from: an observer sees the peer there, or the peer says so itself."""
+"""The source of an endpoint: an observer sees the peer there, or the peer says that it is there."""
 DEAF_AFTER = 3.0
-"""An observer that did not answer for so long is not asked …"""
+"""An observer that has not answered for this many seconds is not asked …"""
 DEAF_FOR = (5.0, 15.0, 60.0, 300.0)
-"""… until this long after the question: an answer may be lost, its watchdog may be about to start, or be of a version
-that answers no calls, or there is none, as on a phone. The last one repeats."""
+"""… until this many seconds after the question. An answer may be lost; its watchdog may be about to start, may be of a
+version that answers no calls, or may not exist, as on a phone. The last one repeats."""
 
 
 @frozen
 class Report:
-    """A peer was at ``endpoint`` at the moment ``seen``, says ``observer``; ``own``: it says so itself."""
+    """``observer`` says that a peer was at ``endpoint`` at the moment ``seen``; ``own``: the peer says so itself."""
 
     endpoint: str
     observer: str
@@ -37,7 +37,7 @@ class Report:
 
 @frozen
 class Unanswered:
-    """A question ``since`` when an observer owes an answer, the ``times``-th in a row that it did not answer."""
+    """A question that an observer has not answered ``since`` then, the ``times``-th in a row."""
 
     since: float
     times: int = 1
@@ -49,7 +49,7 @@ class Unanswered:
 
 @frozen
 class Calling:
-    """The search for one peer by others: how often they were asked since it fell silent, and when they are next."""
+    """How often others were asked for a peer since it fell silent, and when they are asked next."""
 
     count: int = 0
     next: float = float("-inf")
@@ -57,13 +57,12 @@ class Calling:
 
 @frozen(kw_only=True)
 class Rendezvous:
-    """``reports``: by the key of the peer they are about, this node's own included; ``told``: peers of which something
-    was reported that was not made use of yet, since when; ``calls``: the searches under way; ``waiting``: observers
-    that owe an answer, since when; ``allowance``, ``called``: what is left of the calls, at which moment; ``aimed``:
-    packets to reported addresses in the last minute, with the observer; ``moved``: when this node's network changed;
-    ``published``: how often it has asked since then where it is seen, and ``publish`` when it does so next; ``nat``:
-    the class of the NAT it is behind, and ``said`` the one that was last announced; ``answered``: when an observer was
-    last heard.
+    """``reports``: by the key of the peer they are about, which may be this node's own; ``told``: peers with reports
+    that were not acted on yet, and since when; ``calls``: the searches under way; ``waiting``: observers that owe an
+    answer; ``allowance``: calls that were left at the moment ``called``; ``aimed``: packets to reported addresses in
+    the last minute, each with its moment, address and observer; ``moved``: when this node's network last changed;
+    ``published``: how often it has asked since then where it is seen, ``publish``: when it asks next; ``nat``: the
+    class of its NAT, ``said``: the class that was last announced; ``answered``: when an observer was last heard.
     """
 
     reports: Mapping[str, tuple[Report, ...]] = field(factory=dict)
@@ -82,13 +81,13 @@ class Rendezvous:
 
 
 def fresh(known: Rendezvous, key: str, moment: float) -> tuple[Report, ...]:
-    """What is reported of a peer and still counts, the freshest first; what others saw before what it says itself."""
+    """The reports about a peer that still count, the freshest first, and what others saw before what it says itself."""
     found = (report for report in known.reports.get(key, ()) if moment - report.seen <= REPORT_AGE)
     return tuple(sorted(found, key=lambda report: (report.own, -report.seen, report.endpoint)))
 
 
 def with_reports(known: Rendezvous, reported: Reported, moment: float) -> Rendezvous:
-    """Take in what an observer says of a peer: it replaces what it said before, and is one of `REPORTS`."""
+    """Take in what an observer says of a peer, in place of what it said before; at most `REPORTS` are kept."""
     about, observer, said = reported.about, reported.observer, dict[str, Report]()
     for sighting in reported.sightings:
         if len(said) == REPORTS_OF_ONE:
@@ -102,7 +101,7 @@ def with_reports(known: Rendezvous, reported: Reported, moment: float) -> Rendez
 
 
 def has_asked(known: Rendezvous, observers: Iterable[str], moment: float) -> Rendezvous:
-    """These owe an answer from now on, unless they do already."""
+    """Note that these owe an answer, unless they already did."""
     waiting = dict(known.waiting)
     for key in observers:
         before = waiting.get(key)
@@ -112,12 +111,12 @@ def has_asked(known: Rendezvous, observers: Iterable[str], moment: float) -> Ren
 
 
 def has_answered(known: Rendezvous, observer: str, moment: float) -> Rendezvous:
-    """Who answers, or passes on a search of its own accord, is not deaf."""
+    """An observer that answers, or passes on a search unasked, is not deaf."""
     waiting = {key: since for key, since in known.waiting.items() if key != observer}
     return evolve(known, waiting=waiting, answered=moment)
 
 
 def is_deaf(known: Rendezvous, observer: str, moment: float) -> bool:
-    """Whether it did not answer lately."""
+    """Whether the observer owes an answer for too long to be asked again yet."""
     waiting = known.waiting.get(observer)
     return waiting is not None and waiting.since + DEAF_AFTER < moment < waiting.until

@@ -1,4 +1,4 @@
-"""What is believed of rounds of many packets, and how many of them there may be (`birthday` decides by it). Values."""
+"""What is known of rounds of many packets, and how many of them are allowed. Values only; `birthday` acts on them."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from mesh_watchdog.policy.observations import Standing
 from mesh_watchdog.policy.repeating import repeating
 
 SOURCE = "birthday"
-"""Where the endpoint of a peer comes from that was met by such a round."""
+"""The source of the endpoint of a peer that was met by such a round."""
 ENTRIES = 1024
 """Entries that rounds may make in the tables of routers …"""
 ENTRIES_WITHIN = 30.0
-"""… within so many seconds; what a round may need counts whether it is needed or not."""
+"""… within this many seconds; a round counts in full, however early it ends."""
 BACK_OFF = (600.0, 3600.0, 21600.0)
 """Seconds from a round that failed to the next one with the same peer; the last one repeats."""
 LENIENT = 0.9
-"""How much of that the one that is invited insists on: the other end counts from a little later."""
+"""The share of that pause that an invited node insists on: the other end counts from a slightly later moment."""
 AFTER_SUCCESS = 60.0
-"""Seconds from a round that did not fail to the next one."""
+"""Seconds from a successful round to the next one."""
 LASTED = 120.0
-"""A path that is lost again before this counts as a failure."""
+"""Seconds; a path that is lost sooner counts as a failure."""
 TARGET_REST = LENIENT * BACK_OFF[0]
-"""Seconds for which an address is left alone, whoever is said to be there, after knocks were of no use."""
+"""Seconds for which an address is left alone after a round that failed, whichever peer is said to be there."""
 
 
 @frozen
 class Pair:
-    """The rounds with one peer: how many of the last ones ``failed``, and when the last one ``began``.
+    """The rounds with one peer: how many ``failed`` in a row, and when the last one ``began``.
 
-    ``met``: since when there is the path that it found, None when there is none.
+    ``met``: since when the path that it found exists, None if there is none.
     """
 
     failed: int = 0
@@ -44,19 +44,19 @@ class Pair:
         return repeating(BACK_OFF, self.failed - 1) if self.failed else AFTER_SUCCESS
 
     def after(self, *, failed: bool) -> Pair:
-        """The pair after another round, or after the path that was found is gone."""
+        """The pair after another round, or after the path it found was lost."""
         return evolve(self, failed=self.failed + 1 if failed else 0, met=None)
 
     def is_due(self, moment: float, *, invited: bool) -> bool:
-        """Whether another round may begin; ``invited``: at the wish of the other end."""
+        """Whether another round may begin; ``invited``: at the other end's request."""
         return self.met is None and moment - self.began >= self.pause() * (LENIENT if invited else 1.0)
 
 
 @frozen
 class Round:
-    """The one under way. ``target``: the endpoint that the ports wait for, or the address that is knocked at.
+    """The round under way. ``target``: the endpoint whose packets the ports wait for, or the address to knock at.
 
-    ``hit``: when something came.
+    ``hit``: when a knock arrived.
     """
 
     key: str
@@ -67,12 +67,12 @@ class Round:
 
 @frozen(kw_only=True)
 class Birthday:
-    """``on``, ``metered``: as node.toml has them. ``said``: what peers last said of themselves, and when, by key.
+    """``on``, ``metered``: as in node.toml. ``said``: what peers last said of themselves, and when, by key.
 
-    ``pairs``: by key; ``invited``: which peer was asked to take part, and when; ``wish``: who asked us, where it is
-    and by whom, and when; ``round``: the one under way; ``spent``: entries in the tables of routers, and since when;
-    ``useless``: addresses that knocks were of no use at, and when. ``rules``: what is rewritten, None where that is
-    not known, and not to be touched.
+    ``pairs``: by key; ``invited``: the peer that was last invited, and when; ``wish``: who invited us, its address, the
+    observer that passed it on, and when; ``round``: the one under way; ``spent``: entries made in the tables of
+    routers, and when; ``useless``: addresses at which rounds failed, and when. ``rules``: what is rewritten; None if
+    that is unknown, and then it is left as it is.
     """
 
     on: bool = False
@@ -101,7 +101,7 @@ class Birthday:
         )  # fmt: skip
 
     def end(self, *, met: bool, moment: float) -> Birthday:
-        """Without the round under way, which came to this."""
+        """Without the round under way, which succeeded or not."""
         if self.round is None:
             return self
         key, useless = self.round.key, dict(self.useless)
@@ -114,11 +114,11 @@ class Birthday:
         return evolve(self, round=None, pairs={**self.pairs, key: pair}, useless=useless)
 
     def is_useless(self, target: str, moment: float) -> bool:
-        """Whether packets to there were of no use lately."""
+        """Whether a round with this target failed lately."""
         return moment - self.useless.get(target, float("-inf")) < TARGET_REST
 
     def is_settling(self, key: str) -> bool:
-        """Whether a packet of this peer came just now, and a handshake is to follow."""
+        """Whether a knock of this peer has just arrived, and a handshake is to follow."""
         return self.round is not None and self.round.key == key and self.round.hit is not None
 
 

@@ -1,4 +1,4 @@
-"""What a router says to a request for a mapping, in whatever protocol; and which addresses are behind a NAT. Pure."""
+"""What a router answers to a request for a mapping, in any protocol; and which addresses are behind a NAT. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Why(Enum):
 
 @frozen
 class Granted:
-    """Packets to the router's ``address`` and ``port`` come to us for ``lifetime`` seconds; 0: no longer.
+    """Packets to the router's ``address`` and ``port`` come to us for ``lifetime`` seconds; with 0 they no longer do.
 
     ``epoch``: seconds since the router has known its mappings, None where the protocol does not say.
     """

@@ -1,4 +1,4 @@
-"""Asking a router for a mapping, by one protocol after the other: the edge to the network."""
+"""Asks a router for a mapping, by one protocol after the other."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Held:
 
 
 async def for_mapping(router: Router, held: Held | None) -> Held | Refused:
-    """Ask for one; first in the way in which there is one."""
+    """Ask for a mapping, first by the protocol of the one that is held."""
     ways = {"PCP": _by_pcp, "NAT-PMP": _by_nat_pmp, "UPnP": _by_upnp}
     best, first = Refused(Why.SILENT), held.by if held else ""
     for by in sorted(ways, key=lambda name: name != first):
@@ -55,7 +55,7 @@ async def for_mapping(router: Router, held: Held | None) -> Held | Refused:
 
 
 async def remove(router: Router, held: Held) -> None:
-    """Give a mapping back. Nothing is to be done about a router that does not answer: it ends by itself."""
+    """Give a mapping back. If the router does not answer, the mapping ends by itself."""
     if asked := held.request:
         await _answered(router, pcp.request(asked, 0), lambda data: pcp.answer(data, asked), 2)
     elif held.url:
@@ -88,7 +88,7 @@ async def _by_nat_pmp(router: Router, held: Held | None) -> Held | Refused:
 
 
 async def _by_upnp(router: Router, held: Held | None) -> Held | Refused:
-    """Where the port is another machine's, one that is made up is asked for; that machine may run the same."""
+    """If another machine has the port, ask for one that is made up; that machine may run this program too."""
     if not is_installed(upnpc.PROGRAM):
         return Refused(Why.SILENT)
     if held and (said := await _added(router, held.url, held.granted.port)):
@@ -116,7 +116,7 @@ def _held(said: Answer | None, by: str, request: pcp.Request | None = None) -> H
 
 
 async def _upnpc(argv: list[str]) -> str:
-    """What it prints; nothing when it fails, which is what it does where no router answers."""
+    """What `upnpc` prints; empty if it fails, as it does where no router answers."""
     try:
         return await asyncio.to_thread(run, argv, deadline=DEADLINE, most=upnpc.MOST)
     except MeshSyncError:
@@ -124,7 +124,7 @@ async def _upnpc(argv: list[str]) -> str:
 
 
 async def _answered(router: Router, request: bytes, read: Callable[[bytes], T], tries: int | None = None) -> T | None:
-    """Send it until ``read`` makes something of what comes back; None if nothing does, or the port is closed."""
+    """Send the request until ``read`` accepts an answer; None if there is none, or the port is closed."""
     loop = asyncio.get_running_loop()
     try:
         with questions_to(router) as asking:

@@ -1,4 +1,4 @@
-"""NAT-PMP (RFC 6886): asking for the router's address and for one UDP port, and what is answered. Pure."""
+"""NAT-PMP (RFC 6886): requests for the router's address and for one UDP port, and their answers. Pure."""
 
 from __future__ import annotations
 

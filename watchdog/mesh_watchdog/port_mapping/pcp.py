@@ -15,7 +15,7 @@ UDP = 17
 LONGEST = 1100
 """Octets of a message (section 7)."""
 NONCE = 12
-"""Octets; chosen at random, or anybody in the LAN could change the mapping (section 11.2)."""
+"""Octets. They are random, or any machine of the LAN could change the mapping (section 11.2)."""
 _REQUEST = struct.Struct("!BBxxI16s")
 """Version, opcode, lifetime, the client's address (section 7.1)."""
 _RESPONSE = struct.Struct("!BBxBII12x")
@@ -46,7 +46,7 @@ def request(asked: Request, lifetime: int) -> bytes:
 
 
 def answer(data: bytes, asked: Request) -> Answer | None:
-    """What a datagram from the router says to this request; None if it is no answer to it."""
+    """The answer to this request in a datagram from the router; None if it is none."""
     if len(data) >= 4 and data[0] == 0 and data[1] == RESPONSE | MAP:  # NAT-PMP only (RFC 6886, section 9)
         return Refused(Why.VERSION) if data[2:4] == b"\0\1" else None
     if len(data) < _RESPONSE.size + _MAP.size or len(data) > LONGEST or len(data) % 4:

@@ -1,4 +1,4 @@
-"""When a mapping is asked for (again): half its life, after errors, after the router has lost it. Pure.
+"""When a mapping is asked for again: after half its lifetime, after errors, after the router has lost it. Pure.
 
 Moments are seconds on the monotonic clock.
 """
@@ -11,14 +11,14 @@ from mesh_watchdog.policy.repeating import repeating
 from mesh_watchdog.port_mapping.answers import Granted, Refused, Why
 
 LIFETIME = 1200
-"""Seconds asked for. The half of it is how long a router that lost its mappings, and whose word of it did not reach
-us, can go unnoticed; the whole, how long it forwards to a machine that is gone."""
+"""Seconds asked for. After half of it at most it is noticed that the router has lost its mappings, even if its message
+did not reach us; for all of it, the router forwards to a machine that is gone."""
 LONGEST = 7200
-"""Seconds; a router that grants more is not believed for longer."""
+"""Seconds for which a mapping is believed at most, however long the router grants it."""
 SOONEST = 4.0
 """Seconds between two requests (RFC 6887, section 11.2.1)."""
 PAUSES = (60.0, 300.0, 1800.0, 3600.0)
-"""Seconds after the first, second, ... request in a row that was for nothing: most routers never answer."""
+"""Seconds after the first, second, ... failed request in a row: most routers never answer."""
 
 
 @frozen

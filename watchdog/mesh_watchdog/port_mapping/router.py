@@ -50,9 +50,9 @@ def find(interface: str, mark: int) -> Router | None:
 
 
 def nonce(router: Router) -> bytes:
-    """What a PCP request for this port is made with, whatever became of the process that made the last one.
+    """The nonce of PCP requests for this port, the same after a restart of this program.
 
-    No other machine of the LAN has it. With another one, a router refuses to change a mapping before it ends.
+    No other machine of the LAN has it. With another nonce, a router refuses to change a mapping before it ends.
     """
     about = f"{router.own} {router.port} {router.gateway}".encode()
     return hashlib.blake2b(about, key=_secret(), digest_size=NONCE).digest()

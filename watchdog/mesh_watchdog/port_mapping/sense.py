@@ -1,4 +1,4 @@
-"""The sense of the endpoint that a router forwards to this node: asks for it, keeps it, and gives it back."""
+"""The sense of the endpoint that a router forwards to this node: asks for the mapping, renews it, and gives it back."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from mesh_watchdog.port_mapping.router import Router, find, news_from
 from mesh_watchdog.sense.sense import Sense
 
 NEWS_PAUSE = 0.1
-"""Seconds between two datagrams of news that are read; of a flood, the kernel drops the rest."""
+"""Seconds between two announcements that are read; the kernel drops the rest of a flood."""
 LAST_WORDS = 2.0
 """Seconds for giving a mapping back at the end."""
 
 
 class PortMapping(Sense):
-    """Observes the endpoint when there is one, and when it is over. ``believed`` is asked where this machine is."""
+    """Observes when there is such an endpoint, and when it ends. ``believed`` returns the watchdog's state."""
 
     def __init__(self, interface: str, believed: Callable[[], State]) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class PortMapping(Sense):
         self._keeper: Coroutine[Any, Any, None] | None = None
 
     async def look(self) -> None:
-        """Ask afresh when our network, the applied state or the interface is another one than before."""
+        """Ask again when our network, the applied state or the interface has changed."""
         before, self._seen = self._seen, self._believed()
         if not self._seen.interface or (before and _same(before, self._seen)):
             return
@@ -98,7 +98,7 @@ class PortMapping(Sense):
             self._tell(Mapped("", f"{who} {found.why.value}" if who else ""))
 
     async def _change_to(self, router: Router | None) -> None:
-        """What was mapped for another port, by another router or at another address of ours is over."""
+        """Give up what was mapped for another port, by another router or for another address of ours."""
         if self._held and self._router:
             self._tell(Mapped(""))
             await ask.remove(self._router, self._held)
@@ -116,7 +116,7 @@ class PortMapping(Sense):
         self.inbox.put_nowait(mapped)
 
     def _listen_to(self, router: Router | None) -> None:
-        """Hear what the router tells all its hosts: where that cannot be, a lost mapping is noticed at its renewal."""
+        """Listen to what the router tells all its hosts; where that fails, a lost mapping is noticed at its renewal."""
         if self._news:
             asyncio.get_running_loop().remove_reader(self._news)
             self._news.close()
@@ -131,7 +131,7 @@ class PortMapping(Sense):
             asyncio.get_running_loop().add_reader(news, self._on_news, news)
 
     def _on_news(self, news: socket.socket) -> None:
-        """Anybody in the LAN can send this: it makes us ask the router again, at most once in `SOONEST` seconds."""
+        """Any machine of the LAN can send this: it makes us ask the router again, at most once in `SOONEST` seconds."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(news)
         loop.call_later(NEWS_PAUSE, self._listen, news)
@@ -145,7 +145,7 @@ class PortMapping(Sense):
 
 
 def _same(before: State, now: State) -> bool:
-    """Whether nothing was observed since that may have moved this machine or its port."""
+    """Whether nothing observed since may have moved this machine or its port."""
     return (
         before.interface
         and before.surroundings is now.surroundings

@@ -1,7 +1,7 @@
 """`upnpc` of miniupnpc, if it is installed: its command lines, and what it prints. Pure.
 
-The XML of a router is parsed by that program and not by this one, which runs as root as well but is Python; what it
-prints is partly the router's own words, so nothing counts that does not look exactly as it should.
+That program parses the router's XML, so that this one does not have to. What it prints partly comes from the router, so
+only lines that look exactly as expected count.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from mesh_watchdog.port_mapping.answers import Granted, IPv4
 
 PROGRAM = "upnpc"
 MOST = 64 * 1024
-"""Bytes it may print."""
+"""Bytes that it may print."""
 LIFETIME = 7200
-"""Seconds; asked for less often than with the other protocols, for this takes a process and seconds."""
+"""Seconds; longer than with the other protocols, as a renewal takes a process and some seconds."""
 _DESCRIPTION = re.compile(r"(?m)^ desc: (http://([0-9.]{7,15}):[0-9]{1,5}/[A-Za-z0-9._~/?=&%-]{0,200})$")
 _REDIRECTED = re.compile(
     r"(?m)^external ([0-9.]{7,15}):([0-9]{1,5}) UDP is redirected to internal ([0-9.]{7,15}):([0-9]{1,5})"
@@ -29,7 +29,7 @@ def search(own: IPv4) -> list[str]:
 
 
 def described(text: str, gateway: IPv4) -> str | None:
-    """Where the gateway describes itself; whoever else in the LAN answered does not count."""
+    """The URL of the gateway's description; answers of other machines in the LAN do not count."""
     return next((url for url, host in _DESCRIPTION.findall(text) if host == str(gateway)), None)
 
 
@@ -41,7 +41,7 @@ def add(url: str, own: IPv4, port: int, external: int) -> list[str]:
 
 
 def added(text: str, own: IPv4, port: int) -> Granted | None:
-    """What it says it has mapped, if that is our port."""
+    """The mapping that it says it made, if that is for our port."""
     for address, external, inner, internal, duration in _REDIRECTED.findall(text):
         with suppress(ValueError):
             if (inner, internal) == (str(own), str(port)) and 0 < int(external) < 65536:
