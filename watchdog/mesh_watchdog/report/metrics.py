@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mesh_watchdog.policy.nat_class import CLASSES
@@ -43,6 +43,23 @@ def _lines(view: Mapping[str, Any], moment: float) -> Iterator[str]:
     codes = Counter(trouble["code"] for trouble in view.get("troubles", ()))
     text = "What keeps the mesh from working on this machine although its peers are up; `mesh-sync doctor` says more."
     yield from _family("troubles", "gauge", text, [({"code": code}, float(codes[code])) for code in sorted(codes)])
+    yield from _peers(peers, moment)
+    names = {name["host"]: name for peer in peers for name in peer["dns"]}
+    ages = [({"host": host}, name["age"]) for host, name in names.items() if name["age"] is not None]
+    yield from _family("dns_answer_age_seconds", "gauge", "Since the name was last answered for.", ages)
+    failing = [({"host": host}, float(name["problem"] is not None)) for host, name in names.items()]
+    yield from _family("dns_failing", "gauge", "Whether the last question for the name failed.", failing)
+    for key, text in (
+        ("dns_queries", "Questions for names."),
+        ("dns_failures", "Questions for names that were not answered with an address."),
+        ("probes", "Probes sent."),
+        ("openers", "Packets sent to open the NAT before this node for a peer."),
+        ("readings", "Readings of the interface."),
+    ):
+        yield from _family(f"{key}_total", "counter", text, [({}, float(view[key]))])
+
+
+def _peers(peers: Sequence[Mapping[str, Any]], moment: float) -> Iterator[str]:
     states = [({**_of(p), "state": state}, float(p["state"] == state)) for p in peers for state in STATES]
     yield from _family("peer_state", "gauge", "Whether the peer is in this state.", states)
     text = "Where the peer's endpoint comes from."
@@ -59,19 +76,6 @@ def _lines(view: Mapping[str, Any], moment: float) -> Iterator[str]:
     text = "How long the peer was silent the last time it came back."
     recovered = [(_of(p), p["last_recovery"]) for p in peers if p["last_recovery"] is not None]
     yield from _family("peer_last_recovery_seconds", "gauge", text, recovered)
-    names = {name["host"]: name for peer in peers for name in peer["dns"]}
-    ages = [({"host": host}, name["age"]) for host, name in names.items() if name["age"] is not None]
-    yield from _family("dns_answer_age_seconds", "gauge", "Since the name was last answered for.", ages)
-    failing = [({"host": host}, float(name["problem"] is not None)) for host, name in names.items()]
-    yield from _family("dns_failing", "gauge", "Whether the last question for the name failed.", failing)
-    for key, text in (
-        ("dns_queries", "Questions for names."),
-        ("dns_failures", "Questions for names that were not answered with an address."),
-        ("probes", "Probes sent."),
-        ("openers", "Packets sent to open the NAT before this node for a peer."),
-        ("readings", "Readings of the interface."),
-    ):
-        yield from _family(f"{key}_total", "counter", text, [({}, float(view[key]))])
 
 
 def _of(peer: Mapping[str, Any]) -> dict[str, str]:
