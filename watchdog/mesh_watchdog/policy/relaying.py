@@ -27,7 +27,7 @@ from mesh_watchdog.policy.rendezvous import own_candidates
 from mesh_watchdog.policy.repeating import repeating
 from mesh_watchdog.policy.state import Decision, State
 
-CARRY_AFTER = 2.5
+CARRY_AFTER = 2.0
 """Seconds without an answer after which a relay carries the peer: a direct path is found sooner, or takes long."""
 CARRY_HARD = 1.0
 """The same for a pair of NATs of which one is hard, as both say: if they can meet, they have met by then."""
