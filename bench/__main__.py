@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from bench import faults, living, nat, recovery, recovery_cost, rendering, scale, table, trust
+from bench import converge, faults, living, nat, recovery, recovery_cost, rendering, scale, table, trust
 from bench.series import Row
 
 from lab import available
@@ -24,9 +24,9 @@ ROWS: Mapping[str, Callable[[bool], Iterator[Row]]] = {
     "trust": trust.trust,
 }
 BY_DEFAULT = ("idle", "render", "all", "apply")
-TABLES = ("recovery", "cost", "faults", "nat", "scale")
+TABLES = ("recovery", "cost", "faults", "nat", "scale", "converge")
 """Measured only when they are asked for; each has tables of its own."""
-IN_LAB = ("idle", "apply", "recovery", "cost", "faults", "nat")
+IN_LAB = ("idle", "apply", "recovery", "cost", "faults", "nat", "converge")
 
 
 def main() -> None:
@@ -78,6 +78,8 @@ def main() -> None:
         for lines in scale.scale(1 if asked.quick else 5 if asked.full else 3):
             print(f"{show(lines)}\n", flush=True)
         print(scale.NOTE)
+    if "converge" in names:
+        print(f"{show(converge.converge(2 if asked.quick else 20 if asked.full else 8))}\n{converge.NOTE}")
     in_lab = not reason and bool(set(names) & {*IN_LAB, "scale"})
     print(f"\n{table.machine(wireguard_in_lab=in_lab)}")
 

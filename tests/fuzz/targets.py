@@ -36,7 +36,8 @@ from mesh_sync.wireguard.ip import understood
 from mesh_sync.workspace.import_ import wg_gen_web, wg_meshconf, wg_quick
 from mesh_watchdog import memory, settings
 from mesh_watchdog.mesh_dns import answers as mesh_answers
-from mesh_watchdog.mesh_dns import notices
+from mesh_watchdog.mesh_dns import commits, notices
+from mesh_watchdog.news import request
 from mesh_watchdog.policy.observations import Sighting
 from mesh_watchdog.report import status_file
 from mesh_watchdog.sense import wg_counters
@@ -228,8 +229,17 @@ def mesh_question(data: bytes) -> object:
     if not isinstance(found, dns.message.Message):
         return found
     if found.opcode() == dns.opcode.NOTIFY:
+        if commits.is_about(found, mesh_in_dns.ZONE) and (commit := commits.read(found, mesh_in_dns.ZONE)):
+            assert len(bytes.fromhex(commit)) == 20
         return notices.read(found, [mesh_in_dns.AZURE], mesh_in_dns.SERVICES)
     return mesh_answers.packed(mesh_answers.answer(found, mesh_in_dns.VIEW), mesh_answers.largest(found))
+
+
+def git_request(data: bytes) -> None:
+    """What a client of the port for git says first."""
+    with contextlib.suppress(ValueError):
+        if request.length(data[: request.HEADER]) <= request.LARGEST and request.asks_for_mesh(data[request.HEADER :]):
+            assert data[request.HEADER :].startswith(b"git-upload-pack /mesh")
 
 
 PLACES = [Sighting("192.0.2.1:51820", 3.0), Sighting("[2001:db8::1]:1", own=True)]
@@ -275,8 +285,10 @@ TARGETS = {
         dns.message.make_query(mesh_in_dns.SERVICE, "PTR").to_wire(),
         dns.message.make_query("azure.mesh.internal.", "A", use_edns=0).to_wire(),
         notices.notice(mesh_in_dns.GCP, mesh_in_dns.AZURE, PLACES, mesh_in_dns.SERVICES, relayed=True),
+        commits.notice(mesh_in_dns.ZONE, "1" * 40),
     )),
     "words": Target(nodes_words, (WORDS, WORDS + b"\n" + base64.b64encode(VOUCHED))),
+    "git": Target(git_request, (b"0024git-upload-pack /mesh\0host=a\0\0", b"0019git-upload-pack /mesh")),
     "objects": Target(repository_files, (LISTING,)),
     "wg-quick": Target(importer(wg_quick.read, "wg0.conf"), files("import/hub/wg0.conf", "import/hub/laptop.conf")),
     "wg-meshconf": Target(importer(wg_meshconf.read, "database.csv"), files("import/wg-meshconf.csv")),

@@ -20,7 +20,7 @@ SSHD = (
     *("/usr/sbin/sshd", "-D", "-e", "-f"),
 )
 # Not `git daemon`, which is only the parent of the one that listens.
-DAEMON = ("--reuseaddr", "--export-all", "--enable=receive-pack", "--base-path=/srv", "/srv")
+DAEMON = ("--verbose", "--reuseaddr", "--export-all", "--enable=receive-pack", "--base-path=/srv", "/srv")
 
 CONFIGURATION = """\
 Port 22

@@ -11,13 +11,15 @@ import pytest
 from attrs import evolve
 
 from mesh_watchdog.journal import Problems
-from mesh_watchdog.mesh_dns import exchange, notices, responder
+from mesh_watchdog.mesh_dns import commits, exchange, notices, responder
 from mesh_watchdog.mesh_dns.directory import View, calling
+from mesh_watchdog.mesh_dns.names import zone_name
 from mesh_watchdog.mesh_dns.responder import Responder
 from mesh_watchdog.mesh_dns.views import Views
+from mesh_watchdog.policy.news import Heard
 from mesh_watchdog.policy.observations import Seen, Sighting, Sought
 from mesh_watchdog.policy.state import State
-from unit.mesh_in_dns import AZURE, GCP, HERE, PHONE, SERVICE, SERVICES, VIEW, key, state
+from unit.mesh_in_dns import AZURE, GCP, HERE, PHONE, SERVICE, SERVICES, VIEW, ZONE, key, state
 
 AT_AZURE, AT_GCP, AT_PHONE = "10.0.0.2", "10.0.0.3", "10.0.0.4"
 OWN = (Sighting("192.168.1.7:51820", own=True),)
@@ -40,7 +42,7 @@ class Node:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.passed: list[tuple[notices.Notice | None, str]] = []
-        self.heard: list[Sought] = []
+        self.heard: list[Sought | Heard] = []
         monkeypatch.setattr(exchange, "ask", self._ask)
 
     async def _ask(self, question: bytes, address: str, interface: str) -> None:
@@ -56,7 +58,7 @@ class Node:
             await asyncio.sleep(0)
             while not made.inbox.empty():
                 observed = made.inbox.get_nowait()
-                assert isinstance(observed, Sought)
+                assert isinstance(observed, Sought | Heard)
                 self.heard.append(observed)
             await made.stop()
             return [dns.message.from_wire(answer) for answer in answers if answer]
@@ -157,3 +159,44 @@ def test_a_long_list_comes_by_tcp_a_few_times(monkeypatch: pytest.MonkeyPatch) -
     assert answers[0] is not None
     assert len(dns.message.from_wire(answers[0]).answer[0]) == 800
     assert answers.count(None) == 14 - 6
+
+
+# -- news of commits
+
+NEWS = commits.notice(ZONE, "1" * 40)
+
+
+def test_a_peer_tells_of_a_commit(node: Node) -> None:
+    [answer] = node.told((AT_GCP, NEWS))
+    assert (answer.rcode(), answer.question, answer.answer) == (
+        dns.rcode.NOERROR,
+        dns.message.from_wire(NEWS).question,
+        [],
+    )
+    assert node.heard == [Heard(GCP, "1" * 40)]
+    assert node.passed == []
+
+
+@pytest.mark.parametrize("source", ["10.0.0.1", "192.0.2.1"], ids=["this machine", "no peer"])
+def test_others_cannot_tell_of_commits(node: Node, source: str) -> None:
+    [answer] = node.told((source, NEWS))
+    assert (answer.rcode(), node.heard) == (dns.rcode.REFUSED, [])
+
+
+def test_news_without_end_are_refused(node: Node) -> None:
+    answers = node.told(*[(AT_GCP, NEWS)] * 200, (AT_AZURE, NEWS))
+    assert [answer.rcode() for answer in answers[-2:]] == [dns.rcode.REFUSED, dns.rcode.NOERROR]
+    assert len(node.heard) <= responder.EACH_CALL[1] + 1
+
+
+@pytest.mark.parametrize(
+    "commit", ["", "1" * 39, "1" * 41, "A" * 40, "g" * 40, "1" * 64, "--help", "1" * 39 + "\n"], ids=repr
+)
+def test_what_is_no_hash_is_no_news(node: Node, commit: str) -> None:
+    [answer] = node.told((AT_GCP, commits.notice(ZONE, commit)))
+    assert (answer.rcode(), node.heard) == (dns.rcode.NOERROR, [])
+
+
+def test_news_of_another_zone_are_none(node: Node) -> None:
+    [answer] = node.told((AT_GCP, commits.notice(zone_name("other.internal"), "1" * 40)))
+    assert (answer.rcode(), node.heard) == (dns.rcode.REFUSED, [])

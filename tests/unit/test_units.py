@@ -13,6 +13,8 @@ import pytest
 from mesh_sync.errors import Locked, Unreachable
 from mesh_sync.node.config import DEFAULT_CONFIG, Node, Paths, Repository, Trust
 from mesh_sync.system.run import DEADLINE
+from mesh_watchdog.news.serve import AT_ONCE
+from mesh_watchdog.news.served import MEMORY
 from mesh_watchdog.settings import Settings
 
 UNITS = sorted((Path(__file__).parents[2] / "systemd").glob("mesh-*"))
@@ -127,3 +129,15 @@ def test_neither_fails_where_it_has_nothing_to_do() -> None:
         assert values(unit, "ConditionPathExists") == [str(DEFAULT_CONFIG)]
     [states] = values(BOOT, "ConditionPathExistsGlob")
     assert Node(name="aws", repository=Repository(urls=("x",)), trust=Trust(mode="none")).state_file.match(states)
+
+
+def test_a_pass_begins_when_the_watchdog_writes_news() -> None:
+    [path] = (unit for unit in UNITS if unit.suffix == ".path")
+    node = Node(name="aws", repository=Repository(urls=("x",)), trust=Trust(mode="none"))
+    assert values(path, "PathChanged") == [str(node.news_file.parent)]
+    assert values(path, "Unit") == [PASS.name]
+
+
+def test_the_watchdog_has_room_for_the_programs_that_serve_peers() -> None:
+    [most] = values(DAEMON, "MemoryMax")
+    assert int(most.removesuffix("M")) >= 128 + 2 * AT_ONCE * MEMORY

@@ -23,6 +23,7 @@ from mesh_watchdog.birthday.rounds import Rounds
 from mesh_watchdog.journal import Problems, Tally
 from mesh_watchdog.mesh_dns.calls import Calls
 from mesh_watchdog.mesh_dns.views import Views
+from mesh_watchdog.news.messenger import Messenger
 from mesh_watchdog.placing import carry, nudge
 from mesh_watchdog.policy.actions import Carry
 from mesh_watchdog.policy.observations import Declared
@@ -147,8 +148,10 @@ def test_a_move_is_announced_when_it_is_made_and_not_before(
     interface(OWN)
     problems, tally = Problems(), Tally()
     state = Believed(peers={B: believed(declared=Declared("b", (), "10.0.0.2"))})
-    calls, rounds = Calls("wg0", Views("wg0", lambda: state)), Rounds("wg0", problems)
-    actor = Actor(node, problems, tally, DnsLookup(tally), KernelWays(problems), calls, rounds)
+    views = Views("wg0", lambda: state)
+    calls, rounds = Calls("wg0", views), Rounds("wg0", problems)
+    messenger = Messenger(node, views, problems, Path("node.toml"))
+    actor = Actor(node, problems, tally, DnsLookup(tally), KernelWays(problems), calls, rounds, messenger)
     move = Carry(B, R, "is reached through the relay r")
 
     async def carry_out() -> None:

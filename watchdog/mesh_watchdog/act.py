@@ -18,6 +18,7 @@ from mesh_sync.wireguard.userspace import SOCKETS
 from mesh_watchdog.birthday.rounds import Rounds
 from mesh_watchdog.journal import Announcer, Problems, Tally, log
 from mesh_watchdog.mesh_dns.calls import Calls
+from mesh_watchdog.news.messenger import Messenger
 from mesh_watchdog.opener import Opener
 from mesh_watchdog.path_mtus import PathMtus
 from mesh_watchdog.placing import carry, nudge, promote
@@ -39,6 +40,7 @@ from mesh_watchdog.policy.actions import (
     Rewrite,
     SetEndpoint,
 )
+from mesh_watchdog.policy.news import Pull, Tell
 from mesh_watchdog.policy.observations import Seen
 from mesh_watchdog.policy.relaying import taken_back
 from mesh_watchdog.policy.state import State, in_use, under_listed_keys
@@ -62,6 +64,7 @@ class Actor:
         kernel: KernelWays,
         calls: Calls,
         rounds: Rounds,
+        messenger: Messenger,
     ) -> None:
         self._node = node
         self._problems = problems
@@ -72,6 +75,7 @@ class Actor:
         self._prober = Prober(node.interface)
         self._opener = Opener()
         self._rounds = rounds
+        self._messenger = messenger
         self._paths = PathMtus(node, problems)
         self.announcer = Announcer()
 
@@ -101,6 +105,10 @@ class Actor:
                 case AskPath():
                     peer = after.peers[action.key]
                     self._paths.measure(action.key, peer.declared.name, peer.endpoint, peer.declared.probe)
+                case Tell():
+                    self._messenger.tell(action)
+                case Pull():
+                    self._messenger.pull(action)
                 case FollowUplink():
                     await self._paths.follow()
                 case Promote():

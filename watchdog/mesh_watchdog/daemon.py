@@ -7,11 +7,12 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from attrs import evolve
 
-from mesh_sync.node.config import Node
+from mesh_sync.node.config import DEFAULT_CONFIG, Node
 from mesh_watchdog import memory
 from mesh_watchdog.act import Actor, forget_source
 from mesh_watchdog.birthday.rounds import Rounds
@@ -20,6 +21,9 @@ from mesh_watchdog.mesh_dns.calls import Calls
 from mesh_watchdog.mesh_dns.own_statement import OwnStatement
 from mesh_watchdog.mesh_dns.responder import Responder
 from mesh_watchdog.mesh_dns.views import Views
+from mesh_watchdog.news.messenger import Messenger
+from mesh_watchdog.news.serve import GitPort
+from mesh_watchdog.policy import news
 from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.known_ways import in_use
 from mesh_watchdog.policy.observations import Observation, Snapshot
@@ -37,9 +41,12 @@ from mesh_watchdog.settings import Settings
 
 
 class Daemon:
-    """Observes, decides, acts, until `stop` is called. ``state`` is what is believed at the start."""
+    """Observes, decides, acts, until `stop` is called.
 
-    def __init__(self, node: Node, settings: Settings, state: State) -> None:
+    ``state`` is what is believed at the start; ``config``: where node.toml is.
+    """
+
+    def __init__(self, node: Node, settings: Settings, state: State, config: Path = DEFAULT_CONFIG) -> None:
         self.node = node
         self.settings = settings
         self.state = state
@@ -54,6 +61,7 @@ class Daemon:
         dns, kernel = DnsLookup(self.tally), KernelWays(self.problems)
         views = Views(node.interface, lambda: self.state)
         calls, own = Calls(node.interface, views), OwnStatement(node, lambda: self.state, self.problems)
+        messenger = Messenger(node, views, self.problems, config, on=settings.news)
         self.senses: list[Sense] = [
             AppliedState(node, self.problems),
             OwnNetwork(node.interface, self.problems, partial(forget_source, node), self._in_use),
@@ -61,10 +69,13 @@ class Daemon:
             dns,
             kernel,
             calls,
+            messenger,
             *([Responder(node.interface, views, self.problems, own.said)] if node.dns.serve else []),
         ]
+        if settings.serve_git and node.trust.mode == "signed":
+            self.senses.append(GitPort(node, views, self.problems))
         self.rounds = Rounds(node.interface, self.problems)
-        self._actor = Actor(node, self.problems, self.tally, dns, kernel, calls, self.rounds)
+        self._actor = Actor(node, self.problems, self.tally, dns, kernel, calls, self.rounds, messenger)
         self.inbox: Inbox = asyncio.Queue()
         self._shown: tuple[object, ...] = ()
 
@@ -135,6 +146,7 @@ class Daemon:
         self._next = moment = time.monotonic()
         if isinstance(observation, Snapshot):
             wait = next_poll(self.state, moment, idle=float(self.settings.idle_interval))
+            wait = min(wait, max(TRYING, news.wait(self.state.news, moment)))
             self._next += min(wait, BUSY) if self.changed else wait
 
     def _notice(self, before: State) -> None:

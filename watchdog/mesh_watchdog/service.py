@@ -61,7 +61,8 @@ class Service:
         self.config = config
         self.node = node
         self.settings = settings
-        self.daemon = Daemon(node, settings, state or memory.load(status_file.memory_file(node), time.monotonic()))
+        known = state or memory.load(status_file.memory_file(node), time.monotonic())
+        self.daemon = Daemon(node, settings, known, config)
         rounds = self.daemon.state.birthday
         now = evolve(rounds, on=node.nat.birthday, metered=frozenset(node.nat.metered), round=None)
         self.daemon.state = evolve(self.daemon.state, birthday=now)
@@ -181,7 +182,7 @@ async def _pass(node: Node, settings: Settings) -> int:
     began = time.monotonic()
     boot = status_file.boot_id()
     silent = evolve(node, dns=evolve(node.dns, serve=False))  # no peer can count on who answers for some seconds
-    daemon = Daemon(silent, settings, memory.load(status_file.memory_file(node), began, boot))
+    daemon = Daemon(silent, evolve(settings, serve_git=False), memory.load(status_file.memory_file(node), began, boot))
     _stop_on_signals(daemon)
     try:
         await daemon.start(probe_all=True)

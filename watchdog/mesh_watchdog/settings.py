@@ -19,6 +19,8 @@ class Settings:
     """``idle_interval``, ``memory_interval``, ``metrics_interval``, ``summary_interval``: seconds.
 
     ``metrics_file``: for node_exporter's textfile collector; ``metrics_listen``: a loopback address and a port.
+    ``news``: whether peers are told of new commits, and what they tell makes this node look; ``serve_git``: whether
+    peers may fetch the mesh repository from this node.
     """
 
     idle_interval: int = 5
@@ -27,6 +29,8 @@ class Settings:
     summary_interval: int = 3600
     metrics_file: Path | None = None
     metrics_listen: tuple[str, int] | None = None
+    news: bool = True
+    serve_git: bool = True
 
 
 def settings_of(node: Node, path: Path) -> Settings:

@@ -189,6 +189,16 @@ class Node:
         return self.paths.run / f"{self.interface}.path-mtu.json"
 
     @property
+    def news_file(self) -> Path:
+        """A commit that peers have told of; in a folder of its own, which a path unit of systemd can watch."""
+        return self.paths.run / "news" / f"{self.interface}.json"
+
+    @property
+    def served_repository(self) -> Path:
+        """What mesh-watchdog serves to peers: one ref, and the bare copy's objects."""
+        return self.paths.run / f"{self.interface}.served.git"
+
+    @property
     def names_file(self) -> Path:
         """What systemd-resolved was told of the interface, and of which one."""
         return self.paths.run / f"{self.interface}.names.json"

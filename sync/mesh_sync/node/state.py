@@ -117,7 +117,8 @@ class Remote:
     since one did, Unix seconds. ``refusals``: heads that were not accepted, the last one last. ``trusted``: the newest
     commit of an admin of which all history is verified, ``trust_root``: what that began from. ``verified``: how far
     beyond ``trusted`` the history is verified. ``others_asked``: when the remotes after the first that answers were
-    asked last, too, Unix seconds. ``held``: the head waits for the canaries.
+    asked last, too, Unix seconds. ``held``: the head waits for the canaries. ``mirrored_since``: when the first commit
+    came from a peer since a remote answered.
     """
 
     commit: str | None = None
@@ -129,6 +130,7 @@ class Remote:
     verified: str | None = None
     others_asked: float | None = None
     held: Held | None = None
+    mirrored_since: float | None = None
 
     def refusal_of(self, commit: str | None) -> Refusal | None:
         """Why ``commit`` was not accepted, if it was not."""

@@ -26,7 +26,18 @@ def verdict_on(node: Node, before: State, request: HeadRequest, clock: Clock, *,
     """Wait for the head of the first remote that answers, and say what to do about it. If it is not accepted, and now
     and then anyway, the other remotes are asked as well: one may withhold what another has.
     """
+    first, told = request.result(), request.remote.said
+    while isinstance(first, Head) and first.url not in node.repository.urls:
+        from mesh_sync.reconcile.mirrored import verdict_on_mirrored  # few runs have news
 
+        if mirrored := verdict_on_mirrored(node, before, first, request.remote, clock, note):
+            return mirrored
+        first = request.again()
+    found = _of_remotes(node, before, request, clock, retry=retry, note=note)
+    return evolve(found, notes=(*told, *found.notes)) if told else found
+
+
+def _of_remotes(node: Node, before: State, request: HeadRequest, clock: Clock, *, retry: bool, note: Note) -> Verdict:
     first, stamp = request.result(), clock.wall
     verdict = _consider(node, before, first, request.remote, clock, retry=retry, note=note)
     if not isinstance(first, Head) or not (others := request.remote.urls_after(first)):

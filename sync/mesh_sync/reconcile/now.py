@@ -91,6 +91,10 @@ def _bring_about(
     device = apply.device_of(node, note)
     if way is Way.TRY and not dry_run:
         took = None if way_past and desired and desired.exit_routes else request.took  # a dead exit leads to no remote
+        if verdict.mirrored:
+            from mesh_sync.reconcile.mirrored import answering  # few runs have news
+
+            took = answering(node, before.applied.desired, desired, changes)
         return told(node, verdict, auto_rollback.attempt(node, device, after, live, wait=wait, took=took))
     if way is Way.GO_BACK and not dry_run:
         return told(node, verdict, auto_rollback.go_back(node, device, before, live, verdict, wait))

@@ -28,7 +28,7 @@ def heard(state: State, head: str | None, moment: float) -> State:
     if head is None:
         since = remote.silent_since or moment if state.last_confirmed.desired else remote.silent_since
         return evolve(state, remote=evolve(remote, silent_since=since))
-    return evolve(state, remote=evolve(remote, commit=head, silent_since=None))
+    return evolve(state, remote=evolve(remote, commit=head, silent_since=None, mirrored_since=None))
 
 
 def refused(state: State, refusal: Refusal) -> State:

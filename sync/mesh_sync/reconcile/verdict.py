@@ -19,12 +19,16 @@ RETRY = "push a newer commit, or try this one again: mesh-sync now --retry"
 
 @frozen
 class Verdict:
-    """``after``: what is to be brought about; ``problem``: why it is not the remote's head, None if it is."""
+    """``after``: what is to be brought about; ``problem``: why it is not the remote's head, None if it is.
+
+    ``mirrored``: a peer gave it, and no remote has answered.
+    """
 
     after: State
     problem: MeshSyncError | None = None
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    mirrored: bool = False
 
 
 def keep(

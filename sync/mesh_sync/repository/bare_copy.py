@@ -121,6 +121,11 @@ class BareCopy:
             return False
         return True
 
+    def is_tidy(self) -> bool:
+        """Whether `tidy` would change nothing."""
+        packs, size = self._packs()
+        return len(packs) <= MANY_PACKS and size <= self.max_size << 20
+
     def _packs(self) -> tuple[list[Path], int]:
         """The packs, and the bytes that all objects and the packs' indexes have."""
         files = list(self.place.glob("objects/*/*"))

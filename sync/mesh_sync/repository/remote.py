@@ -54,6 +54,8 @@ class Remote:
         self.settings = repository
         self.bare = BareCopy(bare, repository.max_size, whole=whole)
         self._end = time.monotonic() + (repository.deadline if seconds is None else seconds)
+        self.said: list[str] = []
+        """Why those who were asked before these remotes gave nothing (`Mirrors`)."""
 
     def head(self) -> Head:
         """Ask the remotes, in order, for the branch's commit. Raise Unreachable when none can tell."""
@@ -223,6 +225,12 @@ class HeadRequest(Thread):
                 return
             if self.remote.time_is_up:
                 return
+
+    def again(self) -> Head | MeshSyncError:
+        """Ask once more, here and now: the answer is of no use, and the next may come from elsewhere (`Mirrors`)."""
+        self.join()
+        self.run()
+        return self.result()
 
     def stop(self) -> None:
         """End what is under way; the answer is not needed any more."""

@@ -32,8 +32,8 @@ Admit = Callable[[str], bool]
 """Whether the next question from this address is to be read at all."""
 
 
-def open_socket(kind: socket.SocketKind, address: str, device: str) -> socket.socket:
-    """A socket on port 53 of this address, for packets from this device only. Raise OSError if that is impossible."""
+def open_socket(kind: socket.SocketKind, address: str, device: str, port: int = PORT) -> socket.socket:
+    """A socket on this port of the address, for packets from this device only. Raise OSError if that is impossible."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     made = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
@@ -45,7 +45,7 @@ def open_socket(kind: socket.SocketKind, address: str, device: str) -> socket.so
             made.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
         else:
             made.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
-        made.bind((address, PORT))
+        made.bind((address, port))
     except OSError:
         made.close()
         raise

@@ -15,13 +15,14 @@ import dns.rcode
 from attrs import evolve, frozen
 
 from mesh_watchdog.journal import Problems
-from mesh_watchdog.mesh_dns import answers, exchange, names, notices
+from mesh_watchdog.mesh_dns import answers, commits, exchange, names, notices
 from mesh_watchdog.mesh_dns.budgets import Budget
 from mesh_watchdog.mesh_dns.directory import View
 from mesh_watchdog.mesh_dns.listening import TcpPort, UdpPort, open_socket
 from mesh_watchdog.mesh_dns.notices import Notice
 from mesh_watchdog.mesh_dns.published import Published
 from mesh_watchdog.mesh_dns.views import Views
+from mesh_watchdog.policy.news import Heard
 from mesh_watchdog.policy.observations import Sighting, Sought, Standing
 from mesh_watchdog.sense.sense import Sense
 
@@ -187,6 +188,11 @@ class Responder(Sense):
         response = dns.message.make_response(query, our_payload=answers.EDNS_SIZE)
         directory = self._views.directory
         caller = directory.by_address.get(source)
+        if caller and commits.is_about(query, directory.zone) and self._calls.take(caller):
+            response.flags |= dns.flags.AA
+            if commit := commits.read(query, directory.zone):
+                self.inbox.put_nowait(Heard(caller, commit))
+            return response.to_wire()
         notice = notices.read(query, directory.keys_of(caller), directory.services) if caller else None
         if caller is None or notice is None or not self._calls.take(caller):
             response.set_rcode(dns.rcode.REFUSED)

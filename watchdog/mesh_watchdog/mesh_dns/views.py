@@ -36,6 +36,11 @@ class Views:
     def here(self) -> Here:
         return self._believed().here
 
+    @property
+    def applied(self) -> str | None:
+        """The commit that is applied."""
+        return self._believed().news.applied
+
     def standing(self, *, now: bool) -> Standing:
         """What this node says of itself; ``now``: it is ready for a round with the called peer."""
         return birthday.standing(self._believed(), now=now)

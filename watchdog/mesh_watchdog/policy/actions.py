@@ -6,6 +6,7 @@ from attrs import frozen
 
 from mesh_sync.names.nameservers import Nameserver
 from mesh_sync.wireguard.port_rewriting import Rewriting
+from mesh_watchdog.policy.news import Pull, Tell
 
 
 @frozen
@@ -135,5 +136,5 @@ class Rewrite:
 
 Action = (
     Probe | SetEndpoint | LookUp | AskWays | AskPath | FollowUplink | Promote | Announce | Call | Open | Carry
-    | Knock | AwaitKnocks | EndRound | Rewrite
+    | Knock | AwaitKnocks | EndRound | Rewrite | Tell | Pull
 )  # fmt: skip

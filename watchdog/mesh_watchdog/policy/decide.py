@@ -12,9 +12,10 @@ from attrs import evolve
 
 from mesh_sync.names.nameservers import Answer, Unresolved
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
-from mesh_watchdog.policy import birthday, dns_names, known_ways, punching, relaying, rendezvous
+from mesh_watchdog.policy import birthday, dns_names, known_ways, news, punching, relaying, rendezvous
 from mesh_watchdog.policy.actions import Action, Announce, FollowUplink, LookUp, Probe, Promote
 from mesh_watchdog.policy.local_outage import HEARD_LATELY, is_local_outage, witnesses
+from mesh_watchdog.policy.news import Heard, Learnt
 from mesh_watchdog.policy.observations import (
     Applied,
     Declared,
@@ -76,6 +77,12 @@ def decide(state: State, observation: Observation, moment: float) -> Decision:
             return birthday.take_knock(state, observation, moment)
         case Rewritten():
             return birthday.take_rules(state, observation), ()
+        case Learnt():
+            known, said = news.learn(state.news, observation, _listening(state), state.here.key, moment)
+            return evolve(state, news=known), said
+        case Heard():
+            known, said = news.hear(state.news, observation, moment)
+            return evolve(state, news=known), said
 
 
 def _apply(state: State, applied: Applied, moment: float) -> State:
@@ -90,7 +97,7 @@ def _apply(state: State, applied: Applied, moment: float) -> State:
         known_ways.forgotten(state), rendezvous=others, birthday=rounds, peers=peers, names=names,
         tunnel=applied.tunnel, carriers=applied.carriers, mark=applied.mark, past_exit=applied.past_exit,
         pairs=applied.pairs, here=applied.here, paired=paired,
-        relaying=relaying.listed(state.relaying, applied.peers),
+        relaying=relaying.listed(state.relaying, applied.peers), news=news.without(state.news, peers),
     )  # fmt: skip
 
 
@@ -174,7 +181,20 @@ def _take_in(state: State, snapshot: Snapshot, moment: float) -> Decision:
     state, actions = _see_to_all(evolve(state, cut_off=cut_off), done, moment)
     state, moves = relaying.step(state, moment)
     state, packets = birthday.step(state, moment)
-    return state, (*actions, *moves, *packets)
+    state, said = _tell_on(state, moment)
+    return state, (*actions, *moves, *packets, *said)
+
+
+def _tell_on(state: State, moment: float) -> Decision:
+    if news.wait(state.news, moment):
+        return state, ()
+    known, said = news.step(state.news, _listening(state), state.here.key, moment)
+    return evolve(state, news=known), said
+
+
+def _listening(state: State) -> list[str]:
+    """The peers that may be told of a new commit."""
+    return [key for key, peer in state.peers.items() if peer.phase == UP and peer.declared.managed]
 
 
 def _alone(state: State) -> Pairs:

@@ -13,6 +13,7 @@ from mesh_sync.wireguard.longest_prefix import LongestPrefix
 from mesh_sync.wireguard.port_rewriting import Rewriting
 from mesh_sync.wireguard.underlay import Tunnel
 from mesh_sync.wireguard.ways import Ways
+from mesh_watchdog.policy.news import Heard, Learnt
 
 
 @frozen
@@ -217,4 +218,5 @@ class Rewritten:
 
 Observation = (
     Applied | Snapshot | Answer | Surroundings | Routed | Reported | Sought | Mapped | Knocked | Rewritten
+    | Learnt | Heard
 )  # fmt: skip

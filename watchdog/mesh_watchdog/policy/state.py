@@ -15,6 +15,7 @@ from mesh_sync.wireguard.longest_prefix import LongestPrefix
 from mesh_sync.wireguard.underlay import Tunnel
 from mesh_watchdog.policy.actions import Action
 from mesh_watchdog.policy.dns_names import NameState
+from mesh_watchdog.policy.news import News
 from mesh_watchdog.policy.observations import Here, Pairs, Routed, Seen, Surroundings
 from mesh_watchdog.policy.peer import PeerState
 from mesh_watchdog.policy.relayed import Relaying
@@ -33,7 +34,7 @@ class State:
     witnesses were last asked; ``measured``: the reading from which traffic is measured, and when that was;
     ``flowed``: when traffic last flowed; ``mapped``: the endpoint that our router forwards to us, empty when it does
     not; ``mapped_how``: by which protocol, or why it does not; ``mapped_at``: since when; ``rendezvous``: what other
-    peers say of where one is; ``birthday``: rounds with peers behind another kind of NAT.
+    peers say of where one is; ``birthday``: rounds with peers behind another kind of NAT; ``news``: of commits.
     """
 
     peers: Mapping[str, PeerState] = field(factory=dict)
@@ -63,6 +64,7 @@ class State:
     relaying: Relaying = Relaying()
     rendezvous: Rendezvous = Rendezvous()
     birthday: Birthday = Birthday()
+    news: News = News()
 
 
 Decision = tuple[State, tuple[Action, ...]]

@@ -20,6 +20,7 @@ from watchdog.observers.api import BaseObserver
 
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
+from mesh_sync.node.state import State
 from mesh_sync.system.files import Stamp, make_folder, stamp
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.endpoint import possible
@@ -28,6 +29,7 @@ from mesh_sync.wireguard.longest_prefix import LongestPrefix
 from mesh_sync.wireguard.probe import target
 from mesh_sync.wireguard.underlay import Tunnel
 from mesh_watchdog.journal import Problems
+from mesh_watchdog.policy.news import Learnt
 from mesh_watchdog.policy.observations import Applied, Declared, Here
 from mesh_watchdog.sense.sense import Inbox, Sense
 
@@ -65,11 +67,12 @@ class AppliedState(Sense, FileSystemEventHandler):
         if found == self._stamp:
             return
         self._stamp = found
-        applied = await asyncio.to_thread(take, self._node)
+        applied, learnt = await asyncio.to_thread(_read, self._node)
         broken = "" if applied else f"{self._path} is broken; the next `mesh-sync now` writes it again"
         self._problems.set("state", broken, over="the applied state can be read again")
         if applied:  # else the peers that were in it stay watched; nothing is written, for `act` reads it again
             self.inbox.put_nowait(applied)
+            self.inbox.put_nowait(learnt)
 
     async def stop(self) -> None:
         await super().stop()
@@ -80,7 +83,17 @@ class AppliedState(Sense, FileSystemEventHandler):
 
 def take(node: Node) -> Applied | None:
     """Read the state file: without peers when there is none, None when it is broken."""
+    return _read(node)[0]
+
+
+def _read(node: Node) -> tuple[Applied | None, Learnt]:
     state = states.load(node.state_file)
+    bad = [state.remote.bad.commit] if state.remote.bad else []
+    refused = (*bad, *(refusal.commit for refusal in state.remote.refusals))
+    return _taken(state, node), Learnt(state.applied.commit, frozenset(refused))
+
+
+def _taken(state: State, node: Node) -> Applied | None:
     desired = state.applied.desired
     if desired is None:
         return None if state.lost else Applied({})

@@ -1,0 +1,216 @@
+"""News of commits: whom a node tells that it has a new one, and what it does about what peers tell. Pure.
+
+A node tells three peers by chance, and three others a little later; each of them does the same once it has the commit.
+What is told has no more power than a pull: it makes the node look sooner, at most so often, and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Set
+
+from attrs import evolve, field, frozen
+
+FANOUT = 3
+"""Peers that are told at once, and once more."""
+AGAIN = 2.0
+"""Seconds after which other peers are told: the first three may have known, or be gone."""
+PERIOD = 60.0
+"""Seconds that the next two bounds are about."""
+MOST_TOLD, MOST_PULLS = 6, 6
+"""Commits that are told, and looks, in a period. What is above comes with the next minute's run."""
+PAUSE = 5.0
+"""Seconds between two looks because of the same peer. Doubled whenever what it told of did not come, up to …"""
+LONGEST_PAUSE = 600.0
+RETRY = 4.0
+"""Seconds after which a look that has brought nothing is repeated, once: a run may have been under way."""
+PATIENCE = 20.0
+"""Seconds within which a commit that was told comes; else who has told of it waits longer."""
+REMEMBERED = 16
+"""Commits that were applied here, which are no news any more."""
+
+
+@frozen
+class Learnt:
+    """mesh-sync has written what is applied now (None: nothing), and which commits it has refused."""
+
+    commit: str | None
+    refused: frozenset[str] = frozenset()
+
+
+@frozen
+class Heard:
+    """The peer ``teller`` (public key) has a new commit, it says."""
+
+    teller: str
+    commit: str
+
+
+@frozen
+class Tell:
+    """Tell these peers (public keys) that this node has the commit."""
+
+    commit: str
+    peers: tuple[str, ...]
+
+
+@frozen
+class Pull:
+    """Have mesh-sync look for the commit: at these peers (public keys), who have told of it, and at its remotes."""
+
+    commit: str
+    tellers: tuple[str, ...]
+
+
+@frozen
+class Expected:
+    """A commit that was told and has not come yet. ``at``: when the last of its ``pulls`` was."""
+
+    commit: str
+    tellers: tuple[str, ...]
+    at: float
+    pulls: int = 1
+
+
+@frozen
+class Later:
+    """A commit of which other peers than ``told`` are to be told at ``due``."""
+
+    commit: str
+    due: float
+    told: tuple[str, ...]
+
+
+@frozen
+class Caution:
+    """Nothing is taken from a peer before ``until``; ``failed``: how often in a row nothing came."""
+
+    until: float
+    failed: int = 0
+
+
+@frozen
+class News:
+    """What is known of commits. ``known``: those that were applied, the newest last; ``told``, ``pulled``: when."""
+
+    known: tuple[str, ...] = ()
+    refused: frozenset[str] = frozenset()
+    expected: tuple[Expected, ...] = ()
+    later: Later | None = None
+    told: tuple[float, ...] = ()
+    pulled: tuple[float, ...] = ()
+    cautions: Mapping[str, Caution] = field(factory=dict)
+
+    @property
+    def applied(self) -> str | None:
+        return self.known[-1] if self.known else None
+
+
+Acts = tuple[Tell | Pull, ...]
+
+
+def learn(news: News, learnt: Learnt, peers: Iterable[str], own: str, moment: float) -> tuple[News, Acts]:
+    """Take in what mesh-sync has written, and tell of it. ``peers``: those that are up; ``own``: this node's key.
+
+    What is applied when the watchdog begins is not new, nor is what this node has gone back to.
+    """
+    news = evolve(news, refused=learnt.refused)
+    failed = [each for each in news.expected if each.commit in learnt.refused]
+    news = _disappointed(news, failed, moment)
+    if learnt.commit is None or learnt.commit == news.applied:
+        return news, ()
+    first, new = not news.known, learnt.commit not in news.known
+    known = (*(each for each in news.known if each != learnt.commit), learnt.commit)[-REMEMBERED:]
+    came, news = news.expected, evolve(news, known=known)
+    if first or not new:
+        return news, ()
+    tellers = frozenset(key for each in came for key in each.tellers)
+    kept = {key: evolve(one, failed=0) if key in tellers else one for key, one in news.cautions.items()}
+    news = evolve(news, expected=(), cautions=kept)
+    recent = _recent(news.told, moment)
+    if len(recent) >= MOST_TOLD:
+        return news, ()
+    knowing = {key for each in came if each.commit == learnt.commit for key in each.tellers}
+    chosen = choose(set(peers) - knowing, learnt.commit, own)
+    later = Later(learnt.commit, moment + AGAIN, (*chosen, *sorted(knowing)))
+    news = evolve(news, told=(*recent, moment), later=later)
+    return news, (Tell(learnt.commit, chosen),) if chosen else ()
+
+
+def choose(peers: Set[str], commit: str, own: str) -> tuple[str, ...]:
+    """So many of ``peers``, by chance: other nodes choose others, and this one others for another commit."""
+
+    def lot(key: str) -> bytes:
+        return hashlib.sha256(f"{own} {commit} {key}".encode()).digest()
+
+    return tuple(sorted(peers, key=lot)[:FANOUT])
+
+
+def hear(news: News, heard: Heard, moment: float) -> tuple[News, Acts]:
+    """Take in what a peer of the list tells."""
+    teller, commit = heard.teller, heard.commit
+    if not news.known or commit in news.known or commit in news.refused:
+        return news, ()
+    caution = news.cautions.get(teller, Caution(0.0))
+    if moment < caution.until:
+        return news, ()
+    news = evolve(news, cautions={**news.cautions, teller: evolve(caution, until=moment + PAUSE)})
+    before = next((each for each in news.expected if each.commit == commit), None)
+    if before:
+        if len(before.tellers) < FANOUT and teller not in before.tellers:
+            after = evolve(before, tellers=(*before.tellers, teller))
+            news = evolve(news, expected=tuple(after if each is before else each for each in news.expected))
+        return news, ()
+    recent = _recent(news.pulled, moment)
+    if len(recent) >= MOST_PULLS:
+        return news, ()
+    expected = (*news.expected, Expected(commit, (teller,), moment))
+    return evolve(news, pulled=(*recent, moment), expected=expected), (Pull(commit, (teller,)),)
+
+
+def step(news: News, peers: Iterable[str], own: str, moment: float) -> tuple[News, Acts]:
+    """Do what is due by now: tell others, look again, give up. ``peers``, ``own``: see `learn`."""
+    acts: list[Tell | Pull] = []
+    if news.later and moment >= news.later.due:
+        later, news = news.later, evolve(news, later=None)
+        if later.commit == news.applied and (chosen := choose(set(peers) - set(later.told), later.commit, own)):
+            acts.append(Tell(later.commit, chosen))
+    news = _disappointed(news, [each for each in news.expected if moment >= each.at + PATIENCE], moment)
+    for each in news.expected:
+        recent = _recent(news.pulled, moment)
+        if each.pulls == 1 and moment >= each.at + RETRY and len(recent) < MOST_PULLS:
+            again = evolve(each, pulls=2, at=moment)
+            expected = tuple(again if other is each else other for other in news.expected)
+            news = evolve(news, expected=expected, pulled=(*recent, moment))
+            acts.append(Pull(each.commit, each.tellers))
+    return news, tuple(acts)
+
+
+def wait(news: News, moment: float) -> float:
+    """Seconds until `step` has something to do; infinite where it has not."""
+    due = [news.later.due] if news.later else []
+    due += [each.at + (RETRY if each.pulls == 1 else PATIENCE) for each in news.expected]
+    return max(0.0, min(due) - moment) if due else float("inf")
+
+
+def without(news: News, peers: Iterable[str]) -> News:
+    """What is known once only these peers are left."""
+    kept = frozenset(peers)
+    if news.cautions.keys() <= kept:
+        return news
+    return evolve(news, cautions={key: one for key, one in news.cautions.items() if key in kept})
+
+
+def _disappointed(news: News, failed: Iterable[Expected], moment: float) -> News:
+    """What these tellers have told of did not come."""
+    failed = tuple(failed)
+    cautions = dict(news.cautions)
+    for key in {key for each in failed for key in each.tellers} & cautions.keys():
+        times = cautions[key].failed + 1
+        cautions[key] = Caution(moment + min(PAUSE * 2 ** min(times, 16), LONGEST_PAUSE), times)
+    left = tuple(each for each in news.expected if each not in failed)
+    return evolve(news, expected=left, cautions=cautions) if failed else news
+
+
+def _recent(moments: tuple[float, ...], moment: float) -> tuple[float, ...]:
+    return tuple(each for each in moments if moment - each < PERIOD)
