@@ -21,7 +21,7 @@ from mesh_sync.terminal.command_line import config_option, count, duration, json
 
 BETWEEN = 1.0
 """Seconds between two looks of --watch, on top of what a look takes."""
-HEADINGS = ("node", "commit", "for", "last run", "up", "stale", "relayed", "NAT", "signature", "version")
+HEADINGS = ("node", "commit", "for", "last run", "peers", "NAT", "signature", "version")
 DOUBTS = {
     Doubt.UNREADABLE: "does not answer as a node does",
     Doubt.MISNAMED: "answers in the name of another node",
@@ -39,7 +39,8 @@ def fleet(config: Path, as_json: bool, watch: bool) -> int:
     """Ask every node of the mesh which commit it has applied.
 
     The nodes are asked over the tunnel, all at once, within two seconds; this needs the node.toml of a node, so run it
-    on one. Exit code 1 if a node lags behind, is silent, or says what cannot be believed.
+    on one. Of a node's peers, so many are up/stale/relayed. Exit code 1 if a node lags behind, is silent, or says what
+    cannot be believed.
     """
     node = _node(config)
     while True:
@@ -92,14 +93,14 @@ def _wrong(found: Fleet) -> Iterator[tuple[tuple[str, ...], str]]:
 def _row(row: Row, moment: float) -> tuple[str, ...]:
     said = row.said
     if said is None:
-        return (row.name, row.standing.value, *["-"] * 6, _signature(row), "-")
+        return (row.name, row.standing.value, *["-"] * 4, _signature(row), "-")
     run = f"{said.result} ({said.cause})" if said.cause else said.result or "none"
     return (
         row.name,
         _short(said.commit) + (" (on trial: " + _short(said.trial) + ")" if said.trial else ""),
         duration(moment - said.since) if said.since is not None else "-",
         f"{run}, {duration(moment - said.ran)} ago" if said.ran is not None else run,
-        *map(str, (said.up, said.stale, said.relayed)),
+        f"{said.up}/{said.stale}/{said.relayed}",
         said.nat or "-",
         _signature(row),
         said.version,
