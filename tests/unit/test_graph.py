@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import stat
@@ -12,7 +13,10 @@ from xml.etree import ElementTree
 import pytest
 
 from command import mesh_sync
+from mesh_sync.fleet.compare import Fleet, Row, Standing
+from mesh_sync.fleet.verify import Heard
 from mesh_sync.mesh.peer_view import PeerView
+from mesh_sync.node.statement import Statement
 from mesh_sync.wireguard import keys
 from mesh_sync.workspace.graph import Edge, Graph, Node, dot, graph
 from mesh_sync.workspace.graph_picture import MANY, html, layout, svg
@@ -234,3 +238,35 @@ def test_tags_past_the_thirty_most_used_share_a_group(tmp_path: Path) -> None:
     found = summary(view(place))
     assert len([node for node in found.nodes if node.name.startswith("tag ")]) == 30
     assert "10 other tags" in {node.name for node in found.nodes}
+
+
+def fleet(**nats: str) -> str:
+    """What `mesh-sync fleet --json` prints of nodes behind these NATs."""
+    said = {name: Statement(mesh="lab", node=name, commit="c" * 40, version="1", nat=nat, moment=0.0)
+            for name, nat in nats.items()}  # fmt: skip
+    rows = tuple(Row(Heard(name, one), Standing.CURRENT) for name, one in said.items())
+    silent = Row(Heard("silent"), Standing.SILENT)
+    return json.dumps(Fleet("aws", "c" * 40, (*rows, silent)).as_json())
+
+
+def test_the_nats_that_nodes_are_behind_are_shown_where_the_fleet_was_asked(mesh: Path, tmp_path: Path) -> None:
+    answer = tmp_path / "fleet.json"
+    answer.write_text(fleet(aws="public", azure="hard", home=NASTY, stranger="easy"))
+    lines = mesh_sync("graph", mesh, "--fleet", answer).fine().splitlines()
+    shown = {name: [line for line in lines if line.startswith(f'  "{name}" [')] for name in ("aws", "azure", "home")}
+    assert ["no NAT before it" in line for line in shown["aws"]] == [True]
+    assert ["behind a hard NAT" in line for line in shown["azure"]] == [True]
+    assert ["NAT" in line for line in shown["home"]] == [False]
+    assert "NAT" not in mesh_sync("graph", mesh).fine()
+    page = tmp_path / "mesh.html"
+    mesh_sync("graph", mesh, "--fleet", answer, "-o", page).fine()
+    assert "behind a hard NAT" in page.read_text()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"nodes": [{"name": 1}]}', "[" * 100_000, "\udcff"])
+def test_what_no_fleet_said_is_a_sentence(mesh: Path, tmp_path: Path, content: str) -> None:
+    answer = tmp_path / "fleet.json"
+    answer.write_bytes(content.encode(errors="surrogateescape"))
+    ended = mesh_sync("graph", mesh, "--fleet", answer)
+    assert ended.code == 2
+    assert "mesh-sync fleet --json" in ended.err

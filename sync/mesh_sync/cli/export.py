@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -14,7 +15,7 @@ from mesh_sync.mesh.peer_view import PeerView
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard.conf import PLACEHOLDER
 from mesh_sync.workspace.export import IMAGE_SUFFIXES, addresses, check_output, code, draw, text, write
-from mesh_sync.workspace.graph import dot
+from mesh_sync.workspace.graph import dot, nats
 from mesh_sync.workspace.graph import graph as graph_of
 from mesh_sync.workspace.graph_picture import html, svg
 from mesh_sync.workspace.graph_summary import LARGE, summary
@@ -63,7 +64,9 @@ def export(
 @directory_argument
 @click.option("-o", "--output", type=file, metavar="FILE",
               help="Write to FILE, in the format of its suffix: .dot or .gv, .svg, .html.")  # fmt: skip
-def graph(directory: Path, output: Path | None) -> None:
+@click.option("--fleet", type=click.File("rb"), metavar="FILE",
+              help="Show what NATs nodes are behind: what `mesh-sync fleet --json` printed; - is stdin.")  # fmt: skip
+def graph(directory: Path, output: Path | None, fleet: BinaryIO | None) -> None:
     """Draw the mesh: peers, and the tunnels between them. Without -o in Graphviz's language, to stdout.
 
     Of more than 100 peers it draws groups: by the first tag of each, or without tags by what they do.
@@ -71,13 +74,17 @@ def graph(directory: Path, output: Path | None) -> None:
     \b
     Example: a page with the picture and a table of the peers
       mesh-sync graph -o mesh.html
+
+    
+    Example: the same on a node, with the NATs that nodes find themselves behind
+      mesh-sync fleet --json | mesh-sync graph --fleet - -o mesh.html
     """
     kind = output.suffix.lower() if output else ".dot"
     if kind not in PICTURE_SUFFIXES:
         raise click.UsageError(f"-o {output}: the name must end in one of {', '.join(PICTURE_SUFFIXES)}")
     copy = WorkingCopy.open(directory)
     view = PeerView(copy.mesh, copy.moment)
-    mesh = summary(view) if len(copy.mesh.peers) > LARGE else graph_of(view)
+    mesh = summary(view) if len(copy.mesh.peers) > LARGE else graph_of(view, nats(fleet.read()) if fleet else {})
     drawn = svg(mesh) if kind == ".svg" else html(mesh, tuple(view.rows())) if kind == ".html" else dot(mesh)
     if output:
         write_atomically(output, drawn, PUBLIC)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from itertools import combinations
 
 from attrs import field, frozen
 
+from mesh_sync.errors import ConfigError
 from mesh_sync.findings import printable
 from mesh_sync.mesh.model import Peer
 from mesh_sync.mesh.peer_view import PeerView
@@ -14,6 +16,8 @@ from mesh_sync.terminal.command_line import count
 
 FIXED, NAMED, HIDDEN = "fixed", "named", "hidden"
 """How a peer is reached: at a literal address, at a name, or not at all (it initiates every session)."""
+NATS = {"public": "no NAT before it", "easy": "behind an easy NAT", "hard": "behind a hard NAT"}
+"""What a node says of the NAT before it, in words."""
 
 
 @frozen
@@ -79,9 +83,21 @@ class Graph:
         return [node for node in self.nodes if not node.active]
 
 
-def graph(view: PeerView) -> Graph:
-    """The graph of a mesh, in order of the peers' names."""
-    nodes = tuple(_node(view, peer) for _, peer in sorted(view.mesh.peers.items()))
+def nats(content: bytes) -> dict[str, str]:
+    """Given what `mesh-sync fleet --json` printed, return what is before each node that says so, in words.
+
+    Raise ConfigError when it is something else.
+    """
+    try:
+        rows = json.loads(content)["nodes"]
+        return {str(row["name"]): NATS[row["nat"]] for row in rows if row["nat"] in NATS}
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise ConfigError("--fleet: that is not what `mesh-sync fleet --json` prints") from None
+
+
+def graph(view: PeerView, before: Mapping[str, str] | None = None) -> Graph:
+    """The graph of a mesh, in order of the peers' names; ``before``: what is before a node, by name (`nats`)."""
+    nodes = tuple(_node(view, peer, (before or {}).get(name, "")) for name, peer in sorted(view.mesh.peers.items()))
     active = {node.name: node for node in nodes if node.active}
     roots = [node for node in active.values() if not node.via]
     tunnels = [(one, other, False) for one, other in combinations(roots, 2)]
@@ -117,12 +133,13 @@ def kind(peer: Peer) -> str:
     return HIDDEN if not peer.endpoint else NAMED if peer.roams else FIXED
 
 
-def _node(view: PeerView, peer: Peer) -> Node:
+def _node(view: PeerView, peer: Peer, before: str) -> Node:
     facts = [
         *map(str, peer.addresses),
         *(f"at {endpoint}" for endpoint in peer.endpoint),
         *(f"network {network}" for network in peer.subnets),
         *([f"via {peer.via}"] if peer.via else []),
+        *([before] if before else []),
         *([peer.description] if peer.description else []),
     ]
     return Node(peer.name, kind(peer), view.state(peer), tuple(map(printable, facts)), peer.via or "")
