@@ -12,8 +12,9 @@ from attrs import evolve
 
 from mesh_sync.names.nameservers import Answer, Unresolved
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
-from mesh_watchdog.policy import birthday, dns_names, known_ways, news, punching, relaying, rendezvous
+from mesh_watchdog.policy import birthday, dns_names, known_ways, news, punching, relaying, rendezvous, watched
 from mesh_watchdog.policy.actions import Action, Announce, FollowUplink, LookUp, Probe, Promote
+from mesh_watchdog.policy.crowd import Places, in_turn
 from mesh_watchdog.policy.local_outage import HEARD_LATELY, is_local_outage, witnesses
 from mesh_watchdog.policy.news import Heard, Learnt
 from mesh_watchdog.policy.observations import (
@@ -32,7 +33,7 @@ from mesh_watchdog.policy.observations import (
     Surroundings,
 )
 from mesh_watchdog.policy.peer import MISSING, UP, PeerState, begin, listen, probed
-from mesh_watchdog.policy.peer_step import is_at_ease, step
+from mesh_watchdog.policy.peer_step import step
 from mesh_watchdog.policy.polling import measured
 from mesh_watchdog.policy.state import Decision, State, misplaced, under_listed_keys
 
@@ -98,6 +99,7 @@ def _apply(state: State, applied: Applied, moment: float) -> State:
         tunnel=applied.tunnel, carriers=applied.carriers, mark=applied.mark, past_exit=applied.past_exit,
         pairs=applied.pairs, here=applied.here, paired=paired,
         relaying=relaying.listed(state.relaying, applied.peers), news=news.without(state.news, peers),
+        anchors=watched.order(applied.peers, applied.here.key),
     )  # fmt: skip
 
 
@@ -120,12 +122,14 @@ def _move(state: State, surroundings: Surroundings, moment: float) -> Decision:
     probe_all = tuple(first + delay for delay in PROBE_ALL)
     others = rendezvous.after_move(state.rendezvous, state.here.key, moment)
     moved = evolve(
-        state, peers=peers, surroundings=surroundings, names=names, probe_all=probe_all, rendezvous=others
+        state, peers=peers, surroundings=surroundings, names=names, probe_all=probe_all, rendezvous=others,
+        crowd=evolve(state.crowd, swept=moment),
     )  # fmt: skip
     if not state.interface:
         return moved, ()
-    moved, probes = _probe_all(moved, moment)
-    return moved, (FollowUplink(), *probes)
+    places = Places(moved.peers, moved.crowd, moment)
+    moved, probes = _probe_all(moved, places, moment)
+    return evolve(moved, crowd=places.crowd), (FollowUplink(), *probes)
 
 
 def _again(peer: PeerState, moment: float) -> PeerState:
@@ -136,13 +140,27 @@ def _again(peer: PeerState, moment: float) -> PeerState:
     return evolve(peer, next_round=soon, next_try=peer.next_try if peer.tries else soon)
 
 
-def _probe_all(state: State, moment: float) -> Decision:
-    if not state.probe_all or state.probe_all[0] > moment or not state.surroundings.versions:
+def _probe_all(state: State, places: Places, moment: float) -> Decision:
+    """Ask all; in a large mesh one after the other, and those no more that were heard meanwhile."""
+    if not state.surroundings.versions:
         return state, ()
-    later = tuple(due for due in state.probe_all if due > moment)
-    reachable = [key for key, peer in state.peers.items() if peer.endpoint]
-    peers = {**state.peers, **{key: probed(state.peers[key], moment) for key in reachable}}
-    return evolve(state, peers=peers, probe_all=later, probed_all=moment), tuple(map(Probe, reachable))
+    due = bool(state.probe_all) and state.probe_all[0] <= moment
+    asked, waiting = dict[str, PeerState](), list[str]()
+    for key in dict.fromkeys((*places.crowd.sweep, *(state.peers if due else ()))):
+        peer = state.peers.get(key)
+        if peer is None or not peer.endpoint or (places.bounded and peer.heard > places.crowd.swept):
+            continue
+        if not watched.is_asked_with_all(key, peer, state, moment):
+            continue
+        if places.take(peer):
+            asked[key] = probed(peer, moment)
+        elif places.is_spent:
+            waiting.append(key)
+    places.crowd = evolve(places.crowd, sweep=tuple(waiting)) if places.bounded else places.crowd
+    if due:
+        later = tuple(due for due in state.probe_all if due > moment)
+        state = evolve(state, probe_all=later, probed_all=moment)
+    return evolve(state, peers={**state.peers, **asked}) if asked else state, tuple(map(Probe, asked))
 
 
 def _answer(state: State, answer: Answer, moment: float) -> State:
@@ -167,18 +185,21 @@ def _take_in(state: State, snapshot: Snapshot, moment: float) -> Decision:
     peers, done = _listen_to_all(state, seen, blind, moment)
     if misplaced(_alone(state), snapshot.peers, snapshot.wall):
         done.append(Promote())
-    probe_all = tuple(moment + delay for delay in PROBE_ALL) if blind else state.probe_all
-    state = evolve(state, peers=peers, probe_all=probe_all, looked=moment, interface=True)
-    state, probes = _probe_all(state, moment)
+    if blind:
+        probe_all = tuple(moment + delay for delay in PROBE_ALL)
+        state = evolve(state, probe_all=probe_all, crowd=evolve(state.crowd, swept=moment))
+    state = evolve(state, peers=peers, looked=moment, interface=True)
+    places = Places(peers, state.crowd, moment)
+    state, probes = _probe_all(state, places, moment)
     done += probes
     answered = state.surroundings.versions and moment - state.rendezvous.answered < HEARD_LATELY
     cut_off = not answered and is_local_outage(state.peers, state.surroundings, moment)
     if state.cut_off and not cut_off:
-        state, probes = _ask_again(state, moment)
+        state, probes = _ask_again(state, places, moment)
         done += probes
     if cut_off and not state.cut_off:
         done.append(Announce("", "appears to be cut off: no peer is searched for until it is back", urgent=True))
-    state, actions = _see_to_all(evolve(state, cut_off=cut_off), done, moment)
+    state, actions = _see_to_all(evolve(state, cut_off=cut_off), places, done, moment)
     state, moves = relaying.step(state, moment)
     state, packets = birthday.step(state, moment)
     state, said = _tell_on(state, moment)
@@ -202,12 +223,13 @@ def _alone(state: State) -> Pairs:
     return {old: new for old, new in state.pairs.items() if not state.relaying.relay_of(old)}
 
 
-def _ask_again(state: State, moment: float) -> Decision:
+def _ask_again(state: State, places: Places, moment: float) -> Decision:
     """No longer cut off: if a peer is heard, those that owe an answer are asked again, with all their time for it."""
     back = any(moment - peer.heard < HEARD_LATELY for peer in state.peers.values() if peer.lived)
     owing = {key: peer for key, peer in state.peers.items() if back and peer.asked is not None and not peer.silent}
     asked = {key: evolve(peer, asked=moment, probed=moment, misses=0) for key, peer in owing.items()}
-    return evolve(state, peers={**state.peers, **asked}), tuple(map(Probe, asked))
+    sent = tuple(Probe(key) for key, peer in asked.items() if places.take(peer))
+    return evolve(state, peers={**state.peers, **asked}), sent
 
 
 def _listen_to_all(
@@ -241,18 +263,18 @@ def _welcome(key: str, before: PeerState, peer: PeerState, moment: float) -> tup
     return back, [] if took is None else [Announce(key, f"is back at {peer.endpoint} after {took:.0f} s of silence")]
 
 
-def _see_to_all(state: State, done: list[Action], moment: float) -> Decision:
+def _see_to_all(state: State, places: Places, done: list[Action], moment: float) -> Decision:
     """Probe, suspect and search for each peer as its time comes; then ask witnesses and DNS about silent ones."""
     state, meetings, lacked = punching.take_up(state, moment)
     done += meetings
     peers, names = dict(state.peers), dict(state.names)
-    wanted, places, missed = dict[str, None](), set(lacked), list[str]()
-    for key, peer in state.peers.items():
-        if is_at_ease(peer, moment):
-            continue
-        peers[key], acts, looks, lacking = step(key, peer, state, moment)
+    wanted, unknown, missed = dict[str, None](), set(lacked), list[str]()
+    due = watched.seen_to(state, moment)
+    peers |= watched.resting(state, due)
+    for key in in_turn(due, moment) if places.bounded else due:
+        peers[key], acts, looks, lacking = step(key, due[key], state, places, moment)
         done += acts
-        places |= lacking
+        unknown |= lacking
         wanted |= dict.fromkeys(looks)
         if rendezvous.is_missed(peers[key], moment):
             missed.append(key)
@@ -261,18 +283,19 @@ def _see_to_all(state: State, done: list[Action], moment: float) -> Decision:
         and moment >= state.witnessed + WITNESS_PAUSE
         and (called := witnesses(peers, moment))
     ):
+        called = tuple(key for key in called if places.take(peers[key]))
         peers |= {key: probed(peers[key], moment) for key in called}
         done += map(Probe, called)
         state = evolve(state, witnessed=moment)
     free = DNS_AT_ONCE - sum(name.pending for name in names.values()) if wanted else 0
-    due = [host for host in wanted if dns_names.is_due(names[host], moment)][:free] if free > 0 else []
+    asked = [host for host in wanted if dns_names.is_due(names[host], moment)][:free] if free > 0 else []
     state, calls = rendezvous.call(evolve(state, peers=peers), () if state.cut_off else missed, moment)
     done += calls
-    if places or (due and not known_ways.is_fresh(state, moment)):
-        state, asks = known_ways.asked(state, places, moment)
+    if unknown or (asked and not known_ways.is_fresh(state, moment)):
+        state, asks = known_ways.asked(state, unknown, moment)
         done += asks
-    if due and known_ways.is_fresh(state, moment):
+    if asked and known_ways.is_fresh(state, moment):
         servers = known_ways.servers(state)
-        names |= {host: dns_names.asking(names[host], moment) for host in due}
-        done += [LookUp(host, servers) for host in due]
-    return evolve(state, names=names), tuple(done)
+        names |= {host: dns_names.asking(names[host], moment) for host in asked}
+        done += [LookUp(host, servers) for host in asked]
+    return evolve(state, names=names, crowd=places.crowd), tuple(done)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mesh_watchdog.policy.crowd import is_there
 from mesh_watchdog.policy.observations import Surroundings
 from mesh_watchdog.policy.peer import MISS, RX_HOLDS, UP, PeerState
 
@@ -58,7 +59,7 @@ def witnesses(peers: Mapping[str, PeerState], moment: float) -> tuple[str, ...]:
     asked = dict[str, str]()
     for key, peer in peers.items():
         idle = peer.phase == UP and peer.asked is None and peer.prompt is not False and moment - peer.heard > RX_HOLDS
-        if idle and _site(peer) not in doubtful:
+        if idle and _site(peer) not in doubtful and is_there(peers, key, moment):
             asked.setdefault(_site(peer), key)
         if len(asked) == WITNESSES:
             break

@@ -31,10 +31,15 @@ SEARCH_AFTER = protocol.NEW_HANDSHAKE_TIME
 """WireGuard itself gives up on a path after this: from here on endpoints are tried (R3)."""
 HANDSHAKE_OWED = protocol.REKEY_TIMEOUT + 0.5
 """A peer we never had a session with answers a handshake at once: it needs no more patience than a second try."""
+PLACE = protocol.REKEY_ATTEMPT_TIME + protocol.REKEY_TIMEOUT
+"""For so long after a packet that is not answered WireGuard tries to reach a peer: it has a place (`crowd`)."""
 RX_HOLDS = 2.0
 """No write for so long after anything was received from a peer: a handshake may be under way."""
 WRITES_AT_ONCE = 30
 """An endpoint may be written so often in a row; then `endpoint_search.WRITE_EVERY` apart."""
+QUIET_BYTES = 600
+"""What an idle peer may receive and send within some seconds: a handshake (148 + 92), a probe and its answer,
+keepalives."""
 
 _WANTS_NOTHING = frozenset(
     keepalives * KEEPALIVE_SIZE + responses * RESPONSE_SIZE for keepalives in range(3) for responses in range(3)
@@ -53,7 +58,9 @@ class PeerState:
     large packets may be; ``last_set``: the last one we set; ``expected``: what its names stood for when it fell silent;
     ``tried``: the news from DNS that it was given since; ``tries``: endpoints still to be tried in this round;
     ``allowance``: writes it has left; ``sought``: when it last had others look for us; ``punched``: when we last acted
-    on where others see it, ``aims``: what they reported, and ``punches``: how often, since it was heard.
+    on where others see it, ``aims``: what they reported, and ``punches``: how often, since it was heard; ``used``: when
+    there was traffic of a user, as far as can be told; ``turn``: when it got the place it has among those that owe an
+    answer (`crowd`), and ``turns``: how many it had since it was heard.
     """
 
     declared: Declared
@@ -91,6 +98,9 @@ class PeerState:
     punched: float | None = None
     punches: int = 0
     aims: tuple[str, ...] = ()
+    used: float | None = None
+    turn: float | None = None
+    turns: int = 0
 
     @property
     def endpoint(self) -> str:
@@ -140,6 +150,8 @@ def listen(peer: PeerState, seen: Seen, moment: float) -> tuple[PeerState, bool]
     if before is None or went_back:
         return begin(peer, seen, moment), False
     received, sent = seen.rx - before.rx, seen.tx - before.tx
+    if _is_traffic(peer, received, sent, moment):
+        peer = evolve(peer, used=moment)
     shaken = seen.handshake != before.handshake
     if shaken or (received and received % INITIATION_SIZE):
         return _heard(peer, seen, received, shaken, moment), True
@@ -157,8 +169,16 @@ def begin(peer: PeerState, seen: Seen | None, moment: float) -> PeerState:
     return PeerState(
         declared=peer.declared, since=moment, heard=moment, seen=seen, good=peer.good, source=peer.source,
         usual=peer.usual, writes=peer.writes, switches=peer.switches, wrote=peer.wrote, allowance=peer.allowance,
-        recovery=peer.recovery,
+        recovery=peer.recovery, used=peer.used,
     )  # fmt: skip
+
+
+def _is_traffic(peer: PeerState, received: int, sent: int, moment: float) -> bool:
+    """Whether this is more than what watchdogs send, or a handshake that our own probes have not begun."""
+    if received + sent > QUIET_BYTES:
+        return True
+    begun = sent and not received and sent % INITIATION_SIZE == 0
+    return bool(begun) and (peer.probed is None or moment - peer.probed > PLACE)
 
 
 def _heard(peer: PeerState, seen: Seen, received: int, shaken: bool, moment: float) -> PeerState:
@@ -186,6 +206,8 @@ def _heard(peer: PeerState, seen: Seen, received: int, shaken: bool, moment: flo
         session=moment if shaken else peer.session,
         good=seen.endpoint or peer.good,
         source=source,
+        turn=None,
+        turns=0,
     )
 
 
@@ -204,6 +226,8 @@ def _usual(peer: PeerState, seen: Seen, moment: float) -> float | None:
 
 def probed(peer: PeerState, moment: float) -> PeerState:
     """The peer after it was sent a packet that wants an answer. Where nothing else did, a conversation is over."""
+    if peer.turn is None or peer.probed is None or moment - peer.probed >= PLACE:
+        peer = evolve(peer, turn=moment, turns=peer.turns + 1)
     if peer.asked is None:
         talking = peer.talk >= TALK and moment - peer.heard <= TALK_PAUSE
         quick = peer.prompt or (peer.prompt is None and talking)

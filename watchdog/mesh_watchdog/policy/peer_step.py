@@ -10,6 +10,7 @@ from attrs import evolve
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
 from mesh_watchdog.policy.actions import Action, Announce, AskPath, Probe
 from mesh_watchdog.policy.candidates import expected
+from mesh_watchdog.policy.crowd import REFUSED, Places
 from mesh_watchdog.policy.endpoint_search import attempt, in_question
 from mesh_watchdog.policy.known_ways import lacking
 from mesh_watchdog.policy.local_outage import WITNESS_TIME
@@ -52,7 +53,7 @@ def is_at_ease(peer: PeerState, moment: float) -> bool:
     return peer.phase == MISSING
 
 
-def step(key: str, peer: PeerState, state: State, moment: float) -> Step:
+def step(key: str, peer: PeerState, state: State, places: Places, moment: float) -> Step:
     """Move one peer on. While this machine seems to be cut off: ask, but suspect and change nothing (R4)."""
     unsure = state.cut_off
     if peer.seen is None or not state.surroundings.versions:
@@ -62,7 +63,7 @@ def step(key: str, peer: PeerState, state: State, moment: float) -> Step:
         if peer.phase == UP and peer.path != peer.endpoint:
             peer = evolve(peer, path=peer.endpoint)
             actions.append(AskPath(key))
-        if _is_probe_due(key, peer, unsure, moment):
+        if _is_probe_due(key, peer, unsure, moment) and places.take(peer):
             peer = probed(peer, moment)
             actions.append(Probe(key))
         if not peer.silent and _is_overdue(peer, moment < state.witnessed + WITNESS_TIME, moment) and not unsure:
@@ -75,10 +76,25 @@ def step(key: str, peer: PeerState, state: State, moment: float) -> Step:
         return peer, actions, (), NOWHERE
     if peer.phase == SUSPECT and peer.asked is not None and moment - peer.asked >= peer.search_after:
         peer = evolve(peer, phase=SEARCHING, since=moment)
-    if lacking(places := in_question(peer, state, moment), state, moment):
-        return peer, actions, peer.declared.hosts, places
-    peer, tries = attempt(key, peer, state, moment)
-    return peer, actions + tries, peer.declared.hosts, NOWHERE
+    if _is_try_due(peer, moment) and not places.admits(peer):
+        return _refused(peer, moment), actions, peer.declared.hosts, NOWHERE
+    if lacking(unknown := in_question(peer, state, moment), state, moment):
+        return peer, actions, peer.declared.hosts, unknown
+    tried, tries = attempt(key, peer, state, moment)
+    if tries and not places.take(peer):
+        return _refused(peer, moment), actions, peer.declared.hosts, NOWHERE
+    return tried, actions + tries, peer.declared.hosts, NOWHERE
+
+
+def _is_try_due(peer: PeerState, moment: float) -> bool:
+    return moment >= peer.next_try if peer.tries else peer.phase == SEARCHING and moment >= peer.next_round
+
+
+def _refused(peer: PeerState, moment: float) -> PeerState:
+    """It has no place: what is to be tried waits."""
+    if peer.tries:
+        return evolve(peer, next_try=max(peer.next_try, moment + REFUSED))
+    return evolve(peer, next_round=max(peer.next_round, moment + REFUSED))
 
 
 def _is_probe_due(key: str, peer: PeerState, unsure: bool, moment: float) -> bool:

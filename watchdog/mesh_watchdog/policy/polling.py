@@ -6,14 +6,17 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
+from mesh_watchdog.policy.crowd import LARGE
 from mesh_watchdog.policy.observations import Seen
-from mesh_watchdog.policy.peer import MISSING, NEW, SEARCHING, TALK, TALK_PAUSE, UP, PeerState
+from mesh_watchdog.policy.peer import MISSING, NEW, QUIET_BYTES, SEARCHING, TALK, TALK_PAUSE, UP, PeerState
 from mesh_watchdog.policy.state import State
 
 TRYING = 0.1
 """Seconds between readings while endpoints are tried."""
 BUSY = 1.0
-"""The same while traffic flows, or an answer is owed."""
+"""The same while traffic flows, or an answer is owed; no less while a crowd owes one (`crowd`)."""
+SETTLED = 5.0
+"""Seconds after which all that is to be asked in one pass was asked."""
 TALKING = 0.5
 """The same while a peer is in conversation that answers at once …"""
 TALKING_MOST = 200
@@ -22,8 +25,6 @@ SETTLING = 15.0
 """Seconds for which a peer that was never heard is listened for closely."""
 LONG_DEAD = 60.0
 """Seconds of silence after which a peer is no longer waited for: its next try says when to read."""
-QUIET_BYTES = 600
-"""What an idle peer may receive and send within WINDOW: a handshake (148 + 92), a probe and its answer, keepalives."""
 ROTATING = 0.2
 """While a peer is about to change its key: its traffic is lost until that is seen."""
 RELAYED = 0.3
@@ -45,6 +46,8 @@ def next_poll(state: State, moment: float, *, idle: float) -> float:
         wait = min(wait, RELAYED if moment - state.flowed < FLOWING else BUSY)
     if state.paired is not None:
         wait = min(wait, ROTATING if moment - state.paired < ROTATING_LONG else BUSY)
+    if state.crowd.held:
+        wait = min(wait, BUSY)
     if state.birthday.round:
         wait = min(wait, 2 * TRYING)
     for peer in state.peers.values():
@@ -52,7 +55,7 @@ def next_poll(state: State, moment: float, *, idle: float) -> float:
             wait = min(wait, _patience(peer, moment, idle))
     for due in state.probe_all:
         wait = min(wait, due - moment)
-    return max(wait, TRYING)
+    return max(wait, BUSY if state.crowd.is_many else TRYING)
 
 
 def _patience(peer: PeerState, moment: float, idle: float) -> float:
@@ -102,7 +105,10 @@ def is_settled(state: State, began: float, moment: float) -> bool:
     """Whether a pass that ``began`` then has nothing to wait for: every peer was heard, or is given up until later."""
     if not state.interface:
         return moment - began > BUSY
-    return all(_is_settled(peer, began, moment) for peer in state.peers.values())
+    peers = list(state.peers.values())
+    if len(state.peers) >= LARGE and moment - began > SETTLED:  # those that are not watched have nothing to say
+        peers = [peer for peer in peers if peer.silent or peer.asked is not None]
+    return all(_is_settled(peer, began, moment) for peer in peers)
 
 
 def _is_settled(peer: PeerState, began: float, moment: float) -> bool:

@@ -13,6 +13,7 @@ from attrs import evolve
 from mesh_sync.wireguard.endpoint import Address, Endpoint
 from mesh_sync.wireguard.underlay import Reach
 from mesh_watchdog.policy.actions import Announce, Call
+from mesh_watchdog.policy.crowd import is_there
 from mesh_watchdog.policy.endpoint_search import has_young_session
 from mesh_watchdog.policy.local_outage import HEARD_LATELY
 from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC, UNKNOWN, is_contradicted, is_inner, nat_class
@@ -227,6 +228,7 @@ def observers(state: State, moment: float) -> list[str]:
         key
         for key, peer in state.peers.items()
         if peer.phase == UP and peer.declared.managed and not peer.misses and not is_deaf(state.rendezvous, key, moment)
+        if is_there(state.peers, key, moment)
     ]
     return sorted(ready, key=lambda key: (not state.peers[key].declared.endpoint, state.peers[key].declared.name))
 

@@ -14,6 +14,7 @@ from mesh_sync.wireguard.key_rollover import carriers
 from mesh_sync.wireguard.longest_prefix import LongestPrefix
 from mesh_sync.wireguard.underlay import Tunnel
 from mesh_watchdog.policy.actions import Action
+from mesh_watchdog.policy.crowd import Crowd
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.news import News
 from mesh_watchdog.policy.observations import Here, Pairs, Routed, Seen, Surroundings
@@ -32,9 +33,10 @@ class State:
     again, None when it has answered; ``probe_all``: when all peers are to be probed (R5), ``probed_all``: when they
     last were; ``looked``: the last reading of the interface; ``cut_off``: this machine is (R4); ``witnessed``: when
     witnesses were last asked; ``measured``: the reading from which traffic is measured, and when that was;
-    ``flowed``: when traffic last flowed; ``mapped``: the endpoint that our router forwards to us, empty when it does
-    not; ``mapped_how``: by which protocol, or why it does not; ``mapped_at``: since when; ``rendezvous``: what other
-    peers say of where one is; ``birthday``: rounds with peers behind another kind of NAT; ``news``: of commits.
+    ``flowed``: when traffic last flowed; ``mapped``: the endpoint that our router forwards to us, empty when it
+    does not; ``mapped_how``: by which protocol, or why it does not; ``mapped_at``: since when; ``crowd``: how many
+    packets may be sent; ``rendezvous``: what other peers say of where one is; ``birthday``: rounds with peers
+    behind another kind of NAT; ``news``: of commits; ``anchors``: the peers that may be this node's, by rank.
     """
 
     peers: Mapping[str, PeerState] = field(factory=dict)
@@ -62,6 +64,8 @@ class State:
     cut_off: bool = False
     witnessed: float = float("-inf")
     relaying: Relaying = Relaying()
+    crowd: Crowd = Crowd()
+    anchors: tuple[str, ...] = ()
     rendezvous: Rendezvous = Rendezvous()
     birthday: Birthday = Birthday()
     news: News = News()
