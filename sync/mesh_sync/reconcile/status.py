@@ -109,7 +109,8 @@ def look(node: Node) -> Status:
 def _drift(node: Node, desired: Desired, state: State, live: Live | None) -> tuple[Change, ...]:
     """What changed by other hands. A preshared key that the next run changes by itself is not part of it."""
     found = difference(node, desired, state, live)
-    return tuple(c for c in found if c.kind != "preshared-key" or not psk_rollover.is_either(desired, live, c.value))
+    moving = psk_rollover.having_either(desired, live)
+    return tuple(change for change in found if change.kind != "preshared-key" or change.value not in moving)
 
 
 def _peer(peer: DesiredPeer, live: LivePeer | None, state: State, relay: str | None) -> PeerStatus:

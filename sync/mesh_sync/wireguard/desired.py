@@ -131,9 +131,10 @@ class Desired:
         A relay's own peers that have expired stay in what is routed to it: the relay itself drops them.
         """
         left = tuple(peer for peer in self.peers if peer.ends is None or moment < peer.ends)
-        ends = [peer.ends for peer in self.peers if peer.ends is not None and peer.ends <= moment]
+        expired = [peer for peer in self.peers if peer.ends is not None and peer.ends <= moment]
+        ends = [peer.ends for peer in expired if peer.ends is not None]
         since = max([*ends, *([] if self.valid_from is None else [self.valid_from])], default=None)
-        gone = {ip for peer in self.peers if peer not in left for ip in peer.allowed_ips}
+        gone = {ip for peer in expired for ip in peer.allowed_ips}
         gone -= {ip for peer in left for ip in peer.allowed_ips}
         until = min((peer.ends for peer in left if peer.ends is not None), default=self.valid_until)
         names = ("routes", "exit_routes", "covering")

@@ -126,8 +126,13 @@ def counters(live: Live | None) -> dict[str, int]:
     return {key: peer.rx_bytes + peer.tx_bytes for key, peer in live.peers.items()} if live else {}
 
 
-def is_either(desired: Desired, live: Live | None, public_key: str) -> bool:
-    """Whether a peer has one of two keys that are right: that is no drift."""
-    present = live.peers[public_key].preshared_key if live and public_key in live.peers else None
-    peers = (peer for peer in desired.peers if public_key in peer.keys and peer.former_key is not None)
-    return any(present in (peer.preshared_key, peer.former_key) for peer in peers)
+def having_either(desired: Desired, live: Live | None) -> frozenset[str]:
+    """The peers, by public key, that have one of two keys that are right: that is no drift."""
+    found = live.peers if live else {}
+    return frozenset(
+        key
+        for peer in desired.peers
+        if peer.former_key is not None
+        for key in peer.keys
+        if key in found and found[key].preshared_key in (peer.preshared_key, peer.former_key)
+    )
