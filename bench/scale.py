@@ -124,7 +124,7 @@ def _one_more(mesh: Mesh, node: Node, runs: int, size: int) -> Series:
         series += measure(1, Command(["mesh-sync", "now"]), run=on(node))[0]
         mesh.remove(member.name)
         mesh.push()
-        mesh.now("anna")
+        on(node)(["mesh-sync", "now"], "")
     return series
 
 

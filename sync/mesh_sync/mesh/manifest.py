@@ -6,6 +6,7 @@ The caller reads the files (`tree`) and says for each path what is there; this m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
 from typing import TypeVar
 
 import attrs
@@ -21,9 +22,9 @@ from mesh_sync.typed_toml.table import Wrong
 MAX_PEER_FILE = 16 * 1024
 """Bytes; one is some hundred, and 500 subnets are 14,000. A node's own key may write its file."""
 T = TypeVar("T", Mesh, Peer)
-_last_read: dict[tuple[str, bytes], Peer] = {}
-"""The peers of the list that was read last, by their names and files. A run reads several lists that hardly differ, as
-those before and after a change; what a file says depends on nothing else."""
+_last_read: dict[bytes, Peer] = {}
+"""The peers of the list that was read last, by the digest of path and file. A run reads several lists that hardly
+differ, as those before and after a change; what a file says depends on nothing else."""
 
 
 def read(files: Mapping[str, bytes]) -> tuple[Mesh | None, tuple[Finding, ...]]:
@@ -55,7 +56,7 @@ def read_peers(files: Mapping[str, bytes], findings: list[Finding]) -> dict[str,
         if (size := len(files[path])) > MAX_PEER_FILE:
             findings.append(Finding(path, "", f"is {size:,} bytes long; the limit for a peer is {MAX_PEER_FILE:,}"))
             continue
-        key = name, files[path]
+        key = sha256(path.encode(errors="surrogatepass") + b"\0" + files[path]).digest()
         if peer := known.get(key) or _peer(path, name, files[path], findings):
             peers[name] = _last_read[key] = peer
     return peers
