@@ -21,6 +21,8 @@ from lab.waiting import until
 from mesh_sync.wireguard import keys
 
 NODES = 20
+FIRST = 100
+"""What is added to their numbers: the lab has the first addresses itself."""
 EVERY = 2.0
 """Seconds between two questions of the one that asks."""
 LONG = 60.0
@@ -40,7 +42,7 @@ class World:
         self.lab = lab
         self.mesh = mesh = Mesh(lab)
         for number in range(1, NODES + 1):
-            mesh.node(f"n{number}", number)
+            mesh.node(f"n{number}", FIRST + number)
         mesh.allow(ADMIN)
         mesh.sign_as(ADMIN)
         first = mesh.push("all")
@@ -66,7 +68,7 @@ class World:
         """How often nodes but n1 have asked the git host so far."""
         log = (self.lab.git.host.directory / "log").read_text(errors="replace")
         found = re.findall(r"Connection from ([0-9a-f.:\[\]]+):\d+", log)
-        others = {f"203.0.113.{number}" for number in range(2, NODES + 1)}
+        others = {f"203.0.113.{FIRST + number}" for number in range(2, NODES + 1)}
         return sum(address in others for address in found)
 
     def push(self, then: Callable[[], None] | None = None) -> tuple[list[float], int]:
