@@ -93,7 +93,11 @@ class Site:
 
 @define
 class Underlay:
-    """Carries packets between sites. ``holes``: addresses that swallow everything."""
+    """Carries packets between sites.
+
+    ``holes``: addresses that swallow everything; ``island``: sites, by `id`, that reach each other and no others;
+    ``sent``: how many packets there were.
+    """
 
     clock: Clock
     chance: random.Random
@@ -101,15 +105,18 @@ class Underlay:
     holes: set[str] = field(factory=set)
     loss: float = 0.0
     latency: float = 0.02
+    island: set[int] = field(factory=set)
+    sent: int = 0
 
     def send(self, site: Site, packet: Packet, to: str) -> None:
+        self.sent += 1
         target = Endpoint.parse(to)
         assert target.address is not None
         source = site.public.get(target.address.version)
         if source is None or not site.works or site.gagged or self.chance.random() < self.loss:
             return
         shown = str(Endpoint(source, site.leave(to, self.clock.now, self.chance.randrange(20_000, 60_000))))
-        self.clock.after(self.latency, lambda: self._arrive(packet, shown, target))
+        self.clock.after(self.latency, lambda: self._arrive(packet, site, shown, target))
 
     def open(self, site: Site, to: str, ttl: int) -> None:
         """A packet that ends on the way; it opens what it has passed. All ways are longer than it lives."""
@@ -117,8 +124,10 @@ class Underlay:
         if target.address and target.address.version in site.public and site.works and ttl > site.layers:
             site.leave(to, self.clock.now, self.chance.randrange(20_000, 60_000))
 
-    def _arrive(self, packet: Packet, source: str, target: Endpoint) -> None:
+    def _arrive(self, packet: Packet, origin: Site, source: str, target: Endpoint) -> None:
         for site in self.sites:
+            if (id(origin) in self.island) != (id(site) in self.island):
+                continue
             if target.host not in site.public.values() or target.host in self.holes or not site.works:
                 continue
             if site.lets_in(source, target.port, self.clock.now):
