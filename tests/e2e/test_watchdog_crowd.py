@@ -16,8 +16,8 @@ from mesh_sync.wireguard import keys
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-CROWD = 600
-"""Without a bound they fill the socket of wireguard-go within 10 s: 256 packets wait for a dead neighbour at most."""
+CROWD = 290
+"""All of them are watched: a larger mesh asks only some of its peers (`policy.watched`)."""
 GONE = "203.0.113.200"
 LOOKS = 25
 """Readings, a second apart: WireGuard begins its handshakes again every 5 s."""
