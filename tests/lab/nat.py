@@ -86,15 +86,17 @@ _REMEMBER = (
 
 
 def _inward(nat: Nat, gateway: Gateway) -> Iterator[str]:
+    """Only of what is sent to the address that the router has now: who remembers its MAC may still send to another."""
     v4, v6 = gateway
+    ours = 'iifname "eth0" fib daddr type local'
     if nat.forwards is not None:
-        yield f'iifname "eth0" udp dport {nat.forwards} dnat ip to {v4}:{nat.forwards}'
-        yield f'iifname "eth0" udp dport {nat.forwards} dnat ip6 to [{v6}]:{nat.forwards}'
+        yield f"{ours} udp dport {nat.forwards} dnat ip to {v4}:{nat.forwards}"
+        yield f"{ours} udp dport {nat.forwards} dnat ip6 to [{v6}]:{nat.forwards}"
     if nat.whole:
-        yield f'iifname "eth0" dnat ip to {v4}'
-        yield f'iifname "eth0" dnat ip6 to {v6}'
+        yield f"{ours} dnat ip to {v4}"
+        yield f"{ours} dnat ip6 to {v6}"
     if nat.by_address:
-        yield 'iifname "eth0" meta nfproto ipv4 dnat ip to ip saddr . udp dport map @asked'
+        yield f"{ours} meta nfproto ipv4 dnat ip to ip saddr . udp dport map @asked"
 
 
 def _outward(nat: Nat, raised: int) -> Iterator[str]:
