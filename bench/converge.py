@@ -43,13 +43,7 @@ class World:
         self.mesh = mesh = Mesh(lab)
         for number in range(1, NODES + 1):
             mesh.node(f"n{number}", FIRST + number)
-        mesh.allow(ADMIN)
-        mesh.sign_as(ADMIN)
-        first = mesh.push("all")
-        for node in mesh.nodes.values():
-            mesh.trust(node, ADMIN, first_commit=first)
-            mesh.configure(node, watchdog={})
-        mesh.now()
+        mesh.begin_signed(ADMIN)
         self.asking = threading.Event()
         self.turn = 0
 

@@ -35,14 +35,7 @@ class World:
         self.mesh = mesh = Mesh(lab)
         for number, name in enumerate(NAMES, start=21):
             mesh.node(name, number)
-        mesh.allow(ADMIN)
-        mesh.sign_as(ADMIN)
-        first = mesh.push("six peers")
-        for node in mesh.nodes.values():
-            mesh.trust(node, ADMIN, first_commit=first)
-            mesh.configure(node, watchdog={})
-        mesh.now()
-        self.first = first
+        self.first = mesh.begin_signed(ADMIN)
         self.outside = lab.node("outside", "203.0.113.66")
         self.turn = 0
 

@@ -74,6 +74,20 @@ class Mesh(MeshRepository):
         file.chmod(0o644)
         self.configure(node, trust={"mode": "signed", **settings})
 
+    def begin_signed(self, admin: str) -> str:
+        """Have all nodes verify this admin's signatures, from a first commit on, and tell each other of the next ones.
+
+        Return that first commit, which they have applied.
+        """
+        self.allow(admin)
+        self.sign_as(admin)
+        first = self.push("all")
+        for node in self.nodes.values():
+            self.trust(node, admin, first_commit=first)
+            self.configure(node, watchdog={})
+        self.now()
+        return first
+
     # -- the nodes
 
     def now(self, *names: str) -> None:

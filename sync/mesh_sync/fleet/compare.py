@@ -14,6 +14,11 @@ from mesh_sync.node.config import Node
 from mesh_sync.node.state import State
 from mesh_sync.node.statement import Statement
 
+SAID = (
+    "commit", "since", "trial", "version", "result", "cause", "ran", "up", "stale", "relayed", "nat", "moment",
+)  # fmt: skip
+"""What `fleet --json` tells of a statement."""
+
 
 class Standing(Enum):
     """How a node stands to the newest commit."""
@@ -50,18 +55,7 @@ class Row:
             "standing": self.standing.value,
             "doubt": heard.doubt.value if heard.doubt else None,
             "signature": heard.signature.value if heard.signature else None,
-            "commit": said.commit if said else None,
-            "since": said.since if said else None,
-            "trial": said.trial if said else None,
-            "version": said.version if said else None,
-            "result": said.result if said else None,
-            "cause": said.cause if said else None,
-            "ran": said.ran if said else None,
-            "up": said.up if said else None,
-            "stale": said.stale if said else None,
-            "relayed": said.relayed if said else None,
-            "nat": said.nat if said else None,
-            "moment": said.moment if said else None,
+            **{name: getattr(said, name, None) for name in SAID},
         }
 
 
