@@ -207,6 +207,20 @@ def test_one_peer_has_a_node_look_at_most_each_five_seconds(moments: list[float]
     assert all(after - before >= policy.PAUSE for before, after in itertools.pairwise(pulls))
 
 
+@settings(max_examples=200, deadline=None)
+@given(MOMENTS)
+def test_a_peer_that_lies_without_end_does_not_keep_another_from_being_heard(moments: list[float]) -> None:
+    news, moment, looks = begun(), 0.0, 0
+    for number, passed in enumerate(moments, start=1):
+        moment += passed
+        news, acts = step(news, PEERS, "me", moment)
+        looks += len(acts)
+        news, acts = hear(news, Heard("liar", f"{number:040x}"), moment)
+        looks += len(acts)
+        assert hear(news, Heard("honest", NEW), moment)[1] == (Pull(NEW, ("honest",)),)
+    assert looks <= policy.MOST_PULLS_OF_ONE * (1 + moment // policy.PERIOD)
+
+
 # -- as a part of the whole
 
 

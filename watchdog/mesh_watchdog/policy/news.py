@@ -19,6 +19,8 @@ PERIOD = 60.0
 """Seconds that the next two bounds are about."""
 MOST_TOLD, MOST_PULLS = 6, 6
 """Commits that are told, and looks, in a period. What is above comes with the next minute's run."""
+MOST_PULLS_OF_ONE = 3
+"""Looks in a period because of the same peer, so that none of them takes all: others are heard beside one that lies."""
 PAUSE = 5.0
 """Seconds between two looks because of the same peer. Doubled whenever what it told of did not come, up to …"""
 LONGEST_PAUSE = 600.0
@@ -91,14 +93,17 @@ class Caution:
 
 @frozen
 class News:
-    """What is known of commits. ``known``: those that were applied, the newest last; ``told``, ``pulled``: when."""
+    """What is known of commits.
+
+    ``known``: those that were applied, the newest last; ``told``: when; ``pulled``: when, and because of whom first.
+    """
 
     known: tuple[str, ...] = ()
     refused: frozenset[str] = frozenset()
     expected: tuple[Expected, ...] = ()
     later: Later | None = None
     told: tuple[float, ...] = ()
-    pulled: tuple[float, ...] = ()
+    pulled: tuple[tuple[float, str], ...] = ()
     cautions: Mapping[str, Caution] = field(factory=dict)
 
     @property
@@ -161,11 +166,10 @@ def hear(news: News, heard: Heard, moment: float) -> tuple[News, Acts]:
             after = evolve(before, tellers=(*before.tellers, teller))
             news = evolve(news, expected=tuple(after if each is before else each for each in news.expected))
         return news, ()
-    recent = _recent(news.pulled, moment)
-    if len(recent) >= MOST_PULLS:
+    if not _may_pull(news, teller, moment):
         return news, ()
     expected = (*news.expected, Expected(commit, (teller,), moment))
-    return evolve(news, pulled=(*recent, moment), expected=expected), (Pull(commit, (teller,)),)
+    return evolve(_pulled(news, teller, moment), expected=expected), (Pull(commit, (teller,)),)
 
 
 def step(news: News, peers: Iterable[str], own: str, moment: float) -> tuple[News, Acts]:
@@ -177,11 +181,10 @@ def step(news: News, peers: Iterable[str], own: str, moment: float) -> tuple[New
             acts.append(Tell(later.commit, chosen))
     news = _disappointed(news, [each for each in news.expected if moment >= each.at + PATIENCE], moment)
     for each in news.expected:
-        recent = _recent(news.pulled, moment)
-        if each.pulls == 1 and moment >= each.at + RETRY and len(recent) < MOST_PULLS:
+        if each.pulls == 1 and moment >= each.at + RETRY and _may_pull(news, each.tellers[0], moment):
             again = evolve(each, pulls=2, at=moment)
             expected = tuple(again if other is each else other for other in news.expected)
-            news = evolve(news, expected=expected, pulled=(*recent, moment))
+            news = evolve(_pulled(news, each.tellers[0], moment), expected=expected)
             acts.append(Pull(each.commit, each.tellers))
     return news, tuple(acts)
 
@@ -210,6 +213,16 @@ def _disappointed(news: News, failed: Iterable[Expected], moment: float) -> News
         cautions[key] = Caution(moment + min(PAUSE * 2 ** min(times, 16), LONGEST_PAUSE), times)
     left = tuple(each for each in news.expected if each not in failed)
     return evolve(news, expected=left, cautions=cautions) if failed else news
+
+
+def _may_pull(news: News, teller: str, moment: float) -> bool:
+    recent = [key for at, key in news.pulled if moment - at < PERIOD]
+    return len(recent) < MOST_PULLS and recent.count(teller) < MOST_PULLS_OF_ONE
+
+
+def _pulled(news: News, teller: str, moment: float) -> News:
+    kept = (one for one in news.pulled if moment - one[0] < PERIOD)
+    return evolve(news, pulled=(*kept, (moment, teller)))
 
 
 def _recent(moments: tuple[float, ...], moment: float) -> tuple[float, ...]:
