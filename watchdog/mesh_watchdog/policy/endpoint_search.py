@@ -31,13 +31,13 @@ WRITE_EVERY = 15.0
 
 
 def attempt(key: str, peer: PeerState, state: State, moment: float) -> tuple[PeerState, list[Action]]:
-    """Give a silent peer its next endpoint if one is due: of the round under way, of news from DNS, of a new round."""
+    """Give a silent peer its next endpoint if one is due: of news from DNS, of the round under way, of a new round."""
     if peer.reached is not None and moment - peer.reached < RX_HOLDS:
         return peer, []
     if state.birthday.is_settling(key):
         return peer, []
-    if not peer.tries:
-        peer = _with_news(peer, state, moment) if peer.declared.hosts else peer
+    if peer.declared.hosts:
+        peer = _with_news(peer, state, moment)
     if not peer.tries and peer.phase == SEARCHING and moment >= peer.next_round:
         peer = _with_round(peer, state, moment)
     if not peer.tries or moment < peer.next_try:
@@ -47,9 +47,7 @@ def attempt(key: str, peer: PeerState, state: State, moment: float) -> tuple[Pee
 
 def in_question(peer: PeerState, state: State, moment: float) -> frozenset[str]:
     """The addresses that `attempt` is about to choose from; none while it has no choice to make."""
-    if peer.tries:
-        return frozenset()
-    if peer.phase == SEARCHING and moment >= peer.next_round:
+    if not peer.tries and peer.phase == SEARCHING and moment >= peer.next_round:
         return places(peer, state.names)
     known = peer.tried if peer.phase == SEARCHING else (peer.endpoint, *peer.tried)
     told = any(endpoint not in known for endpoint, _ in from_dns(peer, state.names))
@@ -57,14 +55,15 @@ def in_question(peer: PeerState, state: State, moment: float) -> frozenset[str]:
 
 
 def _with_news(peer: PeerState, state: State, moment: float) -> PeerState:
-    """What is new in DNS is tried at once, and once; then the peer has its old endpoint again, or the best there is.
+    """What is new in DNS is tried at once, and once; then what was to be tried before, if only the endpoint it had.
 
     During a search everything that was not tried yet is new.
     """
     current = peer.endpoint
     if peer.phase == SEARCHING:
         known = candidates(peer, state)
-        fresh = [found for found in known if found[1] == "dns" and found[0] not in peer.tried] if peer.rounds else []
+        begins = not peer.rounds and moment >= peer.next_round  # with a round, which has what is new as well
+        fresh = [] if begins else [found for found in known if found[1] == "dns" and found[0] not in peer.tried]
         back = known[:1]
     else:
         fresh = [found for found in news(peer, state) if found[0] not in (current, *peer.tried)]
@@ -74,8 +73,9 @@ def _with_news(peer: PeerState, state: State, moment: float) -> PeerState:
     tried = (*peer.tried, *(endpoint for endpoint, _ in fresh))
     return evolve(
         peer,
-        tries=(*fresh[:MAX_CANDIDATES], *(pair for pair in back if pair not in fresh)),
+        tries=(*fresh[:MAX_CANDIDATES], *(pair for pair in peer.tries or back if pair not in fresh)),
         next_try=moment,
+        resume=peer.next_try if peer.tries else moment,
         tried=tried,
     )
 
@@ -113,12 +113,13 @@ def _try_next(key: str, peer: PeerState, moment: float) -> tuple[PeerState, list
     (endpoint, source), *rest = peer.tries
     afresh = peer.stranger and source in (SEEN, TOLD)
     pause = TRY_AFRESH if afresh else _pause(peer, moment)
-    if peer.phase == SUSPECT and len(rest) == 1:  # the way back
+    goes_back = len(rest) == 1 or (rest and source == "dns" and rest[0][1] in (SEEN, TOLD))
+    if peer.phase == SUSPECT and goes_back:
         pause = max(pause, NEWS_LISTEN)
     return evolve(
         probed(peer, moment),
         tries=tuple(rest),
-        next_try=moment + pause if rest else max(moment + pause, peer.next_round),
+        next_try=max(moment + pause, peer.resume if rest else peer.next_round),
         source=source,
         last_set=endpoint,
         writes=peer.writes + 1,

@@ -57,10 +57,11 @@ class PeerState:
     handshake last changed; ``good``: the last endpoint that worked; ``path``: that at which its path was asked how
     large packets may be; ``last_set``: the last one we set; ``expected``: what its names stood for when it fell silent;
     ``tried``: the news from DNS that it was given since; ``tries``: endpoints still to be tried in this round;
-    ``allowance``: writes it has left; ``sought``: when it last had others look for us; ``punched``: when we last acted
-    on where others see it, ``aims``: what they reported, and ``punches``: how often, since it was heard; ``used``: when
-    there was traffic of a user, as far as can be told; ``turn``: when it got the place it has among those that owe an
-    answer (`crowd`), and ``turns``: how many it had since it was heard.
+    ``resume``: when those are due that news came before; ``allowance``: writes it has left; ``sought``: when it last
+    had others look for us; ``punched``: when we last acted on where others see it, ``aims``: what they reported, and
+    ``punches``: how often, since it was heard; ``used``: when there was traffic of a user, as far as can be told;
+    ``turn``: when it got the place it has among those that owe an answer (`crowd`), and ``turns``: how many it had
+    since it was heard.
     """
 
     declared: Declared
@@ -87,6 +88,7 @@ class PeerState:
     tried: tuple[str, ...] = ()
     tries: tuple[tuple[str, str], ...] = ()
     next_try: float = 0.0
+    resume: float = 0.0
     next_round: float = 0.0
     rounds: int = 0
     switches: int = 0
