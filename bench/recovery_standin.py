@@ -19,9 +19,9 @@ import sys
 import time
 from pathlib import Path
 
+from mesh_sync.wireguard.protocol import INITIATION_SIZE, REKEY_AFTER_TIME, RESPONSE_SIZE, data_size
+
 TUNSETIFF, TUN_WITHOUT_HEADER = 0x400454CA, 0x1001
-REKEY_AFTER_TIME = 120
-PACKET, INITIATION, RESPONSE = 96, 148, 92
 
 
 class Peer:
@@ -33,13 +33,13 @@ class Peer:
         self._tail = "".join(f"allowed_ip={network}\n" for network in self.allowed)
         self._handshake = self._rx = self._tx = 0
 
-    def take(self) -> None:
+    def take(self, packet: bytes) -> None:
         if time.time() - self._handshake > REKEY_AFTER_TIME:
             self._handshake = int(time.time())
-            self._tx += INITIATION
-            self._rx += RESPONSE
-        self._tx += PACKET
-        self._rx += PACKET
+            self._tx += INITIATION_SIZE
+            self._rx += RESPONSE_SIZE
+        self._tx += data_size(len(packet))
+        self._rx += data_size(len(packet))
 
     def __str__(self) -> str:
         counters = f"last_handshake_time_sec={self._handshake}\nlast_handshake_time_nsec=0\n"
@@ -75,10 +75,26 @@ def main() -> None:
     while True:
         for ready, _ in selector.select():
             if ready.fd == tun:
-                if peer := by_address.get(os.read(tun, 2048)[16:20]):
-                    peer.take()
+                packet = os.read(tun, 2048)
+                if peer := by_address.get(packet[16:20]):
+                    peer.take(packet)
+                    if is_echo_request(packet):
+                        os.write(tun, echo_reply(packet))
             else:
                 answer(listener, f"{head}{''.join(map(str, peers))}errno=0\n\n")
+
+
+def is_echo_request(packet: bytes) -> bool:
+    """Whether it is one by ICMP over IPv4 without options (RFC 792)."""
+    return len(packet) >= 28 and packet[0] == 0x45 and packet[9] == 1 and packet[20] == 8
+
+
+def echo_reply(request: bytes) -> bytes:
+    """The other type and the addresses exchanged: of the checksums only that of ICMP changes, by the type's 8."""
+    checksum = int.from_bytes(request[22:24]) + 0x0800
+    checksum = (checksum & 0xFFFF) + (checksum >> 16)
+    head = request[:12] + request[16:20] + request[12:16]
+    return head + bytes([0, request[21]]) + checksum.to_bytes(2) + request[24:]
 
 
 def answer(listener: socket.socket, text: str) -> None:

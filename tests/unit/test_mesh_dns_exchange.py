@@ -10,6 +10,7 @@ import dns.message
 import pytest
 
 from mesh_watchdog.mesh_dns import exchange, notices
+from mesh_watchdog.sense.chatter import Chatter
 from unit.mesh_in_dns import AZURE, GCP, SERVICES
 
 QUESTION = notices.notice(AZURE, GCP, (), SERVICES, relayed=False)
@@ -42,7 +43,7 @@ def ask(monkeypatch: pytest.MonkeyPatch, server: Server) -> tuple[dns.message.Me
 
             loop.add_reader(sock, answer)
             try:
-                return await exchange.ask(QUESTION, "127.0.0.1", "lo")
+                return await exchange.ask(QUESTION, "127.0.0.1", "lo", Chatter())
             finally:
                 loop.remove_reader(sock)
 
@@ -96,11 +97,11 @@ def test_where_there_is_no_answer_there_is_none(monkeypatch: pytest.MonkeyPatch,
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         monkeypatch.setattr(exchange, "PORT", free.getsockname()[1])
-    assert asyncio.run(asyncio.wait_for(exchange.ask(QUESTION, address, "lo"), 30)) is None
+    assert asyncio.run(asyncio.wait_for(exchange.ask(QUESTION, address, "lo", Chatter()), 30)) is None
 
 
 def test_an_interface_that_is_gone_has_no_answer() -> None:
-    assert asyncio.run(asyncio.wait_for(exchange.ask(QUESTION, "127.0.0.1", "gone0"), 30)) is None
+    assert asyncio.run(asyncio.wait_for(exchange.ask(QUESTION, "127.0.0.1", "gone0", Chatter()), 30)) is None
 
 
 def test_two_questions_have_two_ids(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from mesh_watchdog.mesh_dns.views import Views
 from mesh_watchdog.policy.news import Heard
 from mesh_watchdog.policy.observations import Seen, Sighting, Sought
 from mesh_watchdog.policy.state import State
+from mesh_watchdog.sense.chatter import Chatter
 from unit.mesh_in_dns import AZURE, GCP, HERE, PHONE, SERVICE, SERVICES, VIEW, ZONE, key, state
 
 AT_AZURE, AT_GCP, AT_PHONE = "10.0.0.2", "10.0.0.3", "10.0.0.4"
@@ -45,7 +46,7 @@ class Node:
         self.heard: list[Sought | Heard] = []
         monkeypatch.setattr(exchange, "ask", self._ask)
 
-    async def _ask(self, question: bytes, address: str, interface: str) -> None:
+    async def _ask(self, question: bytes, address: str, interface: str, chatter: Chatter) -> None:
         self.passed.append((notices.read(dns.message.from_wire(question), [HERE.key], SERVICES), address))
 
     def told(self, *told: tuple[str, bytes]) -> list[dns.message.Message]:

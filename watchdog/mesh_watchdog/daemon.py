@@ -65,7 +65,7 @@ class Daemon:
         self.senses: list[Sense] = [
             AppliedState(node, self.problems),
             OwnNetwork(node.interface, self.problems, partial(forget_source, node), self._in_use),
-            WgCounters(node.interface, self.problems, self.tally),
+            WgCounters(node.interface, self.problems, self.tally, views.chatter),
             dns,
             kernel,
             calls,
@@ -155,10 +155,11 @@ class Daemon:
         shown = (state.interface, state.cut_off, len(state.peers), state.mapped_how, self.problems.changes)
         self.changed = self.changed or shown != self._shown
         self._shown = shown
-        for key, peer in self.state.peers.items():
+        relays, former = state.relaying, before.relaying
+        if relays is not former and any(relays.relay_of(key) != former.relay_of(key) for key in state.peers):
+            self.changed = True
+        for key, peer in state.peers.items():
             known = before.peers.get(key)
-            if self.state.relaying.relay_of(key) != before.relaying.relay_of(key):
-                self.changed = True
             if known is peer or (known and known.phase == peer.phase):
                 continue
             self.changed = True

@@ -26,6 +26,11 @@ KEEPALIVE_SIZE = 32
 """Bytes of the messages that carry no data of a user."""
 
 
+def data_size(packet: int) -> int:
+    """Bytes of the message that carries an IP packet of so many: that is padded, between a header and a tag."""
+    return 32 + -(-packet // 16) * 16
+
+
 def is_alive(handshake: int, moment: float) -> bool:
     """Whether a session can still carry traffic, given the Unix time of its handshake (0: never) and of now.
 

@@ -45,7 +45,8 @@ class Calls(Sense):
         directory = self._views.directory
         if observer not in directory.peers:
             return
-        answer = await exchange.ask(question, directory.peers[observer].probe, self._interface)
+        address = directory.peers[observer].probe
+        answer = await exchange.ask(question, address, self._interface, self._views.chatter)
         if answer is None or answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             return
         if not answer.question:

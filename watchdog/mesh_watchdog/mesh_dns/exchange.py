@@ -6,10 +6,16 @@ import asyncio
 import secrets
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import dns.exception
 import dns.message
+
+from mesh_watchdog.sense.chatter import Chatter
+
+Note = Callable[[bytes], None]
 
 PORT = 53
 DEADLINE = 1.5
@@ -20,14 +26,14 @@ LARGEST = 4096
 """Bytes of a message that are read."""
 
 
-async def ask(question: bytes, address: str, interface: str) -> dns.message.Message | None:
+async def ask(question: bytes, address: str, interface: str, chatter: Chatter) -> dns.message.Message | None:
     """Ask the node at this mesh address. Return None if it does not answer in time, or nothing can be sent.
 
-    Packets from elsewhere and answers to other questions do not count.
+    Packets from elsewhere and answers to other questions do not count. What is said is noted in ``chatter``.
     """
     try:
         with _connected(address, interface) as sock:
-            return await _exchange(question, sock)
+            return await _exchange(question, sock, partial(chatter.note, address))
     except OSError:
         return None
 
@@ -45,7 +51,7 @@ def _connected(address: str, interface: str) -> socket.socket:
     return made
 
 
-async def _exchange(question: bytes, sock: socket.socket) -> dns.message.Message | None:
+async def _exchange(question: bytes, sock: socket.socket, note: Note) -> dns.message.Message | None:
     asked = dns.message.from_wire(question)
     asked.id = secrets.randbelow(1 << 16)
     question = asked.id.to_bytes(2) + question[2:]
@@ -53,13 +59,14 @@ async def _exchange(question: bytes, sock: socket.socket) -> dns.message.Message
     for wait in (RETRY, DEADLINE):
         with suppress(OSError):  # a full queue, or an ICMP error for the packet before
             sock.send(question)
+        note(question)
         with suppress(TimeoutError):
             async with asyncio.timeout(min(wait, end - time.monotonic())):
-                return await _answer(asked, sock)
+                return await _answer(asked, sock, note)
     return None
 
 
-async def _answer(asked: dns.message.Message, sock: socket.socket) -> dns.message.Message:
+async def _answer(asked: dns.message.Message, sock: socket.socket, note: Note) -> dns.message.Message:
     loop = asyncio.get_running_loop()
     while True:
         try:
@@ -67,6 +74,7 @@ async def _answer(asked: dns.message.Message, sock: socket.socket) -> dns.messag
         except ConnectionRefusedError:  # port closed (yet)
             await asyncio.sleep(RETRY)
             continue
+        note(data)
         with suppress(dns.exception.DNSException, ValueError):
             if asked.is_response(answer := dns.message.from_wire(data)):
                 return answer

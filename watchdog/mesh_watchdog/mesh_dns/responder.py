@@ -133,15 +133,20 @@ class Responder(Sense):
             if wait := self._questions.all.wait:
                 port.pause(wait)
             return
+        self._views.chatter.note(place[0], data)
         query = answers.read(data)
         if isinstance(query, bytes):
-            port.send(query, place)
+            self._send(query, port, place)
         elif query is not None and query.opcode() == dns.opcode.NOTIFY:
             self.spawn(self._heed_datagram(query, port, place))
         elif query is not None and self._asks_for_us(query):
             self.spawn(self._say_datagram(query, port, place))
         elif query is not None:
-            port.send(self._short(query), place)
+            self._send(self._short(query), port, place)
+
+    def _send(self, answer: bytes, port: UdpPort, place: tuple[str, int]) -> None:
+        self._views.chatter.note(place[0], answer)
+        port.send(answer, place)
 
     async def answer(self, data: bytes, source: str) -> bytes | None:
         """The answer to a question by TCP."""
@@ -172,7 +177,7 @@ class Responder(Sense):
         return bool(query.question[0].name == names.fleet(self._views.directory.zone))
 
     async def _say_datagram(self, query: dns.message.Message, port: UdpPort, place: tuple[str, int]) -> None:
-        port.send(await self._say(query, answers.largest(query)), place)
+        self._send(await self._say(query, answers.largest(query)), port, place)
 
     async def _say(self, query: dns.message.Message, size: int) -> bytes:
         view = evolve(self._views.now(), says=await self._says())
@@ -181,7 +186,7 @@ class Responder(Sense):
     # -- calls
 
     async def _heed_datagram(self, query: dns.message.Message, port: UdpPort, place: tuple[str, int]) -> None:
-        port.send(await self._heed(query, place[0]), place)
+        self._send(await self._heed(query, place[0]), port, place)
 
     async def _heed(self, query: dns.message.Message, source: str) -> bytes:
         """Answer a notice, and do what it asks for."""
@@ -230,7 +235,7 @@ class Responder(Sense):
         self.spawn(self._tell(told, declared.probe))
 
     async def _tell(self, told: bytes, address: str) -> None:
-        await exchange.ask(told, address, self._interface)
+        await exchange.ask(told, address, self._interface, self._views.chatter)
 
     def _places(self, key: str, view: View) -> tuple[Sighting, ...]:
         """Where a peer was seen, then where it says that it is."""

@@ -11,6 +11,7 @@ from mesh_watchdog.mesh_dns.directory import Directory, View, calling, directory
 from mesh_watchdog.policy import birthday
 from mesh_watchdog.policy.observations import Here, Seen, Standing
 from mesh_watchdog.policy.state import State, under_listed_keys
+from mesh_watchdog.sense.chatter import Chatter
 from mesh_watchdog.sense.wg_counters import read
 
 FRESH = 0.1
@@ -20,9 +21,10 @@ LASTING = 1.0
 
 
 class Views:
-    """``believed`` returns the watchdog's state."""
+    """``believed`` returns the watchdog's state; ``chatter``: what is said with the peers that are in the views."""
 
     def __init__(self, interface: str, believed: Callable[[], State]) -> None:
+        self.chatter = Chatter()
         self._interface = interface
         self._believed = believed
         self._directory = directory_of(State())

@@ -52,7 +52,7 @@ class Messenger(Sense):
                 self.spawn(self._tell(notice, directory.peers[key].probe))
 
     async def _tell(self, notice: bytes, address: str) -> None:
-        await exchange.ask(notice, address, self._node.interface)
+        await exchange.ask(notice, address, self._node.interface, self._views.chatter)
 
     def pull(self, action: Pull) -> None:
         """Write the news down, and have a run begin: by the path unit under systemd, else as a child, one at a time."""

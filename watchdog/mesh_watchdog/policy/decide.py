@@ -242,7 +242,7 @@ def _listen_to_all(
                 peers[key] = evolve(begin(before, None, moment), phase=MISSING)
         elif before.phase == MISSING:
             peers[key] = begin(before, seen[key], moment)
-        elif seen[key] != before.seen or blind:
+        elif blind or (seen[key] is not before.seen and seen[key] != before.seen):
             peer, heard = listen(before, seen[key], moment)
             if heard and before.phase != UP:
                 peer, said = _welcome(key, before, peer, moment)

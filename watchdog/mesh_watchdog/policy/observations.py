@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from attrs import field, frozen
 
@@ -36,7 +37,7 @@ class Declared:
     relay: bool = False
     direct_only: bool = False
 
-    @property
+    @cached_property
     def hosts(self) -> tuple[str, ...]:
         """The names among its endpoints."""
         return tuple(dict.fromkeys(endpoint.host for endpoint in self.endpoint if endpoint.address is None))
@@ -70,8 +71,9 @@ Pairs = Mapping[str, str]
 class Seen:
     """A peer as `wg show dump` has it.
 
-    ``endpoint`` is empty when there is none; counters are bytes; ``handshake`` is as printed and only ever compared:
-    it is wall clock, and that may jump by decades. ``carries``: it has allowed IPs, which are ``allowed_ips``.
+    ``endpoint`` is empty when there is none; counters are bytes; ``handshake`` is as printed and only ever compared: it
+    is wall clock, and that may jump by decades. ``carries``: it has allowed IPs, which are ``allowed_ips``.
+    ``chatter``: the bytes that watchdogs said to each other, as far as they are known.
     """
 
     endpoint: str
@@ -80,6 +82,12 @@ class Seen:
     tx: int
     carries: bool = True
     allowed_ips: frozenset[str] = frozenset()
+    chatter: int = 0
+
+    @property
+    def traffic(self) -> int:
+        """Bytes received and sent, without those of watchdogs."""
+        return self.rx + self.tx - self.chatter
 
 
 @frozen

@@ -20,7 +20,9 @@ from mesh_watchdog.policy.state import State
 PROBE_WANTED = 10.0
 """Silence after which a peer is probed while traffic is wanted (rule R2)."""
 PROBE_IDLE = 25.0
-"""The same while no traffic is wanted (R2)."""
+"""The same while no traffic is wanted (R2), at most …"""
+TOGETHER = 5.0
+"""… and so much less that all are asked at the multiples of this: one reading has the answers of many."""
 PROBE_PROMPT = 2.0
 """The same for a peer that answers at once, or may do so for all we know, while traffic is wanted (R3)."""
 PROBE_TALKED = 2.0
@@ -49,7 +51,7 @@ def is_at_ease(peer: PeerState, moment: float) -> bool:
     """Whether there is nothing to do: the usual case, for a thousand peers at each reading."""
     if peer.phase == UP:
         asks = peer.wanted is not None or peer.asked is not None or peer.path != peer.endpoint
-        return not asks and moment - peer.heard < (PROBE_TALKED if peer.talk >= TALK else PROBE_IDLE)
+        return not asks and moment - peer.heard < (PROBE_TALKED if peer.talk >= TALK else PROBE_IDLE - TOGETHER)
     return peer.phase == MISSING
 
 
@@ -105,13 +107,20 @@ def _is_probe_due(key: str, peer: PeerState, unsure: bool, moment: float) -> boo
         return since_probe >= (peer.miss_after if peer.quick else SILENT_PROBE)
     if peer.phase == NEW:
         return moment - peer.since >= _spread(key)
+    if peer.wanted is None and peer.talk < TALK:
+        return is_passed(peer.heard + PROBE_IDLE - TOGETHER, TOGETHER, moment)
     return moment - peer.heard >= _interval(peer)
 
 
+def is_passed(due: float, every: float, moment: float) -> bool:
+    """Whether a multiple of ``every`` has passed since it was ``due``."""
+    return moment // every * every >= due
+
+
 def _interval(peer: PeerState) -> float:
-    """How long this peer may be silent before it is asked."""
+    """How long this peer, which is or was in use, may be silent before it is asked."""
     if peer.wanted is None:
-        return PROBE_TALKED if peer.talk >= TALK else PROBE_IDLE
+        return PROBE_TALKED
     if peer.prompt is None and peer.talk >= TALK:
         return 0.0
     if peer.prompt and peer.talk >= TALK:

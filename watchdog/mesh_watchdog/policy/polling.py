@@ -95,7 +95,7 @@ def measured(state: State, seen: Mapping[str, Seen], moment: float) -> State:
 def is_flowing(before: Mapping[str, Seen], after: Mapping[str, Seen]) -> bool:
     """Whether any peer sent or received more between two readings, WINDOW seconds apart, than an idle one does."""
     return any(
-        seen.rx + seen.tx - before[key].rx - before[key].tx > QUIET_BYTES
+        seen is not before[key] and seen.traffic - before[key].traffic > QUIET_BYTES
         for key, seen in after.items()
         if key in before
     )

@@ -15,7 +15,7 @@ from attrs import evolve
 from mesh_watchdog.policy.crowd import LARGE, TURN
 from mesh_watchdog.policy.observations import Declared
 from mesh_watchdog.policy.peer import MISSING, NEW, SEARCHING, UP, PeerState
-from mesh_watchdog.policy.peer_step import is_at_ease
+from mesh_watchdog.policy.peer_step import is_at_ease, is_passed
 from mesh_watchdog.policy.state import State
 
 IN_USE = 180.0
@@ -28,6 +28,8 @@ SAMPLE = 3600.0
 """Every other peer is asked once in this time, on the average."""
 LEAST = 0.75
 """The least pause, in samples; the longest is half of one longer."""
+TOGETHER = 15.0
+"""Seconds; those whose time has come are asked at its multiples, as in `peer_step`."""
 AWAITED = 60.0
 """A peer that has others look for this node is watched for so long."""
 
@@ -99,7 +101,7 @@ def _is_watched(key: str, peer: PeerState, state: State, moment: float) -> bool:
             return True
     elif peer.asked is not None or (peer.phase == UP and peer.wanted is not None):
         return True
-    return moment >= _next_sample(key, state)
+    return is_passed(_next_sample(key, state), TOGETHER, moment)
 
 
 def _awake(peer: PeerState, moment: float) -> PeerState:
