@@ -22,6 +22,10 @@ from pathlib import Path
 from mesh_sync.wireguard.protocol import INITIATION_SIZE, REKEY_AFTER_TIME, RESPONSE_SIZE, data_size
 
 TUNSETIFF, TUN_WITHOUT_HEADER = 0x400454CA, 0x1001
+ICMP, UDP, ECHO, ECHO_REPLY, DNS = 1, 17, 8, 0, 53
+NO_CHECKSUM = bytes(2)
+NOT_KNOWN = bytes([0xA4, 0x03])
+"""The flags of an answer to NOTIFY: such a name is not known (RFC 1035, section 4.1.1; RFC 1996)."""
 
 
 class Peer:
@@ -78,23 +82,26 @@ def main() -> None:
                 packet = os.read(tun, 2048)
                 if peer := by_address.get(packet[16:20]):
                     peer.take(packet)
-                    if is_echo_request(packet):
-                        os.write(tun, echo_reply(packet))
+                    if reply := reply_to(packet):
+                        os.write(tun, reply)
             else:
                 answer(listener, f"{head}{''.join(map(str, peers))}errno=0\n\n")
 
 
-def is_echo_request(packet: bytes) -> bool:
-    """Whether it is one by ICMP over IPv4 without options (RFC 792)."""
-    return len(packet) >= 28 and packet[0] == 0x45 and packet[9] == 1 and packet[20] == 8
+def reply_to(packet: bytes) -> bytes:
+    """What a peer that is up says to an echo, or to a question of another watchdog; nothing to other packets.
 
-
-def echo_reply(request: bytes) -> bytes:
-    """The other type and the addresses exchanged: of the checksums only that of ICMP changes, by the type's 8."""
-    checksum = int.from_bytes(request[22:24]) + 0x0800
-    checksum = (checksum & 0xFFFF) + (checksum >> 16)
-    head = request[:12] + request[16:20] + request[12:16]
-    return head + bytes([0, request[21]]) + checksum.to_bytes(2) + request[24:]
+    IPv4 without options. With the addresses exchanged its checksum stays what it was.
+    """
+    head, rest = packet[:12] + packet[16:20] + packet[12:16], packet[20:]
+    if packet[0] != 0x45 or len(rest) < 8:
+        return b""
+    if packet[9] == ICMP and rest[0] == ECHO:
+        checksum = int.from_bytes(rest[2:4]) + (ECHO << 8)
+        return head + bytes([ECHO_REPLY, rest[1]]) + ((checksum & 0xFFFF) + (checksum >> 16)).to_bytes(2) + rest[4:]
+    if packet[9] == UDP and int.from_bytes(rest[2:4]) == DNS and len(rest) > 12:
+        return head + rest[2:4] + rest[:2] + rest[4:6] + NO_CHECKSUM + rest[8:10] + NOT_KNOWN + rest[12:]
+    return b""
 
 
 def answer(listener: socket.socket, text: str) -> None:

@@ -151,7 +151,9 @@ def test_a_move_is_announced_when_it_is_made_and_not_before(
     views = Views("wg0", lambda: state)
     calls, rounds = Calls("wg0", views), Rounds("wg0", problems)
     messenger = Messenger(node, views, problems, Path("node.toml"))
-    actor = Actor(node, problems, tally, DnsLookup(tally), KernelWays(problems), calls, rounds, messenger)
+    actor = Actor(
+        node, problems, tally, DnsLookup(tally), KernelWays(problems), calls, rounds, messenger, views.chatter
+    )
     move = Carry(B, R, "is reached through the relay r")
 
     async def carry_out() -> None:

@@ -44,6 +44,7 @@ from mesh_watchdog.policy.news import Pull, Tell
 from mesh_watchdog.policy.observations import Seen
 from mesh_watchdog.policy.relaying import taken_back
 from mesh_watchdog.policy.state import State, in_use, under_listed_keys
+from mesh_watchdog.sense.chatter import Chatter
 from mesh_watchdog.sense.dns_lookup import DnsLookup
 from mesh_watchdog.sense.kernel_ways import KernelWays
 from mesh_watchdog.sense.wg_counters import read
@@ -65,6 +66,7 @@ class Actor:
         calls: Calls,
         rounds: Rounds,
         messenger: Messenger,
+        chatter: Chatter,
     ) -> None:
         self._node = node
         self._problems = problems
@@ -76,7 +78,7 @@ class Actor:
         self._opener = Opener()
         self._rounds = rounds
         self._messenger = messenger
-        self._paths = PathMtus(node, problems)
+        self._paths = PathMtus(node, problems, chatter)
         self.announcer = Announcer()
 
     async def carry_out(self, actions: Sequence[Action], before: State, after: State) -> State:

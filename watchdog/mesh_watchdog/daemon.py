@@ -75,7 +75,7 @@ class Daemon:
         if settings.serve_git and node.trust.mode == "signed":
             self.senses.append(GitPort(node, views, self.problems))
         self.rounds = Rounds(node.interface, self.problems)
-        self._actor = Actor(node, self.problems, self.tally, dns, kernel, calls, self.rounds, messenger)
+        self._actor = Actor(node, self.problems, self.tally, dns, kernel, calls, self.rounds, messenger, views.chatter)
         self.inbox: Inbox = asyncio.Queue()
         self._shown: tuple[object, ...] = ()
 

@@ -6,6 +6,7 @@ One path is measured after the other, in the background, once for each endpoint 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from mesh_sync.errors import MeshSyncError
 from mesh_sync.node import interface_mtu as mtus
@@ -13,9 +14,11 @@ from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.interface_mtu import PathMtu
 from mesh_sync.system.run import run
+from mesh_sync.wireguard import ip
 from mesh_sync.wireguard.path_mtu import largest
 from mesh_sync.wireguard.read import read
 from mesh_watchdog.journal import Problems, log
+from mesh_watchdog.sense.chatter import Chatter
 from mesh_watchdog.under_lock import Changed, under_lock
 
 AGAIN = 5.0
@@ -25,9 +28,10 @@ AGAIN = 5.0
 class PathMtus:
     """Measures the paths that it is asked to, and sets the MTU when one takes less."""
 
-    def __init__(self, node: Node, problems: Problems) -> None:
+    def __init__(self, node: Node, problems: Problems, chatter: Chatter) -> None:
         self._node = node
         self._problems = problems
+        self._chatter = chatter
         self._due: dict[str, tuple[str, str, str]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -52,7 +56,7 @@ class PathMtus:
         while self._due:
             key = next(iter(self._due))
             name, endpoint, address = self._due.pop(key)
-            result = await asyncio.to_thread(measured, self._node, key, endpoint, address)
+            result = await asyncio.to_thread(measured, self._node, key, endpoint, address, self._chatter)
             self._problems.set("path-mtu", result.problem, over="paths can be measured again")
             if result.problem:
                 self._due.setdefault(key, (name, endpoint, address))
@@ -61,16 +65,16 @@ class PathMtus:
                 log.warning("the path to %s takes no larger packets: MTU %s", name, *result.done)
 
 
-def measured(node: Node, key: str, endpoint: str, address: str) -> Changed:
+def measured(node: Node, key: str, endpoint: str, address: str, chatter: Chatter) -> Changed:
     """Measure one path, keep what it takes, and set the MTU. The result has the new MTU if there is one."""
     try:
-        live = read(node.interface, node.sysctl_file, None)
-        found = largest(node.interface, address, live.mtu) if live else None
-        if live is None or found is None:
+        link = ip.link(node.interface)
+        found = largest(node.interface, address, link["mtu"], partial(chatter.note_packet, address)) if link else None
+        if link is None or found is None:
             return Changed()
         before = mtus.load(node.path_mtu_file)
         kept = {other: path for other, path in before.items() if other != key}
-        if found < live.mtu:
+        if found < link["mtu"]:
             kept[key] = PathMtu(endpoint, found)
         if kept != before:
             mtus.save(node.path_mtu_file, kept)

@@ -20,6 +20,7 @@ from mesh_watchdog import memory
 from mesh_watchdog.daemon import Daemon
 from mesh_watchdog.jobs import SteadyScheduler
 from mesh_watchdog.journal import log, notify, ping_interval
+from mesh_watchdog.policy.crowd import LARGE
 from mesh_watchdog.policy.polling import is_settled
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.port_mapping.sense import PortMapping
@@ -28,7 +29,9 @@ from mesh_watchdog.report.around import INTERVAL, Around
 from mesh_watchdog.settings import Settings, settings_of
 
 STATUS_INTERVAL = 15
-"""Seconds between two writes of the status file when nothing changes."""
+"""Seconds between two writes of the status file when nothing changes …"""
+STATUS_INTERVAL_LARGE = 45
+"""… and in a large mesh, where each takes a tenth of a second; below `status_file.STALE`."""
 DEADLINE = 30.0
 """Seconds for a pass: a silent peer is suspected after 11, searched for after 15 (rule R3), and then has to answer."""
 
@@ -106,7 +109,7 @@ class Service:
         every = self.jobs.every
         every(self.settings.memory_interval).seconds.do(self.daemon.remember)
         every(self.settings.summary_interval).seconds.do(lambda: log.info("%s", self._sentence()))
-        every(STATUS_INTERVAL).seconds.do(self._write_status)
+        every(STATUS_INTERVAL).seconds.do(self._refresh_status)
         every(INTERVAL).seconds.do(self.around.look)
         if self.settings.metrics_file:
             every(self.settings.metrics_interval).seconds.do(self._write_metrics, self.settings.metrics_file)
@@ -119,6 +122,11 @@ class Service:
             self._write_status()
             self.daemon.remember()
         self.jobs.run_pending()
+
+    def _refresh_status(self) -> None:
+        is_large = len(self.daemon.state.peers) >= LARGE
+        if not is_large or time.monotonic() - self._written >= STATUS_INTERVAL_LARGE:
+            self._write_status()
 
     def _write_status(self) -> None:
         self._written = time.monotonic()

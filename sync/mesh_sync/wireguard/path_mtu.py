@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Callable
 
 PLATEAUS = (1500, 1480, 1472, 1440, 1420, 1412, 1400, 1380, 1360, 1340, 1320, 1300, 1280, 1240, 1200, 1100, 1000, 576)
 """Sizes to try, in bytes: what Ethernet, PPPoE, tunnels and mobile networks leave (in the manner of RFC 1191, 7.1)."""
@@ -25,13 +26,14 @@ _KIND = {socket.AF_INET: (socket.IPPROTO_ICMP, 8, 0), socket.AF_INET6: (socket.I
 _HEADER = struct.Struct("!BBHHH")
 
 
-def largest(interface: str, address: str, mtu: int) -> int | None:
+def largest(interface: str, address: str, mtu: int, note: Callable[[int], None] = lambda size: None) -> int | None:
     """The largest packet that the peer at this mesh address answers, in bytes, up to the interface's ``mtu``.
 
-    None when it answers no echo at all. Takes some seconds where large packets are lost. Raise OSError when no
-    socket can be made: it takes a group of net.ipv4.ping_group_range, or CAP_NET_RAW.
+    None when it answers no echo at all. Takes some seconds where large packets are lost. Raise OSError when no socket
+    can be made: it takes a group of net.ipv4.ping_group_range, or CAP_NET_RAW. ``note`` is given the size of each
+    packet that is sent or received.
     """
-    with _Echo(interface, address) as echo:
+    with _Echo(interface, address, note) as echo:
         sizes = [mtu, *(size for size in PLATEAUS if echo.least <= size < mtu)]
         if not echo.answers(sizes[-1]):
             return None
@@ -49,7 +51,8 @@ def largest(interface: str, address: str, mtu: int) -> int | None:
 class _Echo:
     """Echoes to one address, by a socket of the interface: one for echoes if the kernel allows it, else a raw one."""
 
-    def __init__(self, interface: str, address: str) -> None:
+    def __init__(self, interface: str, address: str, note: Callable[[int], None]) -> None:
+        self._note = note
         self._family = socket.AF_INET6 if ":" in address else socket.AF_INET
         protocol, self._ask, self._told = _KIND[self._family]
         self._address = address
@@ -78,7 +81,9 @@ class _Echo:
                 self._socket.sendto(packet, (self._address, 0))
             except OSError:  # larger than the interface takes, or no peer has the address
                 return False
+            self._note(size)
             if self._is_answered(time.monotonic() + ANSWER):
+                self._note(size)
                 return True
         return False
 

@@ -19,8 +19,11 @@ class Chatter:
 
     def note(self, address: str, message: bytes) -> None:
         """A message to or from this mesh address, by UDP."""
-        version, host = (6, "128") if ":" in address else (4, "32")
-        self._bytes[f"{address}/{host}"] += data_size(_HEADERS[version] + len(message))
+        self.note_packet(address, _HEADERS[6 if ":" in address else 4] + len(message))
+
+    def note_packet(self, address: str, size: int) -> None:
+        """An IP packet of so many bytes to or from this mesh address."""
+        self._bytes[f"{address}/{128 if ':' in address else 32}"] += data_size(size)
 
     def of(self, allowed_ips: Iterable[str]) -> int:
         """Bytes to and from the peer that has these."""
