@@ -36,7 +36,7 @@ def attempt(key: str, peer: PeerState, state: State, moment: float) -> tuple[Pee
         return peer, []
     if state.birthday.is_settling(key):
         return peer, []
-    if peer.declared.hosts:
+    if _has_untried_name(peer, state):
         peer = _with_news(peer, state, moment)
     if not peer.tries and peer.phase == SEARCHING and moment >= peer.next_round:
         peer = _with_round(peer, state, moment)
@@ -49,9 +49,13 @@ def in_question(peer: PeerState, state: State, moment: float) -> frozenset[str]:
     """The addresses that `attempt` is about to choose from; none while it has no choice to make."""
     if not peer.tries and peer.phase == SEARCHING and moment >= peer.next_round:
         return places(peer, state.names)
+    return places(peer, state.names) if _has_untried_name(peer, state) else frozenset()
+
+
+def _has_untried_name(peer: PeerState, state: State) -> bool:
+    """Whether DNS names an endpoint that this silence has not seen tried."""
     known = peer.tried if peer.phase == SEARCHING else (peer.endpoint, *peer.tried)
-    told = any(endpoint not in known for endpoint, _ in from_dns(peer, state.names))
-    return places(peer, state.names) if told else frozenset()
+    return any(endpoint not in known for endpoint, _ in from_dns(peer, state.names))
 
 
 def _with_news(peer: PeerState, state: State, moment: float) -> PeerState:
