@@ -91,7 +91,7 @@ class BareCopy:
 
     def discard(self) -> None:
         """Delete it; the next fetch makes another."""
-        self.objects.last_read = {}
+        self.objects.forget()
         remove(self.place)
 
     def sweep(self) -> None:
@@ -109,6 +109,7 @@ class BareCopy:
         too_large = size > self.max_size << 20
         if len(packs) <= MANY_PACKS and not too_large:
             return True
+        self.objects.forget()
         unneeded = () if too_large else ("--keep-unreachable",)
         try:
             run(self.argv("repack", "-a", "-d", "-q", *unneeded), deadline=max(1, seconds))

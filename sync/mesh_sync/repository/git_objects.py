@@ -6,7 +6,7 @@ limits (docs/limits.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 from mesh_sync.errors import CommandError, ConfigError, Reason, Unreachable
@@ -27,6 +27,10 @@ MAX_DEPTH = 64
 _AT_ONCE = 8_000
 """Objects that git is asked for at once."""
 _BYTES_AT_ONCE = 8 * 1024 * 1024
+FEW, FEW_BYTES = 64, 256 * 1024
+"""So many objects are read without being listed first, unless they are larger than so many bytes all together."""
+HELD = 4 * 1024 * 1024
+"""Bytes of objects that are held."""
 _HEADER = 100
 """Bytes that git prints around the content of an object, at most: its name, its type, its size."""
 _SETTINGS = (
@@ -53,8 +57,16 @@ class GitObjects:
 
     def __init__(self, place: Path) -> None:
         self.place = place
+        self.forget()
+
+    def forget(self) -> None:
+        """Know nothing of the objects, as some may be gone."""
         self.last_read: dict[str, bytes] = {}
         """The files of the commit that was read last, by their hashes: most are those of the next one, too."""
+        self._there = set[str]()
+        self._descents = dict[tuple[str, str], bool]()
+        self._held = dict[str, tuple[str, bytes]]()
+        self._bytes_held = 0
 
     def git(
         self,
@@ -77,11 +89,20 @@ class GitObjects:
 
     def has(self, commit: str) -> bool:
         """Whether the commit is there."""
-        return self._agrees("cat-file", "-e", f"{commit}^{{commit}}")
+        if commit not in self._there and self._agrees("cat-file", "-e", f"{commit}^{{commit}}"):
+            self._there.add(commit)
+        return commit in self._there
 
     def descends(self, commit: str, ancestor: str) -> bool:
         """Whether ``ancestor`` is the commit itself or one before it; not when it is not there at all."""
-        return self.has(ancestor) and self._agrees("merge-base", "--is-ancestor", ancestor, commit)
+        if not self.has(ancestor):
+            return False
+        if (pair := (commit, ancestor)) not in self._descents:
+            found = self._agrees("merge-base", "--is-ancestor", ancestor, commit)
+            if not found and not self.has(commit):
+                return False
+            self._descents[pair] = found
+        return self._descents[pair]
 
     def fork(self, commit: str, other: str) -> str | None:
         """The newest commit that both descend from; None where there is none."""
@@ -107,9 +128,12 @@ class GitObjects:
 
     def contents(self, names: Sequence[str], most: int) -> Iterator[tuple[str, bytes | None]]:
         """Each object, None in place of one of more than ``most`` bytes. Raise CommandError if one is missing."""
+        names = list(dict.fromkeys(names))
+        if (few := self._few(names)) is not None:
+            yield from ((name, few[name] if len(few[name]) <= most else None) for name in names)
+            return
         chosen: list[tuple[str, int]] = []
         total = 0
-        names = list(dict.fromkeys(names))
         for name, (_, kind, size) in zip(names, self._listed(names), strict=True):
             if not kind:
                 raise damaged(name)
@@ -122,6 +146,39 @@ class GitObjects:
             chosen.append((name, size))
             total += size
         yield from self.read(chosen)
+
+    def _few(self, names: Sequence[str]) -> dict[str, bytes] | None:
+        """Some objects of whatever size, read by one git; None if they are too many or too large all together."""
+        if len(names) > FEW:
+            return None
+        try:
+            return self._read_unlisted(names, ("blob", "commit", "tree"), FEW_BYTES, DEADLINE)
+        except CommandError as error:
+            if error.reason is Reason.TOO_MUCH_OUTPUT:
+                return None
+            raise
+
+    def _read_unlisted(
+        self, names: Sequence[str], kinds: Container[str], most: int, deadline: float
+    ) -> dict[str, bytes]:
+        """Objects of these kinds, ``most`` bytes all together; those that are held are not read again."""
+        unread = [name for name in names if self._held.get(name, ("", b""))[0] not in kinds]
+        packed, begin = b"", 0
+        if unread:
+            packed = self.git("cat-file", "--batch", input=_lines(unread), most=most, deadline=deadline)
+        found = dict[str, bytes]()
+        for name in unread:
+            header, _, _ = packed[begin : begin + _HEADER].partition(b"\n")
+            _, kind, size = header.decode().split(" ") if header.count(b" ") == 2 else ("", "", "0")
+            if kind not in kinds:
+                raise damaged(name)
+            begin += len(header) + 1
+            found[name] = packed[begin : begin + int(size)]
+            begin += int(size) + 1
+            if self._bytes_held + int(size) <= HELD:
+                self._bytes_held += int(size)
+                self._held[name] = kind, found[name]
+        return {name: found[name] if name in found else self._held[name][1] for name in names}
 
     def read(self, chosen: Sequence[tuple[str, int]], deadline: float = DEADLINE) -> Iterator[tuple[str, bytes]]:
         """Given names and sizes, yield names and contents, read by one git. Raise CommandError if one is missing."""
@@ -141,19 +198,7 @@ class GitObjects:
 
     def trees(self, names: Sequence[str], most: int) -> dict[str, bytes]:
         """The tree object that each name leads to, ``most`` bytes all together. Raise CommandError."""
-        names = list(dict.fromkeys(names))
-        words = ("cat-file", "--batch")
-        packed = self.git(*words, input=_lines(names), most=most, deadline=TREE_DEADLINE)
-        found, begin = {}, 0
-        for name in names:
-            header, _, _ = packed[begin : begin + _HEADER].partition(b"\n")
-            _, kind, size = header.split() if header.count(b" ") == 2 else (b"", b"", b"0")
-            if kind != b"tree":
-                raise damaged(name)
-            begin += len(header) + 1
-            found[name] = packed[begin : begin + int(size)]
-            begin += int(size) + 1
-        return found
+        return self._read_unlisted(list(dict.fromkeys(names)), ("tree",), most, TREE_DEADLINE)
 
     def _listed(self, names: Sequence[str]) -> Iterator[tuple[str, str, int]]:
         """Name, type and size of each object; no type where there is no such object."""
