@@ -87,6 +87,17 @@ def test_runs_follow_each_other(node: Node, caplog: pytest.LogCaptureFixture, mo
     assert files.load(node) == News(OTHER, (Teller("gcp", "10.0.0.3"),))
 
 
+def test_a_commit_that_came_meanwhile_is_not_looked_for_again(
+    node: Node, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Messenger, "_applied", lambda _: COMMIT)
+    pulls = [Pull(COMMIT, (AZURE,)), Pull(COMMIT, (AZURE, GCP))]
+    with caplog.at_level(logging.INFO, "mesh_watchdog"):
+        end = time.monotonic() + 3  # a run ends at once
+        pulled(node, pulls, until=lambda: "exit" in caplog.text and time.monotonic() > end)
+    assert caplog.text.count("exit") == 1
+
+
 def test_under_systemd_the_file_is_all(
     node: Node, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

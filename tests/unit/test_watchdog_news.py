@@ -159,6 +159,17 @@ def test_peers_that_left_are_forgotten() -> None:
     assert without(news, ["peer2"]).cautions == {}
 
 
+def test_looks_for_what_came_do_not_count() -> None:
+    news, moment = begun(), 0.0
+    for number in range(1, 12):
+        commit = f"{number:040x}"
+        news, acts = hear(news, Heard("peer1", commit), moment)
+        assert acts == (Pull(commit, ("peer1",)),)
+        news, _ = step(news, PEERS, "me", moment + policy.RETRY)
+        news, _ = learnt(news, commit, moment + policy.PAUSE)
+        moment += policy.PAUSE
+
+
 # -- floods
 
 MOMENTS = st.lists(st.floats(0.0, 2.0), max_size=150)
@@ -171,25 +182,28 @@ EVENTS = st.lists(st.tuples(st.floats(0.0, 2.0), st.one_of(st.builds(Heard, TELL
 @given(EVENTS)
 def test_whatever_is_told_the_looks_are_few(events: list[tuple[float, Heard | str | None]]) -> None:
     news, moment = begun(), 0.0
-    pulls, tells, told = list[float](), list[float](), list[str]()
+    pulls, tells, told = list[tuple[float, str]](), list[float](), list[str]()
     for passed, event in events:
         moment += passed
+        before = news
         if isinstance(event, Heard):
             news, acts = hear(news, event, moment)
         elif event is None:
             news, acts = step(news, PEERS, "me", moment)
         else:
             news, acts = learnt(news, event, moment)
+            true = {key for each in before.expected if each.commit == event for key in each.tellers}
+            pulls = [pull for pull in pulls if pull[1] not in true]
         for act in acts:
             assert len(act.peers if isinstance(act, Tell) else act.tellers) <= policy.FANOUT
             if isinstance(act, Pull):
-                pulls.append(moment)
+                pulls.append((moment, act.tellers[0]))
                 assert act.commit != news.applied
                 assert act.commit not in news.refused
             else:
                 tells.append(moment)
                 told.append(act.commit)
-    for moments, most in ((pulls, policy.MOST_PULLS), (tells, 2 * policy.MOST_TOLD + 1)):
+    for moments, most in (([at for at, _ in pulls], policy.MOST_PULLS), (tells, 2 * policy.MOST_TOLD + 1)):
         assert all(sum(0 <= other - one < policy.PERIOD for other in moments) <= most for one in moments)
     assert len(news.expected) <= policy.MOST_PULLS
     assert len(news.known) <= policy.REMEMBERED

@@ -11,8 +11,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from mesh_sync.errors import DeviceError
+from mesh_sync.errors import DeviceError, MeshSyncError
 from mesh_sync.node import news as files
+from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.news import News, Teller
 from mesh_sync.system.run import environment
@@ -42,6 +43,7 @@ class Messenger(Sense):
         self._on = on
         self._due = False
         self._running = False
+        self._sought = ""
 
     def tell(self, action: Tell) -> None:
         """Tell these peers, each in the background."""
@@ -70,18 +72,25 @@ class Messenger(Sense):
         names = ", ".join(each.name for each in found.tellers) or "a peer"
         log.info("told of commit %s by %s: mesh-sync looks for it", action.commit[:10], names)
         if not os.environ.get("NOTIFY_SOCKET"):
-            self._due = True
+            self._due, self._sought = True, action.commit
             if not self._running:
                 self.spawn(self._run())
 
     async def _run(self) -> None:
+        """Runs as long as there is news of a commit that the last one has not brought."""
         self._running = True
         try:
             while self._due:
                 self._due = False
                 await self._run_once()
+                self._due = self._due and self._sought != await asyncio.to_thread(self._applied)
         finally:
             self._running = False
+
+    def _applied(self) -> str | None:
+        with suppress(MeshSyncError):
+            return states.load(self._node.state_file).applied.commit
+        return None
 
     async def _run_once(self) -> None:
         """One run. If the watchdog ends meanwhile, it goes on by itself: it may have a commit on trial."""

@@ -18,7 +18,8 @@ AGAIN = 2.0
 PERIOD = 60.0
 """Seconds that the next two bounds are about."""
 MOST_TOLD, MOST_PULLS = 6, 6
-"""Commits that are told, and looks, in a period. What is above comes with the next minute's run."""
+"""Commits that are told, and looks, in a period. What is above comes with the next minute's run. Looks because of a
+peer that told the truth do not count any more."""
 MOST_PULLS_OF_ONE = 3
 """Looks in a period because of the same peer, so that none of them takes all: others are heard beside one that lies."""
 PAUSE = 5.0
@@ -131,11 +132,12 @@ def learn(news: News, learnt: Learnt, peers: Iterable[str], own: str, moment: fl
         return news, ()
     tellers = frozenset(key for each in came for key in each.tellers)
     kept = {key: evolve(one, failed=0) if key in tellers else one for key, one in news.cautions.items()}
-    news = evolve(news, expected=(), cautions=kept)
+    knowing = {key for each in came if each.commit == learnt.commit for key in each.tellers}
+    pulled = tuple(one for one in news.pulled if one[1] not in knowing)
+    news = evolve(news, expected=(), cautions=kept, pulled=pulled)
     recent = _recent(news.told, moment)
     if len(recent) >= MOST_TOLD:
         return news, ()
-    knowing = {key for each in came if each.commit == learnt.commit for key in each.tellers}
     chosen = choose(set(peers) - knowing, learnt.commit, own)
     later = Later(learnt.commit, moment + AGAIN, (*chosen, *sorted(knowing)))
     news = evolve(news, told=(*recent, moment), later=later)
