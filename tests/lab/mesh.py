@@ -106,9 +106,13 @@ def two_peers(lab: Lab) -> Mesh:
     return mesh
 
 
+PATIENCE = 90.0
+"""Seconds for a run."""
+
+
 def now(node: Node, *options: str, exit_code: int = 0, **how: Any) -> subprocess.CompletedProcess[str]:
-    """Run `mesh-sync now` on a node and insist on its exit code."""
-    done = node.run(["mesh-sync", "now", *options], check=False, **how)
+    """Run `mesh-sync now` on a node and insist on its exit code. It may have to undo what it did, beside other load."""
+    done = node.run(["mesh-sync", "now", *options], check=False, **{"timeout": PATIENCE, **how})
     assert done.returncode == exit_code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
 
