@@ -126,7 +126,7 @@ def repository_files(data: bytes) -> None:
             assert name not in (b"", b".", b"..")
             assert not set(name) & {0, 10, 27, 47}
             with contextlib.suppress(CommandError):
-                dict(unpacked([(thing.hex(), len(packed))], packed))
+                list(unpacked([thing.hex()], packed))
 
 
 def state_file(data: bytes) -> None:

@@ -31,6 +31,9 @@ FEW, FEW_BYTES = 64, 256 * 1024
 """So many objects are read without being listed first, unless they are larger than so many bytes all together."""
 HELD = 4 * 1024 * 1024
 """Bytes of objects that are held."""
+_HASH = 40
+"""Characters of the name of an object (SHA-1)."""
+_KINDS = ("blob", "commit", "tree")
 _HEADER = 100
 """Bytes that git prints around the content of an object, at most: its name, its type, its size."""
 _SETTINGS = (
@@ -64,7 +67,7 @@ class GitObjects:
         self.last_read: dict[str, bytes] = {}
         """The files of the commit that was read last, by their hashes: most are those of the next one, too."""
         self._there = set[str]()
-        self._descents = dict[tuple[str, str], bool]()
+        self._descents = set[tuple[str, str]]()
         self._held = dict[str, tuple[str, bytes]]()
         self._bytes_held = 0
 
@@ -95,14 +98,13 @@ class GitObjects:
 
     def descends(self, commit: str, ancestor: str) -> bool:
         """Whether ``ancestor`` is the commit itself or one before it; not when it is not there at all."""
-        if not self.has(ancestor):
-            return False
-        if (pair := (commit, ancestor)) not in self._descents:
-            found = self._agrees("merge-base", "--is-ancestor", ancestor, commit)
-            if not found and not self.has(commit):
-                return False
-            self._descents[pair] = found
-        return self._descents[pair]
+        pair = (commit, ancestor)
+        if pair in self._descents:
+            return True
+        found = self.has(ancestor) and self._agrees("merge-base", "--is-ancestor", ancestor, commit)
+        if found:
+            self._descents.add(pair)
+        return found
 
     def fork(self, commit: str, other: str) -> str | None:
         """The newest commit that both descend from; None where there is none."""
@@ -152,7 +154,7 @@ class GitObjects:
         if len(names) > FEW:
             return None
         try:
-            return self._read_unlisted(names, ("blob", "commit", "tree"), FEW_BYTES, DEADLINE)
+            return self._read_unlisted(names, _KINDS, FEW_BYTES, DEADLINE)
         except CommandError as error:
             if error.reason is Reason.TOO_MUCH_OUTPUT:
                 return None
@@ -163,30 +165,27 @@ class GitObjects:
     ) -> dict[str, bytes]:
         """Objects of these kinds, ``most`` bytes all together; those that are held are not read again."""
         unread = [name for name in names if self._held.get(name, ("", b""))[0] not in kinds]
-        packed, begin = b"", 0
+        packed = b""
         if unread:
             packed = self.git("cat-file", "--batch", input=_lines(unread), most=most, deadline=deadline)
         found = dict[str, bytes]()
-        for name in unread:
-            header, _, _ = packed[begin : begin + _HEADER].partition(b"\n")
-            _, kind, size = header.decode().split(" ") if header.count(b" ") == 2 else ("", "", "0")
-            if kind not in kinds:
-                raise damaged(name)
-            begin += len(header) + 1
-            found[name] = packed[begin : begin + int(size)]
-            begin += int(size) + 1
-            if self._bytes_held + int(size) <= HELD:
-                self._bytes_held += int(size)
-                self._held[name] = kind, found[name]
+        for name, kind, content in unpacked(unread, packed, kinds):
+            found[name] = content
+            if self._bytes_held + len(content) <= HELD:
+                self._bytes_held += len(content)
+                self._held[name] = kind, content
         return {name: found[name] if name in found else self._held[name][1] for name in names}
 
     def read(self, chosen: Sequence[tuple[str, int]], deadline: float = DEADLINE) -> Iterator[tuple[str, bytes]]:
         """Given names and sizes, yield names and contents, read by one git. Raise CommandError if one is missing."""
         if not chosen:
             return
-        most = sum(size + _HEADER for _, size in chosen)
-        names = _lines([name for name, _ in chosen])
-        yield from unpacked(chosen, self.git("cat-file", "--batch", input=names, most=most, deadline=deadline))
+        names, most = [name for name, _ in chosen], sum(size + _HEADER for _, size in chosen)
+        packed = self.git("cat-file", "--batch", input=_lines(names), most=most, deadline=deadline)
+        for (name, size), (_, _, content) in zip(chosen, unpacked(names, packed), strict=True):
+            if len(content) != size:
+                raise damaged(name)
+            yield name, content
 
     def sizes(self, blobs: Sequence[str]) -> Iterator[tuple[str, int]]:
         """Each blob and its size. Raise CommandError if one is missing."""
@@ -209,17 +208,25 @@ class GitObjects:
                 yield (name, words[0], int(words[1])) if len(words) == 2 and words[1].isdigit() else (name, "", 0)
 
 
-def unpacked(chosen: Sequence[tuple[str, int]], packed: bytes) -> Iterator[tuple[str, bytes]]:
-    """Given what `git cat-file --batch` prints for objects of these names and sizes, yield names and contents."""
+def unpacked(names: Sequence[str], packed: bytes, kinds: Container[str] = _KINDS) -> Iterator[tuple[str, str, bytes]]:
+    """Given what `git cat-file --batch` prints for these names, yield each with its kind and content.
+
+    Raise CommandError if one is missing, of another kind, cut, or another one than its hash says.
+    """
     begin = 0
-    for name, size in chosen:
-        headers = (f"{name} {kind} {size}\n".encode() for kind in ("blob", "commit", "tree"))
-        header = next((header for header in headers if packed.startswith(header, begin)), None)
-        if header is None:
+    for name in names:
+        header, _, _ = packed[begin : begin + _HEADER].partition(b"\n")
+        words = header.decode(errors="replace").split(" ")
+        thing, kind, size = words if len(words) == 3 else ("", "", "")
+        is_other = len(name) == _HASH and thing != name
+        if is_other or kind not in kinds or not (size.isascii() and size.isdigit()):
             raise damaged(name)
-        begin += len(header)
-        yield name, packed[begin : begin + size]
-        begin += size + 1
+        begin += len(header) + 1
+        content = packed[begin : begin + int(size)]
+        if len(content) < int(size):
+            raise damaged(name)
+        yield name, kind, content
+        begin += len(content) + 1
 
 
 def damaged(name: str) -> CommandError:

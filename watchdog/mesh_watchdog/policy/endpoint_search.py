@@ -53,7 +53,7 @@ def in_question(peer: PeerState, state: State, moment: float) -> frozenset[str]:
 
 
 def _has_untried_name(peer: PeerState, state: State) -> bool:
-    """Whether DNS names an endpoint that this silence has not seen tried."""
+    """Whether DNS names an endpoint that has not been tried since the peer fell silent."""
     known = peer.tried if peer.phase == SEARCHING else (peer.endpoint, *peer.tried)
     return any(endpoint not in known for endpoint, _ in from_dns(peer, state.names))
 

@@ -16,7 +16,7 @@ FANOUT = 3
 AGAIN = 2.0
 """Seconds after which other peers are told: the first three may have known, or be gone."""
 PERIOD = 60.0
-"""Seconds that the next two bounds are about."""
+"""Seconds that the next bounds are about."""
 MOST_TOLD, MOST_PULLS = 6, 6
 """Commits that are told, and looks, in a period. What is above comes with the next minute's run. Looks because of a
 peer that told the truth do not count any more."""

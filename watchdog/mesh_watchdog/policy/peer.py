@@ -152,7 +152,7 @@ def listen(peer: PeerState, seen: Seen, moment: float) -> tuple[PeerState, bool]
     if before is None or went_back:
         return begin(peer, seen, moment), False
     received, sent = seen.rx - before.rx, seen.tx - before.tx
-    if _is_traffic(peer, received, sent, seen.traffic - before.traffic, moment):
+    if _is_traffic(peer, before, seen, moment):
         peer = evolve(peer, used=moment)
     shaken = seen.handshake != before.handshake
     if shaken or (received and received % INITIATION_SIZE):
@@ -175,11 +175,12 @@ def begin(peer: PeerState, seen: Seen | None, moment: float) -> PeerState:
     )  # fmt: skip
 
 
-def _is_traffic(peer: PeerState, received: int, sent: int, traffic: int, moment: float) -> bool:
+def _is_traffic(peer: PeerState, before: Seen, seen: Seen, moment: float) -> bool:
     """Whether this is more than what watchdogs send, or a handshake that our own probes have not begun."""
-    if traffic > QUIET_BYTES:
+    if seen.traffic - before.traffic > QUIET_BYTES:
         return True
-    begun = sent and not received and sent % INITIATION_SIZE == 0
+    sent = seen.tx - before.tx
+    begun = sent and seen.rx == before.rx and sent % INITIATION_SIZE == 0
     return bool(begun) and (peer.probed is None or moment - peer.probed > PLACE)
 
 
