@@ -117,13 +117,14 @@ def _try_next(key: str, peer: PeerState, moment: float) -> tuple[PeerState, list
     (endpoint, source), *rest = peer.tries
     afresh = peer.stranger and source in (SEEN, TOLD)
     pause = TRY_AFRESH if afresh else _pause(peer, moment)
-    goes_back = len(rest) == 1 or (rest and source == "dns" and rest[0][1] in (SEEN, TOLD))
-    if peer.phase == SUSPECT and goes_back:
+    resumes = bool(rest) and source == "dns" and rest[0][1] in (SEEN, TOLD)
+    if peer.phase == SUSPECT and (resumes or len(rest) == 1):  # the way back
         pause = max(pause, NEWS_LISTEN)
+    after = peer.resume if resumes else moment if rest else peer.next_round
     return evolve(
         probed(peer, moment),
         tries=tuple(rest),
-        next_try=max(moment + pause, peer.resume if rest else peer.next_round),
+        next_try=max(moment + pause, after),
         source=source,
         last_set=endpoint,
         writes=peer.writes + 1,
