@@ -84,6 +84,21 @@ def test_a_push_reaches_all_by_one_that_polls_and_the_host_may_be_gone(world: Wo
     world.mesh.now()
 
 
+def test_whom_nobody_has_told_asks_while_the_host_is_gone(world: World) -> None:
+    """It was away when the others were told, and its remote is gone when it comes back."""
+    with all_watch(world, "a", "c"):
+        commit = world.push()
+        now_json(world.mesh.nodes["a"])
+        until(lambda: world.at(commit, "c"), SOON)
+        world.ask(NOWHERE, "b")
+        world.mesh.nodes["b"].run(["mesh-sync", "now"], check=False)
+        assert not world.at(commit, "b")
+        with watching(world.mesh.nodes["b"]) as dog:
+            until(lambda: world.at(commit, "b"), SOON, what=dog.said)
+    world.ask(world.mesh.url, "b")
+    world.mesh.now()
+
+
 def test_now_says_who_gave_it(world: World) -> None:
     """The run that the timer starts uses the news, too."""
     b = world.mesh.nodes["b"]

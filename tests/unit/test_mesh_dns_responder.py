@@ -167,15 +167,22 @@ def test_a_long_list_comes_by_tcp_a_few_times(monkeypatch: pytest.MonkeyPatch) -
 NEWS = commits.notice(ZONE, "1" * 40)
 
 
-def test_a_peer_tells_of_a_commit(node: Node) -> None:
+@pytest.mark.parametrize("applied", ["2" * 40, None])
+def test_a_peer_tells_of_a_commit_and_hears_what_this_node_has(
+    node: Node, monkeypatch: pytest.MonkeyPatch, applied: str | None
+) -> None:
+    monkeypatch.setattr(Views, "applied", applied)
     [answer] = node.told((AT_GCP, NEWS))
-    assert (answer.rcode(), answer.question, answer.answer) == (
-        dns.rcode.NOERROR,
-        dns.message.from_wire(NEWS).question,
-        [],
-    )
+    assert (answer.rcode(), answer.question) == (dns.rcode.NOERROR, dns.message.from_wire(NEWS).question)
+    assert commits.read(answer, ZONE) == applied
     assert node.heard == [Heard(GCP, "1" * 40)]
     assert node.passed == []
+
+
+def test_a_peer_only_asks_what_this_node_has(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Views, "applied", "2" * 40)
+    [answer] = node.told((AT_GCP, commits.notice(ZONE, None)))
+    assert (commits.read(answer, ZONE), node.heard) == ("2" * 40, [])
 
 
 @pytest.mark.parametrize("source", ["10.0.0.1", "192.0.2.1"], ids=["this machine", "no peer"])

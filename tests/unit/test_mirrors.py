@@ -135,6 +135,18 @@ def test_a_peer_that_says_nothing_costs_a_little_time(mesh: HostileMesh, monkeyp
     assert "did not deliver" in "; ".join(verdict.notes)
 
 
+def test_where_no_remote_answers_a_slow_mirror_has_time(
+    mesh: HostileMesh, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirrors_module, "EACH", 0.0)
+    node, good = mesh.nodes["a"], by_admin(mesh, mesh.first)
+    node.ask("/nowhere")
+    mirror.show(good)
+    assert isinstance(told(node, good).problem, Unreachable)
+    assert told(node, good).problem is None
+    assert at(mesh) == good
+
+
 def test_where_nothing_listens_the_remotes_are_asked(mesh: HostileMesh) -> None:
     node, good = mesh.nodes["a"], by_admin(mesh, mesh.first)
     node.show(0, good)
@@ -160,9 +172,24 @@ def test_after_a_minute_of_mirrors_the_remotes_are_asked_whatever_peers_tell(mes
     assert isinstance(asks(node, newer), Mirrors)
     node.state = evolve(node.state, remote=evolve(node.state.remote, mirrored_since=since - LONGEST))
     node.show(0, newer)
-    assert type(asks(node, newer)) is Remote
-    node.poll()
-    assert (at(mesh), node.state.remote.mirrored_since) == (newer, None)
+    mirror.show(newer)
+    verdict = told(node, newer)
+    assert (at(mesh), verdict.mirrored, node.state.remote.mirrored_since) == (newer, False, None)
+
+
+def test_after_a_minute_of_mirrors_they_are_asked_where_no_remote_answers(mesh: HostileMesh, mirror: Mirror) -> None:
+    node, good = mesh.nodes["a"], by_admin(mesh, mesh.first)
+    newer = by_admin(mesh, good, 8)
+    node.ask("/nowhere")
+    mirror.show(good)
+    told(node, good)
+    node.state = evolve(node.state, remote=evolve(node.state.remote, mirrored_since=time.time() - 2 * LONGEST))
+    bad = unsigned(mesh, good)
+    mirror.show(bad)
+    assert isinstance(told(node, bad).problem, Unreachable)
+    mirror.show(newer)
+    assert told(node, newer).problem is None
+    assert at(mesh) == newer
 
 
 def test_an_outage_of_the_remotes_is_not_over_because_a_peer_answers(mesh: HostileMesh, mirror: Mirror) -> None:

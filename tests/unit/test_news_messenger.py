@@ -9,15 +9,17 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import dns.message
 import pytest
 
 from mesh_sync.node import news as files
 from mesh_sync.node.config import Node, Paths, Repository, Trust
 from mesh_sync.node.news import News, Teller
 from mesh_watchdog.journal import Problems
+from mesh_watchdog.mesh_dns import commits, exchange
 from mesh_watchdog.mesh_dns.views import Views
 from mesh_watchdog.news.messenger import Messenger
-from mesh_watchdog.policy.news import Pull
+from mesh_watchdog.policy.news import Ask, Heard, Pull, Tell
 from unit.mesh_in_dns import AZURE, GCP, state
 
 COMMIT, OTHER = "1" * 40, "2" * 40
@@ -96,6 +98,39 @@ def test_a_commit_that_came_meanwhile_is_not_looked_for_again(
         end = time.monotonic() + 3  # a run ends at once
         pulled(node, pulls, until=lambda: "exit" in caplog.text and time.monotonic() > end)
     assert caplog.text.count("exit") == 1
+
+
+@pytest.mark.parametrize("act", [Tell(COMMIT, (AZURE,)), Ask(AZURE)], ids=["told", "asked"])
+@pytest.mark.parametrize("on", [True, False])
+def test_a_peer_that_is_told_or_asked_says_what_it_has(
+    node: Node, monkeypatch: pytest.MonkeyPatch, act: Tell | Ask, on: bool
+) -> None:
+    said = list[str | None]()
+
+    async def answer(question: bytes, address: str, *_: object) -> dns.message.Message | None:
+        if address != "10.0.0.2":
+            return None
+        query = dns.message.from_wire(question)
+        said.append(commits.read(query, query.question[0].name))
+        response = dns.message.make_response(query)
+        commits.add(response, query.question[0].name, OTHER)
+        return response
+
+    monkeypatch.setattr(exchange, "ask", answer)
+
+    async def story() -> list[object]:
+        made = Messenger(node, Views("lo", state), Problems(), node.paths.run / "node.toml", on=on)
+        await made.start(asyncio.Queue())
+        if isinstance(act, Tell):
+            made.tell(act)
+        else:
+            made.ask(act)
+        await asyncio.gather(*made._tasks)
+        return [made.inbox.get_nowait() for _ in range(made.inbox.qsize())]
+
+    heard = asyncio.run(asyncio.wait_for(story(), 60))
+    assert heard == ([Heard(AZURE, OTHER)] if on else [])
+    assert said == ([COMMIT if isinstance(act, Tell) else None] if on else [])
 
 
 def test_under_systemd_the_file_is_all(

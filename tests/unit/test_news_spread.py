@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from itertools import count
 
-from mesh_watchdog.policy.news import Acts, Heard, Learnt, News, Pull, Tell, hear, learn, step, wait
+from mesh_watchdog.policy.news import Acts, Ask, Heard, Learnt, News, Pull, Tell, hear, learn, step, wait
 
 NODES = 1000
 OLD, NEW = "0" * 40, "1" * 40
@@ -21,7 +21,8 @@ MINUTE = 60.0
 
 
 class World:
-    """Nodes with a minute timer each; the git host is asked by the timers, and by those whose tellers fail.
+    """Nodes with a minute timer each; the git host is asked by the timers, and by those whose tellers fail. Without a
+    host, each knows that it is alone once its timer has asked.
 
     ``lost``: the share of packets that do not arrive; ``mute``: nodes that tell nothing on.
     """
@@ -39,8 +40,7 @@ class World:
         self._number = count()
         for key in self.keys:
             self.news[key], _ = learn(News(), Learnt(OLD), (), key, 0.0)
-            if host:
-                self.at(self.random.uniform(0.0, MINUTE), lambda moment, key=key: self.poll(key, moment))  # type: ignore[misc]
+            self.at(self.random.uniform(0.0, MINUTE), lambda moment, key=key: self.poll(key, moment))  # type: ignore[misc]
         self.at(0.0, lambda moment: self.apply(self.keys[0], moment))
 
     def peers(self, key: str) -> list[str]:
@@ -55,9 +55,12 @@ class World:
             what(moment)
 
     def poll(self, key: str, moment: float) -> None:
-        if key not in self.have:
+        if key not in self.have and self.host:
             self.at_host += 1
             self.apply(key, moment + self.random.uniform(*RUN))
+        elif key not in self.have:
+            self.news[key], _ = learn(self.news[key], Learnt(OLD, alone=True), self.peers(key), key, moment)
+            self.step(key, moment)
 
     def apply(self, key: str, moment: float) -> None:
         if key in self.have:
@@ -70,6 +73,9 @@ class World:
         for act in acts:
             if isinstance(act, Pull):
                 self.pull(key, act, moment)
+            elif isinstance(act, Ask) and act.peer in self.have:
+                later = moment + 2 * self.random.uniform(*PACKET)
+                self.at(later, lambda moment, peer=act.peer: self.hear(key, peer, moment))  # type: ignore[misc]
             elif isinstance(act, Tell) and key not in self.mute:
                 for peer in act.peers:
                     if self.random.random() >= self.lost:
@@ -111,9 +117,16 @@ def test_a_thousand_nodes_have_a_commit_within_five_seconds() -> None:
 
 def test_the_same_without_a_git_host() -> None:
     world = World(7, host=False)
-    world.run(30)
+    world.run(MINUTE + 5)
     assert world.took(0.95) < 5
     assert world.took(0.99) < 8
+    assert len(world.have) == NODES, "whom nobody has told asks"
+
+
+def test_without_a_host_all_have_it_though_packets_are_lost_and_nodes_tell_nothing_on() -> None:
+    world = World(9, lost=0.2, mute=100, host=False)
+    world.run(2 * MINUTE)
+    assert len(world.have) == NODES
 
 
 def test_packets_that_are_lost_and_nodes_that_tell_nothing_on_slow_it_down_and_do_not_stop_it() -> None:

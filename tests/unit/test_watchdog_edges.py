@@ -7,12 +7,15 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from attrs import evolve
 
 from mesh_sync.errors import CommandError, ConfigError
-from mesh_sync.node.config import Node
+from mesh_sync.node import state as states
+from mesh_sync.node.config import Node, Trust
+from mesh_sync.node.state import Intent, Pause
 from mesh_sync.system.lock import locked
 from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_sync.wireguard.underlay import Reach
@@ -84,6 +87,21 @@ def test_a_broken_state_file_is_lost_and_a_missing_one_is_not(node: Node, conten
     assert applied_state.take(node) is None
     node.state_file.unlink()
     assert applied_state.take(node) == Applied({})
+
+
+@pytest.mark.parametrize(
+    ("mode", "silent", "paused", "alone"),
+    [("signed", True, False, True), ("signed", False, False, False), ("signed", True, True, False),
+     ("none", True, False, False)],
+)  # fmt: skip
+def test_who_verifies_signatures_is_alone_while_no_remote_answers(
+    node: Node, mode: Literal["signed", "none"], silent: bool, paused: bool, alone: bool
+) -> None:
+    state = states.load(node.state_file)
+    remote = evolve(state.remote, silent_since=1.0 if silent else None)
+    states.save(node.state_file, evolve(state, remote=remote, intent=Intent(Pause(1.0) if paused else None)))
+    _, learnt = applied_state._read(evolve(node, trust=Trust(mode=mode)))
+    assert learnt.alone == alone
 
 
 # -- setting endpoints

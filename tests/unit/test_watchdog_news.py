@@ -10,7 +10,21 @@ from hypothesis import strategies as st
 
 from mesh_watchdog.policy import news as policy
 from mesh_watchdog.policy.decide import decide
-from mesh_watchdog.policy.news import Acts, Expected, Heard, Learnt, News, Pull, Tell, hear, learn, step, wait, without
+from mesh_watchdog.policy.news import (
+    Acts,
+    Ask,
+    Expected,
+    Heard,
+    Learnt,
+    News,
+    Pull,
+    Tell,
+    hear,
+    learn,
+    step,
+    wait,
+    without,
+)
 from mesh_watchdog.policy.observations import Applied, Declared, Seen, Snapshot, Surroundings
 from mesh_watchdog.policy.state import State
 
@@ -41,7 +55,7 @@ def test_three_are_told_at_once_and_three_others_a_little_later() -> None:
     news, none = step(news, PEERS, "me", 11.0)
     assert none == ()
     news, second = step(news, PEERS, "me", 10.0 + policy.AGAIN)
-    assert [act.commit for act in (*first, *second)] == [NEW, NEW]
+    assert [act.commit for act in (*first, *second) if isinstance(act, Tell)] == [NEW, NEW]
     assert len({*told_of(*first, *second)}) == 6
     assert step(news, PEERS, "me", 1e6) == (news, ())
     assert wait(news, 1e6) == float("inf")
@@ -195,12 +209,13 @@ def test_whatever_is_told_the_looks_are_few(events: list[tuple[float, Heard | st
             true = {key for each in before.expected if each.commit == event for key in each.tellers}
             pulls = [pull for pull in pulls if pull[1] not in true]
         for act in acts:
-            assert len(act.peers if isinstance(act, Tell) else act.tellers) <= policy.FANOUT
             if isinstance(act, Pull):
+                assert len(act.tellers) <= policy.FANOUT
                 pulls.append((moment, act.tellers[0]))
                 assert act.commit != news.applied
                 assert act.commit not in news.refused
-            else:
+            elif isinstance(act, Tell):
+                assert len(act.peers) <= policy.FANOUT
                 tells.append(moment)
                 told.append(act.commit)
     for moments, most in (([at for at, _ in pulls], policy.MOST_PULLS), (tells, 2 * policy.MOST_TOLD + 1)):
@@ -233,6 +248,43 @@ def test_a_peer_that_lies_without_end_does_not_keep_another_from_being_heard(mom
         looks += len(acts)
         assert hear(news, Heard("honest", NEW), moment)[1] == (Pull(NEW, ("honest",)),)
     assert looks <= policy.MOST_PULLS_OF_ONE * (1 + moment // policy.PERIOD)
+
+
+# -- asking
+
+
+def test_while_the_remotes_do_not_answer_one_peer_after_another_is_asked() -> None:
+    news, _ = learn(begun(), Learnt(OLD, alone=True), PEERS, "me", 10.0)
+    asked, moment = list[str](), 10.0
+    assert wait(news, moment) == 0
+    for _ in range(60):
+        news, acts = step(news, PEERS, "me", moment)
+        asked += [act.peer for act in acts if isinstance(act, Ask)]
+        assert wait(news, moment) == policy.ASKING
+        moment += policy.ASKING
+    assert len(asked) == 60
+    assert set(asked) == set(PEERS), "whoever has it is asked in the end"
+    news, _ = learn(news, Learnt(OLD, alone=True), PEERS, "me", moment - 1)
+    assert wait(news, moment - 1) == 1, "not sooner because a run has ended"
+    news, _ = learn(news, Learnt(OLD), PEERS, "me", moment)
+    assert step(news, PEERS, "me", moment + 100)[1] == ()
+    assert wait(news, moment) == float("inf")
+
+
+def test_who_has_no_peer_that_is_up_asks_later() -> None:
+    news, _ = learn(begun(), Learnt(OLD, alone=True), (), "me", 10.0)
+    news, acts = step(news, (), "me", 10.0)
+    assert acts == ()
+    assert wait(news, 10.0) == policy.ASKING
+
+
+def test_another_that_has_the_commit_is_a_reason_to_look_again() -> None:
+    news, _ = hear(begun(), Heard("peer1", NEW), 1.0)
+    news, _ = step(news, PEERS, "me", 1.0 + policy.RETRY)
+    news, acts = hear(news, Heard("peer2", NEW), 6.0)
+    assert acts == ()
+    news, acts = step(news, PEERS, "me", 5.0 + policy.RETRY)
+    assert acts == (Pull(NEW, ("peer1", "peer2")),)
 
 
 # -- as a part of the whole

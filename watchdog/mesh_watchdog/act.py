@@ -40,7 +40,7 @@ from mesh_watchdog.policy.actions import (
     Rewrite,
     SetEndpoint,
 )
-from mesh_watchdog.policy.news import Pull, Tell
+from mesh_watchdog.policy.news import Ask, Pull, Tell
 from mesh_watchdog.policy.observations import Seen
 from mesh_watchdog.policy.relaying import taken_back
 from mesh_watchdog.policy.state import State, in_use, under_listed_keys
@@ -109,6 +109,8 @@ class Actor:
                     self._paths.measure(action.key, peer.declared.name, peer.endpoint, peer.declared.probe)
                 case Tell():
                     self._messenger.tell(action)
+                case Ask():
+                    self._messenger.ask(action)
                 case Pull():
                     self._messenger.pull(action)
                 case FollowUplink():

@@ -20,32 +20,57 @@ from mesh_sync.repository.remote import SHORTEST, Head, Remote, remotes
 from mesh_sync.repository.remote_address import RemoteAddress
 
 EACH, ALL = 2.5, 5.0
-"""Seconds for one mirror, and for all of them."""
+"""Seconds for one mirror, and for all of them, where the remotes answered when they were asked last; else …"""
+PATIENT_EACH, PATIENT_ALL = 10.0, 20.0
+"""… so many: a slow mirror is better than none."""
 MAX_SIZE = 32
 """MiB of what one of them sends; who lacks more gets it from the remotes."""
 LONGEST = 60.0
-"""Seconds for which mirrors alone are believed to have the newest commit."""
+"""Seconds for which mirrors alone are believed to have the newest commit; after that the remotes come first."""
 _OWN = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
 """Root's settings for git hosts say nothing about peers."""
 
 
 class Mirrors(Remote):
-    """The remotes of a node, and before them those who have told of ``news``."""
+    """The remotes of a node, and before them those who have told of ``news``.
 
-    def __init__(self, node: Node, news: News) -> None:
+    ``last``: those come after the remotes, if none answers; ``patient``: they have more time.
+    """
+
+    def __init__(self, node: Node, news: News, *, last: bool = False, patient: bool = False) -> None:
         super().__init__(node.repository, node.bare_repository, whole=True)
         self._news = news
         self._asked = 0
-        self._mirrors_end = time.monotonic() + ALL
+        self._last = last
+        self._each, self._all = (PATIENT_EACH, PATIENT_ALL) if patient else (EACH, ALL)
+        self._mirrors_end: float | None = None
+        self._unreachable: Unreachable | None = None
 
     def head(self) -> Head:
         """Fetch from the mirrors, in turn, until one gives the commit; else as ever. Asked again, go on with the next.
 
         Of a mirror that has something newer, what was told is taken.
         """
+        if not self._last:
+            return self._of_mirrors() or self._of_remotes()
+        if not self._unreachable:
+            try:
+                return self._of_remotes()
+            except Unreachable as problem:
+                self._unreachable = problem
+        if head := self._of_mirrors():
+            return head
+        raise self._unreachable
+
+    def _of_remotes(self) -> Head:
+        self._end = time.monotonic() + self.settings.deadline
+        return super().head()
+
+    def _of_mirrors(self) -> Head | None:
+        self._mirrors_end = self._mirrors_end or time.monotonic() + self._all
         for teller in self._news.tellers[self._asked :]:
             self._asked += 1
-            if (seconds := min(EACH, self._mirrors_end - time.monotonic())) < SHORTEST:
+            if (seconds := min(self._each, self._mirrors_end - time.monotonic())) < SHORTEST:
                 break
             try:
                 self._fetch_from(teller, seconds)
@@ -54,8 +79,7 @@ class Mirrors(Remote):
                 self.said.append(f"{teller.name} ({teller.url}) {trouble(error)}")
             except MeshSyncError as error:
                 self.said.append(f"{teller.name}: {error.message}")
-        self._end = time.monotonic() + self.settings.deadline
-        return super().head()
+        return None
 
     def teller(self, head: Head) -> Teller | None:
         """The peer that has given this head; None where one of the remotes has."""
@@ -81,9 +105,9 @@ def mirrors(node: Node) -> Remote:
         node.trust.mode == "signed" and remote.trusted and state.applied.commit and not state.confirmed_intent.pause
     )
     late = since is not None and not since <= time.time() < since + LONGEST
-    if not found or not usable or late:
+    if not found or not usable:
         return remotes(node)
     known = {state.applied.commit, state.last_confirmed.commit, *(refusal.commit for refusal in remote.refusals)}
     if found.commit in known or (remote.bad and remote.bad.commit == found.commit):
         return remotes(node)
-    return Mirrors(node, found)
+    return Mirrors(node, found, last=late, patient=remote.silent_since is not None)

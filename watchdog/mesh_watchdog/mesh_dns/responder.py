@@ -197,6 +197,7 @@ class Responder(Sense):
             response.flags |= dns.flags.AA
             if commit := commits.read(query, directory.zone):
                 self.inbox.put_nowait(Heard(caller, commit))
+            commits.add(response, directory.zone, self._views.applied)
             return response.to_wire()
         notice = notices.read(query, directory.keys_of(caller), directory.services) if caller else None
         if caller is None or notice is None or not self._calls.take(caller):

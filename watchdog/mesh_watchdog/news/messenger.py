@@ -1,4 +1,4 @@
-"""Tells peers of a commit, and has mesh-sync look for one that they tell of."""
+"""Tells peers of a commit, asks what they have, and has mesh-sync look for one that they tell of."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import dns.name
+
 from mesh_sync.errors import DeviceError, MeshSyncError
 from mesh_sync.node import news as files
 from mesh_sync.node import state as states
@@ -20,7 +22,7 @@ from mesh_sync.system.run import environment
 from mesh_watchdog.journal import Problems, log
 from mesh_watchdog.mesh_dns import commits, exchange
 from mesh_watchdog.mesh_dns.views import Views
-from mesh_watchdog.policy.news import Pull, Tell
+from mesh_watchdog.policy.news import Ask, Heard, Pull, Tell
 from mesh_watchdog.sense.sense import Sense
 
 DEADLINE = 360.0
@@ -30,8 +32,8 @@ LOOK = 0.05
 
 
 class Messenger(Sense):
-    """Observes nothing. ``config``: node.toml, for the run that is started where systemd does not start it; ``on``:
-    whether anything is told and looked for at all.
+    """Observes which commit a peer has that was told or asked. ``config``: node.toml, for the run that is started where
+    systemd does not start it; ``on``: whether anything is told, asked and looked for at all.
     """
 
     def __init__(self, node: Node, views: Views, problems: Problems, config: Path, *, on: bool = True) -> None:
@@ -47,14 +49,23 @@ class Messenger(Sense):
 
     def tell(self, action: Tell) -> None:
         """Tell these peers, each in the background."""
-        directory = self._views.directory
-        notice = commits.notice(directory.zone, action.commit)
-        for key in action.peers if self._on else ():
-            if key in directory.peers and directory.peers[key].probe:
-                self.spawn(self._tell(notice, directory.peers[key].probe))
+        for key in action.peers:
+            self._notify(key, action.commit)
 
-    async def _tell(self, notice: bytes, address: str) -> None:
-        await exchange.ask(notice, address, self._node.interface, self._views.chatter)
+    def ask(self, action: Ask) -> None:
+        """Ask the peer in the background."""
+        self._notify(action.peer, None)
+
+    def _notify(self, key: str, commit: str | None) -> None:
+        directory = self._views.directory
+        if self._on and key in directory.peers and (address := directory.peers[key].probe):
+            self.spawn(self._exchange(key, address, directory.zone, commit))
+
+    async def _exchange(self, key: str, address: str, zone: dns.name.Name, commit: str | None) -> None:
+        notice = commits.notice(zone, commit)
+        answer = await exchange.ask(notice, address, self._node.interface, self._views.chatter)
+        if answer and (has := commits.read(answer, zone)):
+            self.inbox.put_nowait(Heard(key, has))
 
     def pull(self, action: Pull) -> None:
         """Write the news down, and have a run begin: by the path unit under systemd, else as a child, one at a time."""

@@ -6,7 +6,7 @@ from attrs import frozen
 
 from mesh_sync.names.nameservers import Nameserver
 from mesh_sync.wireguard.port_rewriting import Rewriting
-from mesh_watchdog.policy.news import Pull, Tell
+from mesh_watchdog.policy.news import Ask, Pull, Tell
 
 
 @frozen
@@ -136,5 +136,5 @@ class Rewrite:
 
 Action = (
     Probe | SetEndpoint | LookUp | AskWays | AskPath | FollowUplink | Promote | Announce | Call | Open | Carry
-    | Knock | AwaitKnocks | EndRound | Rewrite | Tell | Pull
+    | Knock | AwaitKnocks | EndRound | Rewrite | Tell | Ask | Pull
 )  # fmt: skip

@@ -1,7 +1,8 @@
 """News of commits: whom a node tells that it has a new one, and what it does about what peers tell. Pure.
 
 A node tells three peers by chance, and three others a little later; each of them does the same once it has the commit.
-What is told has no more power than a pull: it makes the node look sooner, at most so often, and nothing else.
+While its remotes do not answer, a node asks its peers what they have. What is told has no more power than a pull: it
+makes the node look sooner, at most so often, and nothing else.
 """
 
 from __future__ import annotations
@@ -29,16 +30,22 @@ RETRY = 4.0
 """Seconds after which a look that has brought nothing is repeated, once: a run may have been under way."""
 PATIENCE = 20.0
 """Seconds within which a commit that was told comes; else who has told of it waits longer."""
+ASKING = 15.0
+"""Seconds after which another peer is asked, while the remotes do not answer: nobody may have told this node."""
 REMEMBERED = 16
 """Commits that were applied here, which are no news any more."""
 
 
 @frozen
 class Learnt:
-    """mesh-sync has written what is applied now (None: nothing), and which commits it has refused."""
+    """mesh-sync has written what is applied now (None: nothing), and which commits it has refused.
+
+    ``alone``: its remotes do not answer, and it would take a commit from a peer.
+    """
 
     commit: str | None
     refused: frozenset[str] = frozenset()
+    alone: bool = False
 
 
 @frozen
@@ -55,6 +62,13 @@ class Tell:
 
     commit: str
     peers: tuple[str, ...]
+
+
+@frozen
+class Ask:
+    """Ask the peer (public key) which commit it has; the answer is `Heard`."""
+
+    peer: str
 
 
 @frozen
@@ -96,7 +110,8 @@ class Caution:
 class News:
     """What is known of commits.
 
-    ``known``: those that were applied, the newest last; ``told``: when; ``pulled``: when, and because of whom first.
+    ``known``: those that were applied, the newest last; ``told``: when; ``pulled``: when, and because of whom first;
+    ``asking``: when the next peer is asked what it has, None while the remotes answer; ``asked``: so many were.
     """
 
     known: tuple[str, ...] = ()
@@ -106,13 +121,15 @@ class News:
     told: tuple[float, ...] = ()
     pulled: tuple[tuple[float, str], ...] = ()
     cautions: Mapping[str, Caution] = field(factory=dict)
+    asking: float | None = None
+    asked: int = 0
 
     @property
     def applied(self) -> str | None:
         return self.known[-1] if self.known else None
 
 
-Acts = tuple[Tell | Pull, ...]
+Acts = tuple[Tell | Ask | Pull, ...]
 
 
 def learn(news: News, learnt: Learnt, peers: Iterable[str], own: str, moment: float) -> tuple[News, Acts]:
@@ -120,7 +137,8 @@ def learn(news: News, learnt: Learnt, peers: Iterable[str], own: str, moment: fl
 
     What is applied when the watchdog begins is not new, nor is what this node has gone back to.
     """
-    news = evolve(news, refused=learnt.refused)
+    asking = (moment if news.asking is None else news.asking) if learnt.alone else None
+    news = evolve(news, refused=learnt.refused, asking=asking)
     failed = [each for each in news.expected if each.commit in learnt.refused]
     news = _disappointed(news, failed, moment)
     if learnt.commit is None or learnt.commit == news.applied:
@@ -165,7 +183,7 @@ def hear(news: News, heard: Heard, moment: float) -> tuple[News, Acts]:
     before = next((each for each in news.expected if each.commit == commit), None)
     if before:
         if len(before.tellers) < FANOUT and teller not in before.tellers:
-            after = evolve(before, tellers=(*before.tellers, teller))
+            after = evolve(before, tellers=(*before.tellers, teller), pulls=1)  # this one may be able to give it
             news = evolve(news, expected=tuple(after if each is before else each for each in news.expected))
         return news, ()
     if not _may_pull(news, teller, moment):
@@ -176,11 +194,14 @@ def hear(news: News, heard: Heard, moment: float) -> tuple[News, Acts]:
 
 def step(news: News, peers: Iterable[str], own: str, moment: float) -> tuple[News, Acts]:
     """Do what is due by now: tell others, look again, give up. ``peers``, ``own``: see `learn`."""
-    acts: list[Tell | Pull] = []
+    acts: list[Tell | Ask | Pull] = []
     if news.later and moment >= news.later.due:
         later, news = news.later, evolve(news, later=None)
         if later.commit == news.applied and (chosen := choose(set(peers) - set(later.told), later.commit, own)):
             acts.append(Tell(later.commit, chosen))
+    if news.asking is not None and moment >= news.asking:
+        acts += map(Ask, choose(set(peers), str(news.asked), own)[:1])
+        news = evolve(news, asking=moment + ASKING, asked=news.asked + 1)
     news = _disappointed(news, [each for each in news.expected if moment >= each.at + PATIENCE], moment)
     for each in news.expected:
         if each.pulls == 1 and moment >= each.at + RETRY and _may_pull(news, each.tellers[0], moment):
@@ -194,6 +215,7 @@ def step(news: News, peers: Iterable[str], own: str, moment: float) -> tuple[New
 def wait(news: News, moment: float) -> float:
     """Seconds until `step` has something to do; infinite where it has not."""
     due = [news.later.due] if news.later else []
+    due += [] if news.asking is None else [news.asking]
     due += [each.at + (RETRY if each.pulls == 1 else PATIENCE) for each in news.expected]
     return max(0.0, min(due) - moment) if due else float("inf")
 

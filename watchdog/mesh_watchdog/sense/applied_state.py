@@ -90,7 +90,8 @@ def _read(node: Node) -> tuple[Applied | None, Learnt]:
     state = states.load(node.state_file)
     bad = [state.remote.bad.commit] if state.remote.bad else []
     refused = (*bad, *(refusal.commit for refusal in state.remote.refusals))
-    return _taken(state, node), Learnt(state.applied.commit, frozenset(refused))
+    alone = state.remote.silent_since is not None and node.trust.mode == "signed" and not state.confirmed_intent.pause
+    return _taken(state, node), Learnt(state.applied.commit, frozenset(refused), alone)
 
 
 def _taken(state: State, node: Node) -> Applied | None:
