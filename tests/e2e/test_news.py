@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -99,6 +100,40 @@ def test_whom_nobody_has_told_asks_while_the_host_is_gone(world: World) -> None:
     world.mesh.now()
 
 
+def test_canaries_go_first_also_where_the_commit_comes_from_peers_and_the_host_is_gone(world: World) -> None:
+    mesh = world.mesh
+    mesh.sign_as(ADMIN)
+    mesh.set("a", tags=["first"])
+    mesh.set_mesh(rollout={"canary": ["first"], "wait": 3600})
+    before = mesh.push()
+    mesh.now()
+    world.ask(NOWHERE, *"bc")
+    with all_watch(world, "b", "c"):
+        commit = world.push()
+        with watching(mesh.nodes["a"]):
+            mesh.nodes["a"].run(["mesh-sync", "pause"])
+            with mirroring(world, commit):
+                write_news(mesh.nodes["b"], commit, "f", "10.0.0.26")
+                mesh.nodes["b"].run(["mesh-sync", "now"], check=False)
+            found = status(mesh.nodes["b"])
+            assert (found["commit"], found["held_commit"]) == (before, commit)
+            mesh.nodes["a"].run(["mesh-sync", "resume"])
+            assert now_json(mesh.nodes["a"])["commit"] == commit
+            world.lab.git.kill()
+            until(lambda: world.at(commit, "a", "b", "c"), SOON)
+            world.lab.git.start()
+            world.ask(mesh.url, *"bc")
+            mesh.sign_as(ADMIN)
+            mesh.set_mesh(rollout=None)
+            last = mesh.push()
+
+            def follow() -> bool:
+                mesh.now()
+                return world.at(last, *NAMES)
+
+            until(follow, SOON)
+
+
 def test_now_says_who_gave_it(world: World) -> None:
     """The run that the timer starts uses the news, too."""
     b = world.mesh.nodes["b"]
@@ -106,14 +141,19 @@ def test_now_says_who_gave_it(world: World) -> None:
     world.ask(NOWHERE, "b")
     with watching(world.mesh.nodes["a"]):
         now_json(world.mesh.nodes["a"])
-        news = f'{{"commit": "{commit}", "tellers": [{{"name": "a", "address": "10.0.0.21"}}]}}'
-        b.run(["sh", "-c", "mkdir -p /run/mesh-sync/news && cat >/run/mesh-sync/news/wg0.json"], input=news)
+        write_news(b, commit, "a", "10.0.0.21")
         until(lambda: listens(world.mesh.nodes["a"]), SOON)
         found = now_json(b)
     assert (found["result"], found["commit"]) == ("applied", commit)
     assert f"commit {commit[:10]} came from a (git://10.0.0.21/mesh)" in found["message"]
     world.ask(world.mesh.url, "b")
     world.mesh.now()
+
+
+def write_news(node: Node, commit: str, name: str, address: str) -> None:
+    """As the node's watchdog does when this peer has told it."""
+    news = json.dumps({"commit": commit, "tellers": [{"name": name, "address": address}]})
+    node.run(["sh", "-c", "mkdir -p /run/mesh-sync/news && cat >/run/mesh-sync/news/wg0.json"], input=news)
 
 
 def listens(node: Node) -> bool:
