@@ -1,28 +1,25 @@
 """`mesh-sync import`: set-ups of other tools become a mesh that passes the check, and private keys stay out of it.
 
 `data/import/wg-meshconf*` is what wg-meshconf 2.5.1 wrote; `hub` and `web` are written after wg-quick(8) and after
-the model of wg-gen-web. Their keys were made for these tests.
+what wg-gen-web stores. Their keys were made for these tests.
 """
 
 from __future__ import annotations
 
 import csv
-import json
 import os
 import shutil
 import stat
 import subprocess
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from command import Ended, mesh_sync
+from command import mesh_sync
 from mesh_sync.wireguard import keys
 from mesh_sync.workspace.import_ import wg_conf
+from unit.imported import DATA, networks, notes, peers
 
-DATA = Path(__file__).parent / "data/import"
 SOURCES = [
     ("wg-meshconf", DATA / "wg-meshconf.csv"),
     ("wg-quick", DATA / "wg-meshconf"),
@@ -40,18 +37,6 @@ def no_settings_of_the_person(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def mesh(tmp_path: Path) -> Path:
     return tmp_path / "mesh"
-
-
-def peers(mesh: Path) -> dict[str, dict[str, Any]]:
-    return {file.stem: tomllib.loads(file.read_text()) for file in (mesh / "peers").glob("*.toml")}
-
-
-def networks(mesh: Path) -> object:
-    return tomllib.loads((mesh / "mesh.toml").read_text())["networks"]
-
-
-def notes(ended: Ended) -> list[str]:
-    return [line.removeprefix("  ! ") for line in ended.fine().splitlines() if line.startswith("  ! ")]
 
 
 def secrets(path: Path) -> set[str]:
@@ -226,35 +211,6 @@ def test_wg_quick_itself_reads_what_comes_of_a_file(mesh: Path, tmp_path: Path) 
     after = wg_conf.parse(text)
     assert after.interface.one("PrivateKey") == before.interface.one("PrivateKey")
     assert {one.one("PublicKey") for one in after.peers} == {one.one("PublicKey") for one in before.peers}
-
-
-def test_wg_gen_web(mesh: Path) -> None:
-    ended = mesh_sync("import", "wg-gen-web", DATA / "web", mesh)
-    found = peers(mesh)
-    assert networks(mesh) == ["10.6.6.0/24", "fd42:6::/64"]
-    assert found["server"]["endpoint"] == "vpn.example.com:51821"
-    assert set(found["server"]["subnets"]) == {"192.168.7.0/24", "0.0.0.0/0", "::/0"}
-    assert [name for name, peer in found.items() if peer.get("exit") == "server"] == ["bob"]
-    phone = found["alice-s-phone"]
-    assert (phone["via"], phone["managed"], phone["tags"]) == ("server", False, ["phone"])
-    assert (phone["owner"], phone["persistent_keepalive"], phone["mtu"]) == ("alice@example.com", 16, 1412)
-    assert found["bob"]["persistent_keepalive"] == 0
-    assert found["old-tablet"]["enabled"] is False
-    said = "\n".join(notes(ended))
-    assert "server: PostUp is not imported" in said
-    assert "PreUp" not in said, "an echo is nothing to lose"
-
-
-def test_what_cannot_be_read_is_said_and_the_rest_taken_over(mesh: Path, tmp_path: Path) -> None:
-    web = tmp_path / "web"
-    shutil.copytree(DATA / "web", web)
-    (web / "broken.json").write_text("{")
-    (web / "list.json").write_text("[]")
-    (web / "odd.json").write_text(json.dumps({"name": 7, "address": ["x"], "publicKey": None, "allowedIPs": "y"}))
-    said = "\n".join(notes(mesh_sync("import", "wg-gen-web", web, mesh)))
-    for part in ("broken.json: left out", "list.json: left out", "7: address: 'x'", "odd.json has no usable publicKey"):
-        assert part in said
-    assert len(peers(mesh)) == 4
 
 
 def test_odd_rows_of_a_database(mesh: Path, tmp_path: Path) -> None:

@@ -72,6 +72,17 @@ def overlap(one: Network, other: Network) -> bool:
     return one.version == other.version and one.overlaps(other)
 
 
+def within(inner: Network, outer: Network) -> bool:
+    """Whether all of a network lies in the other one."""
+    return overlap(inner, outer) and inner.prefixlen >= outer.prefixlen
+
+
+def around(peer: str, network: Network, own: Network) -> str:
+    """A note on a network that is carried to ``peer`` and has the mesh's ``own`` within it."""
+    hint = f"`mesh-sync peer set {peer} --subnet CIDR` declares what lies behind {peer}"
+    return f"{peer}: {network} lies around the mesh's own {own}: left out; {hint}"
+
+
 def is_host(network: Interface) -> bool:
     """Whether one machine is meant: wg takes ``10.0.0.1/24`` as well, and means the whole network."""
     return network.network.prefixlen == network.max_prefixlen or network.ip != network.network.network_address

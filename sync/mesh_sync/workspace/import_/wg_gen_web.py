@@ -1,7 +1,8 @@
 """wg-gen-web's data directory: server.json, and a file of JSON for each client, private keys included.
 
-Keys as github.com/vx3r/wg-gen-web writes them (model/server.go, model/client.go). All clients reach the mesh through
-the server, so they become unmanaged peers `via` it.
+Names and keys as github.com/vx3r/wg-gen-web writes them (storage/file.go, core/client.go, model/): a client's file is
+called by its UUID, without a suffix. A client's `address` is what the server's AllowedIPs have for it, so networks in
+it lie behind the client. All clients reach the mesh through the server, so they become unmanaged peers `via` it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from mesh_sync.errors import ConfigError
 from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.wireguard.keys import is_key, public_key
 from mesh_sync.workspace.import_.fields import endpoint, interfaces, note_settings, read_text
 from mesh_sync.workspace.import_.machine import Machine, Names, Takeover
-from mesh_sync.workspace.import_.networks import Interface, exit_part, mesh_networks, overlap
+from mesh_sync.workspace.import_.networks import Interface, around, exit_part, mesh_networks, within
 
 SERVER = "server.json"
 UNTOUCHED = "echo WireGuard"
@@ -41,14 +43,14 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
     clients = _clients(file.parent, notes)
     name = names.make("server")
     networks = networks or mesh_networks(addresses, [], notes)
-    spokes = [one for text, client in clients if (one := _spoke(client, text, name, server, names, notes))]
+    spokes = [one for text, client in clients if (one := _spoke(client, text, name, networks, server, names, notes))]
     hub = Machine(
         name=name,
         public_key=public_key(key),
         private_key=key,
         addresses=tuple(one.ip for one in addresses),
         endpoint=_endpoint(server, notes),
-        subnets=tuple(_behind([client for _, client in clients], networks)),
+        subnets=tuple(_behind([client for _, client in clients], networks, spokes, notes)),
         listen_port=_number(server, "listenPort"),
         mtu=_number(server, "mtu"),
     )
@@ -68,8 +70,12 @@ def _load(file: Path) -> dict[str, Any]:
 def _clients(folder: Path, notes: list[str]) -> list[tuple[str, dict[str, Any]]]:
     """Every client that can be read, in the order in which they were made."""
     found = []
-    for file in sorted(folder.glob("*.json")):
-        if file.name == SERVER:
+    for file in sorted(folder.iterdir()):
+        if file.name == SERVER or not file.is_file():
+            continue
+        if not _is_uuid(file.name.removesuffix(".json")):
+            if file.suffix == ".json":
+                notes.append(f"{file.name}: left out, a client's file is called by a UUID")
             continue
         try:
             found.append((file.name, _load(file)))
@@ -78,11 +84,26 @@ def _clients(folder: Path, notes: list[str]) -> list[tuple[str, dict[str, Any]]]
     return sorted(found, key=lambda client: str(client[1].get("created", "")))
 
 
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _spoke(
-    client: Mapping[str, Any], file: str, server: str, settings: Mapping[str, Any], names: Names, notes: list[str]
+    client: Mapping[str, Any],
+    file: str,
+    server: str,
+    networks: tuple[Network, ...],
+    settings: Mapping[str, Any],
+    names: Names,
+    notes: list[str],
 ) -> Machine | None:
     called = str(client.get("name") or file.removesuffix(".json"))
-    addresses = tuple(interfaces(_texts(client, "address"), f"{called}: address", notes))
+    carried = tuple(interfaces(_texts(client, "address"), f"{called}: address", notes))
+    addresses = [one for one in carried if any(one.ip in own for own in networks)] or carried[:1]
     public, private = str(client.get("publicKey", "")), str(client.get("privateKey", ""))
     if not is_key(public) or not addresses:
         notes.append(f"{called}: left out, {file} has no usable publicKey or address")
@@ -95,6 +116,7 @@ def _spoke(
         public_key=public,
         private_key=private if is_key(private) and public_key(private) == public else "",
         addresses=tuple(one.ip for one in addresses),
+        subnets=tuple(dict.fromkeys(one.network for one in carried if one not in addresses)),
         mtu=_number(settings, "mtu"),
         keepalive=0 if quiet else _number(settings, "persistentKeepalive") or 0,
         via=server,
@@ -106,14 +128,26 @@ def _spoke(
     )
 
 
-def _behind(clients: Sequence[Mapping[str, Any]], networks: tuple[Network, ...]) -> list[Network]:
-    """The networks behind the server: what clients reach through it besides the mesh; a default route is its exit."""
+def _behind(
+    clients: Sequence[Mapping[str, Any]], networks: tuple[Network, ...], spokes: Sequence[Machine], notes: list[str]
+) -> list[Network]:
+    """The networks behind the server: what clients reach through it besides the mesh and what lies behind clients.
+
+    A default route is its exit.
+    """
+    elsewhere = [*networks, *(subnet for spoke in spokes for subnet in spoke.subnets)]
     found: dict[Network, None] = {}
     for client in clients:
         allowed = _allowed(client, [])
-        exits = exit_part(allowed)
-        every = (one for one in allowed if one in exits or not any(overlap(own, one.network) for own in networks))
-        found |= dict.fromkeys(one.network for one in every)
+        exits = {one.network for one in exit_part(allowed)}
+        for network in (one.network for one in allowed):
+            if network in exits:
+                found[network] = None
+            elif not any(within(network, other) for other in elsewhere):
+                if inside := next((own for own in networks if within(own, network)), None):
+                    notes.append(around("server", network, inside))
+                else:
+                    found[network] = None
     return list(found)
 
 

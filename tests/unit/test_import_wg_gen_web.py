@@ -1,0 +1,83 @@
+"""`mesh-sync import wg-gen-web`: its data directory as the tool keeps it (storage/file.go, core/client.go, model/).
+
+A client's file is called by its UUID, without a suffix, and holds the fields of model/client.go.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from command import mesh_sync
+from mesh_sync.wireguard import keys
+from unit.imported import DATA, networks, notes, peers
+
+
+@pytest.fixture
+def mesh(tmp_path: Path) -> Path:
+    return tmp_path / "mesh"
+
+
+def test_wg_gen_web(mesh: Path) -> None:
+    ended = mesh_sync("import", "wg-gen-web", DATA / "web", mesh)
+    found = peers(mesh)
+    assert networks(mesh) == ["10.6.6.0/24", "fd42:6::/64"]
+    assert found["server"]["endpoint"] == "vpn.example.com:51821"
+    assert set(found["server"]["subnets"]) == {"192.168.7.0/24", "0.0.0.0/0", "::/0"}
+    assert [name for name, peer in found.items() if peer.get("exit") == "server"] == ["bob"]
+    phone = found["alice-s-phone"]
+    assert (phone["via"], phone["managed"], phone["tags"]) == ("server", False, ["phone"])
+    assert (phone["owner"], phone["persistent_keepalive"], phone["mtu"]) == ("alice@example.com", 16, 1412)
+    assert found["bob"]["persistent_keepalive"] == 0
+    assert found["old-tablet"]["enabled"] is False
+    said = "\n".join(notes(ended))
+    assert "server: PostUp is not imported" in said
+    assert "PreUp" not in said, "an echo is nothing to lose"
+
+
+def test_what_cannot_be_read_is_said_and_the_rest_taken_over(mesh: Path, tmp_path: Path) -> None:
+    web = tmp_path / "web"
+    shutil.copytree(DATA / "web", web)
+    broken, listed, odd = ("f5fcc1e7-e03a-48bb-acd9-8d5214c6cb1" + digit for digit in "123")
+    (web / broken).write_text("{")
+    (web / listed).write_text("[]")
+    (web / odd).write_text(json.dumps({"name": 7, "address": ["x"], "publicKey": None, "allowedIPs": "y"}))
+    (web / "wg0.conf").write_text("# what it generates\n")
+    (web / "backup.json").write_text("{}")
+    said = "\n".join(notes(mesh_sync("import", "wg-gen-web", web, mesh)))
+    for part in (
+        f"{broken}: left out",
+        f"{listed}: left out",
+        "7: address: 'x'",
+        f"{odd} has no usable publicKey",
+        "backup.json: left out, a client's file is called by a UUID",
+    ):
+        assert part in said
+    assert len(peers(mesh)) == 4
+
+
+def test_a_client_of_wg_gen_web_with_networks_is_a_peer_with_subnets(mesh: Path, tmp_path: Path) -> None:
+    """A site's `address` names its LAN beside its address in the tunnel: the server's AllowedIPs are made of both."""
+    web = tmp_path / "web"
+    shutil.copytree(DATA / "web", web)
+    phone = web / "ff05d279-06ec-598d-82aa-0ee7087f70f3"
+    azure = {
+        **json.loads(phone.read_text()),
+        "id": "f5fcc1e7-e03a-48bb-acd9-8d5214c6cb1f",
+        "name": "Azure",
+        "allowedIPs": ["10.6.6.1/32", "192.168.10.0/24", "10.0.0.0/8"],
+        "address": ["10.6.6.5/32", "192.168.20.0/24", "192.168.21.9/24"],
+        "publicKey": keys.public_key(keys.generate()),
+    }
+    (web / azure["id"]).write_text(json.dumps(azure, indent=2))
+    bob = web / "ef45d397-0411-5f5e-8940-9bdbdef3958b"
+    bob.write_text(json.dumps({**json.loads(bob.read_text()), "allowedIPs": ["10.6.6.0/24", "192.168.20.0/24"]}))
+    ended = mesh_sync("import", "wg-gen-web", web, mesh)
+    found = peers(mesh)
+    assert found["azure"]["addresses"] == ["10.6.6.5"]
+    assert found["azure"]["subnets"] == ["192.168.20.0/24", "192.168.21.0/24"]
+    assert set(found["server"]["subnets"]) == {"192.168.7.0/24", "192.168.10.0/24"}, "no network of a client's"
+    assert any("server: 10.0.0.0/8 lies around the mesh's own 10.6.6.0/24: left out" in note for note in notes(ended))
