@@ -84,10 +84,21 @@ def around(peer: str, network: Network, own: Network) -> str:
 
 
 def is_host(network: Interface) -> bool:
-    """Whether one machine is meant: wg takes ``10.0.0.1/24`` as well, and means the whole network."""
-    return network.network.prefixlen == network.max_prefixlen or network.ip != network.network.network_address
+    """Whether it is a single address. ``10.0.0.1/24`` is none: wg takes it as well, and means the whole network."""
+    return network.network.prefixlen == network.max_prefixlen
+
+
+def is_network(network: Interface) -> bool:
+    """Whether it is written as a network of several addresses, none of them in particular."""
+    return network.ip == network.network.network_address and network.max_prefixlen - network.network.prefixlen > 1
 
 
 def is_own_host(network: Interface, networks: Iterable[Network]) -> bool:
-    """Whether one machine of the mesh is meant."""
-    return is_host(network) and any(network.ip in own for own in networks)
+    """Whether one machine of the mesh is meant: by its address, alone or with the length of one of ``networks``.
+
+    The latter is how wg-meshconf writes it; taken as wg does, all of the mesh would be at one peer.
+    """
+    ours = [own for own in networks if network.ip in own]
+    if is_host(network):
+        return bool(ours)
+    return not is_network(network) and any(within(own, network.network) for own in ours)

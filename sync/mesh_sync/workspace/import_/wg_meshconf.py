@@ -48,8 +48,12 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
         machines.append(evolve(machine, addresses=tuple(one.ip for one in addresses)))
         carried[machine.name] = list(interfaces(row["AllowedIPs"].split(","), f"{machine.name}: AllowedIPs", notes))
     exits = {name: exit_part(many) for name, many in carried.items()}
+    declared = [one.network for one in own]
     subnets = [
-        one.network for name, many in carried.items() for one in many if not is_host(one) and one not in exits[name]
+        one.network
+        for name, many in carried.items()
+        for one in many
+        if not is_host(one) and not is_own_host(one, declared) and one not in exits[name]
     ]
     networks = networks or mesh_networks(own, subnets, notes)
     placed = [_placed(one, carried[one.name], networks) for one in machines]

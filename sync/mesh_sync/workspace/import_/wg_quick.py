@@ -19,7 +19,17 @@ from mesh_sync.wireguard.keys import is_key, public_key
 from mesh_sync.workspace.import_ import wg_conf
 from mesh_sync.workspace.import_.fields import SETTINGS_LEFT, endpoint, interfaces, note_settings, number, read_text
 from mesh_sync.workspace.import_.machine import Machine, Names, Takeover
-from mesh_sync.workspace.import_.networks import Interface, exit_part, is_host, is_own_host, mesh_networks, overlap
+from mesh_sync.workspace.import_.networks import (
+    Interface,
+    around,
+    exit_part,
+    is_host,
+    is_network,
+    is_own_host,
+    mesh_networks,
+    overlap,
+    within,
+)
 from mesh_sync.workspace.import_.wg_conf import Conf, Section
 
 MAX_FILE = 1024 * 1024
@@ -56,6 +66,8 @@ class _Peer:
     own: _File | None = None
     claims: list[_Claim] = field(factory=list)
     addresses: tuple[Interface, ...] = ()
+    behind: tuple[Network, ...] = ()
+    """Networks in its own `Address`, as wg-gen-web writes them there for a site."""
     name: str = ""
 
     @property
@@ -93,19 +105,23 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
         hint = "PATH is a file with [Interface] and [Peer], or a directory"
         raise ConfigError(f"{path} describes no peer", hint=hint)
     if not networks:
-        everything = [network for peer in peers.values() for claim in peer.claims for network in claim.networks]
-        hosts = [one for one in everything if is_host(one)]
-        own = [address for peer in peers.values() for address in peer.addresses]
-        own += [one for one in hosts if one.network.prefixlen < one.max_prefixlen]
-        exits = {one for peer in peers.values() for one in peer.exits}
-        behind = [one.network for one in everything if not is_host(one) and one not in exits]
-        empty = [network for network in behind if not any(one.ip in network for one in own)]
-        networks = mesh_networks(own or hosts, empty, notes)
+        networks = _guess(list(peers.values()), notes)
     names = Names(notes)
     for peer in sorted(peers.values(), key=lambda peer: peer.own is None):
         peer.name = names.make(_called(peer))
     machines = sorted(_Merger(peers, networks, notes).machines(), key=lambda machine: machine.name)
     return Takeover(tuple(machines), networks, tuple(notes))
+
+
+def _guess(peers: Sequence[_Peer], notes: list[str]) -> tuple[Network, ...]:
+    """The mesh's networks: those of the nodes' own addresses; of the single addresses carried where no file has any."""
+    everything = [network for peer in peers for claim in peer.claims for network in claim.networks]
+    own = [address for peer in peers for address in peer.addresses]
+    exits = {one for peer in peers for one in peer.exits}
+    behind = [one.network for one in everything if not is_host(one) and one not in exits]
+    behind += (network for peer in peers for network in peer.behind)
+    empty = [network for network in behind if not any(one.ip in network for one in own)]
+    return mesh_networks(own or [one for one in everything if is_host(one)], empty, notes)
 
 
 def _files(path: Path, notes: list[str]) -> Iterator[_File]:
@@ -132,8 +148,11 @@ def _peers(files: Sequence[_File], notes: list[str]) -> dict[str, _Peer]:
             notes.append(f"{file.name}: left out, it has the same PrivateKey as {own[file.key].name}")
     peers: dict[str, _Peer] = {}
     for key, file in own.items():
-        addresses = interfaces(file.conf.interface.many("Address"), f"{file.name}: Address", notes)
-        peers[key] = _Peer(key, file, addresses=tuple(addresses))
+        listed = list(interfaces(file.conf.interface.many("Address"), f"{file.name}: Address", notes))
+        behind = [one.network for one in listed if is_network(one)]
+        notes += (f"{file.name}: {one} in Address is a network, and imported as one behind it" for one in behind)
+        addresses = tuple(one for one in listed if not is_network(one))
+        peers[key] = _Peer(key, file, addresses=addresses, behind=tuple(behind))
         note_settings(file.conf.interface.one, file.name, notes)
     for file in files:
         for section in file.conf.peers:
@@ -165,6 +184,9 @@ class _Merger:
 
     def __init__(self, peers: Mapping[str, _Peer], networks: tuple[Network, ...], notes: list[str]) -> None:
         self._peers, self._networks, self._notes = peers, networks, notes
+        self._owner = {one.ip: key for key, peer in peers.items() for one in peer.addresses}
+        self._declared = {*networks, *(one.network for peer in peers.values() for one in peer.addresses)}
+        """The mesh's networks, and as the nodes' own files write them."""
         self._holders: dict[Interface, str] = {}
         """Whose each network is: of those that carry it, the one whose section is the shortest."""
         claims = [(claim, peer.key) for peer in peers.values() for claim in peer.claims]
@@ -206,23 +228,29 @@ class _Merger:
         return [network for network in peer.networks if self._holders[network] == peer.key]
 
     def _addresses(self, peer: _Peer) -> tuple[Address, ...]:
-        """Its own file's; else the hosts of the mesh that are carried to it and belong to no other."""
-        if peer.addresses:
-            return tuple(dict.fromkeys(one.ip for one in peer.addresses))
-        owned = {one.ip for other in self._peers.values() for one in other.addresses}
-        hosts = dict.fromkeys(one.ip for one in self._carried(peer) if is_own_host(one, self._networks))
-        return tuple(ip for ip in hosts if ip not in owned)
+        """Its own file's, and the hosts of the mesh that are carried to it and belong to no other."""
+        hosts = (one.ip for one in self._carried(peer) if self._is_own_host(one))
+        mine = (ip for ip in hosts if self._owner.get(ip, peer.key) == peer.key)
+        return tuple(dict.fromkeys((*(one.ip for one in peer.addresses), *mine)))
+
+    def _is_own_host(self, one: Interface) -> bool:
+        return any(one.ip in own for own in self._networks) and is_own_host(one, self._declared)
 
     def _subnets(self, peer: _Peer) -> Iterator[Network]:
         yield from dict.fromkeys(one.network for one in peer.exits)
-        for one in self._carried(peer):
-            if is_own_host(one, self._networks):
-                continue
-            within = [own for own in self._networks if overlap(own, one.network)]
-            if not within:
-                yield one.network
-            elif all(one.network.prefixlen > own.prefixlen for own in within):
-                self._notes.append(f"{peer.name}: {one.network} is part of the mesh's own {within[0]}: left out")
+        carried = (one.network for one in self._carried(peer) if not self._is_own_host(one))
+        listed = list(dict.fromkeys((*peer.behind, *carried)))
+        for network in listed:
+            met = [own for own in self._networks if overlap(own, network)]
+            outer = next((other for other in listed if other != network and within(network, other)), None)
+            if outer and not met:
+                self._notes.append(f"{peer.name}: {network} is left out, it is part of {outer}, which is imported")
+            elif not met:
+                yield network
+            elif all(network.prefixlen > own.prefixlen for own in met):
+                self._notes.append(f"{peer.name}: {network} is part of the mesh's own {met[0]}: left out")
+            elif network not in self._declared:
+                self._notes.append(around(peer.name, network, met[0]))
 
     def _endpoints(self, peer: _Peer) -> tuple[str, ...]:
         """All that others know, the most common one first."""
