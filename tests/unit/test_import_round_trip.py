@@ -124,6 +124,19 @@ def test_host_bits_mean_the_network_and_further_addresses_are_kept(mesh: Path, t
     assert 'networks = ["10.1.0.0/24"]' in (mesh / "mesh.toml").read_text()
 
 
+def test_so_it_is_in_a_database_of_wg_meshconf(mesh: Path, tmp_path: Path) -> None:
+    rows = [
+        f"site,10.1.0.2/24,{SITE},'192.168.10.1/24,10.1.0.22,10.0.0.0/8',203.0.113.2",
+        f"me,10.1.0.1/24,{ME},,",
+    ]
+    text = "Name,Address,PrivateKey,AllowedIPs,Endpoint\n" + "\n".join(rows) + "\n"
+    (tmp_path / "database.csv").write_text(text.replace("'", '"'))
+    said = notes(mesh_sync("import", "wg-meshconf", tmp_path, mesh))
+    site = peers(mesh)["site"]
+    assert (site["addresses"], site["subnets"]) == (["10.1.0.2", "10.1.0.22"], ["192.168.10.0/24"])
+    assert len([note for note in said if "10.0.0.0/8 lies around the mesh's own 10.1.0.0/24" in note]) == 1
+
+
 def test_a_network_around_the_mesh_is_left_out_and_said(mesh: Path, tmp_path: Path) -> None:
     (tmp_path / "me.conf").write_text(INTERFACE + AT_A + "AllowedIPs = 10.1.0.2/32, 10.0.0.0/8\n" + AT_B)
     ended = mesh_sync("import", "wg-quick", tmp_path / "me.conf", mesh)

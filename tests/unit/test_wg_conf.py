@@ -31,4 +31,4 @@ def test_comments_that_name_a_peer(lines: str, name: str) -> None:
 def test_lists_may_be_spread_and_keys_written_anyhow() -> None:
     conf = wg_conf.parse("[interface]\naddress=10.0.0.1/24 , fd00::1/64 # both\nADDRESS = 10.0.0.2/24\nrubbish\n")
     assert conf.interface.many("Address") == ["10.0.0.1/24", "fd00::1/64", "10.0.0.2/24"]
-    assert conf.odd == (4,)
+    assert conf.odd == ("line 4 is not a setting of wg-quick: left out",)

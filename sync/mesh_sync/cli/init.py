@@ -67,7 +67,8 @@ def import_(
     wg-quick      PATH is a wg-quick file, or a directory of them: one per node
     wg-gen-web    PATH is its data directory, with server.json
 
-    What cannot be imported is reported, one line each. Private keys never get into the repository.
+    What cannot be imported is reported, one line each. An endpoint that cannot be used becomes a comment in the peer's
+    file and an error to mend; nothing is committed then. Private keys never get into the repository.
     """
     edit = Edit(directory, commit)
     made = take_over(edit, source, path, networks, keys, lambda text: click.secho(f"  ! {text}", fg="yellow"))
@@ -83,8 +84,12 @@ def import_(
         click.echo("  /etc/mesh-sync/private.key before `mesh-sync join`; `mesh-sync export` takes a phone's")
     if made.left_keys:
         click.echo(f"{count(made.left_keys, 'private key')} left out; --keys KEYDIR keeps them")
-    if made.edited.commit:
+    for line in made.to_mend:
+        click.secho(f"error: {line}", fg="red", err=True)
+    if made.to_mend:
+        click.echo(f"next: mend what `# endpoint =` says in {directory / 'peers'}, then commit and push")
+    elif made.edited.commit:
         click.echo(f"committed {made.edited.commit}; next: git push")
     elif made.machines:
         click.echo(f"next: look at {directory / 'peers'}, then commit and push")
-    return 1 if errors(made.edited.findings) else 0
+    return 1 if made.to_mend or errors(made.edited.findings) else 0

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import codecs
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from mesh_sync.errors import ConfigError
 from mesh_sync.wireguard.endpoint import Endpoint
+from mesh_sync.workspace.import_.machine import Endpoints
 from mesh_sync.workspace.import_.networks import Interface
 
 SETTINGS_LEFT = {
@@ -25,21 +27,36 @@ SETTINGS_LEFT = {
     "Table": "mesh-sync manages the routes itself",
 }
 """Settings of wg-quick that are not imported, and why."""
+PRESHARED = (
+    "preshared keys are not imported: `mesh-sync secret new` gives all pairs new ones; a client whose config has an "
+    "old one, such as a phone's, must be exported again"
+)
 
 
-def read_text(file: Path, most: int | None = None) -> str:
-    """A file's text; none of one with more than ``most`` bytes. Raise ConfigError when it cannot be read."""
+def read_text(file: Path, notes: list[str], most: int | None = None) -> str:
+    """A file's text: UTF-8, UTF-16 with a byte order mark, else Latin-1; none of one with more than ``most`` bytes.
+
+    Raise ConfigError when it cannot be read.
+    """
     try:
-        return file.read_text("utf-8") if most is None or file.stat().st_size <= most else ""
+        data = file.read_bytes() if most is None or file.stat().st_size <= most else b""
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return data.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError:
-        raise ConfigError(f"{file} is not a text file") from None
+        if wide or b"\0" in data:
+            raise ConfigError(f"{file} is not a text file") from None
+    notes.append(f"{file.name}: is not UTF-8, and is read as Latin-1")
+    return data.decode("latin-1")
 
 
 def note_settings(value_of: Callable[[str], object], whose: str, notes: list[str]) -> None:
     """A note for each of wg-quick's settings that has a value here and is not imported."""
     notes += (f"{whose}: {key} is not imported: {why}" for key, why in SETTINGS_LEFT.items() if value_of(key))
+    if value_of("PresharedKey"):
+        notes.append(PRESHARED)
 
 
 def interfaces(texts: Iterable[str], what: str, notes: list[str]) -> Iterator[Interface]:
@@ -62,11 +79,11 @@ def number(text: str, what: str, notes: list[str]) -> int | None:
     return None
 
 
-def endpoint(host: str, port: str, what: str, notes: list[str]) -> tuple[str, ...]:
-    """``host:port`` as the list has it, IPv6 in brackets; empty when it cannot be one."""
+def endpoint(host: str, port: str) -> Endpoints:
+    """``host:port`` as the list has it, IPv6 in brackets, or what is wrong with it. ``port`` may be empty."""
     host = host.strip().removeprefix("[").removesuffix("]")
+    text = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
     try:
-        return (str(Endpoint.parse(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")),)
+        return Endpoints(usable=(str(Endpoint.parse(text)),))
     except ValueError as error:
-        notes.append(f"{what}: {error}")
-        return ()
+        return Endpoints(to_mend=((text, str(error)),))

@@ -14,6 +14,14 @@ MAX_NAME = 63
 
 
 @frozen(kw_only=True)
+class Endpoints:
+    """Where a machine is reached: as the list has it; and texts that it cannot have, each with what is wrong."""
+
+    usable: tuple[str, ...] = ()
+    to_mend: tuple[tuple[str, str], ...] = ()
+
+
+@frozen(kw_only=True)
 class Machine:
     """One machine, as its peer file will declare it. ``keepalive`` in seconds, None if the source does not say."""
 
@@ -21,7 +29,7 @@ class Machine:
     public_key: str
     private_key: str = field(default="", repr=False)
     addresses: tuple[Address, ...]
-    endpoint: tuple[str, ...] = ()
+    endpoints: Endpoints = Endpoints()
     subnets: tuple[Network, ...] = ()
     listen_port: int | None = None
     mtu: int | None = None
@@ -32,6 +40,15 @@ class Machine:
     enabled: bool = True
     tags: tuple[str, ...] = ()
     owner: str = ""
+
+    @property
+    def endpoint(self) -> tuple[str, ...]:
+        return self.endpoints.usable
+
+    @property
+    def comments(self) -> str:
+        """The end of its file: what a person has to mend there."""
+        return "".join(f"# endpoint = {text!r}  # to mend: {why}\n" for text, why in self.endpoints.to_mend)
 
     def values(self, listen_port: int) -> dict[str, Value]:
         """The keys of its file, without those that equal the defaults (``listen_port``: the mesh's)."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import tomlkit
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.mesh.edit_toml import made
@@ -32,13 +32,17 @@ SOURCES: Mapping[str, Callable[[Path, tuple[Network, ...]], Takeover]] = {
 
 @frozen
 class Imported:
-    """What was imported: the new machines, how many private keys were kept and left out, and the edit."""
+    """What was imported: the new machines, how many private keys were kept and left out, and the edit.
+
+    ``to_mend``: what of their files a person has to mend, a line each.
+    """
 
     machines: tuple[Machine, ...]
     new: bool
     kept_keys: int
     left_keys: int
     edited: Edited
+    to_mend: tuple[str, ...]
 
 
 def take_over(
@@ -47,7 +51,8 @@ def take_over(
     """Read the source, check what it would become, then write; ``note`` gets a line for everything left out.
 
     ``networks``: the mesh's, for a new one; ``keys``: the folder for private keys. Raise ConfigError for a source or
-    directory that cannot be used, MeshSyncError when the list would have errors. Nothing is written then.
+    directory that cannot be used, MeshSyncError when the list would have errors. Nothing is written then; nor is
+    anything committed that a person has to mend first.
     """
     directory = edit.directory
     new = not os.path.lexists(directory / MESH_FILE)
@@ -67,7 +72,8 @@ def take_over(
         copy = WorkingCopy.of(directory, tree, datetime.now(UTC))
     known: dict[str, str] = {peer.public_key: name for name, peer in copy.mesh.peers.items()}
     machines = tuple(_new(takeover.machines, copy.mesh, known, note))
-    files = {peer_path(one.name): made(one.values(copy.mesh.listen_port)) for one in machines}
+    files = {peer_path(one.name): made(one.values(copy.mesh.listen_port)) + one.comments for one in machines}
+    to_mend = tuple(f"{peer_path(one.name)}: endpoint {why}" for one in machines for _, why in one.endpoints.to_mend)
     try:
         copy.verify(files)
     except MeshSyncError as error:
@@ -81,7 +87,9 @@ def take_over(
         copy = edit.open()
     left = 0 if keys else sum(bool(one.private_key) for one in machines)
     message = f"mesh: imports {len(machines)} peers from {source}"
-    return Imported(machines, new, kept, left, edit.finish(copy, files, message, "is written"))
+    if to_mend:
+        edit = evolve(edit, commit=False)
+    return Imported(machines, new, kept, left, edit.finish(copy, files, message, "is written"), to_mend)
 
 
 def _read(source: str, path: Path, networks: Sequence[str], mesh: Mesh | None) -> Takeover:

@@ -18,7 +18,7 @@ from mesh_sync.errors import ConfigError
 from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.wireguard.keys import is_key, public_key
 from mesh_sync.workspace.import_.fields import endpoint, interfaces, note_settings, read_text
-from mesh_sync.workspace.import_.machine import Machine, Names, Takeover
+from mesh_sync.workspace.import_.machine import Endpoints, Machine, Names, Takeover
 from mesh_sync.workspace.import_.networks import Interface, around, exit_part, mesh_networks, within
 
 SERVER = "server.json"
@@ -34,7 +34,7 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
     notes: list[str] = []
     names = Names(notes)
     file = path / SERVER if path.is_dir() else path
-    server = _load(file)
+    server = _load(file, notes)
     addresses = list(interfaces(_texts(server, "address"), "server: address", notes))
     key = str(server.get("privateKey", ""))
     if not is_key(key) or not addresses:
@@ -49,7 +49,7 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
         public_key=public_key(key),
         private_key=key,
         addresses=tuple(one.ip for one in addresses),
-        endpoint=_endpoint(server, notes),
+        endpoints=_endpoint(server),
         subnets=tuple(_behind([client for _, client in clients], networks, spokes, notes)),
         listen_port=_number(server, "listenPort"),
         mtu=_number(server, "mtu"),
@@ -57,9 +57,9 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
     return Takeover((hub, *spokes), networks, tuple(notes))
 
 
-def _load(file: Path) -> dict[str, Any]:
+def _load(file: Path, notes: list[str]) -> dict[str, Any]:
     try:
-        data = json.loads(read_text(file))
+        data = json.loads(read_text(file, notes))
     except (ValueError, RecursionError):
         raise ConfigError(f"{file} is not JSON") from None
     if not isinstance(data, dict):
@@ -78,7 +78,7 @@ def _clients(folder: Path, notes: list[str]) -> list[tuple[str, dict[str, Any]]]
                 notes.append(f"{file.name}: left out, a client's file is called by a UUID")
             continue
         try:
-            found.append((file.name, _load(file)))
+            found.append((file.name, _load(file, notes)))
         except ConfigError as error:
             notes.append(f"{file.name}: left out: {error.message}")
     return sorted(found, key=lambda client: str(client[1].get("created", "")))
@@ -155,13 +155,13 @@ def _allowed(client: Mapping[str, Any], notes: list[str]) -> list[Interface]:
     return list(interfaces(_texts(client, "allowedIPs"), f"{client.get('name')}: allowedIPs", notes))
 
 
-def _endpoint(server: Mapping[str, Any], notes: list[str]) -> tuple[str, ...]:
+def _endpoint(server: Mapping[str, Any]) -> Endpoints:
     """The server's endpoint; one without a port has the port that it listens on."""
     text = str(server.get("endpoint") or "")
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]") or (":" in host and "[" not in host):  # a name, or an IPv6 address
         host, port = text, str(_number(server, "listenPort") or 51820)
-    return endpoint(host, port, "server: endpoint", notes) if text else ()
+    return endpoint(host, port) if text else Endpoints()
 
 
 def _setting(data: Mapping[str, Any], key: str) -> bool:

@@ -6,7 +6,7 @@ Columns as version 2.5.1 writes them (github.com/k4yt3x/wg-meshconf).
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
 from attrs import evolve
@@ -14,11 +14,29 @@ from attrs import evolve
 from mesh_sync.errors import ConfigError
 from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.wireguard.keys import public_key
-from mesh_sync.workspace.import_.fields import SETTINGS_LEFT, endpoint, interfaces, note_settings, number, read_text
-from mesh_sync.workspace.import_.machine import Machine, Names, Takeover
-from mesh_sync.workspace.import_.networks import Interface, exit_part, is_host, is_own_host, mesh_networks
+from mesh_sync.workspace.import_.fields import (
+    PRESHARED,
+    SETTINGS_LEFT,
+    endpoint,
+    interfaces,
+    note_settings,
+    number,
+    read_text,
+)
+from mesh_sync.workspace.import_.machine import Endpoints, Machine, Names, Takeover
+from mesh_sync.workspace.import_.networks import (
+    Interface,
+    around,
+    exit_part,
+    is_host,
+    is_own_host,
+    mesh_networks,
+    within,
+)
 
 DATABASE = "database.csv"
+PRESHARED_KEYS = "PresharedKeys"
+"""A column of its later versions."""
 NEEDED = ("Name", "Address", "PrivateKey")
 
 
@@ -32,7 +50,7 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
     machines: list[Machine] = []
     carried: dict[str, list[Interface]] = {}
     own: list[Interface] = []
-    for row in _rows(path / DATABASE if path.is_dir() else path):
+    for row in _rows(path / DATABASE if path.is_dir() else path, notes):
         called = row["Name"] or "peer"
         addresses = list(interfaces(row["Address"].split(","), f"{called}: Address", notes))
         try:
@@ -48,15 +66,14 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
         machines.append(evolve(machine, addresses=tuple(one.ip for one in addresses)))
         carried[machine.name] = list(interfaces(row["AllowedIPs"].split(","), f"{machine.name}: AllowedIPs", notes))
     exits = {name: exit_part(many) for name, many in carried.items()}
-    declared = [one.network for one in own]
     subnets = [
         one.network
         for name, many in carried.items()
         for one in many
-        if not is_host(one) and not is_own_host(one, declared) and one not in exits[name]
+        if not is_host(one) and one not in exits[name] and not any(address.ip in one.network for address in own)
     ]
     networks = networks or mesh_networks(own, subnets, notes)
-    placed = [_placed(one, carried[one.name], networks) for one in machines]
+    placed = [_placed(one, carried[one.name], exits[one.name], networks, notes) for one in machines]
     offering = [name for name, found in exits.items() if found]
     if len(offering) == 1:  # all the others have sent everything through it
         placed = [one if one.name in offering else evolve(one, exit=offering[0]) for one in placed]
@@ -67,15 +84,19 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
     return Takeover(tuple(placed), networks, tuple(notes))
 
 
-def _rows(file: Path) -> list[dict[str, str]]:
+def _rows(file: Path, notes: list[str]) -> list[dict[str, str]]:
     try:
-        rows = list(csv.DictReader(read_text(file).splitlines(keepends=True)))
+        rows = list(csv.DictReader(read_text(file, notes).splitlines(keepends=True)))
     except csv.Error as error:
         raise ConfigError(f"{file} is not a CSV file: {error}") from None
     if not rows or (missing := [column for column in NEEDED if column not in rows[0]]):
         what = f"no column {missing[0]!r}" if rows else "no peers"
         raise ConfigError(f"{file} is not a database of wg-meshconf: it has {what}")
     columns = {*NEEDED, *SETTINGS_LEFT, "AllowedIPs", "Endpoint", "ListenPort", "MTU", "PersistentKeepalive"}
+    used = dict.fromkeys(str(column) for row in rows for column, value in row.items() if value)
+    notes += (f"the column {column} is not imported" for column in used if column not in columns)
+    if PRESHARED_KEYS in used:
+        notes.append(PRESHARED)
     return [{column: (row.get(column) or "").strip() for column in columns} for row in rows]
 
 
@@ -85,22 +106,32 @@ def _machine(row: Mapping[str, str], name: str, key: str, notes: list[str]) -> M
     keepalive = number(row["PersistentKeepalive"], f"{name}: PersistentKeepalive", notes)
     if keepalive is not None:
         notes.append(f"{name}: the others sent it keepalives every {keepalive} s; now it sends them itself")
-    where = endpoint(row["Endpoint"], str(port or 51820), f"{name}: Endpoint", notes) if row["Endpoint"] else ()
     return Machine(
         name=name,
         public_key=key,
         private_key=row["PrivateKey"],
         addresses=(),
-        endpoint=where,
+        endpoints=endpoint(row["Endpoint"], str(port or 51820)) if row["Endpoint"] else Endpoints(),
         listen_port=port,
         mtu=number(row["MTU"], f"{name}: MTU", notes),
         keepalive=keepalive,
     )
 
 
-def _placed(machine: Machine, carried: list[Interface], networks: tuple[Network, ...]) -> Machine:
+def _placed(
+    machine: Machine,
+    carried: Iterable[Interface],
+    exits: Container[Interface],
+    networks: tuple[Network, ...],
+    notes: list[str],
+) -> Machine:
     """AllowedIPs are further addresses of the peer where they lie in the mesh, else networks behind it."""
-    hosts = tuple(one.ip for one in carried if is_own_host(one, networks))
-    subnets = tuple(one.network for one in carried if not is_own_host(one, networks))
-    addresses = tuple(dict.fromkeys(machine.addresses + hosts))
-    return evolve(machine, addresses=addresses, subnets=tuple(dict.fromkeys(subnets)))
+    addresses, subnets = list(machine.addresses), list[Network]()
+    for one in carried:
+        if is_own_host(one, networks):
+            addresses.append(one.ip)
+        elif (own := next((own for own in networks if within(own, one.network)), None)) and one not in exits:
+            notes.append(around(machine.name, one.network, own))
+        else:
+            subnets.append(one.network)
+    return evolve(machine, addresses=tuple(dict.fromkeys(addresses)), subnets=tuple(dict.fromkeys(subnets)))

@@ -17,8 +17,16 @@ from mesh_sync.errors import ConfigError
 from mesh_sync.wireguard.endpoint import Address, Network
 from mesh_sync.wireguard.keys import is_key, public_key
 from mesh_sync.workspace.import_ import wg_conf
-from mesh_sync.workspace.import_.fields import SETTINGS_LEFT, endpoint, interfaces, note_settings, number, read_text
-from mesh_sync.workspace.import_.machine import Machine, Names, Takeover
+from mesh_sync.workspace.import_.fields import (
+    PRESHARED,
+    SETTINGS_LEFT,
+    endpoint,
+    interfaces,
+    note_settings,
+    number,
+    read_text,
+)
+from mesh_sync.workspace.import_.machine import Endpoints, Machine, Names, Takeover
 from mesh_sync.workspace.import_.networks import (
     Interface,
     around,
@@ -131,8 +139,8 @@ def _files(path: Path, notes: list[str]) -> Iterator[_File]:
     if not flat and not nested:
         raise ConfigError(f"there is no .conf file in {path}")
     for file in flat or nested:
-        conf = wg_conf.parse(read_text(file, MAX_FILE))
-        notes += (f"{file.name}: line {line} is not a setting of wg-quick" for line in conf.odd)
+        conf = wg_conf.parse(read_text(file, notes, MAX_FILE))
+        notes += (f"{file.name}: {text}" for text in conf.odd)
         key = conf.interface.one("PrivateKey")
         if not is_key(key):
             which = "no usable PrivateKey" if key else "no PrivateKey"
@@ -163,6 +171,7 @@ def _peers(files: Sequence[_File], notes: list[str]) -> dict[str, _Peer]:
             of = f"of {section.name or key}"
             if section.one("PresharedKey"):
                 notes.append(f"{file.name}: PresharedKey {of} is not imported: {SETTINGS_LEFT['PresharedKey']}")
+                notes.append(PRESHARED)
             networks = tuple(interfaces(section.many("AllowedIPs"), f"{file.name}: AllowedIPs {of}", notes))
             peers.setdefault(key, _Peer(key)).claims.append(_Claim(file, section, networks))
     return peers
@@ -206,14 +215,14 @@ class _Merger:
     def _machine(self, peer: _Peer, addresses: tuple[Address, ...]) -> Machine:
         name, interface = peer.name, peer.interface
         where = self._endpoints(peer)
-        via = "" if where else self._relay(peer)
+        via = "" if where.usable or where.to_mend else self._relay(peer)
         exit_ = self._peers.get(self._exit_of.get(peer.key, ""))
         return Machine(
             name=name,
             public_key=peer.key,
             private_key=interface.one("PrivateKey"),
             addresses=addresses,
-            endpoint=where,
+            endpoints=where,
             subnets=tuple(self._subnets(peer)),
             listen_port=number(interface.one("ListenPort"), f"{name}: ListenPort", self._notes),
             mtu=number(interface.one("MTU"), f"{name}: MTU", self._notes),
@@ -252,17 +261,17 @@ class _Merger:
             elif network not in self._declared:
                 self._notes.append(around(peer.name, network, met[0]))
 
-    def _endpoints(self, peer: _Peer) -> tuple[str, ...]:
+    def _endpoints(self, peer: _Peer) -> Endpoints:
         """All that others know, the most common one first."""
-        found: list[str] = []
-        for claim in peer.claims:
-            if text := claim.section.one("Endpoint"):
-                host, _, port = text.rpartition(":")
-                found += endpoint(host, port, f"{claim.by.name}: Endpoint of {peer.name}", self._notes)
+        texts = [text for claim in peer.claims if (text := claim.section.one("Endpoint"))]
+        each = [endpoint(*text.rsplit(":", 1)) if ":" in text else endpoint(text, "") for text in texts]
+        found = [text for one in each for text in one.usable]
         ordered = sorted(dict.fromkeys(found), key=lambda where: -found.count(where))
         if len(ordered) > 1:
             self._notes.append(f"{peer.name}: the files name several endpoints; all are imported: {', '.join(ordered)}")
-        return tuple(ordered)
+        return Endpoints(
+            usable=tuple(ordered), to_mend=tuple(dict.fromkeys(bad for one in each for bad in one.to_mend))
+        )
 
     def _keepalive(self, peer: _Peer) -> int | None:
         """What it sends to its peers, when that is one and the same; the shortest otherwise."""
