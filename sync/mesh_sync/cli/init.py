@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mesh_sync.cli.options import existing_file, folder
 from mesh_sync.cli.present_edit import present_findings
 from mesh_sync.findings import errors
-from mesh_sync.terminal.command_line import count
+from mesh_sync.terminal.command_line import count, print_table
 from mesh_sync.workspace import commits
 from mesh_sync.workspace.edit import Edit
-from mesh_sync.workspace.import_.take_over import SOURCES, take_over
+from mesh_sync.workspace.import_.take_over import SOURCES, Imported, Request, take_over
 from mesh_sync.workspace.init import create
 
 
@@ -56,10 +57,11 @@ def init(
               )  # fmt: skip
 @click.option("--keys", type=folder, metavar="KEYDIR",
               help="Write each private key found to KEYDIR/N.key (0600) instead of leaving it out.")  # fmt: skip
+@click.option("--name-map", "names", type=existing_file, metavar="FILE",
+              help="New names, in TOML: a line for each, 'Old Name' = 'new-name'; also by public key.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Show what would be imported, old name beside new; write nothing.")
 @click.option("--commit", is_flag=True, help="Commit the peers' files.")
-def import_(
-    source: str, path: Path, directory: Path, networks: tuple[str, ...], keys: Path | None, commit: bool
-) -> int:
+def import_(directory: Path, commit: bool, **request: Any) -> int:
     """Import an existing setup into a mesh repository, DIR, which is created if it does not exist.
 
     \b
@@ -71,7 +73,10 @@ def import_(
     file and an error to mend; nothing is committed then. Private keys never get into the repository.
     """
     edit = Edit(directory, commit)
-    made = take_over(edit, source, path, networks, keys, lambda text: click.secho(f"  ! {text}", fg="yellow"))
+    asked = Request(**request)
+    made = take_over(edit, asked, lambda text: click.secho(f"  ! {text}", fg="yellow"))
+    if asked.dry_run:
+        return _present_dry_run(made)
     for machine in made.machines:
         where = f", {', '.join(machine.endpoint)}" if machine.endpoint else ""
         via = f", via {machine.via}" if machine.via else ""
@@ -80,12 +85,11 @@ def import_(
     place = "a new mesh repository" if made.new else "the mesh repository"
     click.echo(f"imported {count(len(made.machines), 'peer')} into {place} {directory}")
     if made.kept_keys:
-        click.echo(f"{count(made.kept_keys, 'private key')} in {keys}: move each to its own machine, as")
+        click.echo(f"{count(made.kept_keys, 'private key')} in {asked.keys}: move each to its own machine, as")
         click.echo("  /etc/mesh-sync/private.key before `mesh-sync join`; `mesh-sync export` takes a phone's")
     if made.left_keys:
         click.echo(f"{count(made.left_keys, 'private key')} left out; --keys KEYDIR keeps them")
-    for line in made.to_mend:
-        click.secho(f"error: {line}", fg="red", err=True)
+    _present_to_mend(made)
     if made.to_mend:
         click.echo(f"next: mend what `# endpoint =` says in {directory / 'peers'}, then commit and push")
     elif made.edited.commit:
@@ -93,3 +97,21 @@ def import_(
     elif made.machines:
         click.echo(f"next: look at {directory / 'peers'}, then commit and push")
     return 1 if made.to_mend or errors(made.edited.findings) else 0
+
+
+def _present_dry_run(made: Imported) -> int:
+    rows: list[tuple[str, ...]] = [("old", "new", "addresses", "subnets", "endpoint", "")]
+    for one in made.machines:
+        via, exit_ = f"via {one.via}" if one.via else "", f"exit {one.exit}" if one.exit else ""
+        more = (via, exit_, "" if one.enabled else "disabled")
+        lists = (", ".join(map(str, texts)) for texts in (one.addresses, one.subnets, one.endpoint))
+        rows.append((one.called, one.name, *lists, ", ".join(filter(None, more))))
+    print_table(rows)
+    _present_to_mend(made)
+    click.echo(f"nothing was written; {count(len(made.machines), 'peer')} would be imported")
+    return 1 if made.to_mend else 0
+
+
+def _present_to_mend(made: Imported) -> None:
+    for line in made.to_mend:
+        click.secho(f"error: {line}", fg="red", err=True)

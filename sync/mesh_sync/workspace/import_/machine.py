@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from attrs import field, frozen
 
@@ -11,6 +13,7 @@ from mesh_sync.mesh.model import NAT_KEEPALIVE
 from mesh_sync.wireguard.endpoint import Address, Endpoint, Network
 
 MAX_NAME = 63
+NO_RENAMES: Mapping[str, str] = MappingProxyType({})
 
 
 @frozen(kw_only=True)
@@ -26,6 +29,8 @@ class Machine:
     """One machine, as its peer file will declare it. ``keepalive`` in seconds, None if the source does not say."""
 
     name: str
+    called: str = ""
+    """What the source calls it."""
     public_key: str
     private_key: str = field(default="", repr=False)
     addresses: tuple[Address, ...]
@@ -81,14 +86,20 @@ class Takeover:
 
 
 class Names:
-    """Makes unique peer names out of what people called their machines."""
+    """Makes unique peer names out of what people called their machines.
 
-    def __init__(self, notes: list[str]) -> None:
+    ``renames``: the names that a person wants, by what the source calls the machine or by its public key.
+    """
+
+    def __init__(self, notes: list[str], renames: Mapping[str, str]) -> None:
         self._notes = notes
-        self._taken: set[str] = set()
+        self._renames = renames
+        self._taken = set(renames.values())
 
-    def make(self, wanted: str) -> str:
-        """A free DNS label like ``wanted``, with a note if it had to change."""
+    def make(self, wanted: str, public_key: str) -> str:
+        """The name that a person wants; else a free DNS label like ``wanted``, with a note if it had to change."""
+        if asked := self._renames.get(public_key) or self._renames.get(wanted):
+            return asked
         label = re.sub(r"[^a-z0-9]+", "-", wanted.lower()).strip("-")[:MAX_NAME].strip("-") or "peer"
         name, number = label, 1
         while name in self._taken:

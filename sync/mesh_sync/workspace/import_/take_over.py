@@ -18,16 +18,32 @@ from mesh_sync.mesh.tree import Tree
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.workspace.edit import Edit, Edited
-from mesh_sync.workspace.import_ import wg_gen_web, wg_meshconf, wg_quick
-from mesh_sync.workspace.import_.machine import Machine, Takeover
+from mesh_sync.workspace.import_ import name_map, wg_gen_web, wg_meshconf, wg_quick
+from mesh_sync.workspace.import_.machine import NO_RENAMES, Machine, Takeover
 from mesh_sync.workspace.init import create, parse_networks
 from mesh_sync.workspace.working_copy import WorkingCopy
 
-SOURCES: Mapping[str, Callable[[Path, tuple[Network, ...]], Takeover]] = {
+SOURCES: Mapping[str, Callable[[Path, tuple[Network, ...], Mapping[str, str]], Takeover]] = {
     "wg-meshconf": wg_meshconf.read,
     "wg-quick": wg_quick.read,
     "wg-gen-web": wg_gen_web.read,
 }
+
+
+@frozen(kw_only=True)
+class Request:
+    """What is asked for: the kind of source and where it is.
+
+    ``networks``: the mesh's, for a new one; ``keys``: the folder for private keys; ``names``: a file of new names by
+    old ones; with ``dry_run`` everything is checked and nothing written.
+    """
+
+    source: str
+    path: Path
+    networks: Sequence[str] = ()
+    keys: Path | None = None
+    names: Path | None = None
+    dry_run: bool = False
 
 
 @frozen
@@ -45,12 +61,10 @@ class Imported:
     to_mend: tuple[str, ...]
 
 
-def take_over(
-    edit: Edit, source: str, path: Path, networks: Sequence[str], keys: Path | None, note: Callable[[str], None]
-) -> Imported:
+def take_over(edit: Edit, request: Request, note: Callable[[str], None]) -> Imported:
     """Read the source, check what it would become, then write; ``note`` gets a line for everything left out.
 
-    ``networks``: the mesh's, for a new one; ``keys``: the folder for private keys. Raise ConfigError for a source or
+    Raise ConfigError for a source or
     directory that cannot be used, MeshSyncError when the list would have errors. Nothing is written then; nor is
     anything committed that a person has to mend first.
     """
@@ -58,10 +72,10 @@ def take_over(
     new = not os.path.lexists(directory / MESH_FILE)
     if new and directory.is_dir() and any(directory.iterdir()):
         raise ConfigError(f"{directory.absolute()} is neither empty nor a mesh repository", hint="name a new directory")
-    if keys:
-        edit.outside(keys)
+    if request.keys:
+        edit.outside(request.keys)
     present = None if new else edit.open()
-    takeover = _read(source, path, networks, present.mesh if present else None)
+    takeover = _read(request, present.mesh if present else None)
     for line in dict.fromkeys(takeover.notes):
         note(line)
     if present:
@@ -80,25 +94,29 @@ def take_over(
         where = "--network CIDR" if new else "`networks` in mesh.toml"
         hint = f"{where} says which addresses are the mesh's own; or change the source, then import again"
         raise MeshSyncError(error.message, hint=hint) from None
+    message = f"mesh: imports {len(machines)} peers from {request.source}"
+    if request.dry_run:
+        return Imported(machines, new, 0, 0, Edited(message), to_mend)
     found = {known.get(one.public_key, one.name): one.private_key for one in takeover.machines if one.private_key}
-    kept = _keep_keys(found, keys)
+    kept = _keep_keys(found, request.keys)
     if new:
         create(directory, copy.mesh.name, tuple(map(str, takeover.networks)))
         copy = edit.open()
-    left = 0 if keys else sum(bool(one.private_key) for one in machines)
-    message = f"mesh: imports {len(machines)} peers from {source}"
+    left = 0 if request.keys else sum(bool(one.private_key) for one in machines)
     if to_mend:
         edit = evolve(edit, commit=False)
     return Imported(machines, new, kept, left, edit.finish(copy, files, message, "is written"), to_mend)
 
 
-def _read(source: str, path: Path, networks: Sequence[str], mesh: Mesh | None) -> Takeover:
-    asked = parse_networks(networks)
+def _read(request: Request, mesh: Mesh | None) -> Takeover:
+    asked = parse_networks(request.networks)
+    renames = name_map.read(request.names) if request.names else NO_RENAMES
     if mesh and asked:
         raise ConfigError("--network is for a new mesh; this one has its networks in mesh.toml")
-    takeover = SOURCES[source](path, mesh.networks if mesh else asked)
+    takeover = SOURCES[request.source](request.path, mesh.networks if mesh else asked, renames)
+    name_map.verify(renames, takeover.machines)
     if not takeover.machines:
-        raise MeshSyncError(f"{path} has nothing to import:\n" + "\n".join(dict.fromkeys(takeover.notes)))
+        raise MeshSyncError(f"{request.path} has nothing to import:\n" + "\n".join(dict.fromkeys(takeover.notes)))
     return takeover
 
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 
 from attrs import field, frozen
 
 _EXPLICIT = re.compile(r"(?i)(?:friendly[_ -]?name|begin_peer|name|client|peer|node|host)\b\s*[:=]?\s*(\S.*)")
+_BLOCK = re.compile(r"(?i)#+ *(begin|end) +(\S+) *#+")
+"""pivpn's marks around a client."""
+_DISABLED = "#[disabled] "
+"""How pivpn starts each line of a client that is disabled."""
+_ID = re.compile(r"(?i) *\((?:\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)")
+"""wg-easy writes it after a client's name."""
+_JSON = re.compile(r"(?i)friendly_json *= *(\{.*\})")
+_JSON_NAMES = ("name", "username", "user_name", "friendly_name")
+_END = re.compile(r"(?i)end(_|\b)")
 _SETTING = re.compile(r"(?i)(?:allowedips|address|dns|endpoint|fwmark|listenport|mtu|persistentkeepalive|table|"
                       r"p(?:re|ost)(?:up|down)|(?:private|public|preshared)key|saveconfig)\s*=")  # fmt: skip
 KEYS = {
@@ -26,6 +36,8 @@ class Section:
 
     settings: dict[str, list[str]] = field(factory=dict)
     comments: list[str] = field(factory=list)
+    disabled: bool = False
+    """Whether pivpn has disabled it: it is in the file, and not in the tunnel."""
 
     def one(self, key: str) -> str:
         """The last value of a key, as wg takes it; empty when it is not there."""
@@ -39,12 +51,19 @@ class Section:
 
     @property
     def name(self) -> str:
-        """What the comments at its head call it: ``# Name = aws``, ``# BEGIN_PEER aws``, or just ``# aws``."""
+        """What the comments at its head call it.
+
+        ``# Name = aws``, ``### begin aws ###``, ``# Client: aws (id)``, ``# friendly_json={"name": "aws"}``, ``# aws``.
+        """
         plain = ""
         for comment in self.comments:
+            if match := _JSON.fullmatch(comment):
+                if name := _name_in(match[1]):
+                    return name
+                continue
             words = comment.partition(" / ")[0].strip()
             if match := _EXPLICIT.fullmatch(words):
-                return match[1].strip(" =:")
+                return _ID.sub("", match[1].strip(" =:"))
             if not plain and len(words) <= MAX_LENGTH and 0 < len(words.split()) <= MAX_WORDS:
                 plain = words
         return plain
@@ -67,18 +86,26 @@ def parse(text: str) -> Conf:
     interface, peers = Section(), list[Section]()
     section, header, above = interface, "[interface]", list[str]()
     odd, unknown = list[str](), dict[str, None]()
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, written in enumerate(text.splitlines(), start=1):
+        line = written.removeprefix(_DISABLED)
         code, mark, comment = (part.strip() for part in line.partition("#"))
         key, equals, value = (part.strip() for part in code.partition("="))
         if mark and not code:
-            comment = comment.strip("# ")
-            if comment and not _SETTING.match(comment) and not comment.lower().startswith("end"):
-                (above if section.settings else section.comments).append(comment)
+            said = above if section.settings else section.comments
+            block, comment = _BLOCK.fullmatch(line.strip()), comment.strip("# ")
+            if comment.lower() == "[peer]":
+                said.clear()
+                odd.append(f"line {number}: a [Peer] that is commented out is left out")
+            elif block:
+                above[:] = [f"name: {block[2]}"] if block[1].lower() == "begin" else []
+            elif comment and not _SETTING.match(comment) and not _END.match(comment):
+                said.append(comment)
             continue
         if code.startswith("["):
             header = "".join(code.lower().split())
             if header == "[peer]":
-                peers.append(section := Section(comments=above))
+                beside = [comment] if comment else []
+                peers.append(section := Section(comments=above + beside, disabled=line != written))
             elif header == "[interface]":
                 section = interface
                 section.comments.extend(above)
@@ -95,6 +122,17 @@ def parse(text: str) -> Conf:
         above = []
     odd += _not_wireguards(list(unknown))
     return Conf(interface, tuple(peers), tuple(odd))
+
+
+def _name_in(text: str) -> str:
+    """The name in an object of JSON, whose quotes may be escaped; empty if there is none."""
+    for form in (text, text.replace('\\"', '"')):
+        try:
+            found = json.loads(form)
+        except (ValueError, RecursionError):
+            continue
+        return next((str(found[key]) for key in _JSON_NAMES if found.get(key)), "")
+    return ""
 
 
 def _not_wireguards(keys: Sequence[str]) -> Iterator[str]:

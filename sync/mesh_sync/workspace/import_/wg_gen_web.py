@@ -18,7 +18,7 @@ from mesh_sync.errors import ConfigError
 from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.wireguard.keys import is_key, public_key
 from mesh_sync.workspace.import_.fields import endpoint, interfaces, note_settings, read_text
-from mesh_sync.workspace.import_.machine import Endpoints, Machine, Names, Takeover
+from mesh_sync.workspace.import_.machine import NO_RENAMES, Endpoints, Machine, Names, Takeover
 from mesh_sync.workspace.import_.networks import Interface, around, exit_part, mesh_networks, within
 
 SERVER = "server.json"
@@ -26,13 +26,13 @@ UNTOUCHED = "echo WireGuard"
 """How the commands of a new wg-gen-web start; they do nothing."""
 
 
-def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
+def read(path: Path, networks: tuple[Network, ...], renames: Mapping[str, str] = NO_RENAMES) -> Takeover:
     """Given the directory, return the setup. ``networks``: the mesh's, the server's own if empty.
 
     Raise ConfigError when there is no usable server.json.
     """
     notes: list[str] = []
-    names = Names(notes)
+    names = Names(notes, renames)
     file = path / SERVER if path.is_dir() else path
     server = _load(file, notes)
     addresses = list(interfaces(_texts(server, "address"), "server: address", notes))
@@ -41,11 +41,12 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
         raise ConfigError(f"{file} has no usable privateKey or address", hint="PATH is wg-gen-web's data directory")
     note_settings(partial(_setting, server), "server", notes)
     clients = _clients(file.parent, notes)
-    name = names.make("server")
+    name = names.make("server", public_key(key))
     networks = networks or mesh_networks(addresses, [], notes)
     spokes = [one for text, client in clients if (one := _spoke(client, text, name, networks, server, names, notes))]
     hub = Machine(
         name=name,
+        called="server",
         public_key=public_key(key),
         private_key=key,
         addresses=tuple(one.ip for one in addresses),
@@ -108,11 +109,12 @@ def _spoke(
     if not is_key(public) or not addresses:
         notes.append(f"{called}: left out, {file} has no usable publicKey or address")
         return None
-    name = names.make(called)
+    name = names.make(called, public)
     note_settings(partial(_setting, client), name, notes)
     quiet = bool(client.get("ignorePersistentKeepalive"))
     return Machine(
         name=name,
+        called=called,
         public_key=public,
         private_key=private if is_key(private) and public_key(private) == public else "",
         addresses=tuple(one.ip for one in addresses),

@@ -23,7 +23,7 @@ from mesh_sync.workspace.import_.fields import (
     number,
     read_text,
 )
-from mesh_sync.workspace.import_.machine import Endpoints, Machine, Names, Takeover
+from mesh_sync.workspace.import_.machine import NO_RENAMES, Endpoints, Machine, Names, Takeover
 from mesh_sync.workspace.import_.networks import (
     Interface,
     around,
@@ -40,13 +40,13 @@ PRESHARED_KEYS = "PresharedKeys"
 NEEDED = ("Name", "Address", "PrivateKey")
 
 
-def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
+def read(path: Path, networks: tuple[Network, ...], renames: Mapping[str, str] = NO_RENAMES) -> Takeover:
     """Given the database or its directory, return the setup. ``networks``: the mesh's, guessed if empty.
 
     Raise ConfigError when it is not such a database.
     """
     notes: list[str] = []
-    names = Names(notes)
+    names = Names(notes, renames)
     machines: list[Machine] = []
     carried: dict[str, list[Interface]] = {}
     own: list[Interface] = []
@@ -62,7 +62,7 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
             notes.append(f"{called}: left out, it has no usable Address")
             continue
         own += addresses
-        machine = _machine(row, names.make(called), key, notes)
+        machine = _machine(row, names.make(called, key), key, notes)
         machines.append(evolve(machine, addresses=tuple(one.ip for one in addresses)))
         carried[machine.name] = list(interfaces(row["AllowedIPs"].split(","), f"{machine.name}: AllowedIPs", notes))
     exits = {name: exit_part(many) for name, many in carried.items()}
@@ -108,6 +108,7 @@ def _machine(row: Mapping[str, str], name: str, key: str, notes: list[str]) -> M
         notes.append(f"{name}: the others sent it keepalives every {keepalive} s; now it sends them itself")
     return Machine(
         name=name,
+        called=row["Name"] or "peer",
         public_key=key,
         private_key=row["PrivateKey"],
         addresses=(),

@@ -26,7 +26,7 @@ from mesh_sync.workspace.import_.fields import (
     number,
     read_text,
 )
-from mesh_sync.workspace.import_.machine import Endpoints, Machine, Names, Takeover
+from mesh_sync.workspace.import_.machine import NO_RENAMES, Endpoints, Machine, Names, Takeover
 from mesh_sync.workspace.import_.networks import (
     Interface,
     around,
@@ -76,6 +76,7 @@ class _Peer:
     addresses: tuple[Interface, ...] = ()
     behind: tuple[Network, ...] = ()
     """Networks in its own `Address`, as wg-gen-web writes them there for a site."""
+    called: str = ""
     name: str = ""
 
     @property
@@ -102,7 +103,7 @@ class _Peer:
         return {claim.by.key for claim in self.claims if claim.by.key} | {one.one("PublicKey") for one in sections}
 
 
-def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
+def read(path: Path, networks: tuple[Network, ...], renames: Mapping[str, str] = NO_RENAMES) -> Takeover:
     """Given a wg-quick file or a directory of them, return the setup. ``networks``: guessed if empty.
 
     Raise ConfigError when there is nothing to read.
@@ -114,9 +115,10 @@ def read(path: Path, networks: tuple[Network, ...]) -> Takeover:
         raise ConfigError(f"{path} describes no peer", hint=hint)
     if not networks:
         networks = _guess(list(peers.values()), notes)
-    names = Names(notes)
+    names = Names(notes, renames)
     for peer in sorted(peers.values(), key=lambda peer: peer.own is None):
-        peer.name = names.make(_called(peer))
+        peer.called = _called(peer)
+        peer.name = names.make(peer.called, peer.key)
     machines = sorted(_Merger(peers, networks, notes).machines(), key=lambda machine: machine.name)
     return Takeover(tuple(machines), networks, tuple(notes))
 
@@ -219,6 +221,7 @@ class _Merger:
         exit_ = self._peers.get(self._exit_of.get(peer.key, ""))
         return Machine(
             name=name,
+            called=peer.called,
             public_key=peer.key,
             private_key=interface.one("PrivateKey"),
             addresses=addresses,
@@ -230,6 +233,7 @@ class _Merger:
             via=via,
             exit=exit_.name if exit_ and self._addresses(exit_) else "",
             managed=bool(peer.own) or not via,
+            enabled=bool(peer.own) or not all(claim.section.disabled for claim in peer.claims),
         )
 
     def _carried(self, peer: _Peer) -> list[Interface]:
