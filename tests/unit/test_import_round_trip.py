@@ -124,6 +124,20 @@ def test_host_bits_mean_the_network_and_further_addresses_are_kept(mesh: Path, t
     assert 'networks = ["10.1.0.0/24"]' in (mesh / "mesh.toml").read_text()
 
 
+def test_of_what_wg_showconf_prints_the_peers_are_imported(mesh: Path, tmp_path: Path) -> None:
+    """It has no Address, so the node itself cannot be; nor is it anybody's relay then."""
+    head = f"[Interface]\nListenPort = 51820\nFwMark = 0xca6c\nPrivateKey = {ME}\n\n"
+    last = f"[Peer]\nPublicKey = {B}\nAllowedIPs = 10.1.0.3/32\n"
+    (tmp_path / "me.conf").write_text(head + AT_A + "AllowedIPs = 10.1.0.2/32, 192.168.10.0/24\n\n" + last)
+    ended = mesh_sync("import", "wg-quick", tmp_path / "me.conf", mesh)
+    assert {peer["public_key"]: peer.get("subnets") for peer in peers(mesh).values()} == {
+        A: ["192.168.10.0/24"],
+        B: None,
+    }
+    why = "left out, nothing says which of the mesh's addresses it has"
+    assert f"me: {why}; its file needs an Address, which `wg showconf` does not print" in notes(ended)
+
+
 def test_so_it_is_in_a_database_of_wg_meshconf(mesh: Path, tmp_path: Path) -> None:
     rows = [
         f"site,10.1.0.2/24,{SITE},'192.168.10.1/24,10.1.0.22,10.0.0.0/8',203.0.113.2",

@@ -47,12 +47,14 @@ def test_what_cannot_be_read_is_said_and_the_rest_taken_over(mesh: Path, tmp_pat
     (web / odd).write_text(json.dumps({"name": 7, "address": ["x"], "publicKey": None, "allowedIPs": "y"}))
     (web / "wg0.conf").write_text("# what it generates\n")
     (web / "backup.json").write_text("{}")
+    (web / odd.replace("f5", "a5")).symlink_to("nowhere")
     said = "\n".join(notes(mesh_sync("import", "wg-gen-web", web, mesh)))
     for part in (
         f"{broken}: left out",
         f"{listed}: left out",
         "7: address: 'x'",
         f"{odd} has no usable publicKey",
+        f"{odd.replace('f5', 'a5')}: left out, it is not a file",
         "backup.json: left out, a client's file is called by a UUID",
     ):
         assert part in said

@@ -72,11 +72,14 @@ def _clients(folder: Path, notes: list[str]) -> list[tuple[str, dict[str, Any]]]
     """Every client that can be read, in the order in which they were made."""
     found = []
     for file in sorted(folder.iterdir()):
-        if file.name == SERVER or not file.is_file():
+        if file.name == SERVER:
             continue
         if not _is_uuid(file.name.removesuffix(".json")):
             if file.suffix == ".json":
                 notes.append(f"{file.name}: left out, a client's file is called by a UUID")
+            continue
+        if not file.is_file():
+            notes.append(f"{file.name}: left out, it is not a file")
             continue
         try:
             found.append((file.name, _load(file, notes)))

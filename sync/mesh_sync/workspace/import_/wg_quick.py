@@ -212,7 +212,8 @@ class _Merger:
             if addresses := self._addresses(peer):
                 yield self._machine(peer, addresses)
             else:
-                self._notes.append(f"{peer.name}: left out, nothing says which of the mesh's addresses it has")
+                hint = "; its file needs an Address, which `wg showconf` does not print" if peer.own else ""
+                self._notes.append(f"{peer.name}: left out, nothing says which of the mesh's addresses it has{hint}")
 
     def _machine(self, peer: _Peer, addresses: tuple[Address, ...]) -> Machine:
         name, interface = peer.name, peer.interface
@@ -291,7 +292,7 @@ class _Merger:
     def _relay(self, peer: _Peer) -> str:
         """A peer without an endpoint that has a tunnel with one other only, which has more: a spoke of it."""
         other = self._peers.get(next(iter(peer.partners), ""))
-        if len(peer.partners) != 1 or other is None or len(other.partners) == 1:
+        if len(peer.partners) != 1 or other is None or len(other.partners) == 1 or not self._addresses(other):
             return ""
         kind = "" if peer.own else ", and unmanaged as it has no file of its own"
         relay = other.name
