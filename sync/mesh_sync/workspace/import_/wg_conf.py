@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from attrs import field, frozen
 
 _EXPLICIT = re.compile(r"(?i)(?:friendly[_ -]?name|begin_peer|name|client|peer|node|host)\b\s*[:=]?\s*(\S.*)")
-_BLOCK = re.compile(r"(?i)#+ *(begin|end) +(\S+) *#+")
+_BLOCK = re.compile(r"(?i)#+ *(begin|end) +([^\s#]+) *#+")
 """pivpn's marks around a client."""
 _DISABLED = "#[disabled] "
 """How pivpn starts each line of a client that is disabled."""
-_ID = re.compile(r"(?i) *\((?:\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)")
+_ID = re.compile(r"(?i)\((?:\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)$")
 """wg-easy writes it after a client's name."""
 _JSON = re.compile(r"(?i)friendly_json *= *(\{.*\})")
 _JSON_NAMES = ("name", "username", "user_name", "friendly_name")
@@ -63,7 +63,8 @@ class Section:
                 continue
             words = comment.partition(" / ")[0].strip()
             if match := _EXPLICIT.fullmatch(words):
-                return _ID.sub("", match[1].strip(" =:"))
+                name = match[1].strip(" =:")
+                return _ID.sub("", name).strip() if words.lower().startswith("client:") else name
             if not plain and len(words) <= MAX_LENGTH and 0 < len(words.split()) <= MAX_WORDS:
                 plain = words
         return plain
@@ -103,12 +104,12 @@ def parse(text: str) -> Conf:
             continue
         if code.startswith("["):
             header = "".join(code.lower().split())
+            beside = [comment] if comment else []
             if header == "[peer]":
-                beside = [comment] if comment else []
                 peers.append(section := Section(comments=above + beside, disabled=line != written))
             elif header == "[interface]":
                 section = interface
-                section.comments.extend(above)
+                section.comments.extend(above + beside)
             else:
                 section = Section()
                 odd.append(f"line {number}: {code} is no section of wg-quick: left out, with all that it holds")
