@@ -282,7 +282,11 @@ def test_a_name_that_another_peer_has_stops_it(mesh: Path) -> None:
     mesh_sync("peer", "add", "server", "--public-key", keys.public_key(keys.generate()), "-C", mesh).fine()
     ended = mesh_sync("import", "wg-gen-web", DATA / "web", mesh)
     assert ended.code == 1
+    assert "--name-map FILE gives the new one another name" in ended.err
     assert set(peers(mesh)) == {"server"}
+    (mesh.parent / "names.toml").write_text('server = "hub"')
+    mesh_sync("import", "wg-gen-web", DATA / "web", mesh, "--name-map", mesh.parent / "names.toml").fine()
+    assert set(peers(mesh)) == {"server", "hub", "alice-s-phone", "bob", "old-tablet"}
 
 
 def test_a_directory_in_use_is_left_alone(tmp_path: Path) -> None:

@@ -64,9 +64,8 @@ class Imported:
 def take_over(edit: Edit, request: Request, note: Callable[[str], None]) -> Imported:
     """Read the source, check what it would become, then write; ``note`` gets a line for everything left out.
 
-    Raise ConfigError for a source or
-    directory that cannot be used, MeshSyncError when the list would have errors. Nothing is written then; nor is
-    anything committed that a person has to mend first.
+    Raise ConfigError for a source or directory that cannot be used, MeshSyncError when the list would have errors.
+    Nothing is written then; nor is anything committed that a person has to mend first.
     """
     directory = edit.directory
     new = not os.path.lexists(directory / MESH_FILE)
@@ -114,9 +113,9 @@ def _read(request: Request, mesh: Mesh | None) -> Takeover:
     if mesh and asked:
         raise ConfigError("--network is for a new mesh; this one has its networks in mesh.toml")
     takeover = SOURCES[request.source](request.path, mesh.networks if mesh else asked, renames)
-    name_map.verify(renames, takeover.machines)
     if not takeover.machines:
         raise MeshSyncError(f"{request.path} has nothing to import:\n" + "\n".join(dict.fromkeys(takeover.notes)))
+    name_map.verify(renames, takeover.machines)
     return takeover
 
 
@@ -129,7 +128,7 @@ def _new(
             note(f"{machine.name}: already in the mesh as {known[machine.public_key]}: left unchanged")
         elif machine.name in mesh.peers:
             text = f"the mesh has another peer named {machine.name}"
-            raise MeshSyncError(text, hint="nothing was written; rename one of them and import again")
+            raise MeshSyncError(text, hint="nothing was written; --name-map FILE gives the new one another name")
     return [machine for machine in machines if machine.public_key not in known]
 
 
