@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from unit import hostile_mesh
 from unit.hostile_mesh import HostileMesh
 from unit.judging_node import SignedMesh
+from unit.list_keeper import Operator
 from unit.signed_history import History, make_keys
 
 
@@ -47,3 +49,17 @@ def first_signed(tmp_path_factory: pytest.TempPathFactory) -> SignedMesh:
 def signed(first_signed: SignedMesh, tmp_path: Path) -> SignedMesh:
     """A mesh whose commits are signed, and its node a, which has applied the first one."""
     return first_signed.copied(tmp_path / "signed")
+
+
+@pytest.fixture
+def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "Alice")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "alice@example.org")
+    made = Operator(tmp_path / "mesh")
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.delenv(f"GIT_{who}_NAME")
+        monkeypatch.delenv(f"GIT_{who}_EMAIL")
+    return made

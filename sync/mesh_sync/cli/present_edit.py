@@ -35,22 +35,25 @@ def present_edit(edit: Edit, edited: Edited, following: str = "commit and push")
         return 0
     present_findings(edited)
     result = f"{edited.path} {edited.became}"
-    if wrong := errors(edited.findings):
-        rest = "was not committed" if edit.commit else "is not ready to be committed"
-        click.echo(f"{result}, but {rest}: the list still has {count(len(wrong), 'error')} from before", err=True)
-        return 1
+    wrong = errors(edited.findings)
     if edited.commit:
         click.echo(result)
         click.echo(f"committed {edited.commit}, {edited.message.splitlines()[0]!r}; next: git push")
+        if wrong:
+            click.echo(f"not committed: {count(len(wrong), 'error')} that the working copy has from before", err=True)
     elif edit.commit:
         click.echo(f"{edited.path} is as it was committed already")
+    elif wrong:
+        still = f"the list still has {count(len(wrong), 'error')} from before"
+        click.echo(f"{result}, but is not ready to be committed: {still}", err=True)
+        return 1
     else:
         click.echo(f"{result}; next: {following}")
     return 0
 
 
 def present_findings(edited: Edited) -> None:
-    """Print on stderr what is doubtful or wrong with the list now, and why nodes would reject the commit."""
+    """Print on stderr what is doubtful or wrong with the list now, and what there is to know about the commit."""
     present.findings(edited.findings, err=True)
-    if edited.rejection:
-        click.secho(edited.rejection, fg="yellow", err=True)
+    for note in edited.notes:
+        click.secho(note, fg="yellow", err=True)

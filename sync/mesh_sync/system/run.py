@@ -101,9 +101,9 @@ def run_bytes(
     finally:
         _running.discard(process)
     if process.returncode:
-        failure = _failure(program, process.returncode, said(bytes(err)))
-        failure.stdout = out.decode(errors="replace") if partly else ""
-        raise failure
+        problem = failure(program, process.returncode, bytes(err))
+        problem.stdout = out.decode(errors="replace") if partly else ""
+        raise problem
     return bytes(out)
 
 
@@ -160,7 +160,9 @@ def said(stderr: bytes) -> str:
     return "\n".join(printable(line) for line in stderr.decode(errors="replace").split("\n"))
 
 
-def _failure(program: str, status: int, stderr: str) -> CommandError:
+def failure(program: str, status: int, err: bytes) -> CommandError:
+    """The error for a program that ended with this status, or by a signal, having said ``err`` on stderr."""
+    stderr = said(err)
     if status in _NOT_EXECUTED and not is_installed(program):
         return CommandError(f"{program} is not installed", program=program, reason=Reason.NOT_FOUND)
     words = " ".join(line.strip() for line in stderr.split("\n") if line.strip())[:MOST_SAID]

@@ -1,9 +1,9 @@
-"""Commits that people make in a working copy, and whether nodes would accept them; through GitPython."""
+"""The first commit of a mesh, and whether nodes would accept those that people make; through GitPython."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,23 +12,14 @@ import git
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.trust import signers
+from mesh_sync.workspace.own_git import FALLBACK, ROLES
 
-ROLES = ("AUTHOR", "COMMITTER")
-FALLBACK = (("NAME", "mesh-sync"), ("EMAIL", "mesh-sync@localhost"))
 _REJECTED = """\
 the commit is {}: nodes that verify signatures would refuse it. Undo it, have git sign, and commit again:
   git reset --soft HEAD~1
   git config gpg.format ssh
   git config user.signingKey ~/.ssh/id_ed25519
   git config commit.gpgSign true"""
-
-
-def repository_of(directory: Path) -> git.Repo:
-    """The git repository that ``directory`` is in. Raise ConfigError when there is none to commit to."""
-    try:
-        return git.Repo(directory, search_parent_directories=True)
-    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
-        raise ConfigError(f"{directory.resolve()} is not in a git repository: nothing can be committed there") from None
 
 
 def begin(directory: Path, branch: str, message: str, settings: Mapping[str, str]) -> None:
@@ -41,21 +32,6 @@ def begin(directory: Path, branch: str, message: str, settings: Mapping[str, str
             program.config("--local", name, value)
         program.add("--all")
         program.commit("--quiet", "-m", message)
-
-
-def commit_files(directory: Path, paths: Sequence[str], message: str) -> str | None:
-    """Commit these files and nothing else; return the commit's short name, or None when nothing differs.
-
-    git itself commits, so that a person's settings hold: name, signature, hooks. Raise MeshSyncError when it fails.
-    """
-    files = [str((directory / path).absolute()) for path in paths]
-    with repository_of(directory) as repository, _committing(repository.git) as program:
-        changed = [file for file in files if program.status("--porcelain", "--", file)]
-        if not changed:
-            return None
-        program.add("--all", "--", *changed)
-        program.commit("--quiet", "--only", "-m", message, "--", *changed)
-        return repository.head.commit.hexsha[:10]
 
 
 def rejection(directory: Path) -> str:

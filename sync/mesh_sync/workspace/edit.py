@@ -1,4 +1,4 @@
-"""The one way of every edit: open the working copy, write files that pass the checks, commit them."""
+"""The one way of every edit: open the working copy, check the files, write and commit them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from mesh_sync.errors import ConfigError
+from mesh_sync.check.examine import examine
+from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.findings import Finding, errors
+from mesh_sync.mesh.layout import MESH_FILE
+from mesh_sync.repository.git_objects import GitObjects, git_directory, tree_at
 from mesh_sync.workspace import commits
+from mesh_sync.workspace.draft_commit import Draft
+from mesh_sync.workspace.own_git import OwnGit
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 
@@ -26,8 +31,8 @@ class Edited:
     findings: tuple[Finding, ...] = ()
     """The warnings that the edit brought, and the errors from before."""
     commit: str | None = None
-    rejection: str = ""
-    """Why nodes would reject the commit's signature."""
+    notes: tuple[str, ...] = ()
+    """What a person has to know about the commit: why nodes would reject its signature, say."""
 
 
 @frozen
@@ -40,7 +45,7 @@ class Edit:
     def open(self) -> WorkingCopy:
         """Read the working copy. Raise ConfigError when there is none, or no git repository to commit to."""
         if self.commit:
-            commits.repository_of(self.directory).close()
+            OwnGit.of(self.directory)
         return WorkingCopy.open(self.directory)
 
     def outside(self, file: Path) -> Path:
@@ -57,12 +62,35 @@ class Edit:
         became: str,
         first: Callable[[], None] = lambda: None,
     ) -> Edited:
-        """Write these files (None removes one), and commit them unless the list has errors from before.
+        """Write these files (None removes one), and commit them: both or neither.
 
-        ``first``: what is done before that, once they have passed the checks.
+        ``first``: what is done before that, once they have passed the checks. With `commit` that is a check of the
+        commit too: of HEAD with these files, which a working copy with other changes says nothing about.
         """
-        edited = Edited(message, next(iter(files), ""), became, copy.write(files, first))
-        if not self.commit or errors(edited.findings):
-            return edited
-        made = commits.commit_files(self.directory, tuple(files), message)
-        return evolve(edited, commit=made, rejection=commits.rejection(self.directory) if made else "")
+        edited = Edited(message, next(iter(files), ""), became, copy.news(files))
+        if not self.commit:
+            first()
+            with copy.written(files):
+                return edited
+        git, stranger = OwnGit.of(self.directory).with_identity()
+        with Draft.of(git, files, message) as draft:
+            tree = self._checked(draft.tree, copy)
+            first()
+            with copy.written(files):
+                if draft.is_empty:
+                    return edited
+                draft.run_hooks()
+                commit = draft.commit(tree if draft.tree == tree else self._checked(draft.tree, copy))
+        notes = tuple(filter(None, (stranger, commits.rejection(self.directory))))
+        return evolve(edited, commit=commit[:10], notes=notes)
+
+    def _checked(self, tree: str, copy: WorkingCopy) -> str:
+        """The same tree. Raise MeshSyncError when it has errors."""
+        content = tree_at(GitObjects(git_directory(self.directory)), tree)
+        mesh, findings = examine(content, copy.moment)
+        if (wrong := errors(findings)) or mesh is None:
+            lines = "\n".join(map(str, wrong)) or f"{MESH_FILE} is missing"
+            text = f"nothing was written, the list as it would be committed has errors:\n{lines}"
+            hint = "commit first what this change needs (`git status` shows it), or make it without --commit"
+            raise MeshSyncError(text, hint=hint)
+        return tree

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -78,17 +79,33 @@ class WorkingCopy:
             raise MeshSyncError("nothing was written, the list would have errors:\n" + "\n".join(map(str, new)))
         return findings
 
-    def write(self, files: Mapping[str, str | None], first: Callable[[], None]) -> tuple[Finding, ...]:
-        """Replace, add and remove (None) files that pass `verify`, having done what is to be done ``first`` then.
-
-        Return the new warnings and the old errors.
-        """
+    def news(self, files: Mapping[str, str | None]) -> tuple[Finding, ...]:
+        """The new warnings and the old errors with these files, which pass `verify`."""
         findings = self.verify(files)
-        first()
-        for path, text in files.items():
-            _put(self.directory / path, text)
         warnings = (f for f in findings if f.severity == WARNING and f not in self._known)
         return (*warnings, *errors(findings))
+
+    @contextmanager
+    def written(self, files: Mapping[str, str | None]) -> Iterator[None]:
+        """Replace, add and remove (None) files, and put back what was there if what follows raises."""
+        before = {path: self._present(path) for path in files}
+        done: list[str] = []
+        try:
+            for path, text in files.items():
+                done.append(path)
+                _put(self.directory / path, text)
+            yield
+        except BaseException:
+            for path in done:
+                _put(self.directory / path, before[path])
+            raise
+
+    def _present(self, path: str) -> bytes | None:
+        file = self.directory / path
+        try:
+            return file.read_bytes() if os.path.lexists(file) else None
+        except OSError as error:
+            raise DeviceError(f"{file} cannot be read: {error.strerror}") from None
 
     def text(self, path: str) -> str | None:
         """One file's text, None if there is none. Raise MeshSyncError when it cannot be edited as text."""
@@ -111,10 +128,10 @@ def read(directory: Path) -> Tree:
         raise ConfigError(f"{directory} cannot be read: {error}") from None
 
 
-def _put(path: Path, text: str | None) -> None:
+def _put(path: Path, text: str | bytes | None) -> None:
     try:
         if text is None:
-            path.unlink()
+            path.unlink(missing_ok=True)
             return
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
