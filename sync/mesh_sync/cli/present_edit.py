@@ -9,21 +9,34 @@ from typing import Any
 
 import click
 
-from mesh_sync.cli import present
+from mesh_sync.cli import present, present_plan
 from mesh_sync.cli.options import repository_option
 from mesh_sync.findings import errors
 from mesh_sync.terminal.command_line import count
 from mesh_sync.workspace.edit import Edit, Edited
+from mesh_sync.workspace.push import Upstream
 
 
 def edit_options(command: Callable[..., int]) -> Callable[..., int]:
-    """The options -C and --commit, which ``command`` gets as its argument ``edit``."""
+    """The options -C, --commit, --push and --yes, of which ``command`` gets its argument ``edit``."""
 
     @repository_option
     @click.option("--commit", is_flag=True, help="Commit the files that are written, and nothing else.")
+    @click.option("--push", is_flag=True, help="Commit, show what nodes will do (`plan`), and push if you agree.")
+    @click.option("--yes", is_flag=True, help="Push without asking.")
     @wraps(command)
-    def run(directory: Path, commit: bool, **options: Any) -> int:
-        return command(edit=Edit(directory, commit), **options)
+    def run(directory: Path, commit: bool, push: bool, yes: bool, **options: Any) -> int:
+        if not push:
+            if yes:
+                raise click.UsageError("--yes goes with --push")
+            return command(edit=Edit(directory, commit), **options)
+        if not yes:
+            present_plan.raise_if_nobody_can_answer()
+        upstream = Upstream.of(directory)
+        code = command(edit=Edit(directory, commit=True, push=True), **options)
+        if not code:
+            present_plan.push(upstream, ask=not yes)
+        return code
 
     return run
 
@@ -38,7 +51,8 @@ def present_edit(edit: Edit, edited: Edited, following: str = "commit and push")
     wrong = errors(edited.findings)
     if edited.commit:
         click.echo(result)
-        click.echo(f"committed {edited.commit}, {edited.message.splitlines()[0]!r}; next: git push")
+        after = "" if edit.push else "; next: git push"
+        click.echo(f"committed {edited.commit}, {edited.message.splitlines()[0]!r}{after}")
         if wrong:
             click.echo(f"not committed: {count(len(wrong), 'error')} that the working copy has from before", err=True)
     elif edit.commit:

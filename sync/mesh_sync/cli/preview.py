@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from mesh_sync.cli import present
 from mesh_sync.cli.options import directory_argument, folder, private_key_option, repository_option, secret_option
+from mesh_sync.cli.present_plan import present_plan
 from mesh_sync.terminal.command_line import count, json_option, print_json
 from mesh_sync.workspace.preview import plan_between, render_all, render_one
 
@@ -41,9 +41,8 @@ def render(
 def plan(revisions: str, directory: Path, as_json: bool) -> None:
     """Show what a change to the list does to every node, and to who is an admin. BASE alone: up to the working copy."""
     preview = plan_between(directory, revisions)
-    nodes = preview.nodes
     if as_json:
-        changes_of = {name: [change.as_json() for change in changes] for name, changes in nodes.items()}
+        changes_of = {name: [change.as_json() for change in changes] for name, changes in preview.nodes.items()}
         print_json(
             {
                 "nodes": changes_of,
@@ -52,10 +51,4 @@ def plan(revisions: str, directory: Path, as_json: bool) -> None:
             }
         )
         return
-    present.findings(preview.admins, err=False)
-    for name, changes in nodes.items():
-        click.secho(name, bold=True)
-        present.changes(changes)
-    if preview.relayed:
-        click.echo(preview.relayed)
-    click.echo(f"{count(len(nodes), 'node')} would change" if nodes else "no node would change")
+    present_plan(preview)

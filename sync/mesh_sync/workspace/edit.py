@@ -37,10 +37,11 @@ class Edited:
 
 @frozen
 class Edit:
-    """An edit of the working copy in ``directory``, whose files are committed too if ``commit``."""
+    """An edit of the working copy in ``directory``, whose files are committed too if ``commit``, and then pushed."""
 
     directory: Path
     commit: bool = False
+    push: bool = False
 
     def open(self) -> WorkingCopy:
         """Read the working copy. Raise ConfigError when there is none, or no git repository to commit to."""

@@ -1,0 +1,44 @@
+"""What a change to the list does to every node, in plain sentences, and the question whether to push it."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from mesh_sync.cli import present
+from mesh_sync.terminal.command_line import count
+from mesh_sync.workspace.preview import Preview
+from mesh_sync.workspace.push import Upstream
+
+
+def present_plan(preview: Preview) -> None:
+    """Print the changes of each node, and who becomes or is no longer an admin."""
+    present.findings(preview.admins, err=False)
+    for name, changes in preview.nodes.items():
+        click.secho(name, bold=True)
+        present.changes(changes)
+    if preview.relayed:
+        click.echo(preview.relayed)
+    click.echo(f"{count(len(preview.nodes), 'node')} would change" if preview.nodes else "no node would change")
+
+
+def raise_if_nobody_can_answer() -> None:
+    """Raise UsageError where there is no terminal to ask at."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("--push asks before it pushes, and there is no terminal to ask at: add --yes")
+
+
+def push(upstream: Upstream, *, ask: bool) -> None:
+    """Show what nodes will do about all that is not pushed yet, ask unless told not to, and push it."""
+    outgoing = upstream.outgoing()
+    if outgoing is None:
+        click.echo(f"there is nothing to push: {upstream} has it all")
+        return
+    present_plan(outgoing.preview)
+    what = f"{count(outgoing.number, 'commit')} to {upstream}"
+    if ask and not click.confirm(f"push {what}?"):
+        click.echo("not pushed; next: git push")
+        return
+    outgoing.push()
+    click.echo(f"pushed {what}")

@@ -1,0 +1,112 @@
+"""Pushing what was committed: where to, what nodes will do about it, and why it was not taken."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from attrs import frozen
+
+from mesh_sync.errors import CommandError, ConfigError, MeshSyncError, Reason, Refused, Unreachable
+from mesh_sync.findings import errors
+from mesh_sync.workspace.own_git import OwnGit
+from mesh_sync.workspace.preflight import refusals
+from mesh_sync.workspace.preview import Preview, plan_between
+
+DEADLINE = 180.0
+"""Seconds for a push, with the time to type a passphrase."""
+_FATAL = 128
+"""How git ends when it cannot go on, as when a host does not answer; 1 is that something was refused."""
+
+
+@frozen
+class Upstream:
+    """The branch of a git host that the current branch follows."""
+
+    git: OwnGit
+    remote: str
+    branch: str
+    """Its full name there."""
+    tracking: str
+    """The full name of what this clone knows of it."""
+
+    @classmethod
+    def of(cls, directory: Path) -> Upstream:
+        """That of a working copy. Raise ConfigError when it follows none."""
+        git = OwnGit.of(directory)
+        branch = git.answers("symbolic-ref", "--quiet", "--short", "HEAD")
+        if branch is None:
+            raise ConfigError("HEAD is on no branch that could be pushed", hint="git switch main")
+        fields = "%(upstream:remotename)%0a%(upstream:remoteref)%0a%(upstream)"
+        remote, there, tracking = git("for-each-ref", f"--format={fields}", f"refs/heads/{branch}").split("\n")
+        if not tracking:
+            first, *_ = git("remote").split("\n")
+            once = f"git push --set-upstream {shlex.quote(first or 'origin')} {shlex.quote(branch)}"
+            hint = once if first else f"git remote add origin URL && {once}"
+            raise ConfigError(f"the branch {branch} follows none of a git host", hint=f"once: {hint}")
+        return cls(git, remote, there, tracking)
+
+    def __str__(self) -> str:
+        return f"{self.branch.removeprefix('refs/heads/')} of {self.remote}"
+
+    def outgoing(self) -> Outgoing | None:
+        """What a push would publish; None when there is nothing. Raise MeshSyncError when nodes would refuse it.
+
+        Raise Refused when the host would, as far as this clone knows.
+        """
+        base = self.git.answers("rev-parse", "--verify", "--quiet", f"{self.tracking}^{{commit}}")
+        if base is None:
+            hint = f"git fetch {shlex.quote(self.remote)}"
+            raise ConfigError(f"this clone does not know {self} yet", hint=hint)
+        commit = self.git("rev-parse", "HEAD^{commit}")
+        if commit == base:
+            return None
+        if self.git.answers("merge-base", "--is-ancestor", base, commit) is None:
+            raise self._overtaken()
+        directory = self.git.directory
+        if wrong := errors(refusals(directory, base)):
+            lines = "\n".join(map(str, wrong))
+            hint = f"commit what mends it, or undo with `git reset`; `mesh-sync check --since {base[:10]}` looks again"
+            raise Refused(f"nothing was pushed, nodes would refuse it:\n{lines}", hint=hint)
+        number = int(self.git("rev-list", "--count", f"{base}..{commit}"))
+        return Outgoing(self, commit, number, plan_between(directory, f"{base}..{commit}"))
+
+    def push(self, commit: str) -> None:
+        """Push this commit. Raise Unreachable, or Refused when it was not taken; git says why to the person."""
+        words = ("push", "--porcelain", "--", self.remote, f"{commit}:{self.branch}")
+        try:
+            self.git(*words, deadline=DEADLINE, show=True)
+        except CommandError as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: CommandError) -> MeshSyncError:
+        again = "it stays committed here; next: git push"
+        if error.reason is Reason.DEADLINE:
+            hint = f"whether it took the commit is not known: git fetch {shlex.quote(self.remote)} && git status"
+            return Unreachable(f"{self.remote} gave no answer within {DEADLINE:g} s", hint=hint)
+        status = [line.split("\t")[-1] for line in error.stdout.split("\n") if line.startswith("!\t")]
+        if any(line.startswith("[rejected]") for line in status):
+            return self._overtaken()
+        if status:
+            return Refused(f"{self.remote} did not take the commit: {status[0]}", hint=f"mend that; {again}")
+        if error.status == _FATAL:
+            return Unreachable(f"{self.remote} could not be pushed to, see above", hint=again)
+        return Refused("git did not push the commit, see above", hint=f"mend that; {again}")
+
+    def _overtaken(self) -> Refused:
+        text = f"nothing was pushed: {self} has commits that are not here"
+        return Refused(text, hint="git pull --rebase && mesh-sync check && git push")
+
+
+@frozen
+class Outgoing:
+    """What a push would publish: this commit, the newest of ``number``, and what it does to every node."""
+
+    upstream: Upstream
+    commit: str
+    number: int
+    preview: Preview
+
+    def push(self) -> None:
+        """Push it. Raise Unreachable, Refused."""
+        self.upstream.push(self.commit)
