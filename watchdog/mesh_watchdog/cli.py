@@ -9,7 +9,7 @@ import click
 
 from mesh_sync import __version__
 from mesh_sync.node import config as nodes
-from mesh_sync.terminal.command_line import config_option, json_option, print_json
+from mesh_sync.terminal.command_line import Program, config_option, json_option, print_json
 from mesh_sync.terminal.exit import ending
 from mesh_watchdog import journal
 from mesh_watchdog.report import show, status_file
@@ -17,7 +17,7 @@ from mesh_watchdog.report import show, status_file
 PROGRAM = "mesh-watchdog"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name=PROGRAM)
 def cli() -> None:
     """Keeps WireGuard tunnels alive while addresses change under them.

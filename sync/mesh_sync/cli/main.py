@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from mesh_sync import __version__
+from mesh_sync.terminal.command_line import Program
 from mesh_sync.terminal.exit import ending
 
 Commands = Mapping[str, tuple[str, str]]
@@ -51,7 +52,7 @@ PEER = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Program):
     """A click group of commands that are not imported yet, under the headings that its help shows."""
 
     def __init__(self, *args: Any, sections: Mapping[str, Commands], **settings: Any) -> None:

@@ -4,12 +4,36 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mesh_sync.node.config import DEFAULT_CONFIG
+from mesh_sync.terminal.exit import OutputClosed
+
+
+class Program(click.Group):
+    """A program's commands. Output that is closed ends them by `ending`: click would exit with 1, "errors found"."""
+
+    def make_context(self, *words: Any, **more: Any) -> click.Context:
+        with _closed_output():
+            return super().make_context(*words, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _closed_output():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _closed_output() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise OutputClosed from None
+
 
 config_option = click.option(
     "--config",

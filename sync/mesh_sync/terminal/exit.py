@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -9,23 +10,33 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from mesh_sync.errors import ConfigError, DeviceError, MeshSyncError
+from mesh_sync.findings import shown
 from mesh_sync.system.own_memory import close_to_others
+
+
+class OutputClosed(Exception):
+    """What reads the output wants no more of it, as `head` does."""
 
 
 def ending(run: Callable[[], int], program: str = "mesh-sync") -> NoReturn:
     """Run, and exit with the code that it returns; what a person can cause never ends in a traceback."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the programs it started end too
     close_to_others()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding lacks is escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
         sys.exit(run())
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:
+    except (BrokenPipeError, OutputClosed):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except MeshSyncError as error:
         problem = error
+    except UnicodeEncodeError as error:  # from an argument or a file name, before anything is written
+        problem = ConfigError(f"{shown(error.object[error.start : error.end])} is not {error.encoding.upper()} text")
     except ImportError as error:
         if "git executable" not in str(error):  # what GitPython says when there is no git
             raise

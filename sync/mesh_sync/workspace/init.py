@@ -12,6 +12,7 @@ import tomlkit
 
 from mesh_sync.errors import ConfigError
 from mesh_sync.findings import errors
+from mesh_sync.mesh import manifest
 from mesh_sync.mesh.layout import MESH_FILE, SIGNERS_FILE
 from mesh_sync.trust.signers import added, line, parse
 from mesh_sync.trust.ssh_keys import named
@@ -33,18 +34,26 @@ def create(
     if directory.exists() and any(directory.iterdir()):
         raise ConfigError(f"{directory} is not empty", hint="name a new directory")
     try:
+        declared = _declared(name, networks)
         shutil.copytree(template(), directory, dirs_exist_ok=True)
-        file = directory / MESH_FILE
-        document = tomlkit.parse(file.read_text())
-        document["name"] = name
-        document["networks"] = list(networks)
-        file.write_text(tomlkit.dumps(document))
+        (directory / MESH_FILE).write_bytes(declared)
         if signers:
-            (directory / SIGNERS_FILE).write_text(signers)
+            (directory / SIGNERS_FILE).write_text(signers, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{directory} cannot be written: {error.strerror}") from None
     commits.begin(directory, BRANCH, f"mesh: {name} begins", settings)
     return directory
+
+
+def _declared(name: str, networks: Sequence[str]) -> bytes:
+    """The template's mesh.toml with this name. Raise ConfigError when no mesh can have it."""
+    document = tomlkit.parse((template() / MESH_FILE).read_text(encoding="utf-8"))
+    document["name"] = name
+    document["networks"] = list(networks)
+    text = tomlkit.dumps(document).encode()
+    if wrong := errors(manifest.read({MESH_FILE: text})[1]):
+        raise ConfigError(f"there can be no such mesh: {wrong[0].key}: {wrong[0].message}", hint="--name NAME names it")
+    return text
 
 
 def _signing(admin: str, key_file: Path) -> tuple[str, dict[str, str]]:
