@@ -198,7 +198,7 @@ def test_files_that_do_not_go_together(tmp_path: Path, files: Files, lines: list
 
 
 def test_a_repository_without_a_mesh(tmp_path: Path) -> None:
-    assert check(tmp_path, {"README.md": "soon"}) == ["mesh.toml:: is missing; `mesh-sync init` creates one"]
+    assert check(tmp_path, {"peers/README.md": "soon"}) == ["mesh.toml:: is missing; `mesh-sync init` creates one"]
 
 
 @pytest.mark.parametrize("name", ["../x", "../../etc/x", "x/y", "x\0y", "ä", "a_b", "a-", "a b"])

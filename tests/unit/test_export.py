@@ -141,3 +141,15 @@ def test_more_than_a_code_holds_is_a_sentence(tmp_path: Path) -> None:
     assert ended.code == 1
     assert "more than a QR code holds" in ended.err
     assert "--via" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("name", "usable"), [("phone", True), ("a" * 15, True), ("a" * 16, False), ("my phone", False)]
+)
+def test_a_file_after_which_no_tunnel_can_be_named_is_told(
+    operator: Operator, tmp_path: Path, name: str, usable: bool
+) -> None:
+    ended = operator.export("-o", tmp_path / f"{name}.conf")
+    ended.fine()
+    assert ("a tunnel is named after its file" in ended.err) is not usable
+    assert "named after" not in operator.export("-o", tmp_path / f"{name}.txt").err

@@ -83,3 +83,14 @@ def test_a_mesh_begins_in_any_locale(tmp_path: Path) -> None:
 def signing_key(folder: Path) -> Path:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", folder / "id"], check=True)
     return folder / "id"
+
+
+def test_a_command_that_is_told_can_be_pasted_whatever_the_folder_is_called(operator: Operator, tmp_path: Path) -> None:
+    folder = tmp_path / "my keys"
+    folder.mkdir()
+    said = mesh_sync("init", folder / "mesh").fine()
+    assert f"git -C '{folder}/mesh' push" in said
+    operator.peer("add", "phone", "--new-key", folder / "phone.key", "--via", "aws", "--unmanaged").fine()
+    (folder / "phone.key").chmod(0o644)
+    ended = mesh_sync("export", "phone", "--private-key-file", folder / "phone.key", "-C", operator.place)
+    assert f"chmod 600 '{folder}/phone.key'" in ended.err

@@ -12,7 +12,7 @@ from mesh_sync.check.expectations import expectations, unmet
 from mesh_sync.check.leaked_keys import leaked_keys
 from mesh_sync.check.preshared_keys import preshared_keys
 from mesh_sync.check.relays import cut_off, relays
-from mesh_sync.check.repository_rules import attributes, policy
+from mesh_sync.check.repository_rules import attributes, policy, unread
 from mesh_sync.check.rollout import rollout
 from mesh_sync.check.signers import advice_on_signers, signers
 from mesh_sync.findings import Finding, until_enough
@@ -50,6 +50,7 @@ def _findings(tree: Tree, read: tuple[Finding, ...], mesh: Mesh, moment: datetim
     yield from signers(texts, mesh)
     yield from policy(texts)
     yield from attributes(texts)
+    yield from unread(texts)
     yield from preshared_keys(texts, mesh, moment, broken)
     yield from addresses(mesh)
     yield from endpoints(mesh, moment)

@@ -15,7 +15,7 @@ from mesh_sync.findings import errors, some
 from mesh_sync.mesh.peer_view import PeerView
 from mesh_sync.terminal.command_line import count, json_option, print_json
 from mesh_sync.workspace.unpushed_admins import unpushed_admins
-from mesh_sync.workspace.working_copy import read
+from mesh_sync.workspace.working_copy import read_list
 
 
 @click.command()
@@ -29,7 +29,7 @@ def check(directory: Path, since: str | None, hook: bool, as_json: bool) -> int:
     """Check a mesh repository. Every finding is a line, file:key: message; exit 1 if one is an error."""
     if hook:
         return _check_push(directory)
-    tree = read(directory)
+    tree = read_list(directory)
     moment = datetime.now(UTC)
     mesh, findings = examine(tree, moment, advice=True)
     if since is None:

@@ -14,7 +14,7 @@ from mesh_sync.findings import some
 from mesh_sync.mesh.peer_view import PeerView
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard.conf import PLACEHOLDER
-from mesh_sync.workspace.export import IMAGE_SUFFIXES, addresses, check_output, code, draw, text, write
+from mesh_sync.workspace.export import IMAGE_SUFFIXES, addresses, check_output, code, draw, names_no_tunnel, text, write
 from mesh_sync.workspace.graph import dot, nats
 from mesh_sync.workspace.graph import graph as graph_of
 from mesh_sync.workspace.graph_picture import html, svg
@@ -52,6 +52,9 @@ def export(
         click.secho(warning, fg="yellow", err=True)
     if output:
         write(output, config)
+        if names_no_tunnel(output):
+            warning = "a tunnel is named after its file: rename it to at most 15 letters, digits and _=+.-, then .conf"
+            click.secho(warning, fg="yellow", err=True)
         click.echo(f"wrote {output}", err=True)
     if qr:
         for line in draw(code(config)).splitlines():

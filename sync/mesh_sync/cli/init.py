@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -39,7 +40,7 @@ def init(
         raise click.UsageError("--signer goes with --signing-key")
     made = create(directory, name or directory.resolve().name, networks, signer, signing_key)
     click.echo(f"created a mesh repository in {made}, committed to branch main; next:")
-    click.echo(f"  git -C {made} push YOUR-GIT-HOST main")
+    click.echo(f"  git -C {quote(str(made))} push YOUR-GIT-HOST main")
     if signer:
         click.echo("  mesh-sync join YOUR-GIT-HOST --name NODE --trust signed    # on each node; it shows the")
         click.echo(f"                            fingerprint of the mesh: {commits.fingerprint(made)}")

@@ -6,30 +6,46 @@ from pathlib import Path
 
 import click
 
-from mesh_sync.cli.options import directory_argument, folder, private_key_option, repository_option, secret_option
+from mesh_sync.cli.options import directory_argument, private_key_option, repository_option, secret_option
 from mesh_sync.cli.present_plan import present_plan
+from mesh_sync.system.files import write_atomically
 from mesh_sync.terminal.command_line import count, json_option, print_json
-from mesh_sync.workspace.preview import plan_between, render_all, render_one
+from mesh_sync.workspace.preview import plan_between, raise_if_inside, render_all, render_one
 
 
 @click.command()
 @directory_argument
 @click.option("--node", "name", metavar="N", help="The node whose wg0.conf to print.")
 @click.option("--all", "every", is_flag=True, help="Write the files of all nodes.")
-@click.option("-o", "--output", type=folder, metavar="OUT", help="The directory for --all: each file is OUT/N.conf.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT",
+              help="The file for --node (0600), or the directory for --all: each file is OUT/N.conf.")  # fmt: skip
 @private_key_option
 @secret_option
 def render(
     directory: Path, name: str | None, every: bool, output: Path | None,
     private_key_file: Path | None, secret_file: Path | None,
 ) -> None:  # fmt: skip
-    """Print the wg0.conf that a node gets, or write those of all nodes."""
+    """Print the wg0.conf that a node gets, or write those of all nodes.
+
+    With -o it is written. Nothing that holds a secret is written into the repository.
+    """
     if every:
         if name or private_key_file or secret_file or not output:
             raise click.UsageError("--all goes with -o OUT, and without --node and secrets")
+        if output.is_file():
+            raise click.UsageError(f"-o {output} is a file; --all writes to a directory")
         click.echo(f"{count(render_all(directory, output), 'file')} written to {output}")
     elif name:
-        click.echo(render_one(directory, name, private_key_file, secret_file), nl=False)
+        config = render_one(directory, name, private_key_file, secret_file)
+        if output is None:
+            click.echo(config, nl=False)
+            return
+        if output.is_dir():
+            raise click.UsageError(f"-o {output} is a directory; --node writes a file")
+        if private_key_file or secret_file:
+            raise_if_inside(output, directory)
+        write_atomically(output, config)
+        click.echo(f"wrote {output}", err=True)
     else:
         raise click.UsageError("give --node N, or --all -o OUT")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from mesh_sync.diagnose.check import Seen, Subject
 from mesh_sync.diagnose.trouble import WARNING, Trouble
@@ -27,10 +28,14 @@ def private_key(subject: Subject) -> Seen:
         text = f"{file} cannot be read: {error.strerror}"
         return Seen(troubles=(*troubles, Trouble("key-unreadable", text, "mesh-sync join makes the key")))
     if owner:
-        troubles.append(Trouble("key-owner", f"{file} belongs to user {owner}, not to root", f"chown root: {file}"))
+        troubles.append(
+            Trouble("key-owner", f"{file} belongs to user {owner}, not to root", f"chown root: {quote(str(file))}")
+        )
     if mode & 0o077:
         text = f"{file} can be read by other users (mode {mode:04o}); anyone who has read it can pass for this node"
-        troubles.append(Trouble("key-open", text, f"chmod 600 {file}; and for a new key: mesh-sync rotate-key"))
+        troubles.append(
+            Trouble("key-open", text, f"chmod 600 {quote(str(file))}; and for a new key: mesh-sync rotate-key")
+        )
         return Seen(troubles=tuple(troubles))
     try:
         held = public_key(read_private_key(file))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 
 from attrs import frozen
 
@@ -38,7 +39,9 @@ def load(path: Path) -> Secrets:
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
     if mode & 0o077:
-        raise ConfigError(f"{path} is readable by other users", hint=f"chmod 600 {path}, and rotate the secret")
+        raise ConfigError(
+            f"{path} is readable by other users", hint=f"chmod 600 {quote(str(path))}, and rotate the secret"
+        )
     return found
 
 

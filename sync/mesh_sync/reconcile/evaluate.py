@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from shlex import quote
 
 from attrs import evolve, frozen
 
@@ -132,7 +133,7 @@ def _fetched(head: Head, known: State, remote: Remote, note: Note) -> str:
     """
     if remote.bare.objects.has(head.commit) and remote.bare.is_whole():
         return head.commit
-    note(f"git fetch {public(head.url)}")
+    note(f"git fetch {quote(public(head.url))}")
     anchors = {"trusted": known.remote.trusted, "anchor": known.applied.anchor}
     kept = {name: anchor.commit for name, anchor in anchors.items() if anchor}
     remote.bare.keep(applied=known.applied.commit, verified=known.remote.verified, **kept)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, BinaryIO
 
 from mesh_sync.errors import ConfigError, DeviceError, Locked
@@ -43,7 +44,7 @@ def locked(path: Path, wait: float = WAIT, why: Callable[[], str] = lambda: "") 
             except BlockingIOError:
                 if time.monotonic() >= end:
                     text = f"another run has held {path} for {wait:g} s{why()}"
-                    raise Locked(text, hint=f"see who: fuser -v {path}") from None
+                    raise Locked(text, hint=f"see who: fuser -v {quote(str(path))}") from None
                 time.sleep(POLL)
         yield
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 
 from mesh_sync.errors import CommandError, ConfigError, DeviceError, Reason
@@ -58,6 +59,7 @@ def public_half(path: Path) -> str:
             raise
         text = f"{path} does not hold an SSH private key without a passphrase that only its owner can read"
         raise ConfigError(
-            text, hint=f"remove it and `mesh-sync join` makes a new one; it has to be 0600: chmod 600 {path}"
+            text,
+            hint=f"remove it and `mesh-sync join` makes a new one; it has to be 0600: chmod 600 {quote(str(path))}",
         ) from None
     return " ".join(text.split()[:2])

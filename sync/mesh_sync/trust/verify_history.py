@@ -9,6 +9,7 @@ import os
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 
 from attrs import evolve
 
@@ -90,7 +91,7 @@ def own_signers(node: Node) -> Signers:
         raise ConfigError(text, hint=hint) from None
     if not stat.S_ISREG(status.st_mode) or status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:
         text = f"{file} must be a regular file that root owns and only root may write"
-        raise ConfigError(text, hint=f"chown root: {file}; chmod 644 {file}")
+        raise ConfigError(text, hint=f"chown root: {quote(str(file))}; chmod 644 {quote(str(file))}")
     found, findings = signers.parse(content, str(file))
     if wrong := errors(findings):
         raise ConfigError("\n".join(map(str, wrong)))

@@ -6,6 +6,7 @@ import base64
 import binascii
 import os
 from pathlib import Path
+from shlex import quote
 
 from mesh_sync.errors import ConfigError
 from mesh_sync.system.files import write_atomically
@@ -38,7 +39,9 @@ def read_private_key(path: Path) -> str:
     except (ValueError, UnicodeDecodeError):
         raise ConfigError(f"{path} does not hold a WireGuard private key") from None
     if path.stat().st_mode & 0o077:
-        raise ConfigError(f"{path} is readable by other users", hint=f"chmod 600 {path}, and consider a new key")
+        raise ConfigError(
+            f"{path} is readable by other users", hint=f"chmod 600 {quote(str(path))}, and consider a new key"
+        )
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import segno
@@ -11,10 +12,12 @@ from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.mesh.render import PLACEHOLDER
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard.endpoint import Endpoint
-from mesh_sync.workspace.preview import render_one
+from mesh_sync.workspace.preview import raise_if_inside, render_one
 
 TEXT_SUFFIXES = (".conf", ".txt")
 IMAGE_SUFFIXES = (".svg", ".png")
+TUNNEL = re.compile(r"[a-zA-Z0-9_=+.-]{1,15}")
+"""The name of an interface, as wg-quick and the apps of WireGuard take it."""
 SCALE = 6
 """Pixels of a PNG, or units of an SVG, for each module of the code."""
 
@@ -32,6 +35,11 @@ def addresses(config: str) -> list[str]:
     """The endpoints in a config that are addresses, and no names that can lead elsewhere one day."""
     endpoints = (line.partition(" = ")[2] for line in config.splitlines() if line.startswith("Endpoint = "))
     return [endpoint for endpoint in endpoints if Endpoint.parse(endpoint).address is not None]
+
+
+def names_no_tunnel(file: Path) -> bool:
+    """Whether wg-quick and the apps, which name a tunnel after its file, would not take this one."""
+    return file.suffix.lower() == ".conf" and not TUNNEL.fullmatch(file.stem)
 
 
 def code(config: str) -> segno.QRCode:
@@ -54,9 +62,8 @@ def draw(qr: segno.QRCode) -> str:
 
 def check_output(file: Path, directory: Path, with_key: bool) -> None:
     """Raise ConfigError for an unknown suffix, or a place where a secret must not be."""
-    if with_key and file.resolve().is_relative_to(directory.resolve()):
-        text = f"-o {file} is inside the mesh repository and would hold secrets"
-        raise ConfigError(text, hint="write it elsewhere")
+    if with_key:
+        raise_if_inside(file, directory)
     if file.suffix.lower() not in TEXT_SUFFIXES + IMAGE_SUFFIXES:
         known = ", ".join(TEXT_SUFFIXES + IMAGE_SUFFIXES)
         raise ConfigError(f"-o {file}: the name must end in one of {known}")

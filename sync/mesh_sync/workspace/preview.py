@@ -54,6 +54,13 @@ def render_one(directory: Path, name: str, private_key_file: Path | None, secret
     return conf.text(desired, key)
 
 
+def raise_if_inside(file: Path, directory: Path) -> None:
+    """Raise ConfigError when ``file``, which would hold secrets, is inside the mesh repository."""
+    if file.resolve().is_relative_to(directory.resolve()):
+        text = f"-o {file} is inside the mesh repository and would hold secrets"
+        raise ConfigError(text, hint="write it elsewhere")
+
+
 def render_all(directory: Path, output: Path) -> int:
     """Write OUT/N.conf for every node of the list; return how many."""
     rendered = _renderer(read(directory), str(directory))

@@ -15,7 +15,7 @@ from mesh_sync.check.examine import Read, examine
 from mesh_sync.errors import ConfigError, DeviceError, MeshSyncError
 from mesh_sync.findings import WARNING, Finding, errors
 from mesh_sync.mesh import manifest
-from mesh_sync.mesh.layout import MESH_FILE
+from mesh_sync.mesh.layout import MESH_FILE, PEERS
 from mesh_sync.mesh.model import Mesh
 from mesh_sync.mesh.tree import Tree, from_directory
 from mesh_sync.system.files import write_atomically
@@ -46,8 +46,7 @@ class WorkingCopy:
     def open(cls, directory: Path) -> WorkingCopy:
         """Read a working copy. Raise ConfigError when there is none, MeshSyncError when its mesh.toml is broken."""
         if not os.path.lexists(directory / MESH_FILE):
-            text = f"{directory.absolute()} is not a mesh repository: it has no {MESH_FILE}"
-            raise ConfigError(text, hint="-C DIR names another directory; `mesh-sync init DIR` creates one")
+            raise _no_list(directory, "-C DIR")
         return cls.of(directory, read(directory), datetime.now(UTC))
 
     @classmethod
@@ -126,6 +125,18 @@ def read(directory: Path) -> Tree:
         return from_directory(directory)
     except OSError as error:
         raise ConfigError(f"{directory} cannot be read: {error}") from None
+
+
+def read_list(directory: Path) -> Tree:
+    """The files of a working copy. Raise ConfigError, and read nothing, where nothing looks like a mesh repository."""
+    if not any(os.path.lexists(directory / name) for name in (MESH_FILE, PEERS)):
+        raise _no_list(directory, "DIR")
+    return read(directory)
+
+
+def _no_list(directory: Path, option: str) -> ConfigError:
+    text = f"{directory.absolute()} is not a mesh repository: it has no {MESH_FILE}"
+    return ConfigError(text, hint=f"{option} names another directory; `mesh-sync init DIR` creates one")
 
 
 def _put(path: Path, text: str | bytes | None) -> None:

@@ -1,0 +1,54 @@
+"""`mesh-sync check` on what is no mesh repository, and on files that it would not read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from command import mesh_sync
+from mesh_sync.check.repository_rules import MOST_UNREAD
+from unit.list_keeper import Operator
+
+
+@pytest.mark.parametrize("option", [(), ("--json",), ("--since", "HEAD")])
+def test_a_home_directory_is_not_read_through_for_keys(tmp_path: Path, option: tuple[str, ...]) -> None:
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh/id_ed25519").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
+    ended = mesh_sync("check", tmp_path, *option)
+    assert ended.code == 2
+    assert "is not a mesh repository: it has no mesh.toml" in ended.err
+    assert "private key" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize(("path", "words"), [
+    ("peers/pc.TOML", "is not read under this name; rename it to peers/pc.toml"),
+    ("Peers/pc.toml", "is not read under this name; rename it to peers/pc.toml"),
+    ("Secrets/pc.toml", "is not read under this name; rename it to secrets/pc.toml"),
+    ("Policy.toml", "is not read under this name; rename it to policy.toml"),
+    ("allowed_Signers", "is not read under this name; rename it to allowed_signers"),
+    ("peers/pc.tml", "is not read: the file of a peer is named NAME.toml"),
+    ("peers/pc", "is not read: the file of a peer is named NAME.toml"),
+])  # fmt: skip
+def test_a_file_that_declares_nothing_under_its_name_is_named(operator: Operator, path: str, words: str) -> None:
+    (operator.place / path).parent.mkdir(exist_ok=True)
+    (operator.place / path).write_text(operator.aws)
+    ended = mesh_sync("check", operator.place)
+    assert f"{path}:: warning: {words}" in ended.out
+    assert ended.code == 0
+
+
+@pytest.mark.parametrize(
+    "path", ["peers/.gitkeep", "peers/README", "peers/new.toml.sample", "hub.toml", "docs/Peers.md"]
+)
+def test_files_for_people_are_left_alone(operator: Operator, path: str) -> None:
+    (operator.place / path).parent.mkdir(exist_ok=True)
+    (operator.place / path).write_text("")
+    ended = mesh_sync("check", operator.place)
+    assert (ended.code, ended.out) == (0, "")
+
+
+def test_of_many_files_that_are_not_read_the_first_are_named(operator: Operator) -> None:
+    for number in range(MOST_UNREAD + 5):
+        (operator.place / f"peers/pc{number}").touch()
+    assert len(mesh_sync("check", operator.place).fine().splitlines()) == MOST_UNREAD
