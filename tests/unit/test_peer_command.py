@@ -7,6 +7,7 @@ import stat
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from command import mesh_sync
@@ -206,6 +207,17 @@ def test_the_list_is_a_table_on_a_terminal(
     assert "\t" not in shown
     assert "[2001:db8::1]:51820" in shown
     assert "[red]x" in shown
+
+
+def test_a_narrow_terminal_cuts_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    endpoint = "vpn.a-rather-long-name.example.org:51820"
+    print_table([("peer", "endpoint", "state"), ("aws", endpoint, "in the mesh")])
+    lines = click.unstyle(capsys.readouterr().out).splitlines()
+    assert all(len(line) <= 40 for line in lines)
+    column = lines[0].index("endpoint")
+    assert "".join(line[column : lines[0].index("state")].strip() for line in lines[1:]) == endpoint
 
 
 def test_the_list_is_one_object_as_json_and_says_when_it_is_not_whole(operator: Operator) -> None:

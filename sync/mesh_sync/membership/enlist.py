@@ -10,7 +10,7 @@ from attrs import frozen
 from mesh_sync.errors import ConfigError
 from mesh_sync.membership.publish import Change, checked, publish, signing_problem
 from mesh_sync.mesh.edit_toml import made
-from mesh_sync.mesh.layout import peer_path
+from mesh_sync.mesh.layout import SIGNERS_FILE, peer_path
 from mesh_sync.mesh.manifest import read_peers
 from mesh_sync.mesh.model import Peer
 from mesh_sync.node.config import Repository
@@ -110,7 +110,7 @@ def enlist(copy: FreshCopy, request: JoinRequest, key: str, ssh_key: str, note: 
         return waiting
     addresses = request.addresses or tuple(map(str, mesh.free_addresses()))
     lists = {"addresses": addresses, "endpoint": request.endpoints, "subnets": request.subnets}
-    command = request.by_an_admin(key, ssh_key)
+    command = request.by_an_admin(key, ssh_key if SIGNERS_FILE in copy.tree.texts else "")
     by_admin = f"an admin adds it, in a working copy of the list, and pushes:\n  {command}\n  then join again, here"
     change = Change(
         node=request.name,

@@ -74,7 +74,9 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
         return
     from rich import console, table  # takes 50 ms, and only a table on a terminal needs it
 
-    shown = table.Table(*rows[0], box=None)
+    shown = table.Table(box=None)
+    for heading in rows[0]:
+        shown.add_column(heading, overflow="fold")  # in a narrow window a long endpoint takes two lines, and is whole
     for row in rows[1:]:
         shown.add_row(*row)
     console.Console(markup=False, emoji=False, highlight=False).print(shown)

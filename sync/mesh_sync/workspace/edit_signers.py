@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from typing import Any
 
+from attrs import evolve
+
 from mesh_sync.errors import ConfigError
 from mesh_sync.findings import shown
 from mesh_sync.mesh.layout import SIGNERS_FILE
@@ -39,7 +41,10 @@ def as_json(one: Signer) -> dict[str, Any]:
 def add(edit: Edit, principal: str, key: str, valid_before: date | None = None) -> Edited:
     """Let one more key sign, until a moment or the start of a day (UTC). The first one creates the file."""
     copy = edit.open()
+    before = copy.text(SIGNERS_FILE)
     files = {SIGNERS_FILE: with_key(copy, principal, key, _in_utc(valid_before) if valid_before else None)}
+    if files[SIGNERS_FILE] == before and not edit.commit:
+        return Edited(f"{principal} may sign with this key already")
     listed, _ = signers.parse(files[SIGNERS_FILE].encode())
     admin = any(one.principal == principal for one in listed.admins)
     message = f"{principal}: {'is an admin, who may sign' if admin else 'may sign'}"
@@ -59,8 +64,19 @@ def remove(edit: Edit, who: str) -> Edited:
 
 
 def with_key(copy: WorkingCopy, principal: str, key: str, valid_before: datetime | None = None) -> str:
-    """The file with one more key; ``key`` is a public key or the name of its file. ConfigError if it is neither."""
-    return added(copy.text(SIGNERS_FILE) or "", line(principal, named(key), valid_before))
+    """The file with one more key, or as it is if it has this line; ``key`` is a public key or the name of its file.
+
+    Raise ConfigError if it is neither.
+    """
+    text, new = copy.text(SIGNERS_FILE) or "", line(principal, named(key), valid_before)
+    [wanted] = signers.parse(new.encode())[0].entries or (None,)
+    present = signers.parse(text.encode())[0].entries
+    return text if any(_same(one, wanted) for one in present) else added(text, new)
+
+
+def _same(one: Signer, other: Signer | None) -> bool:
+    """Whether two lines let the same key do the same."""
+    return other is not None and evolve(one, line=other.line) == other
 
 
 def _in_utc(day: date) -> datetime:
