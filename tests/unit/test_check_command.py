@@ -52,3 +52,25 @@ def test_of_many_files_that_are_not_read_the_first_are_named(operator: Operator)
     for number in range(MOST_UNREAD + 5):
         (operator.place / f"peers/pc{number}").touch()
     assert len(mesh_sync("check", operator.place).fine().splitlines()) == MOST_UNREAD
+
+
+def test_below_a_mesh_repository_its_place_is_told(operator: Operator) -> None:
+    below = operator.place / "docs"
+    below.mkdir()
+    assert f"there is one above: -C {operator.place}" in mesh_sync("peer", "list", "-C", below).err
+    assert f"there is one above: {operator.place}" in mesh_sync("check", below).err
+
+
+@pytest.mark.parametrize("base", ["", " "])
+def test_a_base_that_a_script_left_empty_is_not_taken_for_a_first_push(operator: Operator, base: str) -> None:
+    ended = mesh_sync("check", operator.place, "--since", base)
+    assert ended.code == 2
+    assert "--since: BASE is empty" in ended.err
+    mesh_sync("check", operator.place, "--since", "0" * 40).fine()
+
+
+def test_a_plan_with_three_dots_is_told(operator: Operator) -> None:
+    ended = mesh_sync("plan", "HEAD...main", "-C", operator.place)
+    assert ended.code == 2
+    assert "has three dots" in ended.err
+    assert "HEAD..main" in ended.err

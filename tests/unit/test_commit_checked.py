@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,6 +176,32 @@ def test_a_peer_whose_commit_was_refused_can_be_added_again(operator: Operator) 
     assert state(operator) == before
     (operator.place / ".git/hooks/pre-commit").unlink()
     operator.add("phone", "--via", "aws", "--commit").fine()
+
+
+def test_a_link_that_was_not_removed_after_all_is_a_link_again(operator: Operator) -> None:
+    (operator.place / "peers/link.toml").symlink_to("nowhere")
+    committed(operator)
+    hook(operator, "pre-commit", "exit 1")
+    before = state(operator)
+    assert "git refused the commit" in operator.peer("remove", "link", "--commit").err
+    assert state(operator) == before
+    (operator.place / ".git/hooks/pre-commit").unlink()
+    operator.peer("remove", "link", "--commit").fine()
+
+
+def test_an_edit_that_is_interrupted_leaves_nothing(operator: Operator) -> None:
+    hook(operator, "pre-commit", "touch .git/begun; sleep 60")
+    before = state(operator)
+    words = ["peer", "add", "phone", "--public-key", key(), "--commit", "-C", str(operator.place)]
+    program = [sys.executable, "-c", "from mesh_sync.cli.main import main; main()", *words]
+    with subprocess.Popen(program, start_new_session=True, stderr=subprocess.DEVNULL) as process:
+        while not (operator.place / ".git/begun").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        assert operator.has("phone")
+        os.killpg(process.pid, signal.SIGINT)
+    assert process.returncode == 130
+    assert state(operator) == before
 
 
 def test_hooks_see_the_file_and_what_they_make_of_it_is_committed(operator: Operator) -> None:

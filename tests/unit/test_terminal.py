@@ -71,6 +71,12 @@ def test_a_mesh_that_cannot_have_its_name_is_not_begun(tmp_path: Path, name: str
     assert not (tmp_path / "mesh").exists()
 
 
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "127.0.0.0/8"])
+def test_a_mesh_that_its_own_check_would_refuse_is_not_begun(tmp_path: Path, network: str) -> None:
+    assert mesh_sync("init", tmp_path / "mesh", "--network", network).code == 2
+    assert not (tmp_path / "mesh").exists()
+
+
 def test_a_mesh_begins_in_any_locale(tmp_path: Path) -> None:
     env = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     done = run(

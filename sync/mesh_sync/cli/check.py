@@ -29,6 +29,8 @@ def check(directory: Path, since: str | None, hook: bool, as_json: bool) -> int:
     """Check a mesh repository. Every finding is a line, file:key: message; exit 1 if one is an error."""
     if hook:
         return _check_push(directory)
+    if since is not None and not since.strip():
+        raise click.UsageError("--since: BASE is empty; for the first push of a branch it is zeros, as git has it")
     tree = read_list(directory)
     moment = datetime.now(UTC)
     mesh, findings = examine(tree, moment, advice=True)

@@ -6,14 +6,16 @@ import ipaddress
 import shutil
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import tomlkit
 
+from mesh_sync.check.examine import examine
 from mesh_sync.errors import ConfigError
 from mesh_sync.findings import errors
-from mesh_sync.mesh import manifest
 from mesh_sync.mesh.layout import MESH_FILE, SIGNERS_FILE
+from mesh_sync.mesh.tree import Tree
 from mesh_sync.trust.signers import added, line, parse
 from mesh_sync.trust.ssh_keys import named
 from mesh_sync.wireguard.endpoint import Network
@@ -51,8 +53,8 @@ def _declared(name: str, networks: Sequence[str]) -> bytes:
     document["name"] = name
     document["networks"] = list(networks)
     text = tomlkit.dumps(document).encode()
-    if wrong := errors(manifest.read({MESH_FILE: text})[1]):
-        raise ConfigError(f"there can be no such mesh: {wrong[0].key}: {wrong[0].message}", hint="--name NAME names it")
+    if wrong := errors(examine(Tree({MESH_FILE: text}), datetime.now(UTC))[1]):
+        raise ConfigError(f"there can be no such mesh: {wrong[0].key}: {wrong[0].message}")
     return text
 
 

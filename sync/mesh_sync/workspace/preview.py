@@ -84,6 +84,10 @@ class Preview:
 def plan_between(directory: Path, revisions: str) -> Preview:
     """What the change BASE..HEAD does to every node that is in either; BASE alone: up to the working copy."""
     base, dots, head = revisions.partition("..")
+    if head.startswith("."):
+        raise ConfigError(
+            f"{revisions!r} has three dots", hint=f"a plan goes from one list to another: {base}..{head[1:]}"
+        )
     trees = files_at(directory, base or "HEAD"), files_at(directory, head or "HEAD") if dots else read(directory)
     before, after = _renderer(trees[0], base), _renderer(trees[1], head or str(directory))
     names = sorted({*before.names, *after.names})

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 
 from attrs import frozen
 
@@ -99,9 +100,12 @@ class WorkingCopy:
                 _put(self.directory / path, before[path])
             raise
 
-    def _present(self, path: str) -> bytes | None:
+    def _present(self, path: str) -> bytes | Path | None:
+        """What is at a path: a file's content, or where a symbolic link leads."""
         file = self.directory / path
         try:
+            if file.is_symlink():
+                return file.readlink()
             return file.read_bytes() if os.path.lexists(file) else None
         except OSError as error:
             raise DeviceError(f"{file} cannot be read: {error.strerror}") from None
@@ -135,12 +139,19 @@ def read_list(directory: Path) -> Tree:
 
 
 def _no_list(directory: Path, option: str) -> ConfigError:
-    text = f"{directory.absolute()} is not a mesh repository: it has no {MESH_FILE}"
-    return ConfigError(text, hint=f"{option} names another directory; `mesh-sync init DIR` creates one")
+    place = directory.absolute()
+    hint = f"{option} names another directory; `mesh-sync init DIR` creates one"
+    if above := next((folder for folder in place.parents if os.path.lexists(folder / MESH_FILE)), None):
+        hint = f"there is one above: {option.removesuffix('DIR')}{quote(str(above))}"
+    return ConfigError(f"{place} is not a mesh repository: it has no {MESH_FILE}", hint=hint)
 
 
-def _put(path: Path, text: str | bytes | None) -> None:
+def _put(path: Path, text: str | bytes | Path | None) -> None:
     try:
+        if isinstance(text, Path):
+            path.unlink(missing_ok=True)
+            path.symlink_to(text)
+            return
         if text is None:
             path.unlink(missing_ok=True)
             return
