@@ -223,6 +223,8 @@ def test_a_hook_that_replaces_the_commit_is_reported(operator: Operator) -> None
     ended = operator.add("phone", "--via", "aws", "--commit")
     assert ended.code == 1
     assert "a hook then moved HEAD" in ended.err
+    assert operator.has("phone")
+    assert operator.git.git.status("--porcelain") == ""
 
 
 def test_while_another_git_has_the_index_nothing_is_committed(operator: Operator) -> None:

@@ -1,6 +1,6 @@
 """The git host: asked for its head, and fetched from into the node's bare copy, by the `git` program.
 
-GitPython is for the places where people make commits; a node on a one-minute timer starts git itself.
+GitPython is for the places where a mesh begins and is looked at; a node on a one-minute timer starts git itself.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Draft:
 
     def commit(self, tree: str) -> str:
         """Commit this very tree, signed if the person's settings say so; return the commit."""
-        git = OwnGit(self.git.directory, {k: v for k, v in self.git.env.items() if k != "GIT_INDEX_FILE"})
+        git = self._outside
         signs = git("config", "--type=bool", "--default=false", "--get", "commit.gpgSign") == "true"
         words = ("commit-tree", *(("-S",) if signs else ()), "-p", self.parent, "-F", str(self.message_file), tree)
         commit = git(*words, deadline=PATIENCE)
@@ -80,16 +80,25 @@ class Draft:
         literal = {"GIT_LITERAL_PATHSPECS": "1"}
         git(*index, commit, input=paths, env=literal)
         try:
-            reason = f"commit: {self.message_file.read_text(encoding='utf-8').partition(chr(10))[0]}"
-            git("update-ref", "-m", reason, "HEAD", commit, self.parent)
+            said = self.message_file.read_text(encoding="utf-8", errors="replace")
+            git("update-ref", "-m", f"commit: {said.partition(chr(10))[0]}", "HEAD", commit, self.parent)
         except BaseException:
             git(*index, self.parent, input=paths, env=literal)
             raise
+        return commit
+
+    def run_last_hook(self, commit: str) -> None:
+        """Let the person's post-commit hook run. Raise MeshSyncError when HEAD is another commit then."""
+        git = self._outside
         git.answers(*_hook("post-commit"), deadline=PATIENCE)
         if (head := git("rev-parse", "HEAD")) != commit:
             text = f"committed {commit[:10]}, but a hook then moved HEAD to {head[:10]}, which was not checked"
             raise MeshSyncError(text, hint=f"git diff {commit[:10]} {head[:10]}; mesh-sync check")
-        return commit
+
+    @property
+    def _outside(self) -> OwnGit:
+        """git with the person's own index."""
+        return OwnGit(self.git.directory, {k: v for k, v in self.git.env.items() if k != "GIT_INDEX_FILE"})
 
 
 def _hook(name: str, *words: str) -> tuple[str, ...]:

@@ -82,6 +82,7 @@ class Edit:
                     return edited
                 draft.run_hooks()
                 commit = draft.commit(tree if draft.tree == tree else self._checked(draft.tree, copy))
+            draft.run_last_hook(commit)
         notes = tuple(filter(None, (stranger, commits.rejection(self.directory))))
         return evolve(edited, commit=commit[:10], notes=notes)
 
