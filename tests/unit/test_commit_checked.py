@@ -288,3 +288,9 @@ def test_who_the_commit_is_by_is_said_when_git_does_not_know_the_person(operator
     ended = operator.peer("set", "phone", "--mtu", 1400, "--commit")
     assert (ended.code, ended.err) == (0, "")
     assert operator.git.head.commit.author.name == "Alice"
+
+
+def test_who_begins_a_mesh_is_said_too(operator: Operator, tmp_path: Path) -> None:
+    ended = mesh_sync("init", tmp_path / "new")
+    assert ended.code == 0
+    assert "git does not know who you are" in ended.err

@@ -16,6 +16,7 @@ from mesh_sync.workspace import commits
 from mesh_sync.workspace.edit import Edit
 from mesh_sync.workspace.import_.take_over import SOURCES, Imported, Request, take_over
 from mesh_sync.workspace.init import create
+from mesh_sync.workspace.own_git import OwnGit
 
 
 @click.command()
@@ -39,6 +40,8 @@ def init(
     if bool(signer) != bool(signing_key):
         raise click.UsageError("--signer goes with --signing-key")
     made = create(directory, name or directory.resolve().name, networks, signer, signing_key)
+    if stranger := OwnGit(made).with_identity()[1]:
+        click.secho(stranger, fg="yellow", err=True)
     click.echo(f"created a mesh repository in {made}, committed to branch main; next:")
     click.echo(f"  git -C {quote(str(made))} push YOUR-GIT-HOST main")
     if signer:

@@ -73,7 +73,7 @@ class Upstream:
 
     def push(self, commit: str) -> None:
         """Push this commit. Raise Unreachable, or Refused when it was not taken; git says why to the person."""
-        words = ("push", "--porcelain", "--", self.remote, f"{commit}:{self.branch}")
+        words = ("push", "--porcelain", "--no-progress", "--", self.remote, f"{commit}:{self.branch}")
         try:
             self.git(*words, deadline=DEADLINE, show=True)
         except CommandError as error:
