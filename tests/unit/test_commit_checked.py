@@ -178,6 +178,18 @@ def test_a_peer_whose_commit_was_refused_can_be_added_again(operator: Operator) 
     operator.add("phone", "--via", "aws", "--commit").fine()
 
 
+def test_hooks_lie_where_the_settings_say_and_run_where_git_runs_them(operator: Operator) -> None:
+    operator.git.git.config("core.hooksPath", ".hooks")
+    (operator.place / ".hooks").mkdir()
+    file = operator.place / ".hooks/pre-commit"
+    file.write_text("#!/bin/sh\ntest -f mesh.toml || exit 2\necho 'ask first' >&2\nexit 1\n")
+    file.chmod(0o755)
+    ended = operator.add("phone", "--via", "aws", "--commit")
+    assert (ended.code, "git refused the commit: ask first" in ended.err) == (1, True)
+    file.chmod(0o644)
+    operator.add("phone", "--via", "aws", "--commit").fine()
+
+
 def test_a_link_that_was_not_removed_after_all_is_a_link_again(operator: Operator) -> None:
     (operator.place / "peers/link.toml").symlink_to("nowhere")
     committed(operator)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from mesh_sync.errors import CommandError, Reason
 from mesh_sync.system.run import failure
@@ -19,6 +20,7 @@ def in_foreground(
     input: str | None = None,
     env: Mapping[str, str] | None = None,
     without: Iterable[str] = (),
+    cwd: Path | None = None,
     deadline: float,
     show: bool = False,
 ) -> str:
@@ -35,6 +37,7 @@ def in_foreground(
             stdin=subprocess.DEVNULL if input is None else None,
             stdout=subprocess.PIPE,
             stderr=None if show else subprocess.PIPE,
+            cwd=cwd,
             env={**inherited, "LC_ALL": "C.UTF-8", **(env or {})},
             timeout=deadline,
             check=False,

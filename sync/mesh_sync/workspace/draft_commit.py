@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from attrs import frozen
@@ -67,7 +67,7 @@ class Draft:
             ("prepare-commit-msg", str(self.message_file), "message"),
             ("commit-msg", str(self.message_file)),
         ):
-            self.git(*_hook(hook, *words), deadline=PATIENCE)
+            self.git.hook(hook, *words, deadline=PATIENCE)
 
     def commit(self, tree: str) -> str:
         """Commit this very tree, signed if the person's settings say so; return the commit."""
@@ -90,7 +90,8 @@ class Draft:
     def run_last_hook(self, commit: str) -> None:
         """Let the person's post-commit hook run. Raise MeshSyncError when HEAD is another commit then."""
         git = self._outside
-        git.answers(*_hook("post-commit"), deadline=PATIENCE)
+        with suppress(CommandError):  # its word does not count: the commit is made
+            git.hook("post-commit", deadline=PATIENCE)
         if (head := git("rev-parse", "HEAD")) != commit:
             text = f"committed {commit[:10]}, but a hook then moved HEAD to {head[:10]}, which was not checked"
             raise MeshSyncError(text, hint=f"git diff {commit[:10]} {head[:10]}; mesh-sync check")
@@ -99,10 +100,6 @@ class Draft:
     def _outside(self) -> OwnGit:
         """git with the person's own index."""
         return OwnGit(self.git.directory, {k: v for k, v in self.git.env.items() if k != "GIT_INDEX_FILE"})
-
-
-def _hook(name: str, *words: str) -> tuple[str, ...]:
-    return "hook", "run", "--ignore-missing", name, *(("--", *words) if words else ())
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -76,6 +77,16 @@ class OwnGit:
             if error.reason is not Reason.EXIT_STATUS:
                 raise
             return None
+
+    def hook(self, name: str, *words: str, deadline: float) -> None:
+        """Run the person's hook of this name, if there is one. Raise CommandError when it fails.
+
+        By its path, as `git hook run` came with git 2.36.
+        """
+        place = (self.directory / self("rev-parse", "--git-path", f"hooks/{name}")).resolve()
+        if place.is_file() and os.access(place, os.X_OK):
+            top = self.directory.resolve()
+            in_foreground([str(place), *words], cwd=top, env=self.env, without=_OF_ANOTHER, deadline=deadline)
 
     def with_identity(self) -> tuple[OwnGit, str]:
         """The same with a committer where none is configured and git would refuse to commit; and what to say then."""
