@@ -15,7 +15,7 @@ from lab import Lab, Node
 from lab.mesh import Mesh, now, now_json, status
 from lab.ping import first_answer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 PROGRAMS = "/usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin"
 READ_ONLY = "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "

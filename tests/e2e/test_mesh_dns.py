@@ -20,7 +20,7 @@ from lab.node import Node
 from lab.ping import first_answer
 from lab.waiting import until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 AWS, AWS6 = "10.0.0.11", "fd00:7::11"
 SERVICE = "_wireguard._udp.mesh.internal."

@@ -16,7 +16,7 @@ from lab.node import Node
 from lab.ping import first_answer
 from lab.waiting import until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 NO_FRAGMENTS = """
 table inet no_fragments {

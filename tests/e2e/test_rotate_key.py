@@ -94,7 +94,7 @@ def test_no_pair_of_four_nodes_misses_more_than_a_moment_whoever_rotates(mesh: M
     assert max(silences.values()) < SILENCE, silences
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_node_that_is_away_is_waited_for(mesh: Mesh) -> None:
     a, _, c = three(mesh)
     phone = keys.public_key(keys.generate())
@@ -123,7 +123,7 @@ def test_a_node_that_is_away_is_waited_for(mesh: Mesh) -> None:
     assert leftovers(a) == []
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_node_that_was_left_behind_finds_the_new_key_in_the_list(mesh: Mesh) -> None:
     a, b, c = three(mesh)
     c.port.unplug()
@@ -139,7 +139,7 @@ def test_a_node_that_was_left_behind_finds_the_new_key_in_the_list(mesh: Mesh) -
     assert keys_on(c) == {key_of(a), key_of(b)}
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_where_nobody_answers_under_the_new_key_the_old_one_is_back(mesh: Mesh) -> None:
     a, b, c = three(mesh)
     old, file = key_of(a), held(a)
@@ -155,7 +155,7 @@ def test_where_nobody_answers_under_the_new_key_the_old_one_is_back(mesh: Mesh) 
         all_reach(mesh)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_without_a_watchdog_the_next_now_moves_the_traffic(mesh: Mesh) -> None:
     a, b, c = three(mesh)
     rotating = begin(a)
@@ -175,7 +175,7 @@ def test_without_a_watchdog_the_next_now_moves_the_traffic(mesh: Mesh) -> None:
     all_reach(mesh)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_over_ipv6_and_where_commits_are_signed_the_node_signs_its_own(mesh: Mesh) -> None:
     a, b, c = nodes = [mesh.node(name, number, endpoint=f"[2001:db8::{number}]:51820") for name, number in NUMBERS]
     mesh.allow("admin@lab", "a@node.lab")
@@ -199,7 +199,7 @@ def test_over_ipv6_and_where_commits_are_signed_the_node_signs_its_own(mesh: Mes
     all_reach(mesh)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_two_nodes_rotate_at_the_same_time(mesh: Mesh) -> None:
     a, b, c = three(mesh)
     before = [key_of(a), key_of(b), key_of(c)]
@@ -215,7 +215,7 @@ def test_two_nodes_rotate_at_the_same_time(mesh: Mesh) -> None:
     all_reach(mesh)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_node_that_does_not_follow_the_newest_list_pushes_nothing_on_top_of_it(mesh: Mesh) -> None:
     a = mesh.node("a", 11)
     mesh.node("b", 12)
@@ -243,7 +243,7 @@ def take_no_end(mesh: Mesh, *, really: bool) -> None:
         hook.chmod(0o755)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_power_cut_in_the_middle_of_it_cuts_nobody_off(mesh: Mesh) -> None:
     a, b, c = three(mesh)
     old = key_of(a)

@@ -22,7 +22,7 @@ from lab.tree import ENVIRONMENT
 from lab.waiting import until
 from mesh_sync.wireguard import keys
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 PORT = 51820
 LONG = 38

@@ -28,7 +28,7 @@ from lab.ping import pinging
 from lab.waiting import until
 from mesh_watchdog.policy.endpoint_search import MAX_CANDIDATES
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 PORT = 51820
 OBSERVERS = ("a1", "a2", "a3")

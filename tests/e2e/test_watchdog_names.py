@@ -25,7 +25,7 @@ from lab.mesh import Mesh, dump
 from lab.ping import pinging
 from lab.waiting import until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 PORT = 51820
 RESOLVER = "203.0.113.54"

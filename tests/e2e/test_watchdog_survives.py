@@ -26,7 +26,7 @@ from lab.tree import ENVIRONMENT
 from lab.waiting import until
 from mesh_sync.wireguard import keys
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 PORT = 51820
 STATE = "/var/lib/mesh-sync/wg0/state.json"

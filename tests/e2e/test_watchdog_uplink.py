@@ -17,7 +17,7 @@ from lab.ping import pinging
 from lab.waiting import until
 from mesh_sync.wireguard import keys
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 PORT = 51820
 DOWN = 30

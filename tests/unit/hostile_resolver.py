@@ -27,6 +27,21 @@ SOON = 3
 Mood = Callable[[dns.message.Message, bytes], list[bytes]]
 
 
+def _one_port() -> tuple[socket.socket, socket.socket]:
+    """A port that is free for TCP and for UDP; what is free for one may be another program's for the other."""
+    for _ in range(20):
+        listener = socket.create_server(("127.0.0.1", 0))
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            made.bind(listener.getsockname())
+        except OSError:
+            made.close()
+            listener.close()
+        else:
+            return listener, made
+    raise AssertionError("no port is free for both")
+
+
 class Resolver:
     """Answers in a ``mood``: a question to the packets that are sent back. ``by_tcp`` is the mood of its TCP half."""
 
@@ -34,9 +49,7 @@ class Resolver:
         self.mood = mood
         self.by_tcp = mood
         self.asked: list[str] = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(self.listener.getsockname())
+        self.listener, self.socket = _one_port()
         self.threads = [threading.Thread(target=serve, daemon=True) for serve in (self._serve, self._serve_streams)]
         for thread in self.threads:
             thread.start()
