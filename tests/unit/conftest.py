@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from unit import hostile_mesh
+from unit.git_identity import VARIABLES, as_alice
 from unit.hostile_mesh import HostileMesh
 from unit.judging_node import SignedMesh
 from unit.list_keeper import Operator
@@ -53,13 +53,8 @@ def signed(first_signed: SignedMesh, tmp_path: Path) -> SignedMesh:
 
 @pytest.fixture
 def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operator:
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "Alice")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "alice@example.org")
+    as_alice(monkeypatch)
     made = Operator(tmp_path / "mesh")
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.delenv(f"GIT_{who}_NAME")
-        monkeypatch.delenv(f"GIT_{who}_EMAIL")
+    for name in VARIABLES:
+        monkeypatch.delenv(name)
     return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -15,16 +14,13 @@ from mesh_sync.membership.enlist import JoinRequest, enlist
 from mesh_sync.node.config import Repository
 from mesh_sync.repository.fresh_copy import FreshCopy, with_fresh_copy
 from mesh_sync.wireguard import keys
+from unit.git_identity import as_alice
 from unit.test_publish import make
 
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "Alice")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "alice@example.org")
+    as_alice(monkeypatch)
 
 
 def printed(home: Path, place: Path, ssh_key: str) -> list[str]:

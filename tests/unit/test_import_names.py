@@ -115,7 +115,7 @@ def test_a_client_that_is_commented_out_is_said_and_gives_no_name(mesh: Path) ->
 
 
 def test_a_name_map_has_the_last_word(mesh: Path) -> None:
-    """By what the source says, or by public key; nobody else gets a name of the map."""
+    """By what the source says, or by public key; for these peers only."""
     wanted = renames(mesh, f'Server = "hub"\n"Alice\'s phone" = "phone"\n"{C}" = "carol"\n')
     imported(mesh, WG_EASY, "--name-map", wanted).fine()
     assert names(mesh) == {SERVER: "hub", A: "phone", B: "phone-2", C: "carol"}

@@ -120,7 +120,7 @@ def test_the_same_without_a_git_host() -> None:
     world.run(MINUTE + 5)
     assert world.took(0.95) < 5
     assert world.took(0.99) < 8
-    assert len(world.have) == NODES, "whom nobody has told asks"
+    assert len(world.have) == NODES, "a node that was not told asks"
 
 
 def test_without_a_host_all_have_it_though_packets_are_lost_and_nodes_tell_nothing_on() -> None:

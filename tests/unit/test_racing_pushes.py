@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from mesh_sync.node.config import Node, Repository, Trust
 from mesh_sync.repository.fresh_copy import FreshCopy, with_fresh_copy
 from mesh_sync.trust.verify_history import verify_clone
 from mesh_sync.wireguard import keys
+from unit.git_identity import as_alice
 from unit.test_publish import make
 
 NAMES = ("n1", "n2", "n3", "n4")
@@ -29,11 +29,7 @@ NAMES = ("n1", "n2", "n3", "n4")
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No settings of the user who runs the tests."""
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "Alice")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "alice@example.org")
+    as_alice(monkeypatch)
 
 
 class Race:

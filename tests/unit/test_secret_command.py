@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import stat
 import tomllib
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from mesh_sync.preshared.derive import Secrets, pair_key
 from mesh_sync.preshared.sealed_box import opened
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard import keys
+from unit.git_identity import as_alice
 
 
 class Operator:
@@ -68,11 +68,7 @@ class Operator:
 
 @pytest.fixture
 def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operator:
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "Alice")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "alice@example.org")
+    as_alice(monkeypatch)
     return Operator(tmp_path)
 
 

@@ -12,7 +12,7 @@ from mesh_sync.errors import CommandError, ConfigError, Reason
 from mesh_sync.system.foreground import in_foreground
 
 DEADLINE = 60.0
-"""Seconds for git to do what asks nobody."""
+"""Seconds for a git command that needs no input from the person."""
 ROLES = ("AUTHOR", "COMMITTER")
 FALLBACK = (("NAME", "mesh-sync"), ("EMAIL", "mesh-sync@localhost"))
 UNKNOWN = """\

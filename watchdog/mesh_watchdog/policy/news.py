@@ -31,7 +31,7 @@ RETRY = 4.0
 PATIENCE = 20.0
 """Seconds within which a commit that was told comes; else who has told of it waits longer."""
 ASKING = 15.0
-"""Seconds after which another peer is asked, while the remotes do not answer: nobody may have told this node."""
+"""Seconds after which another peer is asked, while the remotes do not answer: this node may not have been told."""
 REMEMBERED = 16
 """Commits that were applied here, which are no news any more."""
 
