@@ -151,9 +151,9 @@ def test_a_peer_that_is_heard_directly_is_not_moved_by_what_a_relay_says() -> No
     world.phase(B, UP)
     world.sought(FIRST)
     assert world.carries == []
-    world.moment += 3
+    world.moment += relaying.CARRY_KNOWN
     world.sought(FIRST)
-    assert world.carries == [(B, FIRST)], "it was not heard for a while"
+    assert world.carries == [(B, FIRST)], "cut off from both in one moment, the end that moves first is followed"
 
 
 def test_a_relay_that_is_not_up_here_is_not_followed(world: World) -> None:

@@ -37,8 +37,10 @@ TELL_AGAIN = (1.0, 2.0, 5.0, 10.0, 25.0)
 """Seconds between messages to the other end that it is relayed; the last repeats, as that end may have restarted."""
 SEEN_AGE = 180.0
 """Seconds for which a relay's sighting of the peer counts: as long as a session lasts without a handshake."""
-HEARD_LATELY = 2.0
-"""A peer heard within this many seconds is reached directly, whatever others say."""
+HEARD_LATELY = 1.0
+"""A peer heard within this many seconds is reached directly, whatever others say.
+
+Less than CARRY_KNOWN: a peer that was cut off from both ends in the same moment is followed when it first says so."""
 SETTLED = 3.0
 """Within this many seconds of a move, if the ends chose different relays, both take the later one of the order."""
 READINGS = 2
