@@ -50,6 +50,19 @@ def test_a_commit_is_its_files_to_the_byte(clone: Clone) -> None:
     assert tree_at(clone.objects, clone.head).texts == {"mesh.toml": b"format = 1", "peers/a.toml": b"\xff\n"}
 
 
+def test_what_is_fetched_after_a_question_is_found(clone: Clone, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.git"
+    subprocess.run(["git", "init", "-q", "--bare", copy], check=True)
+    objects = GitObjects(copy)
+    assert not objects.has(clone.head)
+    with pytest.raises(CommandError, match="missing or broken"):
+        objects.trees([f"{clone.head}^{{tree}}"], 1000)
+    fetch = ("-c", "fetch.unpackLimit=1", "fetch", "-q", clone.place, "main")  # it stays packed, as in a node's copy
+    subprocess.run(["git", "-C", copy, *fetch], check=True)
+    assert objects.has(clone.head)
+    assert tree_at(objects, clone.head) == tree_at(clone.objects, clone.head)
+
+
 def test_a_file_that_is_missing_or_another_is_named(clone: Clone) -> None:
     blob, other = clone.blob("mesh.toml"), clone.blob("peers/a.toml")
     clone.loose(blob).unlink()

@@ -48,9 +48,10 @@ class BareCopy:
 
     def keep(self, **commits: str | None) -> None:
         """Hold on to these commits, each under a ref: git drops what no ref leads to."""
-        for name, commit in commits.items():
-            if commit and self.objects.has(commit):
-                self._write(self.argv("update-ref", f"refs/mesh/{name}", commit))
+        there = {name: commit for name, commit in commits.items() if commit and self.objects.has(commit)}
+        if there:
+            lines = [f"update refs/mesh/{name} {commit}\n" for name, commit in there.items()]
+            self._write(self.argv("update-ref", "--stdin"), "".join(lines))
 
     def git(
         self,
@@ -81,10 +82,10 @@ class BareCopy:
         words = ("init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(self.place))
         self._write(git(*words, max_size=self.max_size))
 
-    def _write(self, argv: Sequence[str]) -> None:
+    def _write(self, argv: Sequence[str], input: str | None = None) -> None:
         """Run a git command that writes here and asks no remote. Raise DeviceError when the disk does not take it."""
         try:
-            run(argv, env=home())
+            run(argv, input=input, env=home())
         except CommandError:
             raise_if_unwritable(self.place if self.place.exists() else self.place.parent)
             raise

@@ -6,6 +6,7 @@ limits (docs/limits.md).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from mesh_sync.findings import Finding
 from mesh_sync.mesh.tree import MAX_FILES, TOO_MUCH, Entry, Tree, choose
 from mesh_sync.repository import git_tree
 from mesh_sync.repository.git_command import git
+from mesh_sync.system.conversation import Conversation
 from mesh_sync.system.run import MOST_PRINTED, run, run_bytes
 
 DEADLINE = 20.0
@@ -33,6 +35,7 @@ HELD = 4 * 1024 * 1024
 """Bytes of objects that are held."""
 _HASH = 40
 """Characters of the name of an object (SHA-1)."""
+_CONTENT, _SIZE = "--batch", "--batch-check"
 _KINDS = ("blob", "commit", "tree")
 _HEADER = 100
 """Bytes that git prints around the content of an object, at most: its name, its type, its size."""
@@ -70,6 +73,7 @@ class GitObjects:
         self._descents = set[tuple[str, str]]()
         self._held = dict[str, tuple[str, bytes]]()
         self._bytes_held = 0
+        self._readers = {how: Conversation(self._argv("cat-file", how), _ENVIRONMENT) for how in (_CONTENT, _SIZE)}
 
     def git(
         self,
@@ -80,10 +84,19 @@ class GitObjects:
         deadline: float = DEADLINE,
     ) -> bytes:
         """What git prints, at most ``most`` bytes. Raise CommandError when it fails: something is missing or broken."""
+        argv = self._argv(*words)
+        return run_bytes(argv, input=input, env=_ENVIRONMENT, deadline=deadline, pass_fds=pass_fds, most=most)
+
+    def _argv(self, *words: str) -> list[str]:
         settings = (*_SETTINGS, f"safe.directory={self.place}")
         options = [part for setting in settings for part in ("-c", setting)]
-        argv = git(*options, "--git-dir", str(self.place), *words, max_size=1)
-        return run_bytes(argv, input=input, env=_ENVIRONMENT, deadline=deadline, pass_fds=pass_fds, most=most)
+        return git(*options, "--git-dir", str(self.place), *words, max_size=1)
+
+    def _ask(self, how: str, names: Sequence[str], most: int = MOST_PRINTED, deadline: float = DEADLINE) -> bytes:
+        """What `git cat-file` prints of these objects. It stays, for the next question: a run has some twenty."""
+        end = f"end-{os.urandom(16).hex()}"  # the name of no object: what git says of it ends the answer
+        question = "".join(f"{name}\n" for name in (*names, end))
+        return self._readers[how].ask(question.encode(), f"{end} missing\n".encode(), most=most, deadline=deadline)
 
     def resolve(self, revision: str) -> str:
         """The full hash of a commit. Raise CommandError when there is no such commit."""
@@ -92,9 +105,17 @@ class GitObjects:
 
     def has(self, commit: str) -> bool:
         """Whether the commit is there."""
-        if commit not in self._there and self._agrees("cat-file", "-e", f"{commit}^{{commit}}"):
+        if commit not in self._there and self._is_commit(commit):
             self._there.add(commit)
         return commit in self._there
+
+    def _is_commit(self, name: str) -> bool:
+        try:
+            return [kind for _, kind, _ in self._listed([f"{name}^{{commit}}"])] == ["commit"]
+        except CommandError as error:
+            if error.reason is not Reason.EXIT_STATUS:
+                raise
+            return False
 
     def descends(self, commit: str, ancestor: str) -> bool:
         """Whether ``ancestor`` is the commit itself or one before it; not when it is not there at all."""
@@ -167,7 +188,7 @@ class GitObjects:
         unread = [name for name in names if self._held.get(name, ("", b""))[0] not in kinds]
         packed = b""
         if unread:
-            packed = self.git("cat-file", "--batch", input=_lines(unread), most=most, deadline=deadline)
+            packed = self._ask(_CONTENT, unread, most, deadline)
         found = dict[str, bytes]()
         for name, kind, content in unpacked(unread, packed, kinds):
             found[name] = content
@@ -181,7 +202,7 @@ class GitObjects:
         if not chosen:
             return
         names, most = [name for name, _ in chosen], sum(size + _HEADER for _, size in chosen)
-        packed = self.git("cat-file", "--batch", input=_lines(names), most=most, deadline=deadline)
+        packed = self._ask(_CONTENT, names, most, deadline)
         for (name, size), (_, _, content) in zip(chosen, unpacked(names, packed), strict=True):
             if len(content) != size:
                 raise damaged(name)
@@ -203,7 +224,7 @@ class GitObjects:
         """Name, type and size of each object; no type where there is no such object."""
         for start in range(0, len(names), _AT_ONCE):
             some = names[start : start + _AT_ONCE]
-            for line in self.git("cat-file", "--batch-check", input=_lines(some)).decode().split("\n")[:-1]:
+            for line in self._ask(_SIZE, some).decode().split("\n")[:-1]:
                 name, *words = line.rsplit(" ", 2)
                 yield (name, words[0], int(words[1])) if len(words) == 2 and words[1].isdigit() else (name, "", 0)
 
@@ -232,10 +253,6 @@ def unpacked(names: Sequence[str], packed: bytes, kinds: Container[str] = _KINDS
 def damaged(name: str) -> CommandError:
     """The error for an object that is missing, or is not what it is listed as."""
     return CommandError(f"git object {name} is missing or broken", program="git", reason=Reason.BAD_OUTPUT)
-
-
-def _lines(names: Sequence[str]) -> str:
-    return "".join(f"{name}\n" for name in names)
 
 
 def tree_at(repository: GitObjects, commit: str) -> Tree:

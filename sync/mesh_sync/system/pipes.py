@@ -19,12 +19,13 @@ class TooMuch(Exception):
 
 
 def exchange(
-    process: subprocess.Popen[bytes], input: bytes | None, *, deadline: float, most: int
+    process: subprocess.Popen[bytes], input: bytes | None, *, deadline: float, most: int, last: bytes | None = None
 ) -> tuple[bytearray, bytearray]:
     """Feed ``input`` and wait for the end; return what was printed on stdout and stderr.
 
-    Raise subprocess.TimeoutExpired after ``deadline`` seconds, TooMuch as soon as stdout is longer than ``most``
-    bytes. The caller ends the program then. Unlike `Popen.communicate`, this never holds more than that.
+    ``last``: return as soon as stdout ends with it, and leave the program running. Raise subprocess.TimeoutExpired
+    after ``deadline`` seconds, TooMuch as soon as stdout is longer than ``most`` bytes. The caller ends the program
+    then. Unlike `Popen.communicate`, this never holds more than that.
     """
     end = time.monotonic() + deadline
     assert process.stdout
@@ -46,9 +47,12 @@ def exchange(
                     open_still = _take(pipe, printed[pipe], MOST_SAID if pipe is process.stderr else None)
                 if not open_still:
                     waiting.unregister(pipe)
-                    pipe.close()
+                    if last is None or pipe is not process.stdin:
+                        pipe.close()
             if len(printed[process.stdout]) > most:
                 raise TooMuch
+            if last is not None and printed[process.stdout].endswith(last):
+                return printed[process.stdout], printed[process.stderr]
     process.wait(_left(process, end, deadline))
     return printed[process.stdout], printed[process.stderr]
 

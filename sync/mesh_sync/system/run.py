@@ -66,11 +66,20 @@ def run_bytes(
     partly: bool = False,
 ) -> bytes:
     """Like `run`, for output that is not text."""
-    program = _name(argv)
+    given = None if input is None else input.encode()
+    process = start(argv, env=env, pass_fds=pass_fds, asks=input is not None)
+    return answer(argv, process, given, deadline=deadline, most=most, partly=partly)
+
+
+def start(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, pass_fds: Sequence[int] = (), asks: bool
+) -> subprocess.Popen[bytes]:
+    """Start a program, with standard input if it ``asks`` for any. Raise CommandError."""
+    program = name(argv)
     try:
         process = subprocess.Popen(
             argv,
-            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+            stdin=subprocess.PIPE if asks else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment(env),
@@ -84,23 +93,38 @@ def run_bytes(
         text = f"{program} cannot be started: {error.strerror}"
         raise CommandError(text, program=program, reason=Reason.NOT_STARTED) from None
     _running.add(process)
+    return process
+
+
+def answer(
+    argv: Sequence[str],
+    process: subprocess.Popen[bytes],
+    question: bytes | None,
+    *,
+    deadline: float,
+    most: int,
+    last: bytes = b"",
+    partly: bool = False,
+) -> bytes:
+    """What a started program prints until its end, or before ``last``. Raise CommandError as `run` does."""
+    program = name(argv)
     try:
-        given = None if input is None else input.encode()
-        out, err = pipes.exchange(process, given, deadline=deadline, most=most)
+        out, err = pipes.exchange(process, question, deadline=deadline, most=most + len(last), last=last or None)
     except subprocess.TimeoutExpired:
-        _end(process)
+        end(process)
         text = f"{program} gave no answer within {deadline:g} s"
         raise CommandError(text, program=program, reason=Reason.DEADLINE) from None
     except pipes.TooMuch:
-        _end(process)
+        end(process)
         text = f"{program} printed more than {most:,} bytes"
         raise CommandError(text, program=program, reason=Reason.TOO_MUCH_OUTPUT) from None
     except BaseException:
-        _end(process)
+        end(process)
         raise
-    finally:
-        _running.discard(process)
-    if process.returncode:
+    if process.returncode is None:
+        return bytes(out.removesuffix(last))
+    _running.discard(process)
+    if process.returncode or last:
         problem = failure(program, process.returncode, bytes(err))
         problem.stdout = out.decode(errors="replace") if partly else ""
         raise problem
@@ -121,7 +145,7 @@ def limited(argv: Sequence[str], *, memory: int, file: int) -> list[str]:
     return ["prlimit", f"--data={memory << 20}", f"--fsize={file << 20}", "--core=0", "--", *argv]
 
 
-def _name(argv: Sequence[str]) -> str:
+def name(argv: Sequence[str]) -> str:
     """What the program is called in messages: the one that is limited, not the one that limits it."""
     return argv[argv.index("--") + 1] if argv[0] == "prlimit" else argv[0]
 
@@ -143,8 +167,11 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         process.kill()
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    _kill(process)
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a program, if it still runs, and all that it has started."""
+    _running.discard(process)
+    if process.returncode is None:
+        _kill(process)
     process.wait()
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe:
