@@ -55,7 +55,8 @@ def main() -> int:
         restored = slip(lab, sites)
         recovered = move(lab, sites, watchdogs)
         met = meet(lab, sites)
-        fine = complete and arrived and refused and restored and recovered and met
+        agreed = survey(sites["aws"].gateway)
+        fine = complete and arrived and refused and restored and recovered and met and agreed
         say(f"{'Done' if fine else 'FAILED'} after {time.monotonic() - began:.0f} s")
         if keep:
             stay(sites)
@@ -252,6 +253,17 @@ def meet(lab: Lab, sites: Mapping[str, Site]) -> bool:
     typed(boat, ["mesh-watchdog", "status"])
     say(f"boat-host {'reaches' if reached else 'does NOT reach'} cabin-host directly, {seconds:.1f} s after both began")
     return reached
+
+
+def survey(node: Host) -> bool:
+    """Ask the whole mesh which commit it has; return whether all nodes have the same."""
+    say("Who has which commit, and reaches whom: any node can ask all others, over the tunnels")
+    asked, words = time.monotonic(), ["mesh-sync", "fleet"]
+    while status := node.run(words, check=False).returncode:
+        if time.monotonic() > asked + PATIENCE:
+            break
+    typed(node, words, status=status)
+    return not status
 
 
 def stay(sites: Mapping[str, Site]) -> None:
