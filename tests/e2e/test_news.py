@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -17,6 +18,7 @@ from lab import Lab
 from lab.mesh import Mesh, now_json, status
 from lab.node import Node
 from lab.program import Program
+from lab.tree import HOME
 from lab.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -82,6 +84,33 @@ def test_a_push_reaches_all_by_one_that_polls_and_the_host_may_be_gone(world: Wo
         assert set(told) >= set("bcdef")
     world.lab.git.start()
     world.ask(world.mesh.url, *"bcdef")
+    world.mesh.now()
+
+
+def test_a_push_from_a_node_begins_there_and_reaches_the_others(world: World) -> None:
+    """By `mesh-sync peer … --push`, where the machine that the list is edited on is itself a node."""
+    a, key = world.mesh.nodes["a"], f"{HOME}/{ADMIN}"
+    world.mesh.sign_as(ADMIN)
+    signers = world.mesh.operator.path(f"{HOME}/signers")
+    for name in (ADMIN, f"{ADMIN}.pub"):
+        shutil.copy(signers / name, a.path(f"{HOME}/{name}"))
+    a.run(["git", "clone", "-q", world.mesh.url, f"{HOME}/mesh"])
+    for setting in (
+        "user.name=Anna",
+        f"user.email={ADMIN}",
+        "gpg.format=ssh",
+        f"user.signingKey={key}",
+        "commit.gpgSign=true",
+    ):
+        a.run(["git", "-C", f"{HOME}/mesh", "config", *setting.split("=")])
+    with all_watch(world, "a", "b", "c"):
+        words = ["peer", "set", "b", "--keepalive", "27", "--push", "--yes"]
+        said = a.run(["mesh-sync", *words, "-C", f"{HOME}/mesh"], timeout=SOON).stdout
+        assert "this machine is its node a: mesh-sync now\n" in said
+        commit = a.run(["git", "-C", f"{HOME}/mesh", "rev-parse", "HEAD"]).stdout.strip()
+        assert world.at(commit, "a")
+        until(lambda: world.at(commit, "b", "c"), SOON)
+    world.mesh.git("pull", "-q", world.mesh.url, "main")
     world.mesh.now()
 
 

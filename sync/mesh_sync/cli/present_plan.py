@@ -7,7 +7,13 @@ import sys
 import click
 
 from mesh_sync.cli import present
+from mesh_sync.cli.node import present_outcome
+from mesh_sync.errors import MeshSyncError
+from mesh_sync.node.config import Node
+from mesh_sync.reconcile.run import run_now
 from mesh_sync.terminal.command_line import count
+from mesh_sync.terminal.exit import complain
+from mesh_sync.workspace.here import node_here
 from mesh_sync.workspace.preview import Preview
 from mesh_sync.workspace.push import Upstream
 
@@ -30,7 +36,10 @@ def raise_if_nobody_can_answer() -> None:
 
 
 def push(upstream: Upstream, *, ask: bool) -> None:
-    """Show what nodes will do about all that is not pushed yet, ask unless told not to, and push it."""
+    """Show what nodes will do about all that is not pushed yet, ask unless told not to, and push it.
+
+    A node of that mesh, if this machine is one, then takes it at once, and tells others.
+    """
     outgoing = upstream.outgoing()
     if outgoing is None:
         click.echo(f"there is nothing to push: {upstream} has it all")
@@ -42,3 +51,14 @@ def push(upstream: Upstream, *, ask: bool) -> None:
         return
     outgoing.push()
     click.echo(f"pushed {what}")
+    if node := node_here(outgoing.upstream.git, outgoing.commit):
+        _take(node)
+
+
+def _take(node: Node) -> None:
+    """Have this machine apply what was pushed; that this fails makes the push no failure."""
+    click.echo(f"this machine is its node {node.name}: mesh-sync now")
+    try:
+        present_outcome(run_now(node), dry_run=False)
+    except MeshSyncError as problem:
+        complain(problem)
