@@ -73,6 +73,9 @@ def _failed(config: Path, error: MeshSyncError) -> dict[str, Any]:
 
 def present_outcome(found: Outcome, *, dry_run: bool) -> None:
     """Print the changes and the result on stdout, and what went wrong on stderr."""
+    if found.waiting:
+        click.echo(found.in_sync)
+        return
     interface = found.node.interface
     present.changes(found.changes)
     present.findings(found.findings, err=isinstance(found.problem, Refused))

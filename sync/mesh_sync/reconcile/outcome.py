@@ -8,12 +8,15 @@ from typing import Any
 from attrs import evolve, frozen
 
 from mesh_sync.diagnose.trouble import Trouble
-from mesh_sync.errors import MeshSyncError, Refused, RolledBack, Unreachable
+from mesh_sync.errors import Cause, MeshSyncError, Refused, RolledBack, Unreachable
 from mesh_sync.findings import Finding, printable
 from mesh_sync.node.config import Node
 from mesh_sync.node.state import State
 from mesh_sync.reconcile.verdict import Verdict
 from mesh_sync.wireguard.plan import Change
+
+WAITING = "waiting"
+"""The result of a run on a machine that no list has had yet."""
 
 
 @frozen
@@ -74,7 +77,12 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        return self.problem.exit_code if self.problem else 0
+        return self.problem.exit_code if self.problem and not self.waiting else 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether this machine was never let into the list: what it waits for is no failure of its own."""
+        return self.result == WAITING
 
     @property
     def cause(self) -> str:
@@ -84,11 +92,14 @@ class Outcome:
     @property
     def uneventful(self) -> bool:
         """Whether nothing was to do, and there is nothing to say about it."""
-        return not (self.changes or self.notes or self.findings or self.troubles or self.problem)
+        return self.waiting or not (self.changes or self.notes or self.findings or self.troubles or self.problem)
 
     @property
     def in_sync(self) -> str:
-        """The sentence about an interface that is as it should be."""
+        """The sentence about an interface that is as it should be, or has to wait."""
+        if self.waiting:
+            commit = f"commit {self.remote_commit[:10]}" if self.remote_commit else "the list"
+            return f"{self.node.name} waits to be let into the mesh: {commit} does not have it yet"
         at = f"commit {self.commit[:10]}" if self.commit else "nothing yet"
         if self.elsewhere:
             where = f"the list has {self.node.name} on the machine {self.elsewhere}"
@@ -114,6 +125,8 @@ def outcome(node: Node, verdict: Verdict, done: Done) -> Outcome:
         result = "applied" if done.acted else "in-sync"
     elif isinstance(problem, Unreachable):
         result = "unreachable"
+    elif isinstance(problem, Refused) and problem.cause is Cause.NOT_LISTED and state.last_confirmed.desired is None:
+        result = WAITING
     elif isinstance(problem, RolledBack):
         result = "rolled-back"
     else:
