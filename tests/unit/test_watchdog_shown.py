@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,17 @@ def test_a_status_file_is_stale_or_of_another_boot(node: Node) -> None:
     assert (found["running"], found["stale"], found["age"]) == (False, True, None)
     with locked(status_file.alone_file(node)):
         assert status_file.read(node)["running"]
+
+
+def test_what_a_running_watchdog_has_written_is_of_this_boot_whatever_its_unit_reads_as_the_boots_id(
+    node: Node,
+) -> None:
+    view = {**shown(), "boot": "the machine's, where a container shows its own", "written": time.monotonic()}
+    status_file.write(status_file.status_file(node), json.dumps(view))
+    with locked(status_file.alone_file(node)):
+        found = status_file.read(node)
+    assert (found["running"], found["stale"]) == (True, False)
+    assert 0 <= found["age"] < status_file.STALE
 
 
 def test_metrics_are_in_prometheus_text_format() -> None:

@@ -71,7 +71,10 @@ def read(node: Node) -> dict[str, Any]:
     path = status_file(node)
     try:
         view: dict[str, Any] = read_json(path.read_bytes())
-        moment, same_boot = time.monotonic(), view["boot"] == boot_id()
+        moment, view["running"] = time.monotonic(), is_running(node)
+        # What a running watchdog wrote is of this boot. Its id does not tell: a unit's own /proc has that of the
+        # machine, also in a container that shows another one outside of the unit.
+        same_boot = view["running"] or view["boot"] == boot_id()
         view["age"] = moment - view["written"] if same_boot else None
         offset = time.time() - moment if same_boot else 0.0
         for table, keys in [(view, ("started", "written")), *((peer, _MOMENTS) for peer in view["peers"])]:
@@ -84,7 +87,6 @@ def read(node: Node) -> dict[str, Any]:
         raise DeviceError(f"{path} cannot be read: {error.strerror}", hint="run it as root") from None
     except (ValueError, TypeError, KeyError) as error:
         raise DeviceError(f"{path} is broken: {error}", hint="systemctl restart mesh-watchdog") from None
-    view["running"] = is_running(node)
     view["stale"] = view["age"] is None or view["age"] > STALE
     return view
 
