@@ -125,10 +125,18 @@ def test_the_default_paths_of_a_node_are_open_to_it(unit: Path) -> None:
 
 
 def test_neither_fails_where_it_has_nothing_to_do() -> None:
-    for unit in (PASS, *WATCHDOGS):
+    for unit in SERVICES:
         assert values(unit, "ConditionPathExists") == [str(DEFAULT_CONFIG)]
-    [states] = values(BOOT, "ConditionPathExistsGlob")
-    assert Node(name="aws", repository=Repository(urls=("x",)), trust=Trust(mode="none")).state_file.match(states)
+
+
+def test_the_boot_unit_never_fails_so_that_stopping_it_takes_down_whatever_a_pass_has_brought_up() -> None:
+    assert values(BOOT, "ExecStart") == ["-mesh-sync", "up"]
+    assert values(BOOT, "ExecStop") == ["mesh-sync", "down"]
+
+
+@pytest.mark.parametrize("unit", [PASS, ONCE], ids=lambda unit: unit.name)
+def test_what_runs_every_minute_leaves_no_line_in_the_journal_when_nothing_happens(unit: Path) -> None:
+    assert values(unit, "LogLevelMax") == ["notice"]
 
 
 def test_a_pass_begins_when_the_watchdog_writes_news() -> None:

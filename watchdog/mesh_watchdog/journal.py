@@ -18,7 +18,7 @@ log = logging.getLogger("mesh_watchdog")
 REPEAT = 60.0
 """Seconds within which the same thing is not said twice of a peer."""
 
-_PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+_PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 5))
 
 
 def set_up() -> None:
