@@ -16,6 +16,7 @@ from attrs import evolve
 from mesh_sync.errors import MeshSyncError
 from mesh_sync.node import config as nodes
 from mesh_sync.node.config import Node
+from mesh_sync.system import own_code
 from mesh_watchdog import memory
 from mesh_watchdog.daemon import Daemon
 from mesh_watchdog.jobs import SteadyScheduler
@@ -86,6 +87,7 @@ class Service:
         try:
             await self.daemon.start()
             self.around.look()
+            status_file.write(self.node.code_file, own_code.digest())  # what `mesh-sync setup` asks after an upgrade
             self._write_status()  # in the place of the last watchdog's
             await self._listen()
             notify("READY=1", f"STATUS=watching {self.node.interface}")

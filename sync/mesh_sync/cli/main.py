@@ -24,6 +24,8 @@ NODE = {
     "fleet": ("fleet:fleet", "Ask every node of the mesh which commit it has applied"),
     "doctor": ("doctor:doctor", "Look for what keeps this node from working, and how to mend it"),
     "join": ("membership:join", "Make this machine a node of a mesh"),
+    "setup": ("units:setup", "Install, enable and start the systemd units of this node"),
+    "leave": ("units:leave", "Take this node out of service: stop and remove its units, take its interface down"),
     "up": ("control:up", "Bring the interface up from the last confirmed state"),
     "down": ("control:down", "Take the interface down, with its forwarding and masquerading"),
     "rollback": ("control:rollback", "Go back to an earlier applied state and stay there"),

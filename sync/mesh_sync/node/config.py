@@ -194,6 +194,11 @@ class Node:
         return self.paths.run / "news" / f"{self.interface}.json"
 
     @property
+    def code_file(self) -> Path:
+        """Digest of the code that mesh-watchdog runs (`own_code`); written by itself when it begins."""
+        return self.paths.run / f"{self.interface}.watchdog.code"
+
+    @property
     def served_repository(self) -> Path:
         """What mesh-watchdog serves to peers: one ref, and the bare copy's objects."""
         return self.paths.run / f"{self.interface}.served.git"
