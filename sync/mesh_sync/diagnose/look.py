@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from mesh_sync.diagnose.clock import clock_troubles
 from mesh_sync.diagnose.families import family_troubles
 from mesh_sync.diagnose.forward import forward_troubles
+from mesh_sync.diagnose.masquerade import masquerade_troubles
 from mesh_sync.diagnose.routes import route_troubles
 from mesh_sync.diagnose.trouble import Trouble
 from mesh_sync.errors import DeviceError
@@ -32,6 +33,7 @@ def _found(node: Node, applied: Applied, live: Live | None, clock: Clock, most: 
     if applied.desired is None:
         return
     yield from family_troubles(applied.desired, node.interface)
+    yield from masquerade_troubles(node)
     desired = possible(applied.desired, node.interface)
     yield from forward_troubles(desired, node.interface, live)
     try:

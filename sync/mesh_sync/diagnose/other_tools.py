@@ -70,7 +70,7 @@ def services(_: Subject) -> Seen:
     for unit in UNITS_OF_OURS:
         kept = next((one for one in (unit, INSTEAD.get(unit, unit)) if _says("is-active", one) == "active"), None)
         if kept is None:
-            fix = f"systemctl enable --now {unit}"
+            fix = "mesh-sync setup"
             troubles.append(Trouble("service", f"{unit} is not active", fix, WARNING))
         elif _says("is-enabled", kept) not in ("enabled", "enabled-runtime", "linked", "static", "generated"):
             text = f"{kept} is active, and not enabled: it ends with this boot"

@@ -13,6 +13,7 @@ from pathlib import Path
 import tomlkit
 from attrs import evolve, frozen
 
+from mesh_sync.diagnose.masquerade import others
 from mesh_sync.errors import ConfigError, Refused
 from mesh_sync.membership import first_trust, ssh_host_key
 from mesh_sync.membership.enlist import JoinRequest, enlist, raise_if_taken
@@ -74,6 +75,9 @@ def _present(request: JoinRequest) -> Node | None:
         raise ConfigError(f"--name: {request.name!r} is not a lower-case DNS label (a-z, 0-9, -, at most 63)")
     _node(request)
     if not request.config.exists():
+        if request.masquerade and (here := others(request.masquerade)):
+            text = f"--masquerade: there is no interface {request.masquerade} here; here are {', '.join(here)}"
+            raise ConfigError(text, hint="one that comes later goes into node.toml: [gateway] masquerade")
         return None
     present = nodes.load(request.config)
     if present.name != request.name:

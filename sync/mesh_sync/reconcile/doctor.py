@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 from mesh_sync.diagnose.check import Check, Seen, Subject
 from mesh_sync.diagnose.clock import SYNCHRONISE, clock_troubles
 from mesh_sync.diagnose.forward import forward_troubles, legacy_troubles
+from mesh_sync.diagnose.masquerade import masquerade_troubles
 from mesh_sync.diagnose.other_tools import other_tools, services
 from mesh_sync.diagnose.own_files import private_key, programs
 from mesh_sync.diagnose.resolvers import resolvers
@@ -206,7 +207,8 @@ def forwarding(subject: Subject) -> Seen:
     name = subject.node.interface
     assert subject.desired
     desired = possible(subject.desired, name)
+    masquerades = tuple(masquerade_troubles(subject.node))
     if not desired.passages:
-        return Seen(("this node forwards nothing",))
-    found = (*forward_troubles(desired, name, subject.live), *legacy_troubles(desired, name))
+        return Seen(("this node forwards nothing",), masquerades)
+    found = (*masquerades, *forward_troubles(desired, name, subject.live), *legacy_troubles(desired, name))
     return Seen(() if found else (f"nothing drops what is forwarded: {some(sorted(desired.passages))}",), found)
