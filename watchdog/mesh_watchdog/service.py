@@ -77,6 +77,7 @@ class Service:
         self.jobs = SteadyScheduler(time.monotonic)
         self.around = Around(node)
         self._written = float("-inf")
+        self._said = ""
         self._server: asyncio.Server | None = None
 
     async def run(self) -> tuple[Node, Settings] | None:
@@ -110,7 +111,7 @@ class Service:
         """The periodic work, all of it."""
         every = self.jobs.every
         every(self.settings.memory_interval).seconds.do(self.daemon.remember)
-        every(self.settings.summary_interval).seconds.do(lambda: log.info("%s", self._sentence()))
+        every(self.settings.summary_interval).seconds.do(self._summarise)
         every(STATUS_INTERVAL).seconds.do(self._refresh_status)
         every(INTERVAL).seconds.do(self.around.look)
         if self.settings.metrics_file:
@@ -151,6 +152,12 @@ class Service:
             self._server = await metrics.serve(self.settings.metrics_listen, self._metrics)
         except OSError as error:
             self.daemon.problems.set("listen", f"metrics cannot be served: {error.strerror or error}")
+
+    def _summarise(self) -> None:
+        """Say how things are, unless that is what was said last: the journal of a quiet mesh stays as it is."""
+        if self._said != (sentence := self._sentence()):
+            self._said = sentence
+            log.info("%s", sentence)
 
     def _sentence(self) -> str:
         if not self.daemon.state.interface:
