@@ -150,6 +150,19 @@ def remember(place: Path, commit: str, own: str, other: str) -> None:
     state.save(node.state_file, state.State(applied, state.Remote(commit)))
 
 
+def test_an_idle_run_marks_its_line_as_one_that_the_journal_can_do_without(
+    tmp_path: Path, node: dict[str, str]
+) -> None:
+    command = [sys.executable, "-m", "mesh_sync", "now", "--config", str(tmp_path / "node.toml")]
+    with (tmp_path / "journal").open("w+") as journal:
+        place = os.fstat(journal.fileno())
+        env = {**node, "JOURNAL_STREAM": f"{place.st_dev}:{place.st_ino}"}
+        subprocess.run(command, env=env, stdout=journal, check=True, timeout=30)
+        elsewhere = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=30)
+    line = "wg0 is in sync with commit 1111111111 (1 peer)\n"
+    assert ((tmp_path / "journal").read_text(), elsewhere.stdout) == (f"<6>{line}", line)
+
+
 def test_an_idle_run_imports_no_library_that_it_does_not_need(tmp_path: Path, node: dict[str, str]) -> None:
     code = (
         "import sys, mesh_sync.__main__ as entry\n"
