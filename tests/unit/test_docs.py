@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -33,3 +34,13 @@ def test_every_test_that_shows_an_attack_is_there() -> None:
     named = {name for row in rows for name in re.findall(r"`([a-z]+_[a-z_]+)(?!\.py)\b", row)}
     assert len(named) > 10
     assert not [name for name in named if name not in TESTS]
+
+
+def test_no_message_sends_a_person_to_a_page_that_a_node_does_not_have() -> None:
+    found = []
+    for path in [*(ROOT / "sync").rglob("*.py"), *(ROOT / "watchdog").rglob("*.py")]:
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        explained = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}  # docstrings are for developers
+        texts = (node for node in nodes if isinstance(node, ast.Constant) and id(node) not in explained)
+        found += [(path.name, node.value) for node in texts if "docs/" in str(node.value)]
+    assert not found

@@ -152,7 +152,7 @@ def own_change(node: Node, copy: FreshCopy, text: str, what: str, values: Mappin
         message=what,
         signing_key=signing_key,
         if_not_listed=_by_admin(node, copy, public_half(signing_key)) if signing_key else "",
-        if_refused="docs/trust.md says what a node's key may change",
+        if_refused=f"a node's key may not change that; have an admin set {keys} in {path}, and run it again",
         if_not_taken=f"if this machine may not push there, have an admin set {keys} in {path}, and run it again",
     )
 

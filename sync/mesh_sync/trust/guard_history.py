@@ -61,7 +61,7 @@ def check(
                 missing.pop(what, None)
         position, since = reached, commit
     if missing:
-        hint = "or correct the list; docs/trust.md explains the guard"
+        hint = "or correct the list: take back what was not meant, and push"
         raise Refused("; ".join(missing.values()), hint=hint, cause=Cause.GUARD)
     return tuple(net)
 

@@ -37,7 +37,7 @@ GROUPS = 8
 HEAD = """\
 # Whose SSH keys may sign the commits of this mesh; one line each (ssh-keygen(1), ALLOWED SIGNERS).
 # NAME@node.MESH is a node's key, good for its own file in peers/; every other is an admin's, good for everything.
-# `mesh-sync signer` lists and edits them; docs/signers.md of mesh-sync says how to change keys without locking out.
+# `mesh-sync signer` lists and edits them: add a new admin's key and push, before an old one is removed.
 """
 
 

@@ -25,7 +25,7 @@ AT_ONCE = 8 * THREADS
 MOST_AT_ONCE = 8 * AT_ONCE
 MOST_PROBLEMS = 100
 """After so many bad commits in a push, the rest is not looked at."""
-WAY_OUT = "what an admin has signed before it is applied, the rest once the branch is corrected: see docs/trust.md"
+WAY_OUT = "what an admin has signed before it is applied, the rest once the branch is corrected"
 
 Note = Callable[[str], None]
 
