@@ -21,7 +21,8 @@ MOST_SAID = 2000
 """Characters of what a program said on stderr that its failure quotes."""
 
 PACKAGES = {
-    program: f"install {package}: `apt install {package}`, `dnf install {package}`, `apk add {package}`"
+    program: f"install {package}: `apt install --no-install-recommends {package}`, `dnf install {package}`, "
+    f"`apk add {package}`"
     for program, package in {
         "ip": "iproute2", "wg": "wireguard-tools", "nft": "nftables",
     }.items()

@@ -82,7 +82,7 @@ def read(node: Node) -> dict[str, Any]:
                 table[key] = table[key] + offset if same_boot and table[key] is not None else None
     except FileNotFoundError:
         text = f"no watchdog has run for {node.interface} since this machine was booted"
-        raise DeviceError(text, hint="systemctl enable --now mesh-watchdog") from None
+        raise DeviceError(text, hint="mesh-sync setup") from None
     except OSError as error:
         raise DeviceError(f"{path} cannot be read: {error.strerror}", hint="run it as root") from None
     except (ValueError, TypeError, KeyError) as error:
