@@ -69,6 +69,8 @@ def available() -> str | None:
     missing = [program for program in PROGRAMS if shutil.which(program, path=path) is None]
     if missing:
         return f"not installed: {', '.join(missing)} (see tests/lab/README.md)"
+    if reason := plain_chroot(Path("/proc/self/mountinfo").read_text() if Path("/proc/self").exists() else ""):
+        return reason
     try:
         capsule = Capsule()
     except LabError as error:
@@ -77,6 +79,21 @@ def available() -> str | None:
         return None if kernel_wireguard(capsule) else _no_userspace_wireguard()
     finally:
         capsule.close()
+
+
+def plain_chroot(mountinfo: str) -> str | None:
+    """Return why no namespace of mounts can be made, given /proc/self/mountinfo (proc(5)); None when it can.
+
+    The root of a chroot is a folder like others, and `unshare --mount` has to change how the mount at `/` propagates.
+    """
+    if not mountinfo:
+        return "/proc is not mounted: mount -t proc proc /proc"
+    if any(line.split()[4] == "/" for line in mountinfo.splitlines()):
+        return None
+    return (
+        "in this chroot `/` is no mount point, and no namespaces can be made: leave it, and enter DIR by "
+        "`systemd-nspawn -D DIR`, or run `mount --bind DIR DIR` before `chroot DIR`"
+    )
 
 
 def kernel_wireguard(capsule: Capsule) -> bool:
