@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from mesh_sync.errors import CommandError, DeviceError, Reason
+from mesh_sync.errors import CommandError, DeviceError
 from mesh_sync.system.files import write_atomically
 from mesh_sync.system.run import run
 from mesh_sync.units.plan import KEPT, Remove, Step, Systemctl, Units, Write
@@ -102,7 +102,7 @@ def _systemctl(step: Systemctl) -> str:
     try:
         run(["systemctl", *step.words], deadline=DEADLINE)
     except CommandError as error:
-        if step.fatal or error.reason is not Reason.EXIT_STATUS:
+        if step.fatal:
             raise DeviceError(f"{step}: {error.message}", hint=error.hint) from None
         return f"{step}: {error.message}"
     return ""

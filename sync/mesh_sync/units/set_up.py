@@ -111,7 +111,7 @@ def programs_folder() -> Path:
             break
     else:
         raise ConfigError(f"mesh-sync and mesh-watchdog are not both in {scripts}", hint="install mesh-sync again")
-    for path in (folder, (folder / "mesh-sync").resolve(), Path(sys.prefix), Path(__file__)):
+    for path in (folder, (folder / "mesh-sync").resolve(), Path(sys.prefix), Path(sys.base_prefix), Path(__file__)):
         if unseen := hidden(path):
             raise ConfigError(
                 f"mesh-sync is installed in {path}, and its units cannot see what is in {unseen}",
