@@ -21,7 +21,9 @@ NETWORKS = ('["10.0.0.0/24"]', '["10.0.0.0/16"]', '["10.0.0.0/24", "fd00::/64"]'
 LINES = (
     "relay = true", "managed = false", "persistent_keepalive = 0", "persistent_keepalive = 30", "listen_port = 4000",
     "mtu = 1300", 'exit = "none"', "enabled = false", "expires = 2026-02-01", "expires = 2025-01-01", 'tags = ["x"]',
-    'machine = "one"', 'machine = "other"',
+    'machine = "one"', 'machine = "other"', 'managed = false\ndns = ["10.0.0.1"]',
+    'managed = false\nexport_routes = ["10.0.0.0/25", "192.168.50.0/24"]',
+    'managed = false\nexport_routes = ["192.168.0.0/16", "10.0.0.1/32"]',
 )  # fmt: skip
 ENDPOINTS = ("", 'endpoint = "203.0.113.{}:51820"', 'endpoint = "{}.example.org:51820"', 'endpoint = "198.51.100.{}:1"')
 
@@ -90,7 +92,7 @@ def declared(draw: st.DrawFn, name: str, key: int, address: int) -> Declared:
         endpoint=draw(st.integers(1 if relay else 0, len(ENDPOINTS) - 1)),
         via=draw(st.sampled_from(["", "", *others])) if others and not relay else "",
         exit=draw(st.sampled_from(["", "", "", "a", "b"])) if 'exit = "none"' not in lines else "",
-        lines=frozenset(lines) - ({"managed = false"} if relay else set()),
+        lines=frozenset(line for line in lines if not (relay and line.startswith("managed"))),
     )
 
 

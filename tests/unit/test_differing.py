@@ -31,7 +31,13 @@ def slow(before: Renderer, after: Renderer, name: str) -> tuple[Change, ...]:
     text = f"is up on the machine {new} only" if new else "is up on every machine that has its key"
     place = Change("machine", f"{text} (before: {old})" if old else text)
     own = [change for change, differs in ((place, old != new), (way, was != will_be)) if differs]
-    return (*own, *changes_between(before.desired(name), desired))
+    found = (*own, *changes_between(before.desired(name), desired))
+    old_dns, new_dns = (rendered.topology.members[name].dns for rendered in (before, after))
+    text = f"asks {', '.join(new_dns)} for names" if new_dns else "keeps its own nameservers"
+    dns = Change("dns", f"{text} (before: {', '.join(old_dns)})" if old_dns else text)
+    again = Change("export", f"does not follow the list: `mesh-sync export {name}` makes its new config")
+    asked = [dns] if old_dns != new_dns else []
+    return (*found, *asked, *([again] if not after.topology.members[name].managed and (found or asked) else []))
 
 
 @given(pairs())
@@ -52,6 +58,11 @@ def listed(**peers: Declared) -> Renderer:
     mesh = Listed((f"networks = [{', '.join(networks)}]",), peers).mesh()
     assert mesh
     return Renderer(mesh, MOMENT)
+
+
+def sending(route: str) -> frozenset[str]:
+    """The lines of a phone that sends only this into its tunnels."""
+    return frozenset({f'managed = false\nexport_routes = ["{route}"]'})
 
 
 A, B, C, D = (Declared(number, number) for number in (1, 2, 3, 4))
@@ -82,6 +93,11 @@ A, B, C, D = (Declared(number, number) for number in (1, 2, 3, 4))
         ),
         pytest.param(
             listed(a=A, b=B, c=evolve(C, via="a")), listed(a=A, b=B, c=evolve(C, via="b")), id="another relay"
+        ),
+        pytest.param(
+            listed(a=A, b=B, c=evolve(C, lines=sending("10.0.0.1/32"))),
+            listed(a=A, b=B, c=evolve(C, lines=sending("10.0.0.2/32"))),
+            id="other routes of a phone with a tunnel to each, whom nothing else has changed",
         ),
     ],
 )

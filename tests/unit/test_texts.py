@@ -113,9 +113,15 @@ def listed(key: str, count: int, entry: str) -> str:
             listed("subnets", 501, '"10.{2}.{1}.0/24"'),
             "subnets: has 501 entries; at most 500 are allowed",
         ),
+        (
+            listed("export_routes", 500, '"10.{2}.{1}.0/24"'),
+            listed("export_routes", 501, '"10.{2}.{1}.0/24"'),
+            "export_routes: has 501 entries; at most 500 are allowed",
+        ),
+        (listed("dns", 8, '"10.0.0.{0}"'), listed("dns", 9, '"10.0.0.{0}"'), "dns: has 9 entries; at most 8 are"),
         ("#" * (MAX_PEER_FILE - len(PEER)), "#" * (MAX_PEER_FILE - len(PEER) + 1), ": is 16,385 bytes long; the limit"),
     ],
-    ids=["description", "owner", "tag", "tags", "subnets", "file"],
+    ids=["description", "owner", "tag", "tags", "subnets", "routes", "dns", "file"],
 )
 def test_a_peer_has_bounds(fits: str, too_much: str, said: str) -> None:
     assert wrong(fits) == []

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from mesh_sync.check.addresses import addresses
+from mesh_sync.check.clients import clients
 from mesh_sync.check.endpoints import endpoints, without_endpoints
 from mesh_sync.check.exits import exits, use_of_exits
 from mesh_sync.check.expectations import expectations, unmet
@@ -59,6 +60,7 @@ def _findings(tree: Tree, read: tuple[Finding, ...], mesh: Mesh, moment: datetim
     yield from rollout(mesh, broken)
     yield from expectations(mesh, broken)
     if not broken:
+        yield from clients(mesh)
         yield from _reach(mesh, moment)
 
 

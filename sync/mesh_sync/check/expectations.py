@@ -9,7 +9,7 @@ from itertools import pairwise
 from mesh_sync.findings import Finding, shown
 from mesh_sync.mesh.layout import MESH_FILE
 from mesh_sync.mesh.model import Expect, Mesh, Peer
-from mesh_sync.mesh.topology import Topology
+from mesh_sync.mesh.topology import Topology, host_network
 from mesh_sync.wireguard.endpoint import Network
 
 
@@ -43,11 +43,25 @@ def _obstacle(expect: Expect, topology: Topology) -> str:
     target = _owner(expect.to, topology, expect.source)
     if target is None:
         return f"no peer has {expect.to}" if expect.to not in topology.mesh.peers else f"{expect.to} is not in the mesh"
+    source = topology.members[expect.source]
+    if (cut := _left_out(source, expect.to, target)) or (cut := _left_out(target, "", source)):
+        return cut
     path = topology.path(expect.source, target.name)
     for one, other in pairwise(path):
         if not topology.can_talk(one, other):
             return f"neither {one.name} nor {other.name} has an endpoint"
     return ""
+
+
+def _left_out(client: Peer, text: str, other: Peer) -> str:
+    """Why an exported config has no way to ``text``, or to any address of the other peer; empty if it has one."""
+    if client.managed or not client.export_routes:
+        return ""
+    network = _network(text)
+    asked = [network] if network else list(map(host_network, other.addresses))
+    if any(_covers(route, one) for route in client.export_routes for one in asked):
+        return ""
+    return f"the export_routes of {client.name} leave out {text or other.name}"
 
 
 def _owner(text: str, topology: Topology, source: str) -> Peer | None:

@@ -43,6 +43,11 @@ KEY_OPTIONS = (
     click.option("--enabled/--disabled", default=None, help="Whether it takes part; its file stays."),
     click.option("--managed/--unmanaged", default=None,
                  help="Whether it runs mesh-sync; a phone does not: `mesh-sync export` prints its config."),
+    click.option("--dns", multiple=True, metavar="IP|DOMAIN",
+                 help="A nameserver, or a search domain, for the config of an unmanaged peer; may be repeated."),
+    click.option("--export-route", "export_routes", multiple=True, metavar="CIDR",
+                 help="What an unmanaged peer sends into its tunnel, instead of all that the mesh reaches; "
+                      "may be repeated."),
     click.option("--tag", "tags", multiple=True, metavar="TEXT", help="A tag, for people; may be repeated."),
     click.option("--description", metavar="TEXT", help="What it is, for people."),
     click.option("--owner", metavar="TEXT", help="Whose it is, for people."),

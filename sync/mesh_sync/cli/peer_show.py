@@ -61,6 +61,8 @@ def show(name: str, directory: Path, as_json: bool) -> None:
     by_default = "" if facts["exit"] else " (by mesh.toml)"
     _line("leaves by", f"{effective['exit']}{by_default}" if effective["exit"] else "")
     _line("exit of", effective["exit_of"])
+    _line("exported routes", facts["export_routes"])
+    _line("exported dns", facts["dns"])
     for key, unit in (("listen_port", ""), ("mtu", " bytes"), ("persistent_keepalive", " s")):
         origin = "" if facts[key] is not None else " (by default)"
         value = f"{effective[key]}{unit}" if effective[key] else _UNSET.get(key, "off")

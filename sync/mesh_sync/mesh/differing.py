@@ -49,6 +49,8 @@ class Differing:
         was, is_now = before.members[name], after.members[name]
         if bool(was.via) != bool(is_now.via) or was.managed != is_now.managed:  # what it sees is of another kind
             return None
+        if (was.export_routes, is_now.export_routes) != ((), ()):  # cut out of what all see alike
+            return None
         if was.via:
             if not self._relay_is_comparable(was, is_now):
                 return None

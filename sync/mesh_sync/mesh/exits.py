@@ -56,8 +56,8 @@ def default_route(networks: Sequence[Network]) -> Iterator[Network]:
     if not _is_large(sum(map(_public, outer)), networks[0].version):
         return
     for one in outer:
-        lies = next((private for private in _PRIVATE if _contains(private, one)), None)
-        others = [other for other in outer if lies and _contains(lies, other)]
+        lies = next((private for private in _PRIVATE if contains(private, one)), None)
+        others = [other for other in outer if lies and contains(lies, other)]
         if not lies or (len(others) > 1 and sum(o.num_addresses for o in others) > lies.num_addresses // 2):
             yield one
     yield from default_route(inner)
@@ -81,20 +81,21 @@ def _by_containment(networks: Iterable[Network]) -> tuple[list[Network], list[Ne
     """Those that lie in no other one, and the rest."""
     outer, inner = list[Network](), list[Network]()
     for one in sorted(set(networks), key=lambda network: (int(network.network_address), network.prefixlen)):
-        (inner if outer and _contains(outer[-1], one) else outer).append(one)
+        (inner if outer and contains(outer[-1], one) else outer).append(one)
     return outer, inner
 
 
 def _public(network: Network) -> int:
     """How many of its addresses are public."""
     special = (one for one in _SPECIAL if one.version == network.version)
-    held = [one for one in special if _contains(network, one) or _contains(one, network)]
-    if any(_contains(one, network) for one in held):
+    held = [one for one in special if contains(network, one) or contains(one, network)]
+    if any(contains(one, network) for one in held):
         return 0
     return network.num_addresses - sum(one.num_addresses for one in held)
 
 
-def _contains(outer: Network, inner: Network) -> bool:
+def contains(outer: Network, inner: Network) -> bool:
+    """Whether all of ``inner`` lies in ``outer``; `subnet_of` takes ten times as long."""
     if outer.version != inner.version or outer.prefixlen > inner.prefixlen:
         return False
     shift = outer.max_prefixlen - outer.prefixlen

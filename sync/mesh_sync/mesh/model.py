@@ -38,6 +38,8 @@ class Peer:
 
     ``via``: others always reach it through that peer; ``relay``: it forwards for pairs that cannot meet directly.
     ``machine``: of several that hold its key, the one that it is on now (node.toml says which one a machine is).
+    ``dns``, addresses of nameservers and search domains, and ``export_routes``, what it sends into its tunnels instead
+    of all that the mesh reaches, are for the exported config of a peer that is not ``managed``.
     """
 
     name: str = ""
@@ -53,6 +55,8 @@ class Peer:
     exit: PeerName | None = None
     machine: PeerName | None = None
     managed: bool = True
+    dns: tuple[str, ...] = ()
+    export_routes: tuple[Network, ...] = ()
     enabled: bool = True
     next_public_key: PublicKey | None = None
     tags: tuple[str, ...] = ()

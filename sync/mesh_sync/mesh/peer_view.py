@@ -12,6 +12,7 @@ from mesh_sync.findings import some
 from mesh_sync.mesh.model import Mesh, Peer
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.topology import Topology
+from mesh_sync.wireguard.conf import in_order
 
 
 class PeerView:
@@ -91,11 +92,14 @@ class PeerView:
         """The peers it has a tunnel with, and what each tunnel carries; none when it is not in the mesh."""
         if peer.name not in self._renderer.topology.members:
             return []
+        exported = {} if peer.managed else {one.name: one for one in self._renderer.desired(peer.name).peers}
         return [
             {
                 "name": neighbour.peer.name,
                 "endpoint": list(map(str, neighbour.peer.endpoint)),
-                "allowed_ips": list(map(str, neighbour.allowed_ips)),
+                "allowed_ips": in_order(exported[neighbour.peer.name].allowed_ips)
+                if exported
+                else list(map(str, neighbour.allowed_ips)),
             }
             for neighbour in self._renderer.topology.neighbours(peer.name)
         ]

@@ -10,6 +10,7 @@ from ipaddress import ip_network
 
 from attrs import evolve
 
+from mesh_sync.mesh.clients import narrowed
 from mesh_sync.mesh.model import NO_SECRET, Mesh, Peer
 from mesh_sync.mesh.topology import Neighbour, Part, Topology
 from mesh_sync.wireguard.desired import Desired, DesiredPeer, soonest
@@ -50,6 +51,10 @@ class Renderer:
         neighbours = tuple(self.topology.neighbours(name, part))
         exits = frozenset(str(network) for neighbour in neighbours for network in neighbour.exits)
         routes = self._networks.union(*map(self._routes_to, neighbours))
+        peers = tuple(self._as_exported(me, neighbour, self._peer(neighbour, keepalive)) for neighbour in neighbours)
+        if me.export_routes and not me.managed:
+            routes = frozenset(ip for peer in peers for ip in peer.allowed_ips)
+            exits &= routes
         return Desired(
             mesh=self.mesh.name,
             name=name,
@@ -59,7 +64,7 @@ class Renderer:
             addresses=frozenset(f"{address}/{address.max_prefixlen}" for address in me.addresses),
             routes=routes - exits,
             exit_routes=exits,
-            peers=tuple(self._to_hub(me, self._peer(neighbour, keepalive)) for neighbour in neighbours),
+            peers=peers,
             relay=self.topology.is_relay(name),
             relays=self._relays if self.topology.relays_of(name, name) else frozenset(),
             valid_until=self._valid_until,
@@ -83,8 +88,11 @@ class Renderer:
             self._peers[key] = self._made(neighbour, keepalive)
         return self._peers[key]
 
-    def _to_hub(self, me: Peer, peer: DesiredPeer) -> DesiredPeer:
-        """A phone sends its hub all that is for the mesh, so that what it has scanned holds for peers to come, too."""
+    def _as_exported(self, me: Peer, neighbour: Neighbour, peer: DesiredPeer) -> DesiredPeer:
+        """A phone sends its hub all that is for the mesh, so that what it has scanned holds for peers to come, too;
+        or, to all of its tunnels, what its own file says."""
+        if not me.managed and me.export_routes:
+            return evolve(peer, allowed_ips=frozenset(map(str, narrowed(me, neighbour, self.topology))))
         if me.managed or peer.name != me.via:
             return peer
         others = frozenset(ip for ip in peer.allowed_ips if not self._in_mesh(ip_network(ip)))

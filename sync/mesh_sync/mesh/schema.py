@@ -31,9 +31,13 @@ MAX_ADDRESSES = 16
 """Of one peer; a node's own key may choose them when it makes its file."""
 MAX_SUBNETS = 500
 """Of one peer."""
+MAX_NAMESERVERS = 8
+"""Of one exported config, search domains included."""
 MAX_NETWORKS = 64
 MAX_ZONE = 170
 """Characters; with the name of a key in front, a name has at most 255 octets (RFC 1035)."""
+MAX_DOMAIN = 253
+"""Characters of a search domain (RFC 1035)."""
 MAX_EXPECTATIONS = 1000
 MAX_TAGS = 64
 MAX_DESCRIPTION = 1000
@@ -89,6 +93,19 @@ def _network(value: object) -> Network:
     if network.is_multicast or network.is_loopback or network.is_link_local:
         raise ValueError(f"{shown(words)} cannot be reached through a tunnel")
     return network
+
+
+def _nameserver(value: object) -> str:
+    """A hook for the address of a nameserver, or a search domain: what `DNS =` of wg-quick takes."""
+    words = text(value)
+    try:
+        address = ipaddress.ip_address(words)
+    except ValueError:
+        labels = words.split(".")
+        if len(words) > MAX_DOMAIN or not all(map(LABEL.fullmatch, labels)) or labels[-1].isdigit():
+            raise ValueError(f"{shown(words)} is neither an IP address nor a domain in lower case") from None
+        return words
+    return str(_usable(address, words))
 
 
 def _endpoint(value: object) -> Endpoint:
@@ -159,6 +176,8 @@ peer_of = table(
     addresses=list_of(_address, most=MAX_ADDRESSES, empty="a peer needs at least one"),
     endpoint=_endpoints,
     subnets=list_of(_network, most=MAX_SUBNETS),
+    dns=list_of(_nameserver, most=MAX_NAMESERVERS),
+    export_routes=list_of(_network, most=MAX_SUBNETS),
     tags=list_of(one_line(MAX_TEXT), most=MAX_TAGS),
     description=prose(MAX_DESCRIPTION),
 )

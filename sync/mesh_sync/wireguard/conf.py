@@ -15,15 +15,20 @@ _sections: dict[DesiredPeer, str] = {}
 """A peer looks the same to most nodes, but for a preshared key; rendering a whole mesh writes its section once."""
 
 
-def text(desired: Desired, private_key: str = PLACEHOLDER) -> str:
-    """Same desired interface, same bytes. Endpoints keep their names; no endpoint, no line."""
+def text(desired: Desired, private_key: str = PLACEHOLDER, dns: Iterable[str] = ()) -> str:
+    """Same desired interface, same bytes. Endpoints keep their names; no endpoint, no line.
+
+    ``dns``: nameservers and search domains, for who has no other way to learn of them.
+    """
     interface = (
         f"# {desired.name} in the mesh {desired.mesh}. {CONF_MARK}\n"
         "[Interface]\n"
         f"PrivateKey = {private_key}\n"
         f"Address = {_join(desired.addresses)}\n"
         f"ListenPort = {desired.listen_port}\n"
-    ) + (f"MTU = {desired.mtu}\n" if desired.mtu else "")
+    )
+    interface += f"MTU = {desired.mtu}\n" if desired.mtu else ""
+    interface += f"DNS = {servers}\n" if (servers := ", ".join(dns)) else ""
     return interface + "".join(map(_section, placed(desired, None, 0.0).peers))
 
 
@@ -42,7 +47,11 @@ def _section(peer: DesiredPeer) -> str:
     return section
 
 
-def _join(networks: Iterable[str]) -> str:
+def in_order(networks: Iterable[str]) -> list[str]:
     """IPv4 before IPv6, each in numeric order."""
     ordered = sorted(map(ipaddress.ip_interface, networks), key=lambda n: (n.version, int(n.ip), n.network.prefixlen))
-    return ", ".join(map(str, ordered))
+    return list(map(str, ordered))
+
+
+def _join(networks: Iterable[str]) -> str:
+    return ", ".join(in_order(networks))

@@ -14,7 +14,7 @@ from mesh_sync.errors import CommandError, ConfigError, MeshSyncError, Reason
 from mesh_sync.findings import Finding, errors
 from mesh_sync.mesh.differing import Differing
 from mesh_sync.mesh.layout import MESH_FILE, SIGNERS_FILE
-from mesh_sync.mesh.model import NO_SECRET
+from mesh_sync.mesh.model import NO_SECRET, Peer
 from mesh_sync.mesh.peer_view import relayed
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
@@ -46,12 +46,13 @@ def render_one(directory: Path, name: str, private_key_file: Path | None, secret
         except KeyError:
             number = rendered.mesh.preshared.secret if rendered.mesh.preshared else NO_SECRET
             raise ConfigError(f"{secret_file} does not have secret {number}, the one in use") from None
+    dns = rendered.mesh.peers[name].dns
     if private_key_file is None:
-        return conf.text(desired)
+        return conf.text(desired, dns=dns)
     key = read_private_key(private_key_file)
     if public_key(key) != desired.public_key:
         raise ConfigError(f"{private_key_file} does not belong to the public key of {name}")
-    return conf.text(desired, key)
+    return conf.text(desired, key, dns)
 
 
 def raise_if_inside(file: Path, directory: Path) -> None:
@@ -65,7 +66,8 @@ def render_all(directory: Path, output: Path) -> int:
     """Write OUT/N.conf for every node of the list; return how many."""
     rendered = _renderer(read(directory), str(directory))
     for name in rendered.names:
-        write_atomically(output / f"{name}.conf", conf.text(rendered.desired(name)), durable=False)
+        text = conf.text(rendered.desired(name), dns=rendered.mesh.peers[name].dns)
+        write_atomically(output / f"{name}.conf", text, durable=False)
     return len(rendered.names)
 
 
@@ -108,7 +110,8 @@ def changes_of(name: str, lists: Differing) -> tuple[Change, ...]:
     was, desired = lists.desired(name)
     changes = changes_between(was, desired)
     machines = (topology.members[name].machine or "" for topology in (before, after))
-    return (*_machine(*machines), *_exit(before.exit_of(name), after.exit_of(name)), *changes)
+    own = (*_machine(*machines), *_exit(before.exit_of(name), after.exit_of(name)), *changes)
+    return (*own, *_client(before.members[name], after.members[name], changed=bool(own)))
 
 
 def changes_between(before: Desired, after: Desired) -> tuple[Change, ...]:
@@ -135,6 +138,15 @@ def _exit(before: str | None, after: str | None) -> Iterator[Change]:
     if before != after:
         text = f"all that has no other route leaves by the exit {after}" if after else "no longer leaves by an exit"
         yield Change("exit", f"{text} (before: {before})" if before else text, after or before)
+
+
+def _client(before: Peer, after: Peer, *, changed: bool) -> Iterator[Change]:
+    """What becomes of a config that was exported: a peer that does not run mesh-sync takes nothing up by itself."""
+    if before.dns != after.dns:
+        text = f"asks {', '.join(after.dns)} for names" if after.dns else "keeps its own nameservers"
+        yield Change("dns", f"{text} (before: {', '.join(before.dns)})" if before.dns else text)
+    if not after.managed and (changed or before.dns != after.dns):
+        yield Change("export", f"does not follow the list: `mesh-sync export {after.name}` makes its new config")
 
 
 def _as_live(desired: Desired) -> Live:
