@@ -66,7 +66,7 @@ def test_with_a_tunnel_to_each_peer_a_route_is_where_it_lies() -> None:
 
 def test_with_an_exit_the_routes_say_what_leaves_by_it() -> None:
     hub = {"peers/hub.toml": peer(1, subnets=BOTH)}
-    mine = phone(export_routes='["10.0.0.0/24", "0.0.0.0/1", "128.0.0.0/1"]', exit='"hub"')
+    mine = phone(export_routes='["10.0.0.0/24", "0.0.0.0/1", "128.0.0.0/1"]', exit='"hub"', dns='["192.0.2.53"]')
     files = {**LISTED, **hub, "peers/phone.toml": mine}
     assert allowed(files) == {"hub": {"10.0.0.0/24", "0.0.0.0/1", "128.0.0.0/1"}}
     assert [line for line in findings(files) if "phone" in line] == []
@@ -163,6 +163,18 @@ def test_routes_that_never_leave_by_the_exit_are_a_warning() -> None:
     assert said.startswith(f"{PHONE}:export_routes: warning: hold nothing that leaves by the exit hub")
     by_all = {"mesh.toml": 'exit = "hub"\n' + MESH, PHONE: phone(export_routes='["10.0.0.0/24"]')}
     assert findings({**LISTED, **hub, **by_all}) == [], "the mesh's exit, which it is spared"
+
+
+def test_a_client_that_leaves_by_an_exit_needs_a_nameserver_that_answers_there() -> None:
+    hub = {"peers/hub.toml": peer(1, subnets=BOTH)}
+    said = [
+        f"{PHONE}:dns: warning: what phone asks the nameserver of the network that it is in goes to hub, where that "
+        'may not answer: dns = ["IP"] names one that does'
+    ]
+    assert findings({**LISTED, **hub, PHONE: phone(exit='"hub"')}) == said
+    assert findings({**LISTED, **hub, PHONE: phone(), "mesh.toml": 'exit = "hub"\n' + MESH}) == said
+    for spared in ('exit = "hub"\ndns = ["192.0.2.53"]', 'exit = "hub"\nexport_routes = ["203.0.113.0/24"]'):
+        assert findings({**LISTED, **hub, PHONE: phone() + spared}) == []
 
 
 def test_an_expectation_knows_what_the_routes_leave_out() -> None:

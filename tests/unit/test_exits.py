@@ -175,7 +175,8 @@ SAID: dict[str, tuple[Files, str]] = {
     ),
     "a relay that does not use it": (
         {"peers/a.toml": peer(1, subnets=BOTH), "peers/c.toml": peer(3, via='"b"', exit='"a"')},
-        "peers/c.toml:exit: a is behind the relay b, which does not use that exit and would not pass it on",
+        "peers/c.toml:exit: a is behind the relay b, which does not use that exit and would not pass it on: "
+        'say exit = "a" in peers/b.toml as well, or via = "a" here',
     ),
     "a peer called none": (
         {"peers/none.toml": peer(3)},

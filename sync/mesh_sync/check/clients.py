@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mesh_sync.findings import WARNING, Finding
-from mesh_sync.mesh.clients import Reach
+from mesh_sync.mesh.clients import Reach, exit_of
 from mesh_sync.mesh.exits import contains, default_route
 from mesh_sync.mesh.model import Mesh, Peer
 from mesh_sync.mesh.topology import host_network
@@ -19,6 +19,7 @@ from mesh_sync.wireguard.endpoint import Address
 
 def clients(mesh: Mesh) -> Iterator[Finding]:
     """`dns` and `export_routes` where there is no export, of no use, or leading nowhere."""
+    yield from _without_nameservers(mesh)
     concerned = [peer for peer in mesh.peers.values() if peer.dns or peer.export_routes]
     reach = Reach(mesh) if concerned else None
     for peer in concerned:
@@ -27,6 +28,19 @@ def clients(mesh: Mesh) -> Iterator[Finding]:
         elif reach:
             yield from _routes(reach, peer)
             yield from _nameservers(reach, peer)
+
+
+def _without_nameservers(mesh: Mesh) -> Iterator[Finding]:
+    """Clients all of whose packets leave by an exit, also those to the nameserver of the network that they are in."""
+    for peer in mesh.peers.values():
+        if peer.managed or peer.dns or not (peer.exit or mesh.exit):
+            continue
+        exit_, outside = exit_of(mesh, peer)
+        if exit_ and set(outside) & set(peer.export_routes or outside):
+            text = (
+                f"what {peer.name} asks the nameserver of the network that it is in goes to {exit_}, where that may not"
+            )
+            yield Finding(peer.file, "dns", f'{text} answer: dns = ["IP"] names one that does', WARNING)
 
 
 def _not_exported(peer: Peer) -> Iterator[Finding]:
@@ -39,7 +53,7 @@ def _not_exported(peer: Peer) -> Iterator[Finding]:
 
 def _routes(reach: Reach, peer: Peer) -> Iterator[Finding]:
     routes = peer.export_routes
-    exit_, outside = reach.exit_of(peer)
+    exit_, outside = exit_of(reach.mesh, peer)
     leaving = {one for version in (4, 6) for one in default_route([r for r in routes if r.version == version])}
     twice = Counter(routes)
     for index, route in enumerate(routes):
@@ -63,7 +77,7 @@ def _nameservers(reach: Reach, peer: Peer) -> Iterator[Finding]:
         yield Finding(peer.file, "dns", text)
     for index, address in found:
         key, host = f"dns[{index}]", host_network(address)
-        ways = peer.export_routes or reach.exit_of(peer)[1]
+        ways = peer.export_routes or exit_of(reach.mesh, peer)[1]
         if not any(contains(way, host) for way in ways) and (peer.export_routes or not reach.holds(host, peer)):
             text = f"{address} is not among the routes of {peer.name}, which asks it past the tunnel, or not at all"
             yield Finding(peer.file, key, text, WARNING)

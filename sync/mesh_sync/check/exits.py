@@ -66,6 +66,7 @@ def _relays(topology: Topology) -> Iterator[Finding]:
         for relay in topology.path(name, exit_)[1:-1] if exit_ else ():
             if topology.exit_of(relay.name) != exit_:
                 text = (
-                    f"{exit_} is behind the relay {relay.name}, which does not use that exit and would not pass it on"
+                    f"{exit_} is behind the relay {relay.name}, which does not use that exit and would not pass it on: "
+                    f'say exit = "{exit_}" in {relay.file} as well, or via = "{exit_}" here'
                 )
                 yield Finding(peer.file, "exit", text)

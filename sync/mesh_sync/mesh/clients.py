@@ -63,11 +63,12 @@ class Reach:
         inside = at < len(starts) and starts[at] < first + network.num_addresses
         return inside or self._index.find(network.network_address) is not None
 
-    def exit_of(self, peer: Peer) -> tuple[str, tuple[Network, ...]]:
-        """The exit that the list gives a peer, and what it carries there; empty if there is none."""
-        asked = peer.exit or (NONE if exit_networks(peer) else self.mesh.exit) or NONE
-        found = self.mesh.peers.get(asked)
-        return (asked, exit_networks(found)) if found and found is not peer else ("", ())
+
+def exit_of(mesh: Mesh, peer: Peer) -> tuple[str, tuple[Network, ...]]:
+    """The exit that the list gives a peer, and what it carries there, also where it is off; empty if there is none."""
+    asked = peer.exit or (NONE if exit_networks(peer) else mesh.exit) or NONE
+    found = mesh.peers.get(asked)
+    return (asked, exit_networks(found)) if found and found is not peer else ("", ())
 
 
 def _start(network: Network) -> int:
