@@ -239,6 +239,41 @@ def test_an_exported_config_has_the_key_of_the_pair_and_none_is_made_without_it(
     assert "inside the mesh repository" in inside.err
 
 
+def test_every_change_of_the_secret_says_whose_config_has_to_be_exported_again(operator: Operator) -> None:
+    again = "to be exported again before `mesh-sync secret retire`, they have {} until then: phone\n"
+    lost = "what was exported before the last change no longer connects; these are to be exported again: phone\n"
+    operator.add("old-tablet", "--unmanaged", "--via", "aws", "--disabled")
+    assert again.format("no preshared key") in operator.with_file("new").err
+    assert lost in operator.secret("retire", "--force").err
+    before = mesh_sync("export", "phone", "-C", operator.mesh, "--secret-file", operator.file).fine()
+    assert again.format("the former preshared key") in operator.with_file("rotate").err
+    after = mesh_sync("export", "phone", "-C", operator.mesh, "--secret-file", operator.file).fine()
+    psk = f"PresharedKey = {pair_key(operator.held.by_id[2], 'aws', 'phone')}\n"
+    assert (psk in before, psk in after) == (False, True), "the newer one, also before the former is retired"
+    assert "export" not in operator.with_file("seal").err
+    operator.secret("retire", "--force").fine()
+    assert again.format("the former preshared key") in operator.secret("off").err
+    assert lost in operator.secret("retire", "--force").err
+    assert "PresharedKey" not in mesh_sync("export", "phone", "-C", operator.mesh).fine()
+
+
+@pytest.mark.parametrize("name", ["phone.conf", "phone.png", "phone.svg"])
+def test_a_file_with_the_key_of_a_pair_is_for_its_owner_only(derived: Operator, tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    mesh_sync("export", "phone", "-C", derived.mesh, "--secret-file", derived.file, "-o", file).fine()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_change_of_the_list_says_whose_config_it_concerns(derived: Operator) -> None:
+    derived.with_file("rotate", "--commit").fine()
+    planned = json.loads(mesh_sync("plan", "HEAD~1..HEAD", "-C", derived.mesh, "--json").fine())["nodes"]
+    texts = [change["text"] for change in planned["phone"]]
+    assert texts == [
+        "peer aws: preshared key changed",
+        "does not follow the list: `mesh-sync export phone` makes its new config",
+    ]
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [

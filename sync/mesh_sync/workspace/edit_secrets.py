@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from attrs import evolve
 
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.mesh import manifest
@@ -139,7 +142,20 @@ def _finish(
         return Edited(message)
     sealed = f"{count(sum(map(is_secret_file, files)), 'file')} in secrets/ changed"
     became = f"says that {says}, {sealed}" if MESH_FILE in files else f"is changed, {sealed}"
-    return edit.finish(copy, files, message, became)
+    edited = edit.finish(copy, files, message, became)
+    return evolve(edited, notes=(*edited.notes, *_to_export(copy, use))) if MESH_FILE in files else edited
+
+
+def _to_export(copy: WorkingCopy, use: Preshared | None) -> Iterator[str]:
+    """A line for peers that take up no key by themselves, if there are any."""
+    peers = copy.mesh.peers.values()
+    if not (names := ", ".join(sorted(peer.name for peer in peers if not peer.managed and peer.active(copy.moment)))):
+        return
+    if use is None or use.former is None:
+        yield f"what was exported before the last change no longer connects; these are to be exported again: {names}"
+    else:
+        has = "the former preshared key" if use.former else "no preshared key"
+        yield f"to be exported again before `mesh-sync secret retire`, they have {has} until then: {names}"
 
 
 def _at_hand(edit: Edit, file: Path | None, private_key_file: Path | None) -> Secrets:
