@@ -150,6 +150,12 @@ def test_a_hub_and_its_spokes(mesh: Path) -> None:
         "bob": ("hub-berlin", False),
     }
     assert any("PresharedKey of alice-phone is not imported" in note for note in notes(ended))
+    command = "mesh-sync peer set laptop --unmanaged --dns 10.8.0.1"
+    assert f"laptop: is imported as a node; if it does not run mesh-sync, `{command}` keeps these" in notes(ended)
+    mesh_sync(*command.split()[1:], "-C", mesh).fine()
+    exported = mesh_sync("export", "laptop", "-C", mesh).fine()
+    assert "DNS = 10.8.0.1\n" in exported
+    assert "0.0.0.0/0" in exported
 
 
 def test_a_single_file_of_a_server(mesh: Path) -> None:

@@ -95,7 +95,7 @@ def _network(value: object) -> Network:
     return network
 
 
-def _nameserver(value: object) -> str:
+def nameserver(value: object) -> str:
     """A hook for the address of a nameserver, or a search domain: what `DNS =` of wg-quick takes."""
     words = text(value)
     try:
@@ -176,7 +176,7 @@ peer_of = table(
     addresses=list_of(_address, most=MAX_ADDRESSES, empty="a peer needs at least one"),
     endpoint=_endpoints,
     subnets=list_of(_network, most=MAX_SUBNETS),
-    dns=list_of(_nameserver, most=MAX_NAMESERVERS),
+    dns=list_of(nameserver, most=MAX_NAMESERVERS),
     export_routes=list_of(_network, most=MAX_SUBNETS),
     tags=list_of(one_line(MAX_TEXT), most=MAX_TAGS),
     description=prose(MAX_DESCRIPTION),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from mesh_sync.errors import ConfigError
+from mesh_sync.mesh.schema import MAX_NAMESERVERS, nameserver
 from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_sync.workspace.import_.machine import Endpoints
 from mesh_sync.workspace.import_.networks import Interface
@@ -66,6 +67,30 @@ def interfaces(texts: Iterable[str], what: str, notes: list[str]) -> Iterator[In
             yield ipaddress.ip_interface(text)
         except ValueError:
             notes.append(f"{what}: {text!r} is not an address or network")
+
+
+def nameservers(texts: Iterable[str], what: str, notes: list[str]) -> tuple[str, ...]:
+    """What `DNS =` has, as the list has it: nameservers, and search domains beside one."""
+    found, left = dict[str, None](), list[str]()
+    for text in filter(None, map(str.strip, texts)):
+        try:
+            found[nameserver(text.lower())] = None
+        except ValueError as error:
+            left.append(str(error))
+    if not any(map(_is_address, found)):
+        left += (f"{domain} alone is no nameserver" for domain in found)
+        found.clear()
+    left += (f"{one} is one more than {MAX_NAMESERVERS}" for one in list(found)[MAX_NAMESERVERS:])
+    notes += (f"{what}: left out: {why}" for why in left)
+    return tuple(found)[:MAX_NAMESERVERS]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def number(text: str, what: str, notes: list[str]) -> int | None:

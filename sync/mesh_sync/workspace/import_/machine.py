@@ -42,6 +42,8 @@ class Machine:
     via: str = ""
     exit: str = ""
     managed: bool = True
+    dns: tuple[str, ...] = ()
+    export_routes: tuple[Network, ...] = ()
     enabled: bool = True
     tags: tuple[str, ...] = ()
     owner: str = ""
@@ -69,6 +71,8 @@ class Machine:
             "via": self.via or None,
             "exit": self.exit or None,
             "managed": None if self.managed else False,
+            "dns": list(self.dns),
+            "export_routes": list(map(str, self.export_routes)),
             "enabled": None if self.enabled else False,
             "tags": list(self.tags),
             "owner": self.owner or None,

@@ -59,12 +59,23 @@ def _around(addresses: Sequence[Interface]) -> Network:
 def exit_part(networks: Iterable[Interface]) -> frozenset[Interface]:
     """Those of a peer's networks that are a default route, whole or in pieces: who has them leaves by that peer."""
     listed = list(networks)
-    found = {
-        network
-        for version in (4, 6)
-        for network in default_route([one.network for one in listed if one.version == version])
-    }
+    found = exit_networks(one.network for one in listed)
     return frozenset(one for one in listed if one.network in found)
+
+
+def exit_networks(networks: Iterable[Network]) -> frozenset[Network]:
+    """Those of some networks that are a default route, whole or in pieces."""
+    each = list(networks)
+    versions = ([one for one in each if one.version == version] for version in (4, 6))
+    return frozenset(one for alike in versions for one in default_route(alike))
+
+
+def collapsed(networks: Iterable[Network]) -> set[Network]:
+    """The same addresses in as few networks as there can be."""
+    each = list(networks)
+    four = [one for one in each if isinstance(one, ipaddress.IPv4Network)]
+    six = [one for one in each if isinstance(one, ipaddress.IPv6Network)]
+    return {*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six)}
 
 
 def overlap(one: Network, other: Network) -> bool:

@@ -2,7 +2,8 @@
 
 Names and keys as github.com/vx3r/wg-gen-web writes them (storage/file.go, core/client.go, model/): a client's file is
 called by its UUID, without a suffix. A client's `address` is what the server's AllowedIPs have for it, so networks in
-it lie behind the client. All clients reach the mesh through the server, so they become unmanaged peers `via` it.
+it lie behind the client. All clients reach the mesh through the server, so they become unmanaged peers `via` it. Their
+configs have the server's `dns` and their own `allowedIPs` (template/template.go); the server's has no nameservers.
 """
 
 from __future__ import annotations
@@ -14,12 +15,22 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from attrs import evolve
+
 from mesh_sync.errors import ConfigError
 from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.wireguard.keys import is_key, public_key
-from mesh_sync.workspace.import_.fields import endpoint, interfaces, note_settings, read_text
+from mesh_sync.workspace.import_.fields import endpoint, interfaces, nameservers, note_settings, read_text
 from mesh_sync.workspace.import_.machine import NO_RENAMES, Endpoints, Machine, Names, Takeover
-from mesh_sync.workspace.import_.networks import Interface, around, exit_part, mesh_networks, within
+from mesh_sync.workspace.import_.networks import (
+    Interface,
+    around,
+    collapsed,
+    exit_networks,
+    exit_part,
+    mesh_networks,
+    within,
+)
 
 SERVER = "server.json"
 UNTOUCHED = "echo WireGuard"
@@ -39,11 +50,24 @@ def read(path: Path, networks: tuple[Network, ...], renames: Mapping[str, str] =
     key = str(server.get("privateKey", ""))
     if not is_key(key) or not addresses:
         raise ConfigError(f"{file} has no usable privateKey or address", hint="PATH is wg-gen-web's data directory")
-    note_settings(partial(_setting, server), "server", notes)
+    note_settings(lambda key: key != "DNS" and _setting(server, key), "server", notes)
+    dns = nameservers(_texts(server, "dns"), "server: dns", notes)
     clients = _clients(file.parent, notes)
     name = names.make("server", public_key(key))
     networks = networks or mesh_networks(addresses, [], notes)
-    spokes = [one for text, client in clients if (one := _spoke(client, text, name, networks, server, names, notes))]
+    pairs = [
+        (evolve(one, dns=dns), client)
+        for text, client in clients
+        if (one := _spoke(client, text, name, networks, server, names, notes))
+    ]
+    spokes = [one for one, _ in pairs]
+    behind = _behind([client for _, client in clients], networks, spokes, notes)
+    leaving = exit_networks(behind)
+    inside = {*networks, *behind, *(subnet for spoke in spokes for subnet in spoke.subnets)} - leaving
+    spokes = [
+        _with_routes(one, _allowed(client, []), inside | leaving if one.exit else inside, notes)
+        for one, client in pairs
+    ]
     hub = Machine(
         name=name,
         called="server",
@@ -51,7 +75,7 @@ def read(path: Path, networks: tuple[Network, ...], renames: Mapping[str, str] =
         private_key=key,
         addresses=tuple(one.ip for one in addresses),
         endpoints=_endpoint(server),
-        subnets=tuple(_behind([client for _, client in clients], networks, spokes, notes)),
+        subnets=tuple(behind),
         listen_port=_number(server, "listenPort"),
         mtu=_number(server, "mtu"),
     )
@@ -131,6 +155,16 @@ def _spoke(
         tags=tuple(_texts(client, "tags")),
         owner=str(client.get("email") or ""),
     )
+
+
+def _with_routes(spoke: Machine, allowed: Sequence[Interface], reached: set[Network], notes: list[str]) -> Machine:
+    """A client with its `allowedIPs` as they are, unless they come to what it reaches anyway."""
+    routes = dict.fromkeys(one.network for one in allowed)
+    for route in [one for one in routes if any(within(one, network) for network in spoke.subnets)]:
+        del routes[route]
+        notes.append(f"{spoke.name}: {route} in allowedIPs is its own network: left out")
+    others = reached.difference(spoke.subnets)
+    return spoke if collapsed(routes) in (set(), collapsed(others)) else evolve(spoke, export_routes=tuple(routes))
 
 
 def _behind(

@@ -22,6 +22,7 @@ from mesh_sync.workspace.import_.fields import (
     SETTINGS_LEFT,
     endpoint,
     interfaces,
+    nameservers,
     note_settings,
     number,
     read_text,
@@ -220,6 +221,8 @@ class _Merger:
         where = self._endpoints(peer)
         via = "" if where.usable or where.to_mend else self._relay(peer)
         exit_ = self._peers.get(self._exit_of.get(peer.key, ""))
+        if via and peer.own:
+            self._note_client(peer, leaves=exit_ is not None)
         return Machine(
             name=name,
             called=peer.called,
@@ -236,6 +239,17 @@ class _Merger:
             managed=bool(peer.own) or not via,
             enabled=bool(peer.own) or not all(claim.section.disabled for claim in peer.claims),
         )
+
+    def _note_client(self, peer: _Peer, *, leaves: bool) -> None:
+        """What its own file says of names and routes, which it can keep if it is not to be a node."""
+        dns = nameservers(peer.interface.many("DNS"), f"{peer.name}: DNS", [])
+        claims = (claim for other in self._peers.values() for claim in other.claims if claim.by is peer.own)
+        sent = dict.fromkeys(network.network for claim in claims for network in claim.networks)
+        narrow = not leaves and not all(any(within(own, route) for route in sent) for own in self._networks)
+        words = [f"--dns {one}" for one in dns] + [f"--export-route {route}" for route in sent if narrow]
+        if words:
+            how = f"`mesh-sync peer set {peer.name} --unmanaged {' '.join(words)}`"
+            self._notes.append(f"{peer.name}: is imported as a node; if it does not run mesh-sync, {how} keeps these")
 
     def _carried(self, peer: _Peer) -> list[Interface]:
         """The networks that are this peer's, in the order in which the files name them."""
