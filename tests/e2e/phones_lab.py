@@ -11,6 +11,10 @@ from lab.node import Node
 from lab.tree import HOME
 from mesh_sync.wireguard import keys
 
+RESOLVCONF = """#!/bin/sh
+test "$1" = -d || exec cat >/etc/resolv.conf
+"""
+
 
 @define
 class Phone:
@@ -27,11 +31,18 @@ class Phone:
         file.unlink(missing_ok=True)
         file.touch(mode=0o600)
         file.write_text(config)
-        self.node.run(["wg-quick", "up", "wg0"])
+        self._wg_quick("up")
 
     def switch_off(self) -> None:
         if self.node.run(["wg", "show", "wg0"], check=False).returncode == 0:
-            self.node.run(["wg-quick", "down", "wg0"])
+            self._wg_quick("down")
+
+    def _wg_quick(self, verb: str) -> None:
+        """wg-quick gives nameservers to resolvconf(8), which is here the few lines of it that a phone needs."""
+        program = self.node.path(f"{HOME}/resolvconf")
+        program.write_text(RESOLVCONF)
+        program.chmod(0o755)
+        self.node.run(["sh", "-c", f"PATH={HOME}:$PATH wg-quick {verb} wg0"])
 
 
 class PhonesLab:

@@ -11,10 +11,12 @@ from e2e.phones_lab import Phone, PhonesLab
 from lab import Lab
 from lab.mesh import WORK, now_json
 from lab.ping import first_answer
+from lab.waiting import until
 
 pytestmark = pytest.mark.e2e
 
 WORLD, WORLD6 = "203.0.113.99", "2001:db8::99"
+NAMESERVER = "203.0.113.53"
 EXIT, EXIT6 = "203.0.113.12", "2001:db8::12"
 
 
@@ -23,7 +25,7 @@ class World(PhonesLab):
 
     def __init__(self, lab: Lab) -> None:
         super().__init__(lab)
-        self.leaves = self.phone("leaves", 31, via="exit", exit="exit")
+        self.leaves = self.phone("leaves", 31, via="exit", exit="exit", dns=[NAMESERVER, "example"])
         self.stays = self.phone("stays", 32, via="exit", export_routes=["10.0.0.12/32"])
         self.twice = self.phone("twice", 33, via="hub", exit="exit")
         self.beside = self.phone("beside", 34, via="hub")
@@ -63,6 +65,14 @@ def test_routes_of_its_own_are_all_that_a_phone_sends(world: World) -> None:
     found = world.stays.node.run(["ip", "route", "get", "10.0.0.22"]).stdout
     assert "wg0" not in found, "left to its own network"
     assert "wg0" in world.beside.node.run(["ip", "route", "get", "10.0.0.22"]).stdout
+
+
+def test_a_phone_looks_names_up_where_its_config_says(world: World) -> None:
+    """By a nameserver that it reaches through the exit only, and in the domain beside it."""
+    world.lab.dns.set("witness.example", WORLD)
+    found = world.leaves.node.path("/etc/resolv.conf").read_text()
+    assert found == f"nameserver {NAMESERVER}\nsearch example\n"
+    until(lambda: WORLD in world.leaves.node.run(["getent", "hosts", "witness"], check=False).stdout, 60)
 
 
 def test_what_the_exit_does_not_carry_is_not_sent_to_it(world: World) -> None:
