@@ -241,7 +241,7 @@ def test_an_exported_config_has_the_key_of_the_pair_and_none_is_made_without_it(
 
 def test_every_change_of_the_secret_says_whose_config_has_to_be_exported_again(operator: Operator) -> None:
     again = "to be exported again before `mesh-sync secret retire`, they have {} until then: phone\n"
-    lost = "what was exported before the last change no longer connects; these are to be exported again: phone\n"
+    lost = "what was exported before the last change no longer connects; where that is not done, export again: phone\n"
     operator.add("old-tablet", "--unmanaged", "--via", "aws", "--disabled")
     assert again.format("no preshared key") in operator.with_file("new").err
     assert lost in operator.secret("retire", "--force").err

@@ -152,7 +152,8 @@ def _to_export(copy: WorkingCopy, use: Preshared | None) -> Iterator[str]:
     if not (names := ", ".join(sorted(peer.name for peer in peers if not peer.managed and peer.active(copy.moment)))):
         return
     if use is None or use.former is None:
-        yield f"what was exported before the last change no longer connects; these are to be exported again: {names}"
+        lost = "what was exported before the last change no longer connects"
+        yield f"{lost}; where that is not done, export again: {names}"
     else:
         has = "the former preshared key" if use.former else "no preshared key"
         yield f"to be exported again before `mesh-sync secret retire`, they have {has} until then: {names}"
