@@ -144,7 +144,23 @@ BETWEEN: dict[str, tuple[Files, list[str]]] = {
         "peers/d.toml": peer(4, subnets='["0.0.0.0/2", "64.0.0.0/2", "128.0.0.0/1", "198.51.100.0/24"]')}, [
         "peers/c.toml:subnets: warning: is offered as an exit (::/1) that no peer uses: exit = \"c\" in a peer's file, or in mesh.toml for all",
         "peers/d.toml:subnets: warning: is offered as an exit (0.0.0.0/2, 64.0.0.0/2, 128.0.0.0/1) that no peer uses: exit = \"d\" in a peer's file, or in mesh.toml for all",
-        "peers/d.toml:subnets[3]: 198.51.100.0/24 overlaps b's 198.51.100.0/24"]),
+        "peers/d.toml:subnets[3]: 198.51.100.0/24 overlaps b's 198.51.100.0/24; two sites with the same network say in `nat_subnet` what the mesh sees instead"]),
+    "networks that are translated wrong": ({
+        "mesh.toml": MESH, "peers/a.toml": peer(1, subnets='["192.168.1.0/24", "192.168.2.0/24"]', nat_subnet='"10.1.1.0/24"'),
+        "peers/b.toml": peer(2, subnets='["192.168.1.0/24"]', nat_subnet='"10.1.2.0/25"'),
+        "peers/c.toml": peer(3, subnets='["192.168.3.0/24", "10.0.0.0/24"]', nat_subnet='["fd00:1::/64", "10.1.3.0/24"]'),
+        "peers/d.toml": peer(4, subnets='["0.0.0.0/0", "::/0"]', nat_subnet='["0.0.0.0/0", "fd00::/0"]')}, [
+        "peers/a.toml:nat_subnet: subnets has 2, this 1: one is needed for each, in their order",
+        "peers/b.toml:nat_subnet: 10.1.2.0/25 stands for 192.168.1.0/24, so it has to be a /24, too",
+        "peers/c.toml:nat_subnet[0]: fd00:1::/64 stands for 192.168.3.0/24: IPv4 is not translated to IPv6, nor the other way round",
+        "peers/c.toml:subnets[1]: 10.0.0.0/24 overlaps the mesh's own network 10.0.0.0/24: c would not know which is meant",
+        "peers/d.toml:nat_subnet[1]: 'fd00::/0' has host bits set; the network is ::/0"]),
+    "networks that are translated to what others have": ({
+        "peers/a.toml": peer(1, subnets='["192.168.1.0/24"]', nat_subnet='"10.0.0.0/24"'),
+        "peers/b.toml": peer(2, subnets='["192.168.1.0/24"]', nat_subnet='"10.1.2.0/24"'),
+        "peers/c.toml": peer(3, subnets='["192.168.1.0/24"]', nat_subnet='"10.1.2.0/24"')}, [
+        "peers/a.toml:nat_subnet: 10.0.0.0/24 overlaps the mesh's own network 10.0.0.0/24",
+        "peers/c.toml:nat_subnet: 10.1.2.0/24 overlaps b's 10.1.2.0/24"]),
     "endpoints in the mesh's own network, and behind a peer": ({
         "peers/a.toml": peer(1, subnets='["203.0.113.0/29"]'), "peers/b.toml": peer(2, endpoint='["b.example:1", "203.0.113.2:1", "203.0.113.9:1", "10.0.0.9:1"]'),
         "peers/c.toml": peer(3, subnets='["203.0.113.8/29"]', endpoint='"c.example:1"', expires="2020-01-01")}, [

@@ -39,6 +39,7 @@ def change(**changes: Any) -> Edit:
         ({"public_key": "K2", "next_public_key": "K3"}, ""),
         ({"subnets": ["0.0.0.0/0"]}, "change subnets in peers/a.toml"),
         ({"subnets": None}, "change subnets in peers/a.toml"),
+        ({"nat_subnet": "10.1.1.0/24"}, "change nat_subnet in peers/a.toml"),
         ({"addresses": ["10.0.0.2"]}, "change addresses in peers/a.toml"),
         ({"via": "b"}, "change via in peers/a.toml"),
         ({"tags": ["x"], "owner": "me"}, "change owner, tags in peers/a.toml"),

@@ -26,7 +26,8 @@ def test_a_new_peer_gets_the_lowest_free_address_of_each_network(operator: Opera
 def test_every_key_of_a_peer_has_its_option(operator: Operator) -> None:
     words = (
         "--next-public-key", key(), "--address", "10.0.0.9", "--endpoint", "a.example:1", "--endpoint", "b.example:2",
-        "--subnet", "192.168.20.0/24", "--subnet", "192.168.21.0/24", "--via", "aws", "--listen-port", 1, "--mtu", 1300,
+        "--subnet", "192.168.20.0/24", "--subnet", "192.168.21.0/24", "--nat-subnet", "10.1.20.0/24",
+        "--nat-subnet", "10.1.21.0/24", "--via", "aws", "--listen-port", 1, "--mtu", 1300,
         "--keepalive", 0, "--disabled", "--unmanaged", "--tag", "x", "--tag", "y", "--description", 'so "called"',
         "--exit", "none", "--owner", "alice", "--expires", "2030-12-31", "--no-relay", "--dns", "10.0.0.1",
         "--dns", "home.example", "--export-route", "10.0.0.0/24",
@@ -35,6 +36,7 @@ def test_every_key_of_a_peer_has_its_option(operator: Operator) -> None:
     shown = json.loads(operator.peer("show", "all", "--json").fine())
     assert shown["endpoint"] == ["a.example:1", "b.example:2"]
     assert shown["subnets"] == ["192.168.20.0/24", "192.168.21.0/24"]
+    assert shown["nat_subnet"] == ["10.1.20.0/24", "10.1.21.0/24"]
     assert shown["exit"] == "none"
     assert (shown["dns"], shown["export_routes"]) == (["10.0.0.1", "home.example"], ["10.0.0.0/24"])
     assert shown["relay"] is False

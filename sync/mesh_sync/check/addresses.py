@@ -13,6 +13,7 @@ from mesh_sync.wireguard.endpoint import Address, Network
 
 Claim = tuple[Network, Peer, str]
 """A subnet, whose it is, and its key in the file."""
+SAME_LAN = "; two sites with the same network say in `nat_subnet` what the mesh sees instead"
 IPV6_MIN_MTU = 1280
 """Bytes (RFC 8200, section 5)."""
 
@@ -63,9 +64,9 @@ def _addresses(mesh: Mesh) -> Iterator[Finding]:
 
 def _subnets(mesh: Mesh) -> Iterator[Finding]:
     claims = [
-        (network, peer, f"subnets[{index}]")
+        (network, peer, _key(peer, index))
         for peer in mesh.peers.values()
-        for index, network in enumerate(peer.subnets)
+        for index, network in enumerate(peer.announced)
     ]
     exits = {peer.name: frozenset(exit_networks(peer)) for peer in mesh.peers.values() if peer.subnets}
     offered = [claim for claim in claims if claim[0] in exits[claim[1].name]]
@@ -76,6 +77,13 @@ def _subnets(mesh: Mesh) -> Iterator[Finding]:
                 yield Finding(peer.file, key, f"{network} overlaps the mesh's own network {mine}")
     yield from _overlaps(claims)
     yield from _shared_with_exits(offered, claims)
+
+
+def _key(peer: Peer, index: int) -> str:
+    """Where the file says that the mesh sees this network."""
+    if not peer.nat_subnet:
+        return f"subnets[{index}]"
+    return f"nat_subnet[{index}]" if len(peer.nat_subnet) > 1 else "nat_subnet"
 
 
 def _shared_with_exits(offered: list[Claim], claims: list[Claim]) -> Iterator[Finding]:
@@ -102,7 +110,9 @@ def _overlaps(claims: list[Claim]) -> Iterator[Finding]:
             network, peer, key = claim
             if widest and widest[0].overlaps(network):
                 whose = "the same peer's" if widest[1] is peer else f"{widest[1].name}'s"
-                yield Finding(peer.file, key, f"{network} overlaps {whose} {widest[0]}")
+                same_lan = widest[0] == network and widest[1] is not peer and not peer.nat_subnet
+                advice = SAME_LAN if same_lan else ""
+                yield Finding(peer.file, key, f"{network} overlaps {whose} {widest[0]}{advice}")
             if widest is None or int(network.broadcast_address) > int(widest[0].broadcast_address):
                 widest = claim
 

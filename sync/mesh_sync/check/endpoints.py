@@ -25,7 +25,7 @@ def endpoints(mesh: Mesh, moment: datetime) -> Iterator[Finding]:
         (network, peer)
         for peer in mesh.peers.values()
         if peer.subnets and peer.active(moment)
-        for network in set(peer.subnets).difference(exit_networks(peer))
+        for network in set(peer.announced).difference(exit_networks(peer))
     )
     for peer in mesh.peers.values():
         for index, endpoint in enumerate(peer.endpoint):

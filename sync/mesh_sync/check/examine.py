@@ -16,6 +16,7 @@ from mesh_sync.check.relays import cut_off, relays
 from mesh_sync.check.repository_rules import attributes, policy, unread
 from mesh_sync.check.rollout import rollout
 from mesh_sync.check.signers import advice_on_signers, signers
+from mesh_sync.check.translations import translations
 from mesh_sync.findings import Finding, until_enough
 from mesh_sync.mesh import manifest
 from mesh_sync.mesh.layout import is_peer_file, peer_name
@@ -54,6 +55,7 @@ def _findings(tree: Tree, read: tuple[Finding, ...], mesh: Mesh, moment: datetim
     yield from unread(texts)
     yield from preshared_keys(texts, mesh, moment, broken)
     yield from addresses(mesh)
+    yield from translations(mesh)
     yield from endpoints(mesh, moment)
     yield from relays(mesh, broken)
     yield from exits(mesh, broken)

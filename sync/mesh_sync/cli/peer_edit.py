@@ -30,6 +30,8 @@ KEY_OPTIONS = (
                  help="Where other peers reach it; may be repeated. Omit it behind a NAT you do not control."),
     click.option("--subnet", "subnets", multiple=True, metavar="CIDR",
                  help="A network behind it that the mesh can reach; may be repeated."),
+    click.option("--nat-subnet", multiple=True, metavar="CIDR",
+                 help="What the mesh sees instead of --subnet: a network of the same size; one for each."),
     click.option("--via", metavar="PEER", help="The relay through which others reach it."),
     click.option("--relay/--no-relay", default=None,
                  help="Whether it forwards, and so sees, packets between peers that cannot meet directly."),

@@ -54,6 +54,7 @@ def show(name: str, directory: Path, as_json: bool) -> None:
     _line("name over the mesh", effective["dns_name"])
     _line("endpoint", facts["endpoint"] or "none: it initiates every session")
     _line("subnets", facts["subnets"])
+    _line("seen as", facts["nat_subnet"])
     _line("reached via", facts["via"])
     _line("relay", _relays(facts["relay"], effective["relay"]))
     _line("relayed by", effective["relays"])

@@ -15,6 +15,8 @@ from mesh_sync.mesh.model import Peer, Preshared
 Value = str | int | bool | date | Sequence[str]
 KEYS = tuple(attribute.name for attribute in attrs.fields(Peer) if attribute.name != "name")
 """The keys of a peer's file, in the order in which they are written."""
+_ONE_OR_MORE = ("endpoint", "nat_subnet")
+"""Keys with a list as their value, or the one item of it."""
 
 
 def made(values: Mapping[str, Value]) -> str:
@@ -37,7 +39,7 @@ def edited(text: str, values: Mapping[str, Value], unset: Iterable[str] = ()) ->
         present = document.get(key)
         if isinstance(present, Array) and not isinstance(value, str | int | date):
             _edit_list(present, list(value))
-        elif not isinstance(value, str | int | date) and key == "endpoint" and len(value) == 1:
+        elif not isinstance(value, str | int | date) and key in _ONE_OR_MORE and len(value) == 1:
             document[key] = value[0]
         elif present != value:
             document[key] = value if isinstance(value, str | int | date) else list(value)

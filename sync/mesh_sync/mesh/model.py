@@ -36,6 +36,7 @@ NO_SECRET = 0
 class Peer:
     """One machine of the mesh. ``name`` comes from the file's name.
 
+    ``nat_subnet``: what the mesh sees instead of each of the ``subnets``, in their order; empty where it sees these.
     ``via``: others always reach it through that peer; ``relay``: it forwards for pairs that cannot meet directly.
     ``machine``: of several that hold its key, the one that it is on now (node.toml says which one a machine is).
     ``dns``, addresses of nameservers and search domains, and ``export_routes``, what it sends into its tunnels instead
@@ -47,6 +48,7 @@ class Peer:
     addresses: tuple[Address, ...]
     endpoint: tuple[Endpoint, ...] = ()
     subnets: tuple[Network, ...] = ()
+    nat_subnet: tuple[Network, ...] = ()
     listen_port: Port | None = None
     mtu: Mtu | None = None
     persistent_keepalive: Seconds | None = None
@@ -63,6 +65,16 @@ class Peer:
     description: str = ""
     owner: str = ""
     expires: date | None = None
+
+    @property
+    def announced(self) -> tuple[Network, ...]:
+        """The networks behind it as the mesh sees them."""
+        return self.nat_subnet or self.subnets
+
+    @property
+    def translated(self) -> tuple[tuple[Network, Network], ...]:
+        """Those of its subnets that the mesh sees as another network, with that one."""
+        return tuple(pair for pair in zip(self.subnets, self.nat_subnet, strict=False) if pair[0] != pair[1])
 
     @property
     def file(self) -> str:

@@ -38,7 +38,7 @@ class PeerView:
         yield "peer", "addresses", "endpoint", "subnets", "via", "state"
         for name in sorted(self.mesh.peers):
             peer = self.mesh.peers[name]
-            lists = (peer.addresses, peer.endpoint, peer.subnets)
+            lists = (peer.addresses, peer.endpoint, peer.announced)
             yield name, *(", ".join(map(str, items)) or "-" for items in lists), peer.via or "-", self.state(peer)
 
     def declared(self, peer: Peer) -> dict[str, Any]:

@@ -71,6 +71,7 @@ class Renderer:
             valid_from=self._valid_from,
             other_key=me.next_public_key or "",
             subnets=frozenset(map(str, me.subnets)),
+            translated=frozenset((str(network), str(mapped)) for network, mapped in me.translated),
             zone=self.mesh.dns_zone,
             machine=me.machine or "",
         )

@@ -149,6 +149,12 @@ def _moment(value: object) -> datetime:
     return value
 
 
+def _networks(value: object) -> tuple[Network, ...]:
+    """One network, or a list of them."""
+    return (_network(value),) if isinstance(value, str) else _network_list(value)
+
+
+_network_list = list_of(_network, most=MAX_SUBNETS)
 _endpoint_list = list_of(_endpoint, most=MAX_ENDPOINTS)
 _secret_id = between(0, MAX_SECRET, "the id of a secret")
 _TYPES = {
@@ -175,9 +181,10 @@ peer_of = table(
     keys={"name": None},
     addresses=list_of(_address, most=MAX_ADDRESSES, empty="a peer needs at least one"),
     endpoint=_endpoints,
-    subnets=list_of(_network, most=MAX_SUBNETS),
+    subnets=_network_list,
+    nat_subnet=_networks,
     dns=list_of(nameserver, most=MAX_NAMESERVERS),
-    export_routes=list_of(_network, most=MAX_SUBNETS),
+    export_routes=_network_list,
     tags=list_of(one_line(MAX_TEXT), most=MAX_TAGS),
     description=prose(MAX_DESCRIPTION),
 )

@@ -186,8 +186,8 @@ class Topology:
 
 
 def own(peer: Peer) -> tuple[Network, ...]:
-    """The peer's addresses as host networks, then its subnets."""
-    return tuple(map(host_network, peer.addresses)) + peer.subnets
+    """The peer's addresses as host networks, then its subnets as the mesh sees them."""
+    return tuple(map(host_network, peer.addresses)) + peer.announced
 
 
 def host_network(address: Address) -> Network:

@@ -75,7 +75,7 @@ def left(before: Desired) -> Desired:
     without = evolve(before, peers=(), routes=nothing, exit_routes=nothing, covering=nothing)
     without = evolve(without, valid_until=None, valid_from=None)
     without = evolve(without, relay=False, relays=nothing)
-    return evolve(without, sysctls=nothing, firewall=nothing, subnets=nothing, passages=nothing)
+    return evolve(without, sysctls=nothing, firewall=nothing, subnets=nothing, translated=frozenset(), passages=nothing)
 
 
 def _with_held_key(desired: Desired, node: Node) -> tuple[Desired, str]:

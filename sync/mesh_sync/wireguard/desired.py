@@ -61,7 +61,8 @@ class Desired:
     ``mtu``: 0 where the ways to the peers decide (see `mtu`). ``relay``: others reach each other through this node;
     ``relays``: the names of the peers that may carry this node's own traffic to others (see `relays`).
     ``sysctls``: paths below /proc/sys that have to be 1; ``firewall``: nftables rules (see `firewall`).
-    ``subnets``: the networks behind this node; ``passages``: what has to be forwarded for them, and between peers (see
+    ``subnets``: the networks behind this node; ``translated``: those that the mesh sees as another network, each
+    with that one; ``passages``: what has to be forwarded for them, and between peers (see
     `forward_chains`).
     It is right from ``valid_from``, when the last of the peers that are out expired, until ``valid_until``, when the
     next one expires (Unix seconds); before and after, it has to be derived again. ``other_key``: while this node
@@ -87,6 +88,7 @@ class Desired:
     exit_routes: frozenset[str] = frozenset()
     covering: frozenset[str] = frozenset()
     subnets: frozenset[str] = frozenset()
+    translated: frozenset[tuple[str, str]] = frozenset()
     passages: frozenset[str] = frozenset()
     zone: str = DEFAULT_ZONE
     machine: str = ""

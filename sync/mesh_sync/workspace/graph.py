@@ -137,7 +137,8 @@ def _node(view: PeerView, peer: Peer, before: str) -> Node:
     facts = [
         *map(str, peer.addresses),
         *(f"at {endpoint}" for endpoint in peer.endpoint),
-        *(f"network {network}" for network in peer.subnets),
+        *(f"network {network}" for network in peer.announced),
+        *(f"{mapped} is {network} there" for network, mapped in peer.translated),
         *([f"via {peer.via}"] if peer.via else []),
         *([before] if before else []),
         *([peer.description] if peer.description else []),
