@@ -36,6 +36,14 @@ def forward_troubles(desired: Desired, interface: str, live: Live | None) -> Ite
             yield Trouble("forward-dropped", text, f"let that program accept it; for firewalld: {fix}")
 
 
+def translation_troubles(desired: Desired, *, routes: bool) -> Iterator[Trouble]:
+    """Yield what the mesh sees as another network while this node, which does not route, translates nothing. Pure."""
+    if desired.translated and not routes:
+        pairs = [f"{network} as {mapped}" for network, mapped in sorted(desired.translated)]
+        text = f"the mesh sees {some(pairs)}, and this node does not translate: node.toml has no [gateway]"
+        yield Trouble("not-translated", text, "add [gateway] to node.toml, then: mesh-sync now")
+
+
 def legacy_troubles(desired: Desired, interface: str) -> Iterator[Trouble]:
     """Yield what iptables-legacy drops: its rules are outside nftables, and mesh-sync puts none of its own there."""
     for program, tables in LEGACY.items():

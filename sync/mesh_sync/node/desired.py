@@ -38,6 +38,7 @@ def with_gateway(desired: Desired, node: Node) -> Desired:
         desired,
         sysctls=_sysctls(node.interface, desired, routes=routes),
         firewall=_rules(node.interface, masquerade, routes=routes, relays=desired.relay)
+        | (_translations(node.interface, desired) if routes else frozenset())
         | _marks(node.interface, desired),
         passages=_passages(desired, routes=routes),
     )
@@ -64,6 +65,30 @@ def _rules(interface: str, masquerade: str, *, routes: bool, relays: bool) -> fr
     if masquerade:
         rules.add(f'postrouting iifname "{interface}" oifname "{masquerade}" masquerade')
     return frozenset(rules)
+
+
+def _translations(interface: str, desired: Desired) -> frozenset[str]:
+    """Each address of a network behind this node is seen in the mesh as the one at its place in another network.
+
+    Both ways: what peers send there goes to the host, what the host sends into the tunnel comes from there. Answers go
+    the way of what they answer.
+    """
+    rules = set[str]()
+    for network, mapped in desired.translated:
+        family = "ip6" if ":" in mapped else "ip"
+        rules.add(f'destination iifname "{interface}" {family} daddr {_bare(mapped)} dnat {_to(family, network)}')
+        rules.add(f'postrouting oifname "{interface}" {family} saddr {_bare(network)} snat {_to(family, mapped)}')
+    return frozenset(rules)
+
+
+def _to(family: str, network: str) -> str:
+    """What an address is translated to: the same place in a network of the same size, or a single address."""
+    return f"{family} to {_bare(network)}" if "/" not in _bare(network) else f"{family} prefix to {network}"
+
+
+def _bare(network: str) -> str:
+    """A network as nft prints it: one of a single address without its length."""
+    return network.removesuffix("/128" if ":" in network else "/32")
 
 
 def _marks(interface: str, desired: Desired) -> frozenset[str]:

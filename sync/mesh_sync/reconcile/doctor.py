@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from mesh_sync.diagnose.check import Check, Seen, Subject
 from mesh_sync.diagnose.clock import SYNCHRONISE, clock_troubles
-from mesh_sync.diagnose.forward import forward_troubles, legacy_troubles
+from mesh_sync.diagnose.forward import forward_troubles, legacy_troubles, translation_troubles
 from mesh_sync.diagnose.masquerade import masquerade_troubles
 from mesh_sync.diagnose.other_tools import other_tools, services
 from mesh_sync.diagnose.own_files import private_key, programs
@@ -207,8 +207,8 @@ def forwarding(subject: Subject) -> Seen:
     name = subject.node.interface
     assert subject.desired
     desired = possible(subject.desired, name)
-    masquerades = tuple(masquerade_troubles(subject.node))
+    own = (*masquerade_troubles(subject.node), *translation_troubles(desired, routes=subject.node.gateway is not None))
     if not desired.passages:
-        return Seen(("this node forwards nothing",), masquerades)
-    found = (*masquerades, *forward_troubles(desired, name, subject.live), *legacy_troubles(desired, name))
+        return Seen(() if own else ("this node forwards nothing",), own)
+    found = (*own, *forward_troubles(desired, name, subject.live), *legacy_troubles(desired, name))
     return Seen(() if found else (f"nothing drops what is forwarded: {some(sorted(desired.passages))}",), found)

@@ -14,6 +14,7 @@ from mesh_sync.system.run import run
 CHAINS = {
     "raw": "type filter hook prerouting priority raw",
     "prerouting": "type filter hook prerouting priority mangle",
+    "destination": "type nat hook prerouting priority dstnat",
     "output": "type route hook output priority mangle",
     "forward": "type filter hook forward priority filter",
     "postrouting": "type nat hook postrouting priority srcnat",
