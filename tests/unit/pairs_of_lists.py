@@ -17,6 +17,8 @@ from unit.bad_list import MOMENT, key
 NAMES = "abcdefg"
 MOVABLE = ("192.168.50.0/24", "192.168.60.0/24", "172.16.9.9/32", "0.0.0.0/0", "fd77::/64")
 """Networks that may be behind any peer, one at a time."""
+SHARED = "192.168.70.0/24"
+"""A network that several peers may lead to, each with a priority."""
 NETWORKS = ('["10.0.0.0/24"]', '["10.0.0.0/16"]', '["10.0.0.0/24", "fd00::/64"]')
 LINES = (
     "relay = true", "managed = false", "persistent_keepalive = 0", "persistent_keepalive = 30", "listen_port = 4000",
@@ -106,13 +108,19 @@ def lists(draw: st.DrawFn) -> Listed:
 def _complete(draw: Any, found: Listed) -> Listed:
     """Each movable network behind one peer or none; no `via` or `exit` to where there is none."""
     peers = {
-        name: evolve(peer, subnets=tuple(own for own in peer.subnets if own not in MOVABLE))
+        name: evolve(peer, subnets=tuple(own for own in peer.subnets if own not in (*MOVABLE, SHARED)))
         for name, peer in found.peers.items()
     }
     for network in MOVABLE:
         owner = draw(st.sampled_from(["", *sorted(peers)]))
         if owner:
             peers[owner] = evolve(peers[owner], subnets=(*peers[owner].subnets, network))
+    for priority, name in enumerate(draw(st.lists(st.sampled_from(sorted(peers)), unique=True))):
+        lines = frozenset(line for line in peers[name].lines if not line.startswith("priority"))
+        if not peers[name].via:
+            peers[name] = evolve(
+                peers[name], subnets=(*peers[name].subnets, SHARED), lines=lines | {f"priority = {priority}"}
+            )
     offering = {name for name, peer in peers.items() if "0.0.0.0/0" in peer.subnets}
     for name, peer in peers.items():
         via, exit_ = peer.via if peer.via in peers else "", peer.exit if peer.exit in offering - {name} else ""

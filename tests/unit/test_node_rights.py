@@ -107,6 +107,16 @@ def test_public_networks_only_where_they_were_before(subnets: list[str], why: st
     assert said == (f"change subnets in peers/a.toml to {why}, which is not private" if why else "")
 
 
+def test_one_with_a_priority_takes_no_more_networks_by_its_own_key() -> None:
+    """The same network at another peer is no error there: it would be taken over."""
+    gateway = {**BEFORE, "priority": 7}
+    more = {**gateway, "subnets": ["192.168.1.0/24", "192.168.9.0/24"]}
+    said = forbidden("a", [edit(gateway, more)], frozenset({"subnets"}))
+    assert said.startswith("add 192.168.9.0/24 to the subnets of peers/a.toml, which has a priority")
+    assert forbidden("a", [edit(more, gateway)], frozenset({"subnets"})) == ""
+    assert forbidden("a", [edit(BEFORE, gateway)], EXTRA_KEYS) == "change priority in peers/a.toml"
+
+
 OTHER_FILES = (
     "peers/b.toml",
     "mesh.toml",

@@ -29,15 +29,15 @@ def test_every_key_of_a_peer_has_its_option(operator: Operator) -> None:
         "--subnet", "192.168.20.0/24", "--subnet", "192.168.21.0/24", "--nat-subnet", "10.1.20.0/24",
         "--nat-subnet", "10.1.21.0/24", "--via", "aws", "--listen-port", 1, "--mtu", 1300,
         "--keepalive", 0, "--disabled", "--unmanaged", "--tag", "x", "--tag", "y", "--description", 'so "called"',
-        "--exit", "none", "--owner", "alice", "--expires", "2030-12-31", "--no-relay", "--dns", "10.0.0.1",
-        "--dns", "home.example", "--export-route", "10.0.0.0/24",
+        "--exit", "none", "--priority", 7, "--owner", "alice", "--expires", "2030-12-31", "--no-relay",
+        "--dns", "10.0.0.1", "--dns", "home.example", "--export-route", "10.0.0.0/24",
     )  # fmt: skip
     operator.add("all", *words).fine()
     shown = json.loads(operator.peer("show", "all", "--json").fine())
     assert shown["endpoint"] == ["a.example:1", "b.example:2"]
     assert shown["subnets"] == ["192.168.20.0/24", "192.168.21.0/24"]
     assert shown["nat_subnet"] == ["10.1.20.0/24", "10.1.21.0/24"]
-    assert shown["exit"] == "none"
+    assert (shown["exit"], shown["priority"]) == ("none", 7)
     assert (shown["dns"], shown["export_routes"]) == (["10.0.0.1", "home.example"], ["10.0.0.0/24"])
     assert shown["relay"] is False
     assert (shown["via"], shown["listen_port"], shown["mtu"], shown["persistent_keepalive"]) == ("aws", 1, 1300, 0)

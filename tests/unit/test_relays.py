@@ -58,7 +58,7 @@ def relayed(by: DesiredPeer, *carried: DesiredPeer, of: Desired = WANTED) -> Liv
 
 def changes(desired: Desired, live: Live) -> list[tuple[str, str]]:
     context = Context(owned=Owned(frozenset(live.peers)), moment=NOW)
-    found = plan(placed(desired, live, NOW), live, context)
+    found = plan(placed(desired, live, NOW, desired), live, context)
     return [(change.kind, change.value) for change in found if change.kind != "keepalive"]
 
 
@@ -108,7 +108,7 @@ def test_every_allowed_ip_has_one_owner_who_is_the_peer_itself_or_a_listed_relay
             for key in there
         }
     )
-    found = placed(desired, live, NOW).peers
+    found = placed(desired, live, NOW, desired).peers
     assert {one.public_key for one in found} == desired.owned.peers
     assert Counter(ip for one in found for ip in one.allowed_ips) == Counter(
         ip for one in peers for ip in one.allowed_ips
@@ -132,7 +132,7 @@ def test_a_change_of_another_peer_leaves_it_where_it_is() -> None:
     live = relayed(R, B)
     changed = evolve(WANTED, peers=(B, evolve(C, allowed_ips=C.allowed_ips | {"192.168.3.0/24"}), PHONE, R, S))
     assert changes(changed, live) == [("allowed-ips", "C")]
-    fed = addconf_text(placed(changed, live, NOW), [Change("", "", value="C")], {})
+    fed = addconf_text(placed(changed, live, NOW, changed), [Change("", "", value="C")], {})
     assert "10.0.0.2/32" not in fed
 
 
@@ -140,7 +140,7 @@ def test_a_change_of_the_relay_itself_feeds_it_with_what_it_carries() -> None:
     live = relayed(R, B)
     changed = evolve(WANTED, peers=(B, C, PHONE, evolve(R, allowed_ips=R.allowed_ips | {"192.168.9.0/24"}), S))
     assert changes(changed, live) == [("allowed-ips", "R")]
-    fed = addconf_text(placed(changed, live, NOW), [Change("", "", value="R")], {})
+    fed = addconf_text(placed(changed, live, NOW, changed), [Change("", "", value="R")], {})
     assert all(ip in fed for ip in (*B.allowed_ips, *R.allowed_ips, "192.168.9.0/24"))
 
 
@@ -194,7 +194,7 @@ def test_a_relay_that_changes_its_key_takes_along_what_it_carries() -> None:
     live = relayed(moving, B, of=desired)
     assert changes(desired, live) == []
     spoke = {**live.peers, "R2": LivePeer("R2", frozenset(), "", 0, int(NOW) - 1)}
-    found = {one.public_key: one.allowed_ips for one in placed(desired, evolve(live, peers=spoke), NOW).peers}
+    found = {one.public_key: one.allowed_ips for one in placed(desired, evolve(live, peers=spoke), NOW, desired).peers}
     assert found["R2"] == R.allowed_ips | B.allowed_ips
     assert found["R"] == found["B"] == frozenset()
 

@@ -24,7 +24,7 @@ from mesh_watchdog.journal import Problems, Tally
 from mesh_watchdog.mesh_dns.calls import Calls
 from mesh_watchdog.mesh_dns.views import Views
 from mesh_watchdog.news.messenger import Messenger
-from mesh_watchdog.placing import carry, nudge
+from mesh_watchdog.placing import carry, lead, nudge
 from mesh_watchdog.policy.actions import Carry
 from mesh_watchdog.policy.observations import Declared
 from mesh_watchdog.policy.state import State as Believed
@@ -166,6 +166,43 @@ def test_a_move_is_announced_when_it_is_made_and_not_before(
         assert problems.present
         asyncio.run(carry_out())
     assert "b is reached through the relay r" in caplog.text
+
+
+TWO = evolve(
+    DESIRED,
+    relays=frozenset({"r"}),
+    gateways=(("192.168.2.0/24", ("b", "s")),),
+)
+"""The network behind b is behind s as well."""
+
+
+def test_a_network_goes_to_its_other_gateway_and_back(node: Node, interface: Interface) -> None:
+    states.save(node.state_file, State(Applied(desired=TWO)))
+    told = interface(OWN)
+    assert lead(node, {"192.168.2.0/24": S}) == Changed(frozenset({"192.168.2.0/24"}))
+    interface({**OWN, B: "10.0.0.2/32", S: f"{OWN[S]},192.168.2.0/24"})
+    assert lead(node, {"192.168.2.0/24": B}) == Changed(frozenset({"192.168.2.0/24"}))
+    assert told() == [
+        f"set wg0 peer {S} allowed-ips 10.0.0.9/32,192.168.2.0/24",
+        f"set wg0 peer {B} allowed-ips 10.0.0.2/32,192.168.2.0/24",
+    ]
+
+
+def test_a_peer_that_is_relayed_does_not_take_along_what_another_gateway_has(node: Node, interface: Interface) -> None:
+    states.save(node.state_file, State(Applied(desired=TWO)))
+    told = interface({**OWN, B: "10.0.0.2/32", S: f"{OWN[S]},192.168.2.0/24"})
+    assert carry(node, {B: R}) == Changed(frozenset({B}))
+    assert told() == [f"set wg0 peer {R} allowed-ips 10.0.0.2/32,10.0.0.8/32"]
+
+
+@pytest.mark.parametrize("moves", [{"192.168.2.0/24": C}, {"192.168.3.0/24": S}, {"192.168.2.0/24": "X" * 43 + "="}])
+def test_only_to_gateways_of_the_list(node: Node, interface: Interface, moves: dict[str, str]) -> None:
+    states.save(node.state_file, State(Applied(desired=TWO)))
+    told = interface(OWN)
+    assert lead(node, moves) == Changed()
+    states.save(node.state_file, State(Applied(desired=DESIRED)))
+    assert lead(node, {"192.168.2.0/24": S}) == Changed()
+    assert told() == []
 
 
 def test_a_nudge_goes_to_peers_that_are_listed_and_there(node: Node, interface: Interface) -> None:

@@ -1,4 +1,5 @@
-"""Moves allowed IPs from one peer of the interface to another: to another key, to a relay and back.
+"""Moves allowed IPs from one peer of the interface to another: to another key, to a relay and back, to
+another gateway.
 
 All moves are made by one command, from what the applied state and the interface say at that moment. No peer is ever
 created, as `wg set` would do for a key that the interface does not have (fact 7).
@@ -13,7 +14,7 @@ from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.desired import on_this_machine
 from mesh_sync.system.run import run
-from mesh_sync.wireguard import relays, wg
+from mesh_sync.wireguard import gateways, relays, wg
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
 from mesh_sync.wireguard.families import possible
 from mesh_sync.wireguard.key_rollover import pairs_of
@@ -36,7 +37,11 @@ def promote(node: Node) -> Changed:
         return Changed()
     live = Live(**wg.dump(node.interface))
     both = {key for pair in pairs.items() if live.peers.keys() >= set(pair) for key in pair}
-    peers = (peer for peer in placed(desired, live, time.time()).peers if peer.allowed_ips and peer.public_key in both)
+    peers = (
+        peer
+        for peer in placed(desired, live, time.time(), desired).peers
+        if peer.allowed_ips and peer.public_key in both
+    )
     due = [peer for peer in peers if live.peers[peer.public_key].allowed_ips != peer.allowed_ips]
     if due:
         wg.addconf(node.interface, allowed_ips_text(due))
@@ -55,18 +60,43 @@ def carry(node: Node, moves: Mapping[str, str]) -> Changed:
     desired = possible(on_this_machine(desired, node), node.interface)
     live = Live(**wg.dump(node.interface))
     names = {peer.public_key: peer.name for peer in desired.peers if live.peers.keys() & set(peer.keys)}
-    wanted = relays.carried(desired, live)
+    wanted, holders = relays.carried(desired, live), gateways.held(desired, live, desired)
     due = frozenset(key for key, relay in moves.items() if _is_possible(desired, names, key, relay))
     for key in due:
         wanted.pop(names[key], None)
         if moves[key]:
             wanted[names[key]] = names[moves[key]]
-    moved = {names[key] for key in due}
-    peers = relays.place(by_keys(desired, live, time.time()), wanted).peers
+    _set(node, desired, live, holders, wanted, {names[key] for key in due})
+    return Changed(due)
+
+
+@under_lock
+def lead(node: Node, moves: Mapping[str, str]) -> Changed:
+    """Move networks to others of their gateways; ``moves``: by network, the listed key. The result names networks.
+
+    Moves that the applied state does not allow, and to peers that the interface does not have, are left out.
+    """
+    desired = states.load(node.state_file).applied.desired
+    if desired is None:
+        return Changed()
+    desired = possible(on_this_machine(desired, node), node.interface)
+    live, order = Live(**wg.dump(node.interface)), dict(desired.gateways)
+    names = {peer.public_key: peer.name for peer in desired.peers if live.peers.keys() & set(peer.keys)}
+    due = {network: names[key] for network, key in moves.items() if names.get(key) in order.get(network, ())}
+    holders = gateways.held(desired, live, desired) | due
+    _set(node, desired, live, holders, relays.carried(desired, live), frozenset())
+    return Changed(frozenset(due))
+
+
+def _set(
+    node: Node, desired: Desired, live: Live, holders: Mapping[str, str], carriers: Mapping[str, str], moved: Set[str]
+) -> None:
+    """Bring allowed IPs to where they belong by one command. ``moved``: the peers whose keepalive changes with that."""
+    by_gateways = gateways.place(by_keys(desired, live, time.time()), holders)
+    peers = relays.place(by_gateways, carriers).peers
     here = [(peer, live.peers[peer.public_key]) for peer in peers if peer.public_key in live.peers]
     if words := [word for peer, found in here for word in _words(peer, found, moved)]:
         run(["wg", "set", node.interface, *words])
-    return Changed(due)
 
 
 def _is_possible(desired: Desired, names: Mapping[str, str], key: str, relay: str) -> bool:

@@ -13,7 +13,10 @@ from mesh_sync.wireguard.endpoint import Address, Network
 
 Claim = tuple[Network, Peer, str]
 """A subnet, whose it is, and its key in the file."""
-SAME_LAN = "; two sites with the same network say in `nat_subnet` what the mesh sees instead"
+SAME_LAN = (
+    "; two sites with the same network say in `nat_subnet` what the mesh sees instead, "
+    "two gateways of one network have a `priority` each"
+)
 IPV6_MIN_MTU = 1280
 """Bytes (RFC 8200, section 5)."""
 
@@ -75,7 +78,7 @@ def _subnets(mesh: Mesh) -> Iterator[Finding]:
         for mine in mesh.networks:
             if mine.version == network.version and mine.overlaps(network):
                 yield Finding(peer.file, key, f"{network} overlaps the mesh's own network {mine}")
-    yield from _overlaps(claims)
+    yield from _overlaps(list(_apart(claims)))
     yield from _shared_with_exits(offered, claims)
 
 
@@ -96,6 +99,17 @@ def _shared_with_exits(offered: list[Claim], claims: list[Claim]) -> Iterator[Fi
     for network, peer, key in offered:
         if twice[network, peer.name] > 1:
             yield Finding(peer.file, key, f"{network} is listed twice")
+
+
+def _apart(claims: list[Claim]) -> Iterator[Claim]:
+    """Without the claims of further gateways of a network, which `gateways` looks at."""
+    holders: dict[Network, list[str]] = {}
+    for claim in claims:
+        network, peer, _ = claim
+        names = holders.setdefault(network, []) if peer.priority is not None else []
+        if not names or peer.name in names:
+            yield claim
+        names.append(peer.name)
 
 
 def _overlaps(claims: list[Claim]) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from mesh_sync.check.clients import clients
 from mesh_sync.check.endpoints import endpoints, without_endpoints
 from mesh_sync.check.exits import exits, use_of_exits
 from mesh_sync.check.expectations import expectations, unmet
+from mesh_sync.check.gateways import gateways
 from mesh_sync.check.leaked_keys import leaked_keys
 from mesh_sync.check.preshared_keys import preshared_keys
 from mesh_sync.check.relays import cut_off, relays
@@ -56,6 +57,7 @@ def _findings(tree: Tree, read: tuple[Finding, ...], mesh: Mesh, moment: datetim
     yield from preshared_keys(texts, mesh, moment, broken)
     yield from addresses(mesh)
     yield from translations(mesh)
+    yield from gateways(mesh)
     yield from endpoints(mesh, moment)
     yield from relays(mesh, broken)
     yield from exits(mesh, broken)

@@ -69,12 +69,14 @@ def _owner(text: str, topology: Topology, source: str) -> Peer | None:
     if text in topology.members:
         return topology.members[text]
     target = _network(text)
-    best: tuple[int, Peer] | None = None
+    best: tuple[Network, Peer] | None = None
     for peer in topology.members.values():
         exits = topology.exits(peer.name) if peer.name in (source, topology.exit_of(source)) else ()
         for network in (*topology.own(peer), *exits):
-            if target and _covers(network, target) and (best is None or network.prefixlen > best[0]):
-                best = (network.prefixlen, peer)
+            if target and _covers(network, target) and (best is None or network.prefixlen > best[0].prefixlen):
+                best = (network, peer)
+    if best and (names := topology.gateways.get(best[0])):
+        return topology.members[source if source in names else names[0]]
     return best[1] if best else None
 
 

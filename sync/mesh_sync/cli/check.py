@@ -56,9 +56,11 @@ def check(directory: Path, since: str | None, hook: bool, as_json: bool) -> int:
 
 
 def _ways(view: PeerView) -> None:
-    """Say whose packets others see: those of exits, and of relays."""
+    """Say whose packets others see, those of exits and of relays, and who leads to networks that several peers have."""
     for name, users in sorted(view.exits.items()):
         click.echo(f"{count(len(users), 'peer')} will leave by the exit {name}: {some(users)}", err=True)
+    for text in view.shared:
+        click.echo(text, err=True)
     if text := view.relayed:
         click.echo(text, err=True)
 

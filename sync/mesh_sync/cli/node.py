@@ -146,6 +146,10 @@ def status(config: Path, as_json: bool) -> None:
         how = f"relayed by {peer.relay}" if peer.relay else peer.state
         rows.append((peer.name, how, peer.endpoint or "-", peer.endpoint_source, age, *numbers))
     print_table(rows)
+    for gateway in found.gateways:
+        first, now_by = gateway.peers[0], gateway.carried_by
+        choice = "the first choice" if now_by == first else f"the first choice is {first}"
+        click.echo(f"{gateway.network}: sent to {now_by or 'no peer'}, {choice} of {', '.join(gateway.peers)}")
 
 
 def _time(moment: float) -> str:

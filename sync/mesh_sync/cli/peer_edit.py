@@ -32,6 +32,8 @@ KEY_OPTIONS = (
                  help="A network behind it that the mesh can reach; may be repeated."),
     click.option("--nat-subnet", multiple=True, metavar="CIDR",
                  help="What the mesh sees instead of --subnet: a network of the same size; one for each."),
+    click.option("--priority", type=int, metavar="NUMBER",
+                 help="Of several peers with the same --subnet the highest is sent what is for it, while it lives."),
     click.option("--via", metavar="PEER", help="The relay through which others reach it."),
     click.option("--relay/--no-relay", default=None,
                  help="Whether it forwards, and so sees, packets between peers that cannot meet directly."),

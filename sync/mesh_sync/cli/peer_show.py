@@ -55,6 +55,9 @@ def show(name: str, directory: Path, as_json: bool) -> None:
     _line("endpoint", facts["endpoint"] or "none: it initiates every session")
     _line("subnets", facts["subnets"])
     _line("seen as", facts["nat_subnet"])
+    _line("priority", "" if facts["priority"] is None else str(facts["priority"]))
+    for network, names in effective["gateways"].items():
+        _line("gateways", f"of {network}: {', '.join(names)}")
     _line("reached via", facts["via"])
     _line("relay", _relays(facts["relay"], effective["relay"]))
     _line("relayed by", effective["relays"])

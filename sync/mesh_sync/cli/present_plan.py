@@ -24,6 +24,8 @@ def present_plan(preview: Preview) -> None:
     for name, changes in preview.nodes.items():
         click.secho(name, bold=True)
         present.changes(changes)
+    for text in preview.gateways:
+        click.echo(text)
     if preview.relayed:
         click.echo(preview.relayed)
     click.echo(f"{count(len(preview.nodes), 'node')} would change" if preview.nodes else "no node would change")

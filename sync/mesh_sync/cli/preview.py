@@ -64,6 +64,7 @@ def plan(revisions: str, directory: Path, as_json: bool) -> None:
                 "nodes": changes_of,
                 "admins": [finding.as_json() for finding in preview.admins],
                 "relayed": preview.relayed or None,
+                "gateways": list(preview.gateways),
             }
         )
         return

@@ -16,7 +16,8 @@ from mesh_sync.wireguard.endpoint import Network
 
 
 class Differing:
-    """The lists ``before`` and ``after``, neither of which has errors: no two peers share a key, address or network.
+    """The lists ``before`` and ``after``, neither of which has errors: no two peers share a key or address, nor a
+    network unless the list says who comes first.
 
     What is left out is the same in both, peer by peer and network by network, so that the difference is the same with
     it and without it.
@@ -56,6 +57,8 @@ class Differing:
                 return None
             below = before.below(was), after.below(is_now)
             return Part(networks=self._near(0, below[1])), Part(networks=self._near(1, below[0]))
+        if before.shared_by(name) != after.shared_by(name):  # what it is in itself, it sends to no other
+            return None
         if self.before.mesh.keepalive_of(was) != self.after.mesh.keepalive_of(is_now):
             return None
         ways = {hop for hop in (_first_hop(before, name), _first_hop(after, name)) if hop in self._alike}

@@ -21,6 +21,7 @@ PeerName = NewType("PeerName", str)
 Port = NewType("Port", int)
 Mtu = NewType("Mtu", int)
 Seconds = NewType("Seconds", int)
+Priority = NewType("Priority", int)
 
 DEFAULT_PORT = Port(51820)
 NAT_KEEPALIVE = Seconds(25)
@@ -37,7 +38,9 @@ class Peer:
     """One machine of the mesh. ``name`` comes from the file's name.
 
     ``nat_subnet``: what the mesh sees instead of each of the ``subnets``, in their order; empty where it sees these.
-    ``via``: others always reach it through that peer; ``relay``: it forwards for pairs that cannot meet directly.
+    ``priority``: of several peers with the same network, all of which have one, the higher one is sent what is for it
+    while it lives. ``via``: others always reach it through that peer; ``relay``: it forwards for pairs that cannot meet
+    directly.
     ``machine``: of several that hold its key, the one that it is on now (node.toml says which one a machine is).
     ``dns``, addresses of nameservers and search domains, and ``export_routes``, what it sends into its tunnels instead
     of all that the mesh reaches, are for the exported config of a peer that is not ``managed``.
@@ -49,6 +52,7 @@ class Peer:
     endpoint: tuple[Endpoint, ...] = ()
     subnets: tuple[Network, ...] = ()
     nat_subnet: tuple[Network, ...] = ()
+    priority: Priority | None = None
     listen_port: Port | None = None
     mtu: Mtu | None = None
     persistent_keepalive: Seconds | None = None

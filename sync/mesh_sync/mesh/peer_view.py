@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -54,6 +54,7 @@ class PeerView:
             "dns_name": f"{peer.name}.{self.mesh.dns_zone}",
             "relay": peer.name in self._renderer.topology.members and self._renderer.topology.is_relay(peer.name),
             "relays": self._relays(peer),
+            "gateways": self.gateways(peer),
             "exit": self.exit_of(peer),
             "exit_of": list(self.exits.get(peer.name, ())),
         }
@@ -77,6 +78,16 @@ class PeerView:
     def relayed(self) -> str:
         """Which pairs may need the relays, as a sentence; empty where there are none."""
         return relayed(self._renderer.topology)
+
+    def gateways(self, peer: Peer) -> dict[str, list[str]]:
+        """The networks that the peer has as others do: who leads to each, the first choice first."""
+        found = self._renderer.topology.gateways.items()
+        return {str(network): list(names) for network, names in found if peer.name in names}
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """By whom the networks are reached that several peers lead to, a sentence for each."""
+        return shared(self._renderer.topology)
 
     @property
     def exits(self) -> Mapping[str, list[str]]:
@@ -112,6 +123,18 @@ def relayed(topology: Topology) -> str:
         return ""
     relay = f"the relay {topology.relays[0]}" if len(topology.relays) == 1 else f"a relay ({some(topology.relays)})"
     return f"where two of {some(hidden)} cannot meet directly, packets pass {relay}, which sees them"
+
+
+def shared(topology: Topology) -> tuple[str, ...]:
+    """By whom the networks are reached that several peers lead to, a sentence for each."""
+    found = sorted((str(network), names) for network, names in topology.gateways.items())
+    return tuple(
+        f"{network} is reached by {names[0]}, while that is silent by {_or(names[1:])}" for network, names in found
+    )
+
+
+def _or(names: Sequence[str]) -> str:
+    return ", else ".join(names)
 
 
 def _plain(_: object, __: object, value: Any) -> Any:

@@ -71,10 +71,16 @@ class Renderer:
             valid_from=self._valid_from,
             other_key=me.next_public_key or "",
             subnets=frozenset(map(str, me.subnets)),
+            gateways=() if me.via else self._gateways(name),
             translated=frozenset((str(network), str(mapped)) for network, mapped in me.translated),
             zone=self.mesh.dns_zone,
             machine=me.machine or "",
         )
+
+    def _gateways(self, name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The networks that more than one peer leads to, and those peers; one that is in such a network sends none."""
+        found = self.topology.gateways.items()
+        return tuple(sorted((str(network), names) for network, names in found if name not in names))
 
     def seen(self, peer: Peer) -> tuple[object, ...]:
         """A member as all see it that reach it from above, but for their keepalive."""

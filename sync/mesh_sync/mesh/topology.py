@@ -72,6 +72,7 @@ class Topology:
         me = self.members[name]
         exit_ = self.exit_of(name)
         first = self.path(name, exit_)[1] if exit_ else None
+        shared = self.shared_by(name)
         if me.via:
             relay = Neighbour(self.members[me.via], self._above(me, part), shared=False)
             yield self._leading(relay, exit_) if exit_ and relay.peer is first else relay
@@ -80,6 +81,9 @@ class Topology:
         for peer in sorted(near, key=_name):
             if peer is not me:
                 found = self.from_above(peer)
+                if shared and not shared.isdisjoint(found.allowed_ips):
+                    rest = tuple(network for network in found.allowed_ips if network not in shared)
+                    found = Neighbour(peer, rest, shared=False)
                 yield self._leading(found, exit_) if exit_ and peer is first else found
 
     def count_neighbours(self, name: str) -> int:
@@ -123,9 +127,10 @@ class Topology:
         return self.from_above(peer).allowed_ips
 
     def from_above(self, peer: Peer) -> Neighbour:
-        """``peer`` as those see it that reach it from above, and not by an exit."""
+        """``peer`` as those see it that reach it from above, and not by an exit. Of a network that several peers have,
+        the first choice has it here."""
         if peer.name not in self._below:
-            below = [self.own(peer)] + [self.below(child) for child in self.children[peer.name]]
+            below = [self._led(peer)] + [self.below(child) for child in self.children[peer.name]]
             self._below[peer.name] = Neighbour(peer, tuple(network for part in below for network in part))
         return self._below[peer.name]
 
@@ -135,12 +140,37 @@ class Topology:
         others = (other for other in self.members.values() if other is not relay)
         whole = (network for peer in (relay, *others) for network in self.own(peer))
         networks: Iterable[Network] = part.networks if part else whole
-        return tuple(network for network in networks if network not in below)
+        return tuple(network for network in dict.fromkeys(networks) if network not in below)
 
     @cached_property
     def networks(self) -> tuple[Network, ...]:
         """What everybody reaches at the members."""
         return tuple(network for peer in self.members.values() for network in self.own(peer))
+
+    @cached_property
+    def gateways(self) -> Mapping[Network, tuple[str, ...]]:
+        """The networks that several members have, and these by name, the first choice first."""
+        holders: dict[Network, list[Peer]] = {}
+        for peer in self.members.values():
+            for network in self.own(peer)[len(peer.addresses) :] if peer.priority is not None else ():
+                holders.setdefault(network, []).append(peer)
+        return {
+            network: tuple(peer.name for peer in sorted(peers, key=lambda peer: (-(peer.priority or 0), peer.name)))
+            for network, peers in holders.items()
+            if len(peers) > 1
+        }
+
+    def shared_by(self, name: str) -> frozenset[Network]:
+        """The networks that a member has as others do: it is in them itself, and sends nothing for them to those."""
+        if self.members[name].priority is None:
+            return frozenset()
+        return frozenset(network for network, names in self.gateways.items() if name in names)
+
+    def _led(self, peer: Peer) -> tuple[Network, ...]:
+        """What of a member's own is sent to it unless the live interface says otherwise."""
+        if peer.priority is None:
+            return self.own(peer)
+        return tuple(network for network in self.own(peer) if self.gateways.get(network, (peer.name,))[0] == peer.name)
 
     def own(self, peer: Peer) -> tuple[Network, ...]:
         """What everybody reaches at a member: its addresses and subnets, without what it offers as an exit."""

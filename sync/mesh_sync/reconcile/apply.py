@@ -56,7 +56,7 @@ def apply_locked(
     desired = after.applied.desired
     assert desired is not None
     live, moment = device.read(desired, before.applied.desired), time.time()
-    kernel = for_kernel(node, desired, live, moment)
+    kernel = for_kernel(node, desired, live, moment, before.applied.desired)
     if undo and live:  # after a reboot, what was not ours is gone for other reasons
         kernel = put_back(kernel, undo.found)
     work = _prepare(node, desired, kernel, before, live, moment, undo)

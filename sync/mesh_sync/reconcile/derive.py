@@ -74,7 +74,7 @@ def left(before: Desired) -> Desired:
     nothing: frozenset[str] = frozenset()
     without = evolve(before, peers=(), routes=nothing, exit_routes=nothing, covering=nothing)
     without = evolve(without, valid_until=None, valid_from=None)
-    without = evolve(without, relay=False, relays=nothing)
+    without = evolve(without, relay=False, relays=nothing, gateways=())
     return evolve(without, sysctls=nothing, firewall=nothing, subnets=nothing, translated=frozenset(), passages=nothing)
 
 

@@ -25,7 +25,7 @@ def difference(
 ) -> tuple[Change, ...]:
     """What `apply` would change, and what became of wg0.conf. ``state`` says what is ours to take away."""
     moment = time.time() if moment is None else moment
-    return difference_of(node, for_kernel(node, desired, live, moment), state, live, moment)
+    return difference_of(node, for_kernel(node, desired, live, moment, state.applied.desired), state, live, moment)
 
 
 def difference_of(node: Node, kernel: Desired, state: State, live: Live | None, moment: float) -> tuple[Change, ...]:
@@ -42,13 +42,13 @@ def difference_of(node: Node, kernel: Desired, state: State, live: Live | None, 
     return (*plan(kernel, live, context), *conf_drift(node, applied.conf), *mesh_names.drift(node, kernel))
 
 
-def for_kernel(node: Node, desired: Desired, live: Live | None, moment: float) -> Desired:
+def for_kernel(node: Node, desired: Desired, live: Live | None, moment: float, applied: Desired | None) -> Desired:
     """What the kernel is to have: what this machine can have of the list, an MTU, one peer for each key, and one
-    preshared key for each peer.
+    preshared key for each peer. ``applied``: what was applied last.
     """
     desired = possible(desired, node.interface)
     fixed = evolve(desired, mtu=interface_mtu(node, desired, live))
-    return settled(node, placed(fixed, live, moment), live, moment)
+    return settled(node, placed(fixed, live, moment, applied), live, moment)
 
 
 def touches(changes: Iterable[Change]) -> bool:

@@ -18,6 +18,7 @@ from mesh_sync.node.state import BadCommit, State
 from mesh_sync.reconcile.drift import difference
 from mesh_sync.wireguard import psk_rollover
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
+from mesh_sync.wireguard.gateways import held
 from mesh_sync.wireguard.live import Live, LivePeer
 from mesh_sync.wireguard.placement import placed
 from mesh_sync.wireguard.plan import Change
@@ -52,6 +53,18 @@ class PeerStatus:
 
 
 @frozen
+class GatewayStatus:
+    """A network that several peers lead to: their names, the first choice first, and the one it is at now, if any."""
+
+    network: str
+    peers: tuple[str, ...]
+    carried_by: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@frozen
 class Status:
     """What `status` shows. ``up`` is whether the interface exists."""
 
@@ -61,6 +74,7 @@ class Status:
     drift: tuple[Change, ...]
     peers: tuple[PeerStatus, ...]
     troubles: tuple[Trouble, ...] = ()
+    gateways: tuple[GatewayStatus, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         applied, remote, trial, pause = self.state.applied, self.state.remote, self.state.trial, self.state.intent.pause
@@ -82,6 +96,7 @@ class Status:
             "trial": {"commit": trial.commit, "began": trial.began, "attempt": trial.attempt} if trial else None,
             "history": [asdict(past) for past in self.state.history],
             "peers": [peer.as_json() for peer in self.peers],
+            "gateways": [gateway.as_json() for gateway in self.gateways],
         }
 
 
@@ -97,13 +112,17 @@ def look(node: Node) -> Status:
     drift = _drift(node, desired, state, live) if desired else ()
     known = live or Live()
     relayed = carried(desired, live) if desired else {}
-    found = placed(desired, live, time.time()).peers if desired else ()
+    found = placed(desired, live, time.time(), desired).peers if desired else ()
     shown = (peer for peer in found if peer.allowed_ips or peer.name in relayed)
     peers = tuple(_peer(one, known.peers.get(one.public_key), state, relayed.get(one.name)) for one in shown)
     applied = evolve(state.applied, desired=desired)
     problems = troubles(node, applied, live, clocks.read(node, applied))
     problems += tuple(legacy_troubles(desired, node.interface)) if desired else ()
-    return Status(node, state, live is not None, drift, peers, problems)
+    at = held(desired, live, desired) if desired else {}
+    gateways = (
+        GatewayStatus(network, names, at.get(network)) for network, names in (desired.gateways if desired else ())
+    )
+    return Status(node, state, live is not None, drift, peers, problems, tuple(gateways))
 
 
 def _drift(node: Node, desired: Desired, state: State, live: Live | None) -> tuple[Change, ...]:

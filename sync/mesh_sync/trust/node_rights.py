@@ -112,6 +112,8 @@ def _changed(own: str, edit: Edit, extra: frozenset[str]) -> str:
         return f"change {', '.join(map(_key, too_much[:5]))} in {own}"
     if "subnets" in changed and (wide := _too_wide(old, new)):
         return f"change subnets in {own} to {wide}"
+    if "subnets" in changed and "priority" in new and (more := _added(old, new)):
+        return f"add {more} to the subnets of {own}, which has a priority: another peer's network could be meant"
     return ""
 
 
@@ -131,6 +133,12 @@ def _too_wide(old: Table, new: Table) -> str:
             return f"more than {name} together"
     public = [network for network in after if not network.is_private and not _lies_in(network, before)]
     return f"{public[0]}, which is not private" if public else ""
+
+
+def _added(old: Table, new: Table) -> str:
+    """The first of the networks that were not there before; empty if there is none."""
+    before, after = (_networks(table.get("subnets", [])) or [] for table in (old, new))
+    return next((str(network) for network in after if network not in before), "")
 
 
 def _networks(subnets: object) -> list[Network] | None:

@@ -29,7 +29,7 @@ def text(desired: Desired, private_key: str = PLACEHOLDER, dns: Iterable[str] = 
     )
     interface += f"MTU = {desired.mtu}\n" if desired.mtu else ""
     interface += f"DNS = {servers}\n" if (servers := ", ".join(dns)) else ""
-    return interface + "".join(map(_section, placed(desired, None, 0.0).peers))
+    return interface + "".join(map(_section, placed(desired, None, 0.0, None).peers))
 
 
 def _section(peer: DesiredPeer) -> str:

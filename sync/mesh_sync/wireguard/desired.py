@@ -60,6 +60,8 @@ class Desired:
     which the tunnel's own packets pass by: default routes, and those ``covering`` what has to stay outside.
     ``mtu``: 0 where the ways to the peers decide (see `mtu`). ``relay``: others reach each other through this node;
     ``relays``: the names of the peers that may carry this node's own traffic to others (see `relays`).
+    ``gateways``: networks that several peers lead to, and the names of these, the first choice first; that one has
+    the network among its allowed IPs here (see `gateways`).
     ``sysctls``: paths below /proc/sys that have to be 1; ``firewall``: nftables rules (see `firewall`).
     ``subnets``: the networks behind this node; ``translated``: those that the mesh sees as another network, each
     with that one; ``passages``: what has to be forwarded for them, and between peers (see
@@ -80,6 +82,7 @@ class Desired:
     peers: tuple[DesiredPeer, ...]
     relay: bool = False
     relays: frozenset[str] = frozenset()
+    gateways: tuple[tuple[str, tuple[str, ...]], ...] = ()
     sysctls: frozenset[str] = frozenset()
     firewall: frozenset[str] = frozenset()
     valid_until: float | None = None
@@ -133,6 +136,7 @@ class Desired:
         A relay's own peers that have expired stay in what is routed to it: the relay itself drops them.
         """
         left = tuple(peer for peer in self.peers if peer.ends is None or moment < peer.ends)
+        left, gateways = _taken_over(left, self.gateways)
         expired = [peer for peer in self.peers if peer.ends is not None and peer.ends <= moment]
         ends = [peer.ends for peer in expired if peer.ends is not None]
         since = max([*ends, *([] if self.valid_from is None else [self.valid_from])], default=None)
@@ -141,7 +145,20 @@ class Desired:
         until = min((peer.ends for peer in left if peer.ends is not None), default=self.valid_until)
         names = ("routes", "exit_routes", "covering")
         routes = {name: getattr(self, name) - gone for name in names}
-        return evolve(self, peers=left, valid_until=until, valid_from=since, **routes)
+        return evolve(self, peers=left, gateways=gateways, valid_until=until, valid_from=since, **routes)
+
+
+def _taken_over(
+    left: tuple[DesiredPeer, ...], gateways: tuple[tuple[str, tuple[str, ...]], ...]
+) -> tuple[tuple[DesiredPeer, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
+    """The peers that are left, and who leads to what now: the first one of those that are left has the network."""
+    names = {peer.name for peer in left}
+    kept = [(network, tuple(name for name in each if name in names)) for network, each in gateways]
+    firsts: dict[str, set[str]] = {}
+    for network, each in kept:
+        firsts.setdefault(each[0] if each else "", set()).add(network)
+    peers = (evolve(one, allowed_ips=one.allowed_ips | firsts[one.name]) if one.name in firsts else one for one in left)
+    return tuple(peers), tuple((network, each) for network, each in kept if len(each) > 1)
 
 
 @frozen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from attrs import field, frozen
@@ -134,16 +134,27 @@ def kind(peer: Peer) -> str:
 
 
 def _node(view: PeerView, peer: Peer, before: str) -> Node:
+    shared = view.gateways(peer).items()
     facts = [
         *map(str, peer.addresses),
         *(f"at {endpoint}" for endpoint in peer.endpoint),
         *(f"network {network}" for network in peer.announced),
         *(f"{mapped} is {network} there" for network, mapped in peer.translated),
+        *(
+            f"{network} while {_and(names[: names.index(peer.name)])}"
+            for network, names in shared
+            if names[0] != peer.name
+        ),
         *([f"via {peer.via}"] if peer.via else []),
         *([before] if before else []),
         *([peer.description] if peer.description else []),
     ]
     return Node(peer.name, kind(peer), view.state(peer), tuple(map(printable, facts)), peer.via or "")
+
+
+def _and(names: Sequence[str]) -> str:
+    """That these do not answer."""
+    return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} silent"
 
 
 def _quoted(text: str) -> str:

@@ -15,7 +15,7 @@ from mesh_sync.findings import Finding, errors
 from mesh_sync.mesh.differing import Differing
 from mesh_sync.mesh.layout import MESH_FILE, SIGNERS_FILE
 from mesh_sync.mesh.model import NO_SECRET, Peer
-from mesh_sync.mesh.peer_view import relayed
+from mesh_sync.mesh.peer_view import relayed, shared
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
 from mesh_sync.preshared.derive import with_keys
@@ -75,12 +75,14 @@ def render_all(directory: Path, output: Path) -> int:
 class Preview:
     """What a change does to every node, and a warning for each admin that comes or goes with it.
 
-    ``relayed``: which pairs may need a relay, as a sentence, if that changes.
+    ``relayed``: which pairs may need a relay, as a sentence, if that changes. ``gateways``: by whom networks with
+    several gateways will be reached, a sentence for each of which that changes.
     """
 
     nodes: Mapping[str, tuple[Change, ...]]
     admins: tuple[Finding, ...]
     relayed: str = ""
+    gateways: tuple[str, ...] = ()
 
 
 def plan_between(directory: Path, revisions: str) -> Preview:
@@ -97,7 +99,9 @@ def plan_between(directory: Path, revisions: str) -> Preview:
     nodes = {name: changes for name in names if (changes := changes_of(name, lists))}
     admins = tuple(changed_admins(*(tree.texts.get(SIGNERS_FILE, b"") for tree in trees)))
     was, will_be = relayed(before.topology), relayed(after.topology)
-    return Preview(nodes, admins, will_be if will_be != was else "")
+    former = shared(before.topology)
+    gateways = tuple(text for text in shared(after.topology) if text not in former)
+    return Preview(nodes, admins, will_be if will_be != was else "", gateways)
 
 
 def changes_of(name: str, lists: Differing) -> tuple[Change, ...]:
@@ -116,14 +120,14 @@ def changes_of(name: str, lists: Differing) -> tuple[Change, ...]:
 
 def changes_between(before: Desired, after: Desired) -> tuple[Change, ...]:
     """What a node that has applied ``before``, and has no session, has to change for ``after``."""
-    old = placed(before, None, 0.0)
+    old = placed(before, None, 0.0, None)
     live = _as_live(old)
     context = Context(
         owned=old.owned,
         given={peer.public_key: ", ".join(peer.endpoint) for peer in old.peers},
         names={peer.public_key: peer.name for peer in old.peers},
     )
-    return plan(placed(after, live, 0.0), live, context)
+    return plan(placed(after, live, 0.0, before), live, context)
 
 
 def _machine(before: str, after: str) -> Iterator[Change]:
