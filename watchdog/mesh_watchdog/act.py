@@ -21,7 +21,8 @@ from mesh_watchdog.mesh_dns.calls import Calls
 from mesh_watchdog.news.messenger import Messenger
 from mesh_watchdog.opener import Opener
 from mesh_watchdog.path_mtus import PathMtus
-from mesh_watchdog.placing import carry, nudge, promote
+from mesh_watchdog.placing import carry, lead, nudge, promote
+from mesh_watchdog.policy import leading
 from mesh_watchdog.policy.actions import (
     Action,
     Announce,
@@ -33,6 +34,7 @@ from mesh_watchdog.policy.actions import (
     EndRound,
     FollowUplink,
     Knock,
+    Lead,
     LookUp,
     Open,
     Probe,
@@ -121,6 +123,8 @@ class Actor:
             after = await self._set_endpoints(chosen, before, after)
         if moves := [action for action in actions if isinstance(action, Carry)]:
             after = await self._carry(moves, before, after)
+        if leads := [action for action in actions if isinstance(action, Lead)]:
+            after = await self._lead(leads, before, after)
         await self._probe([one.key for one in actions if isinstance(one, Probe) and one.key in after.peers], after)
         self._tally.probes = self._prober.sent
         return after
@@ -168,6 +172,14 @@ class Actor:
             if move.key in result.done:
                 self._announce(Announce(move.key, move.text), after)
         return taken_back(before, after, frozenset(move.key for move in moves) - result.done)
+
+    async def _lead(self, moves: Sequence[Lead], before: State, after: State) -> State:
+        result = await asyncio.to_thread(lead, self._node, {move.network: move.key for move in moves})
+        self._problems.set("lead", result.problem, over="networks can be sent to other gateways again")
+        for move in moves:
+            if move.network in result.done:
+                self._announce(Announce(move.key, move.text), after)
+        return leading.taken_back(before, after, frozenset(move.network for move in moves) - result.done)
 
     async def _promote(self) -> None:
         result = await asyncio.to_thread(promote, self._node)

@@ -158,6 +158,7 @@ class Daemon:
         relays, former = state.relaying, before.relaying
         if relays is not former and any(relays.relay_of(key) != former.relay_of(key) for key in state.peers):
             self.changed = True
+        self.changed = self.changed or state.leading != before.leading
         for key, peer in state.peers.items():
             known = before.peers.get(key)
             if known is peer or (known and known.phase == peer.phase):

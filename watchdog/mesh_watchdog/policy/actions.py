@@ -108,6 +108,15 @@ class Carry:
 
 
 @frozen
+class Lead:
+    """Move a network that several peers lead to to this one of them; ``text``: what is announced of it then."""
+
+    network: str
+    key: str
+    text: str
+
+
+@frozen
 class Knock:
     """Send packets from WireGuard's own port to random ports of this address, at most 1,024 in 3 s."""
 
@@ -136,5 +145,5 @@ class Rewrite:
 
 Action = (
     Probe | SetEndpoint | LookUp | AskWays | AskPath | FollowUplink | Promote | Announce | Call | Open | Carry
-    | Knock | AwaitKnocks | EndRound | Rewrite | Tell | Ask | Pull
+    | Lead | Knock | AwaitKnocks | EndRound | Rewrite | Tell | Ask | Pull
 )  # fmt: skip

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from mesh_sync.names.nameservers import Answer, Unresolved
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
-from mesh_watchdog.policy import birthday, dns_names, known_ways, news, punching, relaying, rendezvous, watched
+from mesh_watchdog.policy import birthday, dns_names, known_ways, leading, news, punching, relaying, rendezvous, watched
 from mesh_watchdog.policy.actions import Action, Announce, FollowUplink, LookUp, Probe, Promote
 from mesh_watchdog.policy.crowd import Places, in_turn
 from mesh_watchdog.policy.local_outage import HEARD_LATELY, is_local_outage, witnesses
@@ -99,7 +99,7 @@ def _apply(state: State, applied: Applied, moment: float) -> State:
         tunnel=applied.tunnel, carriers=applied.carriers, mark=applied.mark, past_exit=applied.past_exit,
         pairs=applied.pairs, here=applied.here, paired=paired,
         relaying=relaying.listed(state.relaying, applied.peers), news=news.without(state.news, peers),
-        anchors=watched.order(applied.peers, applied.here.key),
+        leading=leading.listed(state.leading, applied.gateways), anchors=watched.order(applied.peers, applied.here.key),
     )  # fmt: skip
 
 
@@ -201,9 +201,10 @@ def _take_in(state: State, snapshot: Snapshot, moment: float) -> Decision:
         done.append(Announce("", "appears to be cut off: no peer is searched for until it is back", urgent=True))
     state, actions = _see_to_all(evolve(state, cut_off=cut_off), places, done, moment)
     state, moves = relaying.step(state, moment)
+    state, leads = leading.step(state, moment)
     state, packets = birthday.step(state, moment)
     state, said = _tell_on(state, moment)
-    return state, (*actions, *moves, *packets, *said)
+    return state, (*actions, *moves, *leads, *packets, *said)
 
 
 def _tell_on(state: State, moment: float) -> Decision:

@@ -96,7 +96,8 @@ class Applied:
 
     ``tunnel``: what leads into it; ``carriers``: the peer, by its key, to whom packets for a network are sent;
     ``mark``: the firewall mark of the tunnel's own packets, 0 for none; ``past_exit``: whether questions for names may
-    go past an exit that does not answer.
+    go past an exit that does not answer. ``gateways``: the keys of those that lead to a network, the first choice
+    first, by network, where there are several.
     """
 
     peers: Mapping[str, Declared]
@@ -106,6 +107,7 @@ class Applied:
     past_exit: bool = True
     pairs: Pairs = field(factory=dict)
     here: Here = Here()
+    gateways: Mapping[str, tuple[str, ...]] = field(factory=dict)
 
 
 @frozen

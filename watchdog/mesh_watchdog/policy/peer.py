@@ -120,6 +120,17 @@ class PeerState:
         return self.seen is not None and not self.seen.rx and not self.seen.handshake
 
     @property
+    def missed_since(self) -> float | None:
+        """Since when a direct answer of it is missing; None if it is not."""
+        if self.silent:
+            return self.since if self.asked is None else self.asked
+        if self.phase != NEW:
+            return None
+        if not self.endpoint:
+            return self.since
+        return self.asked if self.stranger else None
+
+    @property
     def suspect_after(self) -> float:
         """Seconds after a question within which even the slowest peer answers."""
         return HANDSHAKE_OWED if self.stranger else SUSPECT_AFTER

@@ -20,7 +20,7 @@ from mesh_sync.wireguard.relays import own_networks
 from mesh_watchdog.policy.actions import Action, Call, Carry, Probe
 from mesh_watchdog.policy.nat_class import EASY, HARD
 from mesh_watchdog.policy.observations import Declared, Reported, Sighting, Sought
-from mesh_watchdog.policy.peer import NEW, UP, PeerState
+from mesh_watchdog.policy.peer import UP
 from mesh_watchdog.policy.relay_order import is_ready, is_relay, may_be_carried, order
 from mesh_watchdog.policy.relayed import Carried, Relaying
 from mesh_watchdog.policy.rendezvous import own_candidates
@@ -163,7 +163,7 @@ def _one(state: State, key: str, moment: float) -> Decision:
         if useless and (other := _choice(state, key, moment, but=now.relay, blindly=True)):
             return _carry(state, key, other, moment)
         return _tell(state, key, now, moment)
-    since = _missed_since(peer)
+    since = peer.missed_since
     if since is None or state.cut_off:
         return state, ()
     is_time = moment - since >= _patience(state, key)
@@ -177,17 +177,6 @@ def _patience(state: State, key: str) -> float:
     if ends in ({HARD}, {HARD, EASY}):
         return CARRY_HARD
     return CARRY_KNOWN if state.peers[key].lived else CARRY_AFTER
-
-
-def _missed_since(peer: PeerState) -> float | None:
-    """Since when a direct answer of the peer is missing; None if it is not."""
-    if peer.silent:
-        return peer.since if peer.asked is None else peer.asked
-    if peer.phase != NEW:
-        return None
-    if not peer.endpoint:
-        return peer.since
-    return peer.asked if peer.stranger else None
 
 
 def _hold(now: Carried) -> float:

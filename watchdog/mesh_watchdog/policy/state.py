@@ -16,6 +16,7 @@ from mesh_sync.wireguard.underlay import Tunnel
 from mesh_watchdog.policy.actions import Action
 from mesh_watchdog.policy.crowd import Crowd
 from mesh_watchdog.policy.dns_names import NameState
+from mesh_watchdog.policy.led import Leading
 from mesh_watchdog.policy.news import News
 from mesh_watchdog.policy.observations import Here, Pairs, Routed, Seen, Surroundings
 from mesh_watchdog.policy.peer import PeerState
@@ -64,6 +65,7 @@ class State:
     cut_off: bool = False
     witnessed: float = float("-inf")
     relaying: Relaying = Relaying()
+    leading: Leading = Leading()
     crowd: Crowd = Crowd()
     anchors: tuple[str, ...] = ()
     rendezvous: Rendezvous = Rendezvous()

@@ -78,10 +78,11 @@ def is_asked_with_all(key: str, peer: PeerState, state: State, moment: float) ->
 
 
 def _always(state: State) -> set[str]:
-    """The anchors, the relays, and what those carry."""
+    """The anchors, the relays and what those carry, and the gateways that stand in for each other."""
     answering = [key for key in state.anchors if key in state.peers and state.peers[key].phase in (NEW, UP)]
     carried = (key for key, now in state.relaying.peers.items() if now.relay)
-    return {*state.anchors[: ANCHORS - 1], *answering[:ANCHORS], *state.relaying.relays.values(), *carried}
+    anchors = (*state.anchors[: ANCHORS - 1], *answering[:ANCHORS])
+    return {*anchors, *state.relaying.relays.values(), *carried, *(state.leading.gateways & state.peers.keys())}
 
 
 def _is_idle(peer: PeerState, moment: float) -> bool:

@@ -42,6 +42,10 @@ def show(view: Mapping[str, Any]) -> None:
     for peer in view["peers"]:
         if peer.get("why"):
             click.echo(printable(f"{peer['name']}: {peer['why']}"))
+    for gateway in view.get("gateways", ()):
+        if gateway["carried_by"] != gateway["peers"][0]:
+            by = gateway["carried_by"] or "no peer"
+            click.echo(f"{gateway['network']} is sent to {by}; the first choice is {gateway['peers'][0]}")
     done = (count(view[key], noun) for key, noun in _DONE)
     click.echo(f"so far: {', '.join(done)}")
 

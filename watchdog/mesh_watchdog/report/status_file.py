@@ -131,6 +131,7 @@ def view(
         "port_mapping": {"endpoint": state.mapped or None, "how": state.mapped_how or None},
         "problems": list(problems),
         "peers": [_peer(key, peer, state, tally, moment) for key, peer in peers],
+        "gateways": [_gateway(network, keys, state) for network, keys in sorted(state.leading.order.items())],
         "dns_queries": tally.dns_queries,
         "dns_failures": tally.dns_failures,
         "writes": tally.writes.total(),
@@ -139,6 +140,12 @@ def view(
         "openers": tally.openers,
         "readings": tally.readings,
     }
+
+
+def _gateway(network: str, keys: Iterable[str], state: State) -> dict[str, Any]:
+    names = {key: state.peers[key].declared.name for key in keys if key in state.peers}
+    led = state.leading.now.get(network)
+    return {"network": network, "peers": list(names.values()), "carried_by": names.get(led.by) if led else None}
 
 
 def _peer(key: str, peer: PeerState, state: State, tally: Tally, moment: float) -> dict[str, Any]:

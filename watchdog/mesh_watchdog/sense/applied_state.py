@@ -129,8 +129,13 @@ def _applied(desired: Desired, resolved: Mapping[str, str], node: Node) -> Appli
     )  # fmt: skip
     return Applied(
         peers, Tunnel(node.interface, desired.routes), carriers, desired.fwmark, node.git_past_exit != "never",
-        pairs_of(desired.peers), here,
+        pairs_of(desired.peers), here, _gateways(desired),
     )  # fmt: skip
+
+
+def _gateways(desired: Desired) -> dict[str, tuple[str, ...]]:
+    keys = {peer.name: peer.public_key for peer in desired.peers}
+    return {network: tuple(keys[name] for name in names if name in keys) for network, names in desired.gateways}
 
 
 def _hosts(addresses: Iterable[str]) -> tuple[str, ...]:
