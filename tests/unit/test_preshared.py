@@ -16,7 +16,7 @@ from nacl.hash import blake2b
 
 from mesh_sync.errors import Refused
 from mesh_sync.mesh.manifest import read
-from mesh_sync.mesh.model import Mesh, Peer, PublicKey
+from mesh_sync.mesh.model import Mesh, Peer, PeerName, PublicKey
 from mesh_sync.mesh.model import Preshared as Use
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.node.config import Node, Paths, Repository, Trust
@@ -108,6 +108,16 @@ def test_a_peer_that_changes_its_key_keeps_its_preshared_key() -> None:
     (peer,) = keyed(evolve(mesh, peers={**mesh.peers, "n2": two}), "n1", s1=SECRET).peers
     (before,) = keyed(mesh, "n1", s1=SECRET).peers
     assert peer.preshared_key == before.preshared_key
+
+
+def test_a_peer_that_is_renamed_keeps_its_preshared_keys() -> None:
+    mesh = mesh_of(3)
+    renamed = evolve(mesh.peers["n2"], name="new", original_name=PeerName("n2"))
+    after = evolve(mesh, peers={"n1": mesh.peers["n1"], "n3": mesh.peers["n3"], "new": renamed})
+    before = {peer.public_key: peer.preshared_key for peer in keyed(mesh, "n1", s1=SECRET).peers}
+    assert {peer.public_key: peer.preshared_key for peer in keyed(after, "n1", s1=SECRET).peers} == before
+    own = [peer.preshared_key for peer in keyed(mesh, "n2", s1=SECRET).peers]
+    assert [peer.preshared_key for peer in keyed(after, "new", s1=SECRET).peers] == own
 
 
 def test_without_the_secret_a_placeholder_stands_that_no_wireguard_takes() -> None:

@@ -173,6 +173,13 @@ def test_one_that_is_retired_while_pairs_move_is_left_at_once_and_gone_back_to()
     assert holds(ONLY, WANTED, MOVE + MOVING) == ALONE
 
 
+def test_the_key_of_a_peer_that_was_renamed_by_hand_is_held_over() -> None:
+    renamed = evolve(ONLY, peers=(evolve(ALONE, name="new"),))
+    assert holds(renamed, STEP, MOVE) == evolve(HELD, name="new")
+    stranger = evolve(ONLY, peers=(evolve(ALONE, public_key="another"),))
+    assert holds(stranger, STEP, MOVE).held_until is None
+
+
 def test_a_key_that_changes_in_one_step_is_held_over_once() -> None:
     held = holds(ONLY, STEP, MOVE)
     assert held == HELD

@@ -79,6 +79,13 @@ def test_a_relay_that_goes_changes_nothing_for_those_that_did_not_use_it(
     assert in_order(one, other, names - {gone}) == tuple(name for name in before if name != gone)
 
 
+def test_a_relay_that_was_renamed_keeps_its_place() -> None:
+    for other in map(str, range(30)):
+        before = in_order("a", other, ("r", "s", "t"))
+        after = in_order("a", other, ("r", "new", "t"), {"new": "s"})
+        assert after == tuple("new" if name == "s" else name for name in before)
+
+
 def test_pairs_are_spread_over_the_relays() -> None:
     first = Counter(in_order(f"n{i}", f"n{j}", ("r", "s", "t"))[0] for i in range(30) for j in range(i))
     assert len(first) == 3

@@ -52,6 +52,8 @@ KEY_OPTIONS = (
     click.option("--export-route", "export_routes", multiple=True, metavar="CIDR",
                  help="What an unmanaged peer sends into its tunnel, instead of all that the mesh reaches; "
                       "may be repeated."),
+    click.option("--original-name", metavar="NAME",
+                 help="Of one that was renamed: the name by which its preshared keys are derived and its relays chosen."),
     click.option("--tag", "tags", multiple=True, metavar="TEXT", help="A tag, for people; may be repeated."),
     click.option("--description", metavar="TEXT", help="What it is, for people."),
     click.option("--owner", metavar="TEXT", help="Whose it is, for people."),

@@ -62,6 +62,7 @@ def show(name: str, directory: Path, as_json: bool) -> None:
     _line("relay", _relays(facts["relay"], effective["relay"]))
     _line("relayed by", effective["relays"])
     _line("on the machine", facts["machine"])
+    _line("original name", facts["original_name"])
     by_default = "" if facts["exit"] else " (by mesh.toml)"
     _line("leaves by", f"{effective['exit']}{by_default}" if effective["exit"] else "")
     _line("exit of", effective["exit_of"])

@@ -44,6 +44,7 @@ class Peer:
     ``machine``: of several that hold its key, the one that it is on now (node.toml says which one a machine is).
     ``dns``, addresses of nameservers and search domains, and ``export_routes``, what it sends into its tunnels instead
     of all that the mesh reaches, are for the exported config of a peer that is not ``managed``.
+    ``original_name``: of one that was renamed, the name that its pairs go on using (`pair_name`).
     """
 
     name: str = ""
@@ -65,6 +66,7 @@ class Peer:
     export_routes: tuple[Network, ...] = ()
     enabled: bool = True
     next_public_key: PublicKey | None = None
+    original_name: PeerName | None = None
     tags: tuple[str, ...] = ()
     description: str = ""
     owner: str = ""
@@ -83,6 +85,16 @@ class Peer:
     @property
     def file(self) -> str:
         return peer_path(self.name)
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The key that it has, and the one that it is moving to."""
+        return frozenset(key for key in (self.public_key, self.next_public_key) if key)
+
+    @property
+    def pair_name(self) -> str:
+        """The name by which each pair derives its preshared key and chooses its relay; a rename leaves it as it is."""
+        return self.original_name or self.name
 
     @property
     def ends(self) -> datetime | None:

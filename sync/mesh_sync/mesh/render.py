@@ -75,6 +75,7 @@ class Renderer:
             translated=frozenset((str(network), str(mapped)) for network, mapped in me.translated),
             zone=self.mesh.dns_zone,
             machine=me.machine or "",
+            original_name=me.original_name or "",
         )
 
     def _gateways(self, name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -119,6 +120,7 @@ class Renderer:
             ends=peer.ends.timestamp() if peer.ends else None,
             managed=peer.managed,
             direct_only=bool(peer.via or peer.relay or not peer.managed),
+            original_name=peer.original_name or "",
         )
 
     def _routes_to(self, neighbour: Neighbour) -> tuple[str, ...]:

@@ -39,7 +39,8 @@ def pair_key(secret: bytes, one: str, other: str) -> str:
     """The preshared key of the pair of peers with these names, in whichever order; base64.
 
     Keyed BLAKE2b-256: without the secret it cannot be computed, and a pair's key says nothing about another's. By
-    name, so that a peer that changes its WireGuard key, and has two for a while, keeps its preshared keys.
+    name, so that a peer that changes its WireGuard key, and has two for a while, keeps its preshared keys; by the one
+    that it had first (`pair_name`), so that it also keeps them when it is renamed.
     """
     low, high = sorted((one, other))
     hashed = hashlib.blake2b(f"{low} {high}".encode(), digest_size=SIZE, key=secret, person=PURPOSE)
@@ -57,10 +58,10 @@ def with_keys(desired: Desired, mesh: Mesh, secrets: Secrets) -> Desired:
     moment = use.since.timestamp() if use.since else 0.0
 
     def keyed(peer: DesiredPeer) -> DesiredPeer:
-        key = secrets.pair_key(use.secret, desired.name, peer.name)
+        key = secrets.pair_key(use.secret, desired.pair_name, peer.pair_name)
         if use.former is None or use.former not in secrets:
             return evolve(peer, preshared_key=key)
-        former = secrets.pair_key(use.former, desired.name, peer.name)
+        former = secrets.pair_key(use.former, desired.pair_name, peer.pair_name)
         moves = moment if mesh.peers[peer.name].managed else None
         return evolve(peer, preshared_key=key, former_key=former, moves_at=moves)
 

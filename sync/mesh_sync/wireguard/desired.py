@@ -29,7 +29,7 @@ class DesiredPeer:
     None when it does not. ``moves_at``: when the pair leaves it (Unix seconds), None if by hand, or at once where it is
     held over: the list no longer names it, and this node falls back to it until ``held_until``. See `psk_rollover`.
     ``ends``: when the peer expires (Unix seconds). ``managed``: it follows the list itself, and has a watchdog.
-    ``direct_only``: no relay may carry its traffic.
+    ``direct_only``: no relay may carry its traffic. ``original_name``: see `pair_name`; empty if it is its name.
     """
 
     name: str
@@ -46,6 +46,12 @@ class DesiredPeer:
     ends: float | None = None
     managed: bool = True
     direct_only: bool = False
+    original_name: str = ""
+
+    @property
+    def pair_name(self) -> str:
+        """What the two ends of the pair call the peer when they derive a key or choose a relay, renamed or not."""
+        return self.original_name or self.name
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -69,7 +75,7 @@ class Desired:
     It is right from ``valid_from``, when the last of the peers that are out expired, until ``valid_until``, when the
     next one expires (Unix seconds); before and after, it has to be derived again. ``other_key``: while this node
     changes its key, the list names two; ``public_key`` is the one it runs. ``zone``: the mesh's own part of the DNS.
-    ``machine``: the one that the list has this node on, empty where it is on one only.
+    ``machine``: the one that the list has this node on, empty where it is on one only. ``original_name``: as a peer's.
     """
 
     mesh: str
@@ -95,6 +101,12 @@ class Desired:
     passages: frozenset[str] = frozenset()
     zone: str = DEFAULT_ZONE
     machine: str = ""
+    original_name: str = ""
+
+    @property
+    def pair_name(self) -> str:
+        """What the two ends of each pair call this node (`DesiredPeer.pair_name`)."""
+        return self.original_name or self.name
 
     @property
     def exits(self) -> frozenset[str]:

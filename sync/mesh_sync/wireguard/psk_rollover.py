@@ -81,8 +81,13 @@ def held_over(desired: Desired, before: Desired | None, by_hand: Container[str],
     ``by_hand``: names of peers that are not managed. It is due when the first pair has to do without, or when the clock
     turns out to have been ahead: then the former key is kept no longer than it would have been.
     """
-    known = {peer.name: peer for peer in (before.peers if before else ()) if peer.name not in by_hand}
-    peers = tuple(_held(peer, known[peer.name], moment) if peer.name in known else peer for peer in desired.peers)
+    known = {key: peer for peer in (before.peers if before else ()) for key in peer.keys}
+
+    def one(peer: DesiredPeer) -> DesiredPeer:
+        was = next((known[key] for key in peer.keys if key in known), None) if peer.name not in by_hand else None
+        return _held(peer, was, moment) if was else peer
+
+    peers = tuple(map(one, desired.peers))
     ends = [peer.held_until for peer in peers if peer.held_until is not None]
     if not ends:
         return desired
@@ -92,7 +97,7 @@ def held_over(desired: Desired, before: Desired | None, by_hand: Container[str],
 
 
 def _held(peer: DesiredPeer, was: DesiredPeer, moment: float) -> DesiredPeer:
-    if peer.former_key is not None or not set(peer.keys) & set(was.keys):
+    if peer.former_key is not None:
         return peer
     if was.preshared_key != peer.preshared_key:  # in one step
         return evolve(peer, former_key=was.preshared_key, held_until=moment + MOVING)

@@ -20,14 +20,19 @@ TRYING = 25
 """Seconds between keepalives to a peer that is relayed: WireGuard goes on trying to reach it directly."""
 
 
-def in_order(one: str, other: str, relays: Iterable[str]) -> tuple[str, ...]:
+def in_order(one: str, other: str, relays: Iterable[str], original: Mapping[str, str] = {}) -> tuple[str, ...]:
     """The relays in the order in which the pair ``one``, ``other`` uses them: the same at both ends.
 
-    Other pairs have other orders. All are names of peers, which stay when keys change. Rendezvous hashing: when a relay
+    Other pairs have other orders. All are names of peers, which stay when keys change: a pair's are those that the two
+    had first (`pair_name`), and ``original`` has those of relays that were renamed. Rendezvous hashing: when a relay
     comes or goes, only the pairs that used it change theirs (Thaler and Ravishankar, 1998).
     """
     pair = "/".join(sorted((one, other)))
-    return tuple(sorted(relays, key=lambda relay: (sha256(f"{pair}/{relay}".encode()).digest(), relay)))
+
+    def place(relay: str) -> tuple[bytes, str]:
+        return sha256(f"{pair}/{original.get(relay, relay)}".encode()).digest(), relay
+
+    return tuple(sorted(relays, key=place))
 
 
 def carried(desired: Desired, live: Live | None) -> dict[str, str]:

@@ -24,7 +24,7 @@ class Declared:
     ``probe`` is one of its mesh addresses; ``resolved`` the numeric endpoint its name stood for when it was last
     applied. ``addresses``: all its mesh addresses; ``allowed``: its allowed IPs; ``managed``: it runs a watchdog, as
     far as the list says. ``relay``: it may carry what this node sends to others; ``direct_only``: no relay may carry
-    what is sent to it.
+    what is sent to it. ``pair_name``: what the two ends of its pairs call it (`DesiredPeer.pair_name`).
     """
 
     name: str
@@ -36,6 +36,7 @@ class Declared:
     managed: bool = True
     relay: bool = False
     direct_only: bool = False
+    pair_name: str = ""
 
     @cached_property
     def hosts(self) -> tuple[str, ...]:
@@ -49,6 +50,7 @@ class Here:
 
     ``key``: the public key it runs; ``other_key``: the second one that the list names while it changes it, else empty;
     ``addresses``: its mesh addresses; ``port``: WireGuard's; ``zone``: where the mesh's names are.
+    ``pair_name``: as a peer's.
     """
 
     name: str = ""
@@ -57,6 +59,7 @@ class Here:
     addresses: tuple[str, ...] = ()
     port: int = 0
     zone: str = DEFAULT_ZONE
+    pair_name: str = ""
 
     def is_me(self, key: str) -> bool:
         """Whether this is a key of this node."""

@@ -12,8 +12,11 @@ ASKED = 2
 
 def order(state: State, key: str) -> list[str]:
     """The keys of all relays, in the order in which this node and a peer use them."""
-    keys = state.relaying.relays
-    return [keys[name] for name in in_order(state.here.name, state.peers[key].declared.name, keys)]
+    keys, peers, here = state.relaying.relays, state.peers, state.here
+    called = {name: peers[relay].declared.pair_name or name for name, relay in keys.items() if relay in peers}
+    declared = peers[key].declared
+    names = in_order(here.pair_name or here.name, declared.pair_name or declared.name, keys, called)
+    return [keys[name] for name in names]
 
 
 def to_ask(state: State, key: str) -> list[str]:

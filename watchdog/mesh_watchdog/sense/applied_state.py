@@ -117,6 +117,7 @@ def _applied(desired: Desired, resolved: Mapping[str, str], node: Node) -> Appli
             peer.managed,
             peer.name in desired.relays,
             peer.direct_only,
+            peer.pair_name,
         )
         for peer in desired.peers
     }
@@ -125,7 +126,7 @@ def _applied(desired: Desired, resolved: Mapping[str, str], node: Node) -> Appli
     )
     here = Here(
         desired.name, desired.public_key, desired.other_key, _hosts(sorted(desired.addresses)),
-        desired.listen_port, desired.zone,
+        desired.listen_port, desired.zone, desired.pair_name,
     )  # fmt: skip
     return Applied(
         peers, Tunnel(node.interface, desired.routes), carriers, desired.fwmark, node.git_past_exit != "never",
