@@ -40,8 +40,41 @@ def mesh(names: Iterable[str] = NAMES, **changes: dict[str, Any]) -> Mesh:
 
 
 def tripped(before: Mesh, after: Mesh, most: int = 3) -> list[str]:
-    found = trips(standing(before, "a", MOMENT), standing(after, "a", MOMENT), "a", most)
+    found = trips(standing(before, "a", MOMENT), standing(after, "a", MOMENT), most)
     return [trip.what for trip in found]
+
+
+def called(names: dict[str, str], **changes: dict[str, Any]) -> Mesh:
+    """The mesh with other names for some of its peers, whose ``changes`` are under the new name."""
+    peers = [evolve(peer, name=names.get(name, name)) for name, peer in mesh().peers.items()]
+    return evolve(mesh(), peers={peer.name: evolve(peer, **changes.get(peer.name, {})) for peer in peers})
+
+
+def followed(before: Mesh, after: Mesh, most: int = 3) -> list[str]:
+    """The same for the node a, whatever it is called afterwards."""
+    was = standing(before, "a", MOMENT)
+    return [trip.what for trip in trips(was, standing(after, "a", MOMENT, was.own_keys), most)]
+
+
+def test_a_rename_is_no_removal() -> None:
+    assert followed(mesh(), called({name: f"{name}{name}" for name in NAMES})) == []
+    assert followed(mesh(), called({name: f"{name}{name}" for name in "bcdefgh"}), 0) == []
+    assert remembered(Renderer(mesh(), MOMENT).desired("a")).own_keys == {key(ord("a"))}
+
+
+def test_what_is_done_to_renamed_peers_is_seen() -> None:
+    elsewhere = {"endpoint": (Endpoint("elsewhere.example", 1),)}
+    assert followed(mesh(), called({"a": "z"}, z={"enabled": False})) == ["remove a"]
+    assert followed(mesh(), called({"a": "z"}, z={"public_key": key(1)})) == ["remove a"]
+    assert followed(mesh("abc"), called({"b": "z"}, **dict.fromkeys("zcdefgh", elsewhere))) == ["all-endpoints"]
+    assert followed(mesh(), called({"b": "z", "c": "y"}, z={"enabled": False}, y={"public_key": key(1)}), 1) == [
+        "removed-peers"
+    ]
+
+
+def test_names_that_are_given_to_other_keys_are_no_rename() -> None:
+    assert followed(mesh(), called({"a": "b", "b": "a"})) == ["re-key a"]
+    assert followed(mesh(), called({"b": "a", "a": "z"})) == ["re-key a"]
 
 
 moved = {"endpoint": (Endpoint("elsewhere.example", 1),)}
@@ -102,13 +135,13 @@ def test_one_peer_that_moves_is_not_all_of_them() -> None:
 def test_what_is_remembered_of_an_interface_does_as_well() -> None:
     before = remembered(Renderer(mesh(), MOMENT).desired("a"))
     assert before == standing(mesh(a={"endpoint": ()}), "a", MOMENT)
-    assert [trip.what for trip in trips(before, standing(mesh("ab"), "a", MOMENT), "a", 3)] == ["removed-peers"]
+    assert [trip.what for trip in trips(before, standing(mesh("ab"), "a", MOMENT), 3)] == ["removed-peers"]
 
 
 def test_the_sentences_name_names() -> None:
-    [trip] = trips(standing(mesh(), "a", MOMENT), standing(mesh("ab"), "a", MOMENT), "a", 3)
+    [trip] = trips(standing(mesh(), "a", MOMENT), standing(mesh("ab"), "a", MOMENT), 3)
     assert trip.does == "removes 6 of 7 peers (c, d, e, f, g and 1 more), more than max_removed_peers = 3"
 
 
 def test_nothing_is_lost_from_nothing() -> None:
-    assert not list(trips(Standing(), standing(mesh(), "a", MOMENT), "a", 0))
+    assert not list(trips(Standing(), standing(mesh(), "a", MOMENT), 0))

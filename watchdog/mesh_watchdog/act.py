@@ -136,7 +136,7 @@ class Actor:
 
     def _announce(self, action: Announce, state: State) -> None:
         peer = state.peers.get(action.key)
-        self.announcer.say(action, peer.declared.name if peer else self._node.name)
+        self.announcer.say(action, peer.declared.name if peer else state.here.name or self._node.name)
 
     def _open(self, action: Open, state: State) -> None:
         problem = self._opener.send(action.endpoint, state.here.port, action.ttl, state.mark)

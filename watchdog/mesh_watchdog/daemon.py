@@ -54,7 +54,7 @@ class Daemon:
         self.tally = Tally()
         self._next = self._last = time.monotonic()
         boot = status_file.boot_id()
-        self.about = {"node": node.name, "interface": node.interface, "boot": boot, "started": self._last}
+        self.about = {"interface": node.interface, "boot": boot, "started": self._last}
         self.troubles: Sequence[Mapping[str, Any]] = ()
         self.stopping = False
         self.changed = True
@@ -116,7 +116,7 @@ class Daemon:
             await sense.stop()
 
     def view(self) -> dict[str, Any]:
-        about = {**self.about, "troubles": list(self.troubles)}
+        about = {**self.about, "node": self.state.here.name or self.node.name, "troubles": list(self.troubles)}
         return status_file.view(self.state, self.tally, about, self.problems.present, time.monotonic())
 
     def write_status(self) -> None:

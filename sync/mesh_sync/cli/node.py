@@ -66,7 +66,8 @@ def _failed(config: Path, error: MeshSyncError) -> dict[str, Any]:
     name, state = None, states.State()
     with suppress(MeshSyncError):
         node = nodes.load(config)
-        name, state = node.name, states.load(node.state_file)
+        state = states.load(node.state_file)
+        name = state.called(node.name)
     found = {"node": name, "result": "failed", "commit": state.applied.commit, "remote_commit": state.remote.commit}
     return {**found, "changes": [], "findings": [], "troubles": [], "message": error.message}
 
@@ -109,7 +110,10 @@ def status(config: Path, as_json: bool) -> None:
         return
     node, state = found.node, found.state
     applied, remote, pause = state.applied, state.remote, state.intent.pause
-    click.echo(f"{node.name} on {node.interface}: {'up' if found.up else 'down'}")
+    name = state.called(node.name)
+    click.echo(f"{name} on {node.interface}: {'up' if found.up else 'down'}")
+    if name != node.name:
+        click.secho(f'node.toml still calls it {node.name}: write name = "{name}" there', fg="yellow")
     click.echo(f"applied commit: {applied.commit or 'none yet'}")
     if remote.commit and remote.commit != applied.commit:
         click.echo(f"remote commit:  {remote.commit}")
@@ -127,7 +131,7 @@ def status(config: Path, as_json: bool) -> None:
     if applied.desired and applied.desired.other_key:
         click.secho("this node is changing its key; `mesh-sync rotate-key` continues", fg="yellow")
     if applied.desired and applied.desired.is_elsewhere(node.machine):
-        click.secho(f"stands by: the list has {node.name} on the machine {applied.desired.machine}", fg="yellow")
+        click.secho(f"stands by: the list has {name} on the machine {applied.desired.machine}", fg="yellow")
     if pause:
         why = f": {printable(pause.reason)}" if pause.reason else ""
         click.secho(f"paused since {_time(pause.since)}{why}; `mesh-sync resume` ends it", fg="yellow")

@@ -37,7 +37,7 @@ def look(node: Node) -> Fleet:
     objects = BareCopy(node.bare_repository, node.repository.max_size).objects
     found = hear(node, desired, whom(desired), signers_at(objects, state.last_confirmed.commit))
     newest, known = _newest(state, node, objects, found)
-    return compared(node.name, newest, found, known)
+    return compared(desired.name, newest, found, known)
 
 
 def whom(desired: Desired) -> dict[str, str]:

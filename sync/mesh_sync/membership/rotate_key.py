@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from attrs import evolve
+
 from mesh_sync.check.examine import examine
 from mesh_sync.errors import ConfigError, Locked, MeshSyncError, Unreachable
 from mesh_sync.membership.key_switch import confirm, forget, switch
@@ -49,7 +51,7 @@ def rotate_key(node: Node, *, wait: float, force: bool, note: Note) -> str:
     """
     with locked(node.run_lock_file.with_suffix(".rotation.lock"), 0):
         files = KeyFiles(node.private_key_file)
-        peer = _listed(node)
+        peer = _listed(node, files.public)
         if files.public not in (peer.public_key, peer.next_public_key):
             text = f"{peer.file} has another public key than {files.held} belongs to"
             raise ConfigError(text, hint="correct the list, or put the private key that it names there")
@@ -108,19 +110,28 @@ def _neighbours(node: Node) -> Neighbours:
     mesh, _ = examine(tree_at(GitObjects(node.bare_repository), commit or "HEAD"), datetime.now(UTC))
     if mesh is None:
         raise MeshSyncError(f"commit {commit} can no longer be read", hint="mesh-sync now")
-    return neighbours(mesh, node.name)
+    return neighbours(mesh, _name(node))
 
 
-def _listed(node: Node) -> Peer:
+def _listed(node: Node, key: str) -> Peer:
+    """What the list says of this node. Of one that was renamed it is the peer with the ``key`` that it runs."""
     mesh = _at_the_first(node, lambda url: with_fresh_copy(node.repository, url, checked))
-    peer = mesh.peers.get(node.name)
+    peer = mesh.peers.get(_name(node)) or next((one for one in mesh.peers.values() if key in one.keys), None)
     if peer is None:
-        raise ConfigError(f"{node.name} is not in the list", hint="mesh-sync join puts it there")
+        raise ConfigError(f"{_name(node)} is not in the list", hint="mesh-sync join puts it there")
     return peer
+
+
+def _name(node: Node) -> str:
+    """What the applied list calls this node."""
+    return states.load(node.state_file).called(node.name)
 
 
 def _publish(node: Node, values: Mapping[str, str], unset: Iterable[str], what: str, note: Note) -> None:
     """Change keys of this node's own file in the list; nothing is pushed when it says so already."""
+    if problem := run_now(node).problem:  # nothing is pushed on top of a list that this node refuses
+        raise problem
+    node = evolve(node, name=_name(node))
     path = peer_path(node.name)
 
     def work(copy: FreshCopy) -> None:
@@ -131,8 +142,6 @@ def _publish(node: Node, values: Mapping[str, str], unset: Iterable[str], what: 
         publish(copy, own_change(node, copy, text, what, values), node.repository.branch)
         note(f"pushed {path}: {node.name} {what}")
 
-    if problem := run_now(node).problem:  # nothing is pushed on top of a list that this node refuses
-        raise problem
     if states.load(node.state_file).intent.pause:
         text = f"{node.name} is paused; nothing was pushed"
         raise MeshSyncError(text, hint="`mesh-sync resume`, then run it again")

@@ -190,6 +190,10 @@ class State:
     history: History = ()
     lost: bool = field(default=False, eq=False)
 
+    def called(self, name: str) -> str:
+        """What the applied list calls this node; ``name``, that of node.toml, where nothing is applied."""
+        return self.applied.desired.name if self.applied.desired else name
+
     @property
     def last_confirmed(self) -> Applied:
         """What was confirmed last: with a trial under way, what it would go back to."""

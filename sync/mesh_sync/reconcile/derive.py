@@ -17,6 +17,7 @@ from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.node.own_keys import with_own_key
 from mesh_sync.preshared.secret_file import Source
+from mesh_sync.reconcile.own_name import own_name
 from mesh_sync.repository.git_objects import GitObjects, tree_at
 from mesh_sync.system.cpu_limit import CHECKING, spending
 from mesh_sync.wireguard import psk_rollover
@@ -28,7 +29,8 @@ def desired_at(node: Node, commit: str, repository: GitObjects, moment: datetime
     """This node's interface at a commit that was accepted before. Raise Refused, or CommandError for a damaged copy."""
     tree = tree_at(repository, commit)
     mesh, findings = mesh_at(tree, commit, moment)
-    return interface(tree, mesh, node, commit, moment, findings)
+    name = own_name(node, mesh, commit, repository)
+    return interface(tree, mesh, evolve(node, name=name), commit, moment, findings)
 
 
 @spending(CHECKING, "the commit")

@@ -23,6 +23,7 @@ from mesh_sync.node.fingerprint import fingerprint
 from mesh_sync.node.state import Held, Refusal, State
 from mesh_sync.reconcile.decision import wait
 from mesh_sync.reconcile.derive import interface, left, mesh_at
+from mesh_sync.reconcile.own_name import own_name
 from mesh_sync.reconcile.promise import accepted, accepted_below, heard, held, refused, worked_out
 from mesh_sync.reconcile.verdict import Verdict, stay
 from mesh_sync.repository.git_command import public, raise_if_local
@@ -30,7 +31,7 @@ from mesh_sync.repository.git_objects import GitObjects, tree_at
 from mesh_sync.repository.remote import Head, Remote
 from mesh_sync.trust import git_history, guard_history
 from mesh_sync.trust.descent import below_nodes
-from mesh_sync.trust.guard import remembered, standing
+from mesh_sync.trust.guard import REMOVE, remembered, standing
 from mesh_sync.trust.verify_history import own_signers, verify_history
 from mesh_sync.wireguard.desired import Desired
 
@@ -56,7 +57,8 @@ def evaluate(node: Node, before: State, head: Head, remote: Remote, clock: Clock
             return _hold(node, known, waiting, None, remote, clock)
         after = accepted(found.known, found.commit, fingerprint(node), found.result)
         after = worked_out(after, clock.counts(found.dated), found.dated)
-        return Verdict(after, None, found.findings, _rewritten(found.known, found.commit, remote.bare.objects))
+        notes = (*_rewritten(found.known, found.commit, remote.bare.objects), *_renamed(node, before, found.result))
+        return Verdict(after, None, found.findings, notes)
     return _refuse(node, before, found, found.result, remote, clock, note)
 
 
@@ -173,6 +175,7 @@ def _asked(
     """
     tree = tree_at(repository, commit)
     mesh, findings = mesh_at(tree, commit, moment)
+    name = own_name(node, mesh, commit, repository)
     present, applied = known.applied, None
     if present.desired and present.commit:
         own = own_signers(node) if node.trust.mode == "signed" else None
@@ -180,14 +183,15 @@ def _asked(
         if own and base and not repository.descends(commit, base):
             base = repository.fork(commit, base)  # what only nodes have signed is taken back, and needs no leave
         applied = _mesh(remote, base or present.commit)
-        before = standing(applied, node.name, moment) if applied else remembered(present.desired)
+        was = own_name(node, applied, base or present.commit, repository) if applied else name
+        before = standing(applied, was, moment) if applied else remembered(present.desired)
         most = (applied.guard if applied else Guard()).max_removed_peers
         allowed = guard_history.check(
-            before, base, most, (commit, mesh), node.name, moment, repository, partial(tree_at, repository), own
+            before, base, most, (commit, mesh), moment, repository, partial(tree_at, repository), own
         )
-        if f"remove {node.name}" in allowed or not (_has(applied, node.name) or _has(mesh, node.name)):
+        if REMOVE in allowed or not (_has(applied, was) or _has(mesh, name)):
             return left(present.desired), findings, applied
-    return interface(tree, mesh, node, commit, moment, findings), findings, applied
+    return interface(tree, mesh, evolve(node, name=name), commit, moment, findings), findings, applied
 
 
 def _waiting(
@@ -197,7 +201,8 @@ def _waiting(
     that no commit excuses itself.
     """
     canaries = before.canaries if before else frozenset()
-    if before is None or not canaries or node.name in canaries or known.last_confirmed.desired is None:
+    desired = known.last_confirmed.desired
+    if before is None or not canaries or desired is None or desired.name in canaries:
         return None
     if commit in (known.last_confirmed.commit, known.applied.commit):  # it had its turn
         return None
@@ -227,6 +232,14 @@ def _mesh(remote: Remote, commit: str) -> Mesh | None:
 def _has(mesh: Mesh | None, name: str) -> bool:
     """Whether the mesh has the node, be it expired or cut off."""
     return mesh is None or (name in mesh.peers and mesh.peers[name].enabled)
+
+
+def _renamed(node: Node, before: State, desired: Desired) -> tuple[str, ...]:
+    """What to do about a new name, said once."""
+    known = before.applied.desired
+    if desired.name == node.name or (known and known.name == desired.name):
+        return ()
+    return (f'the list calls this node {desired.name} now: write name = "{desired.name}" in node.toml',)
 
 
 def _rewritten(known: State, commit: str, repository: GitObjects) -> tuple[str, ...]:

@@ -133,7 +133,7 @@ def outcome(node: Node, verdict: Verdict, done: Done) -> Outcome:
         result = "refused" if isinstance(problem, Refused) else "failed"
     desired = state.applied.desired
     return Outcome(
-        node=node,
+        node=evolve(node, name=state.called(node.name)),
         result=result,
         commit=state.applied.commit,
         remote_commit=state.remote.commit,

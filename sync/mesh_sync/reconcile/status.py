@@ -79,7 +79,7 @@ class Status:
     def as_json(self) -> dict[str, Any]:
         applied, remote, trial, pause = self.state.applied, self.state.remote, self.state.trial, self.state.intent.pause
         return {
-            "node": self.node.name,
+            "node": self.state.called(self.node.name),
             "interface": self.node.interface,
             "commit": applied.commit,
             "remote_commit": remote.commit,

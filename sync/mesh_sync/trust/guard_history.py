@@ -29,16 +29,15 @@ MAX_STEPS = 100
 
 def check(
     before: Standing, base: str | None, most: int, head: tuple[str, Mesh],
-    node: str, moment: datetime, repository: GitObjects, tree: Callable[[str], Tree], own: Signers | None,
+    moment: datetime, repository: GitObjects, tree: Callable[[str], Tree], own: Signers | None,
 ) -> tuple[str, ...]:  # fmt: skip
-    """The trailers' values, for all that the guard would otherwise stop. Raise Refused when one is missing.
+    """The kinds of what the guard would otherwise stop. Raise Refused when a trailer is missing.
 
     ``base`` is the commit of ``before``, None when it is gone; ``most`` its max_removed_peers. ``own``: the node's own
     allowed signers where commits are signed, and verified by now; None where every trailer counts.
     """
     name, mesh = head
-    after = standing(mesh, node, moment)
-    net = {trip.what: trip for trip in trips(before, after, node, most)}
+    net = {trip.kind for trip in trips(before, standing(mesh, before.node, moment, before.own_keys), most)}
     if not net:
         return ()
     missing: dict[str, str] = {}  # what needs the trailer: the sentence about the step that does it
@@ -49,11 +48,12 @@ def check(
         way, since = [name], None
     position = before
     for commit in way:
-        reached = after if commit == name else _standing(tree(commit), node, moment)
-        if reached is None:
-            continue  # no mesh there: its step is part of the next one
-        for trip in trips(position, reached, node, most) if commit not in unguarded else ():
-            if trip.what in net:
+        there = mesh if commit == name else _mesh(tree(commit))
+        if there is None:
+            continue  # its step is part of the next one
+        reached = standing(there, position.node, moment, position.own_keys or before.own_keys)
+        for trip in trips(position, reached, most) if commit not in unguarded else ():
+            if trip.kind in net:
                 remedy = f'if that is intended, its message needs the line "{TRAILER}: {trip.what}"'
                 missing[trip.what] = f"commit {commit[:10]} {trip.does}; {remedy}"
         if missing:  # a later commit may allow it, so that no history has to be rewritten
@@ -82,9 +82,9 @@ def _way(repository: GitObjects, base: str | None, head: str) -> list[str]:
     return way[::-1]
 
 
-def _standing(tree: Tree, node: str, moment: datetime) -> Standing | None:
+def _mesh(tree: Tree) -> Mesh | None:
     mesh, findings = manifest.read(tree.manifests)
-    return None if mesh is None or errors(findings) else standing(mesh, node, moment)
+    return None if errors(findings) else mesh
 
 
 def _allowed(repository: GitObjects, commit: str, before: str | None, own: Signers | None) -> frozenset[str]:

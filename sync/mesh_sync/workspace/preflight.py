@@ -65,7 +65,7 @@ def _guard(directory: Path, base: str, before: Tree, after: Tree) -> Iterator[Fi
     for node in (*changed, *others[:2]):  # the others all see the same
         applied = standing(old, node, moment)
         try:
-            guard_history.check(applied, first, most, (last, new), node, moment, repository, trees, own)
+            guard_history.check(applied, first, most, (last, new), moment, repository, trees, own)
         except Refused as problem:
             said.add(problem.message)
     yield from (Finding(PLACE, "", message) for message in sorted(said))
