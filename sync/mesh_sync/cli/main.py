@@ -48,6 +48,7 @@ REPOSITORY = {
 PEER = {
     "add": ("peer_edit:add", "Add a peer"),
     "set": ("peer_edit:set_", "Change keys of a peer's file"),
+    "rename": ("peer_edit:rename", "Rename a peer: its file, and every mention of it"),
     "remove": ("peer_edit:remove", "Remove a peer: its file, and its keys in allowed_signers"),
     "list": ("peer_show:list_", "List the peers"),
     "show": ("peer_show:show", "Show one peer, every default filled in, and its tunnels"),

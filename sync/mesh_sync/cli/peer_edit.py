@@ -1,4 +1,4 @@
-"""`mesh-sync peer add`, `set` and `remove`."""
+"""`mesh-sync peer add`, `set`, `rename` and `remove`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from mesh_sync.cli.options import date_or_moment, file
 from mesh_sync.cli.present_edit import edit_options, present_edit
 from mesh_sync.mesh.edit_toml import KEYS
-from mesh_sync.workspace import edit_peer, edit_secrets
+from mesh_sync.workspace import edit_peer, edit_secrets, rename_peer
 from mesh_sync.workspace.edit import Edit
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -53,7 +53,7 @@ KEY_OPTIONS = (
                  help="What an unmanaged peer sends into its tunnel, instead of all that the mesh reaches; "
                       "may be repeated."),
     click.option("--original-name", metavar="NAME",
-                 help="Of one that was renamed: the name by which its preshared keys are derived and its relays chosen."),
+                 help="Of one that was renamed: the name by which its preshared keys and its relays are chosen."),
     click.option("--tag", "tags", multiple=True, metavar="TEXT", help="A tag, for people; may be repeated."),
     click.option("--description", metavar="TEXT", help="What it is, for people."),
     click.option("--owner", metavar="TEXT", help="Whose it is, for people."),
@@ -133,6 +133,21 @@ def remove(edit: Edit, name: str, secret_file: Path | None) -> int:
         click.echo("next, for preshared keys: mesh-sync secret rotate --secret-file F    # it knows the mesh secret")
         return 0
     return present_edit(edit, edit_secrets.rotate(edit, secret_file), PLAN)
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@edit_options
+def rename(edit: Edit, old: str, new: str) -> int:
+    """Rename a peer: its file, and every mention of it in the list. No tunnel changes, and no node has to be touched.
+
+    A node goes on by its key; write the new name in its node.toml when you are there.
+    """
+    code = present_edit(edit, rename_peer.rename(edit, old, new), PLAN)
+    if not code and rename_peer.keeps_original_name(edit, new):
+        click.echo(f"{new} keeps original_name, by which its pairs go: versions that do not know it refuse the list")
+    return code
 
 
 def _given(keys: dict[str, Any]) -> dict[str, Any]:

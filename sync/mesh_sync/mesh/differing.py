@@ -7,6 +7,7 @@ for all of them, and only what a node sees as no other does is looked at for eac
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import cached_property
 
 from mesh_sync.mesh.model import Peer
 from mesh_sync.mesh.render import Renderer
@@ -39,15 +40,29 @@ class Differing:
             {key for peer in rendered.topology.members.values() for key in _keys(peer)} for rendered in (before, after)
         )
 
-    def desired(self, name: str) -> tuple[Desired, Desired]:
-        """The interface of a member of both, before and after, as far as it may differ."""
-        parts = self._parts(name) or (None, None)
-        return self.before.desired(name, parts[0]), self.after.desired(name, parts[1])
+    @cached_property
+    def renamed(self) -> dict[str, str]:
+        """What members of the list before are called in the one after: a free name, and a key that they had."""
+        before, after = self.before.topology.members, self.after.topology.members
+        gone = {key: name for name, peer in before.items() if name not in after for key in peer.keys}
+        new = (peer for name, peer in after.items() if name not in before) if gone else ()
+        return {gone[key]: peer.name for peer in new for key in peer.keys if key in gone}
 
-    def _parts(self, name: str) -> tuple[Part, Part] | None:
+    @cached_property
+    def former(self) -> dict[str, str]:
+        """What members of the list after were called in the one before, of those that were renamed."""
+        return {later: name for name, later in self.renamed.items()}
+
+    def desired(self, name: str) -> tuple[Desired, Desired]:
+        """The interface of a member of both, before and after, as far as it may differ; ``name`` is the one before."""
+        later = self.renamed.get(name, name)
+        parts = self._parts(name, later) or (None, None)
+        return self.before.desired(name, parts[0]), self.after.desired(later, parts[1])
+
+    def _parts(self, name: str, later: str) -> tuple[Part, Part] | None:
         """What to look at; None for all of it."""
         before, after = self.before.topology, self.after.topology
-        was, is_now = before.members[name], after.members[name]
+        was, is_now = before.members[name], after.members[later]
         if bool(was.via) != bool(is_now.via) or was.managed != is_now.managed:  # what it sees is of another kind
             return None
         if (was.export_routes, is_now.export_routes) != ((), ()):  # cut out of what all see alike
@@ -61,7 +76,7 @@ class Differing:
             return None
         if self.before.mesh.keepalive_of(was) != self.after.mesh.keepalive_of(is_now):
             return None
-        ways = {hop for hop in (_first_hop(before, name), _first_hop(after, name)) if hop in self._alike}
+        ways = {hop for hop in (_first_hop(before, name), _first_hop(after, later)) if hop in self._alike}
         return self._with(0, before, ways), self._with(1, after, ways)
 
     def _is_alike(self, one: Peer, other: Peer) -> bool:

@@ -279,6 +279,16 @@ def added(text: str, new: str) -> str:
     return f"{text}{'' if text.endswith(chr(10)) else chr(10)}{new}\n"
 
 
+def renamed(text: str, some: Collection[Signer], principal: str) -> str:
+    """Given the text of the file, return it with these signers' lines under another principal."""
+    named = {signer.line: signer.principal for signer in some}
+    lines = text.split("\n")
+    for number, here in enumerate(lines):
+        if before := named.get(here.replace("\t", " ").strip()):
+            lines[number] = here.replace(before, principal, 1)
+    return "\n".join(lines)
+
+
 def without(text: str, gone: Collection[Signer]) -> str:
     """Given the text of the file, return it without these signers' lines."""
     lines = {signer.line for signer in gone}

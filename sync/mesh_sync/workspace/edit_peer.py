@@ -25,7 +25,7 @@ def add(edit: Edit, name: str, values: Mapping[str, Any], new_key: Path | None =
 
     ``signing_key`` goes into allowed_signers: with it the peer, a node, may change its own file.
     """
-    path, copy = _path(name), edit.open()
+    path, copy = file_of(name), edit.open()
     if os.path.lexists(edit.directory / path):
         raise ConfigError(f"{path} exists already", hint=f"`mesh-sync peer set {name}` changes it")
     private = ""
@@ -48,8 +48,8 @@ def add(edit: Edit, name: str, values: Mapping[str, Any], new_key: Path | None =
 
 def change(edit: Edit, name: str, values: Mapping[str, Value], unset: Sequence[str]) -> Edited:
     """Set and remove keys of a peer's file; everything else in it stays as it is."""
-    path, copy = _path(name), edit.open()
-    before = _text(copy, path)
+    path, copy = file_of(name), edit.open()
+    before = text_of(copy, path)
     try:
         text = edited(before, values, unset)
     except MeshSyncError as error:
@@ -65,9 +65,9 @@ def remove(edit: Edit, name: str) -> Edited:
 
     A file that cannot be read can be removed too.
     """
-    path, copy = _path(name), edit.open()
+    path, copy = file_of(name), edit.open()
     if not os.path.lexists(edit.directory / path):
-        _text(copy, path)
+        text_of(copy, path)
     files: dict[str, str | None] = {path: None}
     became = "is removed"
     signing = copy.text(SIGNERS_FILE) or ""
@@ -79,13 +79,15 @@ def remove(edit: Edit, name: str) -> Edited:
     return edit.finish(copy, files, f"{name}: leaves the mesh\n\n{trailers}", became)
 
 
-def _path(name: str) -> str:
+def file_of(name: str) -> str:
+    """The file of a peer that is, or is to be, called so. Raise ConfigError when that is no name."""
     if not LABEL.fullmatch(name):
         raise ConfigError(f"{name!r} is not a peer name: a lower-case DNS label (a-z, 0-9, -, at most 63)")
     return peer_path(name)
 
 
-def _text(copy: WorkingCopy, path: str) -> str:
+def text_of(copy: WorkingCopy, path: str) -> str:
+    """One peer's file. Raise ConfigError when there is none."""
     text = copy.text(path)
     if text is None:
         raise ConfigError(f"there is no {path}", hint=f"the mesh has: {copy.some_names}")

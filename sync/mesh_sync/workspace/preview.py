@@ -14,7 +14,7 @@ from mesh_sync.errors import CommandError, ConfigError, MeshSyncError, Reason
 from mesh_sync.findings import Finding, errors
 from mesh_sync.mesh.differing import Differing
 from mesh_sync.mesh.layout import MESH_FILE, SIGNERS_FILE
-from mesh_sync.mesh.model import NO_SECRET, Peer
+from mesh_sync.mesh.model import NO_SECRET, Mesh, Peer
 from mesh_sync.mesh.peer_view import relayed, shared
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
@@ -94,8 +94,8 @@ def plan_between(directory: Path, revisions: str) -> Preview:
         )
     trees = files_at(directory, base or "HEAD"), files_at(directory, head or "HEAD") if dots else read(directory)
     before, after = _renderer(trees[0], base), _renderer(trees[1], head or str(directory))
-    names = sorted({*before.names, *after.names})
     lists = Differing(before, after)
+    names = sorted({*before.names, *after.names} - lists.renamed.keys())
     nodes = {name: changes for name in names if (changes := changes_of(name, lists))}
     admins = tuple(changed_admins(*(tree.texts.get(SIGNERS_FILE, b"") for tree in trees)))
     was, will_be = relayed(before.topology), relayed(after.topology)
@@ -105,17 +105,20 @@ def plan_between(directory: Path, revisions: str) -> Preview:
 
 
 def changes_of(name: str, lists: Differing) -> tuple[Change, ...]:
-    """What becomes of one node that is in either of two lists."""
+    """What becomes of one node that is in either of two lists; ``name`` is that in the later one."""
     before, after = lists.before.topology, lists.after.topology
+    earlier = lists.former.get(name, name)
     if name not in after.members:
         return (Change("node-removed", "leaves the mesh: it is no longer a peer of any node", name),)
-    if name not in before.members:
+    if earlier not in before.members:
         return (Change("node-added", f"joins the mesh with {after.count_neighbours(name)} peers", name),)
-    was, desired = lists.desired(name)
-    changes = changes_between(was, desired)
-    machines = (topology.members[name].machine or "" for topology in (before, after))
-    own = (*_machine(*machines), *_exit(before.exit_of(name), after.exit_of(name)), *changes)
-    return (*own, *_client(before.members[name], after.members[name], changed=bool(own)))
+    was, desired = lists.desired(earlier)
+    machines = before.members[earlier].machine or "", after.members[name].machine or ""
+    exit_ = before.exit_of(earlier)
+    exits = _exit(lists.renamed.get(exit_ or "", exit_), after.exit_of(name))
+    own = (*_machine(*machines), *exits, *changes_between(was, desired))
+    client = _client(before.members[earlier], after.members[name], changed=bool(own))
+    return (*_name(was, desired, lists.after.mesh), *own, *client)
 
 
 def changes_between(before: Desired, after: Desired) -> tuple[Change, ...]:
@@ -128,6 +131,15 @@ def changes_between(before: Desired, after: Desired) -> tuple[Change, ...]:
         names={peer.public_key: peer.name for peer in old.peers},
     )
     return plan(placed(after, live, 0.0, before), live, context)
+
+
+def _name(before: Desired, after: Desired, mesh: Mesh) -> Iterator[Change]:
+    """A node that is called otherwise; its pairs' preshared keys stay if it says what it was called first."""
+    if before.name != after.name:
+        text = f"is {before.name} under another name"
+        if mesh.preshared and before.pair_name != after.pair_name:
+            text += f'; its preshared keys change with it, original_name = "{before.pair_name}" would keep them'
+        yield Change("node-renamed", text, before.name)
 
 
 def _machine(before: str, after: str) -> Iterator[Change]:
