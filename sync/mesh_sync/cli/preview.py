@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -10,6 +11,7 @@ from mesh_sync.cli.options import directory_argument, private_key_option, reposi
 from mesh_sync.cli.present_plan import present_plan
 from mesh_sync.system.files import write_atomically
 from mesh_sync.terminal.command_line import count, json_option, print_json
+from mesh_sync.workspace.plan_markdown import markdown
 from mesh_sync.workspace.preview import plan_between, raise_if_inside, render_all, render_one
 
 
@@ -54,9 +56,20 @@ def render(
 @click.argument("revisions", default="HEAD~1..HEAD", metavar="[BASE..HEAD]")
 @repository_option
 @json_option
-def plan(revisions: str, directory: Path, as_json: bool) -> None:
+@click.option(
+    "--markdown",
+    "as_markdown",
+    is_flag=True,
+    help="For a pull request: counts, then each change once with its nodes. Text of the list is inert in it.",
+)
+def plan(revisions: str, directory: Path, as_json: bool, as_markdown: bool) -> None:
     """Show what a change to the list does to every node, and to who is an admin. BASE alone: up to the working copy."""
+    if as_json and as_markdown:
+        raise click.UsageError("give --json or --markdown")
     preview = plan_between(directory, revisions)
+    if as_markdown:
+        click.echo(markdown(preview, f"mesh-sync plan {quote(revisions)}"), nl=False)
+        return
     if as_json:
         changes_of = {name: [change.as_json() for change in changes] for name, changes in preview.nodes.items()}
         print_json(
