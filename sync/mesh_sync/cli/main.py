@@ -37,6 +37,8 @@ REPOSITORY = {
     "init": ("init:init", "Create a mesh repository, ready to push"),
     "check": ("check:check", "Check a mesh repository"),
     "plan": ("preview:plan", "Show what a change to the list does to every node"),
+    "log": ("history:log", "Show what changed in the mesh, when, and by whose signature"),
+    "blame": ("history:blame", "Show which commit gave each key of a peer its value"),
     "render": ("preview:render", "Print the wg0.conf that a node gets, or write those of all nodes"),
     "peer": ("main:peer", "Add, change, remove and show peers"),
     "signer": ("signer:signer", "List, add and remove the SSH keys that may sign commits"),

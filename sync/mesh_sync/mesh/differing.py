@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from functools import cached_property
 
+from mesh_sync.mesh.list_changes import renamed
 from mesh_sync.mesh.model import Peer
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.topology import Part, Topology
@@ -43,10 +44,7 @@ class Differing:
     @cached_property
     def renamed(self) -> dict[str, str]:
         """What members of the list before are called in the one after: a free name, and a key that they had."""
-        before, after = self.before.topology.members, self.after.topology.members
-        gone = {key: name for name, peer in before.items() if name not in after for key in peer.keys}
-        new = (peer for name, peer in after.items() if name not in before) if gone else ()
-        return {gone[key]: peer.name for peer in new for key in peer.keys if key in gone}
+        return renamed(self.before.topology.members, self.after.topology.members)
 
     @cached_property
     def former(self) -> dict[str, str]:

@@ -49,7 +49,7 @@ def commits(repository: GitObjects, head: str, known: Iterable[str]) -> tuple[Co
     for name, text in repository.contents(list(found), MAX_FILE):
         if text is None:
             raise Untrusted(f"commit {name[:10]} is longer than {MAX_FILE:,} bytes")
-        found[name] = evolve(found[name], signature=signature.read(text), size=len(text), date=_date(text))
+        found[name] = evolve(found[name], signature=signature.read(text), size=len(text), date=date_in(text))
     return tuple(found.values())
 
 
@@ -59,22 +59,22 @@ def commit_at(repository: GitObjects, name: str) -> Commit:
     if text is None:
         raise Untrusted(f"commit {name[:10]} is longer than {MAX_FILE:,} bytes")
     line = repository.git("rev-list", "--no-walk", "--parents", name).decode()
-    return Commit(name, tuple(line.split()[1:]), signature.read(text), size=len(text), date=_date(text))
+    return Commit(name, tuple(line.split()[1:]), signature.read(text), size=len(text), date=date_in(text))
 
 
 def dates_before(repository: GitObjects, some: Sequence[Commit]) -> dict[str, int]:
     """When the parents of some commits that are not among these say that they were made (Unix seconds)."""
     outside = {name for commit in some for name in commit.parents} - {commit.name for commit in some}
-    return {name: _date(text or b"") for name, text in repository.contents(sorted(outside), MAX_FILE)}
+    return {name: date_in(text or b"") for name, text in repository.contents(sorted(outside), MAX_FILE)}
 
 
 def date_of(repository: GitObjects, name: str) -> int:
     """When a commit says that it was made (Unix seconds). Raise CommandError when it is not there."""
     [(_, text)] = repository.contents([name], MAX_FILE)
-    return _date(text or b"")
+    return date_in(text or b"")
 
 
-def _date(commit: bytes) -> int:
+def date_in(commit: bytes) -> int:
     """When a commit says that it was made (Unix seconds); 0 where it does not say so as git does."""
     found = _COMMITTER.search(commit.partition(b"\n\n")[0])
     return int(found[1]) if found else 0
