@@ -196,6 +196,12 @@ def test_another_order_begins_with_its_first(former: tuple[tuple[str, tuple[str,
     assert holders(placed(MADE, None, NOW, MADE)) == ["b"]
 
 
+def test_a_gateway_that_is_renamed_keeps_what_it_has() -> None:
+    peers = (evolve(one, name="z", original_name="a") if one.name == "a" else one for one in MADE.peers)
+    renamed = evolve(MADE, peers=tuple(peers), gateways=((LAN, ("b", "z")),))
+    assert held(renamed, AT_A, MADE) == {LAN: "z"}
+
+
 def test_a_peer_that_leads_nowhere_is_never_right() -> None:
     elsewhere = interface(WITH_RELAY, b=["10.0.0.2/32"], r=["10.0.0.9/32", LAN])
     assert holders(placed(WITH_RELAY, elsewhere, NOW, WITH_RELAY)) == ["b"]

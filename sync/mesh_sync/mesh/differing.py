@@ -70,7 +70,7 @@ class Differing:
                 return None
             below = before.below(was), after.below(is_now)
             return Part(networks=self._near(0, below[1])), Part(networks=self._near(1, below[0]))
-        if before.shared_by(name) != after.shared_by(name):  # what it is in itself, it sends to no other
+        if before.shared_by(name) != after.shared_by(later):  # what it is in itself, it sends to no other
             return None
         if self.before.mesh.keepalive_of(was) != self.after.mesh.keepalive_of(is_now):
             return None

@@ -24,9 +24,15 @@ def held(desired: Desired, live: Live | None, applied: Desired | None) -> dict[s
     """
     if live is None or applied is None or not desired.gateways:
         return {}
-    former = dict(applied.gateways)
-    networks = {network: names for network, names in desired.gateways if former.get(network) == names}
+    former, order = _order(applied), _order(desired)
+    networks = {network: names for network, names in desired.gateways if former.get(network) == order[network]}
     return dict(_held(desired, live, networks)) if networks else {}
+
+
+def _order(desired: Desired) -> dict[str, tuple[str, ...]]:
+    """By network, the peers that lead to it, by names that a rename does not change."""
+    called = {peer.name: peer.pair_name for peer in desired.peers}
+    return {network: tuple(called.get(name, name) for name in names) for network, names in desired.gateways}
 
 
 def _held(desired: Desired, live: Live, networks: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:
