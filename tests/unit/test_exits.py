@@ -207,6 +207,13 @@ def test_plan_says_who_will_leave_by_which_exit() -> None:
     assert (went.kind, went.text) == ("exit", "no longer leaves by an exit (before: a)")
 
 
+def test_plan_says_nothing_of_an_exit_that_stays() -> None:
+    used = {**GOOD, "peers/a.toml": peer(1, subnets=BOTH), **A_USER}
+    more = {**used, "peers/c.toml": peer(3)}
+    changes = preview.changes_of("b", Differing(rendered(used), rendered(more)))
+    assert [change.kind for change in changes] == ["peer-added"]
+
+
 def test_the_hosts_of_remotes_are_known_whatever_the_address_looks_like() -> None:
     urls = (
         "git://git.example.org/mesh.git", "ssh://git@ssh.example.org:2222/mesh", "git@scp.example.org:mesh.git",

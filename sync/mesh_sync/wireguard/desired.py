@@ -114,6 +114,11 @@ class Desired:
         return self.exit_routes - self.covering
 
     @property
+    def exit_versions(self) -> frozenset[int]:
+        """The IP versions that have rules for `exit_routes`: 4, 6."""
+        return frozenset(6 if ":" in route else 4 for route in self.exit_routes)
+
+    @property
     def fwmark(self) -> int:
         """Mark of the tunnel's own packets, which keeps them out of `exit_routes`; 0 when there are none."""
         return EXIT_TABLE if self.exit_routes else 0

@@ -149,7 +149,7 @@ def is_literal(endpoint: str) -> bool:
 
 
 def _exit_rules(desired: Desired, live: Live) -> Iterator[Change]:
-    needed = {6 if ":" in route else 4 for route in desired.exit_routes}
+    needed = desired.exit_versions
     for version in sorted(needed - live.exit_rules):
         yield Change("exit-rule-added", f"IPv{version} exit through the tunnel", value=str(version))
     for version in sorted(live.exit_rules - needed):

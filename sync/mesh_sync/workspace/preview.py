@@ -177,6 +177,7 @@ def _as_live(desired: Desired) -> Live:
     return Live(
         public_key=desired.public_key, listen_port=desired.listen_port, fwmark=desired.fwmark, mtu=desired.mtu, up=True,
         addresses=desired.addresses, routes=desired.routes, exit_routes=desired.exit_routes, peers=peers,
+        exit_rules=desired.exit_versions,
     )  # fmt: skip
 
 
