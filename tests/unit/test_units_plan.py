@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -262,3 +264,12 @@ def test_units_of_a_node_with_another_node_toml_read_that_one() -> None:
                 assert line.endswith(" --config /data/mesh/node.toml"), name
     with pytest.raises(ConfigError, match="characters"):
         installed(BOOT, "", Path("/usr/bin"), Path("/data/%h/node.toml"))
+
+
+@pytest.mark.parametrize("command", ["setup", "leave"])
+def test_only_root_sets_up_and_leaves(command: str, tmp_path: Path) -> None:
+    as_a_user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    program = [sys.executable, "-c", "import sys; from mesh_sync.__main__ import main; main()", command]
+    done = subprocess.run([*as_a_user, *program], capture_output=True, text=True, cwd=tmp_path.anchor, check=False)
+    assert done.returncode == 2, done.stderr
+    assert f"sudo mesh-sync {command}" in done.stderr

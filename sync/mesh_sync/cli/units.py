@@ -12,7 +12,7 @@ from mesh_sync.node import config as nodes
 from mesh_sync.node.config import DEFAULT_CONFIG, Node
 from mesh_sync.terminal.command_line import config_option
 from mesh_sync.units import leave as way_out
-from mesh_sync.units.set_up import advice, set_up
+from mesh_sync.units.set_up import advice, raise_if_not_root, set_up
 
 FAILED = 6
 
@@ -29,6 +29,7 @@ def setup(config: Path, watchdog: bool, dry_run: bool) -> int:
     after every upgrade or downgrade: it replaces what has changed, and restarts the watchdog if its code has. Where all
     is as it should be, it does nothing.
     """
+    raise_if_not_root("setup")
     node = nodes.load(config)
     done = set_up(node, click.echo, config, watchdog=watchdog, dry_run=dry_run)
     for text in done.doubtful:
@@ -62,6 +63,7 @@ def leave(config: Path, purge: bool, yes: bool) -> int:
     mesh-sync is uninstalled. The keys and node.toml stay, so that `mesh-sync setup` brings the node back, unless
     --purge. The list keeps the peer until it is removed there, by the command that is printed last.
     """
+    raise_if_not_root("leave")
     if purge and not yes:
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise ConfigError("there is no terminal to ask whether the keys may go", hint="say it with --yes")

@@ -13,7 +13,6 @@ from mesh_sync.node.config import DEFAULT_CONFIG, Node
 from mesh_sync.reconcile.up_down import take_down
 from mesh_sync.units.machine import Place, carry_out, look, sources
 from mesh_sync.units.plan import leaving
-from mesh_sync.units.set_up import raise_if_not_root
 
 Note = Callable[[str], None]
 BESIDE_CONFIG = ("allowed_signers", "known_hosts")
@@ -37,7 +36,6 @@ def leave(node: Node | None, note: Note, place: Place | None = None) -> Left:
     ``node``: None where there is no node.toml: the units go all the same.
     """
     place = place or Place()
-    raise_if_not_root("leave")
     names = tuple(sources())
     steps = leaving(look(place, names), names)
     if not place.has_systemd:

@@ -57,7 +57,6 @@ def set_up(
     Raise ConfigError or DeviceError, nothing changed, where they could not work.
     """
     place = place or Place()
-    raise_if_not_root("setup")
     if not place.has_systemd:
         raise DeviceError("systemd does not run this machine: there are no units to set up", hint=WITHOUT_SYSTEMD)
     lacks = lacking(node)
