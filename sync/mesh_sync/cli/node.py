@@ -35,7 +35,8 @@ from mesh_sync.terminal.exit import complain
 def now(config: Path, dry_run: bool, retry: bool, wait: float, as_json: bool, note: Callable[[str], None]) -> int:
     """Pull the list, check it, and make this node match.
 
-    When no remote answers, or the new commit is refused, the last applied state stays in force.
+    When no remote answers, or the new commit is refused, the last applied state stays in force. A machine that no list
+    has had yet waits to be let in, which is no failure.
 
     A new commit is rolled back unless a previously live peer and a remote answer within `[confirm] deadline` of
     node.toml; if no peer was live, a remote is enough. If going back helps, it is tried once more; if that fails too,
