@@ -14,6 +14,7 @@ from mesh_watchdog.policy import known_ways
 from mesh_watchdog.policy.actions import AskWays
 from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.known_ways import WAYS_AGE, WAYS_LOST
+from mesh_watchdog.policy.led import Leading, Led
 from mesh_watchdog.policy.observations import Applied, Routed, Surroundings
 from mesh_watchdog.policy.peer import SEARCHING, SUSPECT, UP
 from mesh_watchdog.policy.state import State
@@ -85,6 +86,13 @@ def behind(phase: str, mark: int = 0) -> State:
 def test_a_resolver_behind_a_peer_is_asked_while_that_peer_is_up() -> None:
     assert known_ways.servers(behind(UP)) == (PIHOLE,)
     assert known_ways.servers(behind(SUSPECT)) == ()
+
+
+def test_a_resolver_behind_two_gateways_is_asked_while_the_one_in_use_is_up() -> None:
+    state = behind(SEARCHING)
+    state = evolve(state, peers={**state.peers, "c": peer(phase=UP)})
+    assert known_ways.servers(state) == ()
+    assert known_ways.servers(evolve(state, leading=Leading(now={"10.0.0.9/32": Led("c")}))) == (PIHOLE,)
 
 
 def test_behind_an_exit_that_does_not_answer_it_is_asked_past_the_tunnel() -> None:

@@ -68,7 +68,10 @@ def servers(state: State) -> tuple[Nameserver, ...]:
 
     def carried(address: Address) -> bool:
         carrier = state.carriers.find(address)
-        peer = state.peers.get(carrier[1]) if carrier else None
+        if carrier is None:
+            return False
+        led = state.leading.now.get(str(carrier[0]))
+        peer = state.peers.get(led.by if led else carrier[1])
         return peer is not None and peer.phase == UP
 
     said, mark = state.routed, state.mark if state.past_exit else 0
