@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CANDIDATES = [*(ROOT / "script").iterdir(), ROOT / ".ci/run", ROOT / "mesh-repo-template/hooks/pre-receive"]
+CANDIDATES = [
+    *(path for folder in ("script", "packaging", "packaging/debian") for path in (ROOT / folder).iterdir()),
+    ROOT / ".ci/run",
+    ROOT / "mesh-repo-template/hooks/pre-receive",
+]
 SCRIPTS = sorted(path for path in CANDIDATES if path.is_file() and path.read_bytes().split(b"\n")[0].endswith(b"sh"))
 
 

@@ -84,9 +84,9 @@ def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
 
 
 def template() -> Path:
-    """The template's files: beside the sources, or where the package is installed."""
+    """The template's files: beside the sources, as in the Debian package, or where pip puts a package's data."""
     installed = Path(sys.prefix) / "share/mesh-sync/mesh-repo-template"
-    for place in (Path(__file__).parents[2] / "mesh-repo-template", installed):
+    for place in (Path(__file__).parents[3] / "mesh-repo-template", installed):
         if (place / MESH_FILE).exists():
             return place
     raise ConfigError("the template of a mesh repository is not installed", hint="install mesh-sync again")
