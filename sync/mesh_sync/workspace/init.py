@@ -23,7 +23,7 @@ from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.workspace import commits
 
 BRANCH = "main"
-CI_FILES = (".github/workflows/check.yml", ".gitlab-ci.yml")
+CI_FILES = (".github/workflows/check.yml", ".github/workflows/plan.yml", ".gitlab-ci.yml")
 CI_UNSET = 'MESH_SYNC: ""'
 CI_PACKAGE = re.compile(r"https://[\w./:@%+=?&~-]+#sha256=[0-9a-f]{64}", re.ASCII)
 """A URL that pip verifies by its hash; nothing in it that YAML or a shell would take for its own."""
