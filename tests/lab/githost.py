@@ -46,10 +46,13 @@ class GitMachine(Host):
 
 
 class GitHost:
-    """`url` for SSH, `daemon_url` for git://, `bare` the repository of either on the outside's disk."""
+    """`url` for SSH, `daemon_url` for git://, `bare` the repository of either on the outside's disk.
 
-    def __init__(self, host: Host) -> None:
-        self.host = host
+    `name` is what DNS calls it.
+    """
+
+    def __init__(self, host: Host, name: str = NAME) -> None:
+        self.host, self.name = host, name
         place = host.directory
         (place / "sshd_config").write_text(CONFIGURATION.format(place=place))
         (place / "authorized_keys").touch()
@@ -57,8 +60,8 @@ class GitHost:
         self._introducing = threading.Lock()
         self._make_host_key()
         self.bare = self.repository("mesh")
-        self.url = f"ssh://git@{NAME}/srv/mesh.git"
-        self.daemon_url = f"git://{NAME}/mesh.git"
+        self.url = f"ssh://git@{name}/srv/mesh.git"
+        self.daemon_url = f"git://{name}/mesh.git"
         self.sshd = Service(host, [*SSHD, str(place / "sshd_config")], listening("tcp", 22))
         daemon = Path(host.run(["git", "--exec-path"]).stdout.strip()) / "git-daemon"
         self.daemon = Service(host, [daemon, *DAEMON], listening("tcp", 9418))
@@ -81,7 +84,9 @@ class GitHost:
         with self._introducing:
             self._users[node.name] = node
             self.allow(self._users.values())
-        node.path(node.known_hosts).write_text(f"{NAME} {self._host_key()}")
+        known = node.path(node.known_hosts)
+        others = [line for line in known.read_text().splitlines(True) if not line.startswith(f"{self.name} ")]
+        known.write_text("".join((*others, f"{self.name} {self._host_key()}")))
 
     def allow(self, nodes: Iterable[Node]) -> None:
         """Let exactly these nodes in over SSH; none: all credentials are refused."""

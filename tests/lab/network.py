@@ -134,6 +134,19 @@ class Lab:
         node.attach(site.router.lan, site.lan.host(number))
         return node
 
+    def bridge(self, owner: Host, name: str, network: str) -> Line:
+        """A network on a bridge within a host, which is its router, as a node of a cluster is for its pods."""
+        line = Line(Segment(owner.tree, name), Network.behind_nat(network))
+        router = line.network.router()
+        owner.ip(f"address add {router.v4} dev {name}", f"address add {router.v6} dev {name} nodad")
+        return line
+
+    def on(self, line: Line, name: str, number: int) -> Node:
+        """A node with this number in the network of a line; its default route is the line's router."""
+        node = self._node(name)
+        node.attach(line.segment, line.network.host(number))
+        return node
+
     def give_ipv6(self, site: Site, at: Line) -> ipaddress.IPv6Network:
         """Give a site at a provider an IPv6 network of its own, 2001:db8:b:NUMBER::/64, in which nothing is translated.
 
@@ -176,6 +189,15 @@ class Lab:
         machine = self._attached(GitMachine("git", *self._place("git")), "203.0.113.10", "2001:db8::10")
         git = GitHost(machine)
         self.dns.set(GIT_NAME, "203.0.113.10", "2001:db8::10")
+        return self._introduced(git)
+
+    def another_git(self, name: str, address: str) -> GitHost:
+        """One more git host, NAME.example.org, that knows the nodes made before."""
+        machine = self._attached(GitMachine(name, *self._place(name)), address, None)
+        self.dns.set(f"{name}.example.org", address)
+        return self._introduced(GitHost(machine, f"{name}.example.org"))
+
+    def _introduced(self, git: GitHost) -> GitHost:
         for host in self._hosts:
             if isinstance(host, Node):
                 git.introduce(host)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.story import fenced
+
 ROOT = Path(__file__).parents[2]
 PAGES = (
     *sorted((ROOT / "docs").glob("*.md")),
@@ -44,3 +46,17 @@ def test_no_message_sends_a_person_to_a_page_that_a_node_does_not_have() -> None
         texts = (node for node in nodes if isinstance(node, ast.Constant) and id(node) not in explained)
         found += [(path.name, node.value) for node in texts if "docs/" in str(node.value)]
     assert not found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_with_blocks_that_are_run_is_run_whole(page: Path) -> None:
+    """Its e2e test tells it to the end; and no command of ours on it is left out."""
+    every = fenced(page.read_text())
+    if not any("on" in block.words for block in every):
+        return
+    test = (ROOT / f"tests/e2e/test_page_{page.stem}.py").read_text()
+    assert f"docs/{page.name}" in test
+    assert "assert not story.untold" in test
+    shell = [block for block in every if block.language in ("", "sh")]
+    ours = [block for block in shell if re.search(r"^\s*mesh-(sync|watchdog) ", block.text, re.MULTILINE)]
+    assert [block.line for block in ours if "on" not in block.words] == []
