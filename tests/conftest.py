@@ -24,7 +24,7 @@ LONG = (
     "news", "fleet", "hub", "watchdog_crowd", "rollout",
     "relay", "birthday", "port_mapping", "punch", "exit", "birthday_halves", "mesh_dns", "mesh_calls", "bombs",
     "crashes_killed", "changes", "rollback", "watchdog_leaves_alone", "join_signed", "watchdog_survives",
-    "page_disaster", "page_moving",
+    "page_disaster", "page_kubernetes", "page_moving",
     "network_around", "doctor", "syncconf_traps", "trust", "rotate_key_killed", "confirm_interrupted", "git_trouble",
     "signers", "drift", "crashes", "watchdog_names", "watchdog_moves", "changes_of_defaults", "mixed",
     "watchdog_uplink", "underlay", "from_nothing", "mtu", "clock", "names", "machines", "lab_nats", "mesh_names",

@@ -98,8 +98,12 @@ class Signed:
     def member(self, name: str, number: int) -> Node:
         """A node that has joined: asked, been added by the admin, and asked again."""
         node = self.lab.node(name, f"203.0.113.{number}")
-        options = ("--endpoint", f"203.0.113.{number}:51820", "--fingerprint", self.fingerprint)
-        self.by_hand(command(self.join(node, name, *options, exit_code=1).stderr))
+        return self.admit(node, name, "--endpoint", f"203.0.113.{number}:51820")
+
+    def admit(self, node: Node, name: str, *options: str) -> Node:
+        """The same for a machine that is there already."""
+        stopped = self.join(node, name, *options, "--fingerprint", self.fingerprint, exit_code=1)
+        self.by_hand(command(stopped.stderr))
         self.join(node, name)
         self.nodes[name] = node
         return node
