@@ -15,6 +15,7 @@ from mesh_sync.wireguard import keys
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
+KEY = "/run/home/.ssh/id_ed25519.pub"
 PAGE = Path(__file__).parents[2] / "docs/moving.md"
 LAN = "192.168.10.0/24"
 PEERS = {
@@ -27,6 +28,37 @@ MORE = {
     "azure": "",
     "home": "",
 }
+SERVER = """
+[Interface]
+PrivateKey = {vpn}
+Address = 10.8.0.1/24
+ListenPort = 51820
+PostUp = sysctl -qw net.ipv4.ip_forward=1
+
+# Client: laptop (5b0e3dbc-6ad8-4a0c-9d2c-0d5ad0c9a6e1)
+[Peer]
+PublicKey = {laptop}
+AllowedIPs = 10.8.0.2/32
+
+# Client: phone (1a51a8c6-1d5f-4d40-8b1a-0c7d4c3f0a52)
+[Peer]
+PublicKey = {phone}
+PresharedKey = {preshared}
+AllowedIPs = 10.8.0.3/32
+"""
+"""As wg-easy writes it."""
+CLIENT = """
+[Interface]
+PrivateKey = {private}
+Address = 10.8.0.{number}/24
+
+[Peer]
+PublicKey = {vpn}
+{preshared}
+AllowedIPs = 10.8.0.0/24
+Endpoint = vpn.example.org:51820
+PersistentKeepalive = 25
+"""
 PRESHARED = keys.generate()
 
 
@@ -86,9 +118,47 @@ def test_each_machine_is_moved_on_its_own_without_an_outage(lab: Lab) -> None:
     tell("Move one machine")
     tell("Move the others")
 
+    server(lab, story)
+
     aws.reboot()
     aws.run(["mesh-sync", "up"], timeout=60)
     assert all(reachability([(home, "192.168.10.10"), (azure, "10.0.0.1")], deadline=20).values())
     story.tell("Back")
     assert all(reachability([(home, "192.168.10.10"), (azure, "10.0.0.1")], deadline=20).values())
     assert not story.untold
+
+
+def server(lab: Lab, story: Story) -> None:
+    """A server with two clients, of which the phone has a preshared key."""
+    lab.git.repository("vpn")
+    names = ("vpn", "laptop", "phone")
+    vpn, laptop, phone = (lab.node(name, f"203.0.113.{number}") for number, name in enumerate(names, start=31))
+    lab.dns.set("vpn.example.org", "203.0.113.31")
+    private = {name: keys.generate() for name in names}
+    public = {name: keys.public_key(key) for name, key in private.items()}
+    text = SERVER.format(**{**public, "vpn": private["vpn"], "preshared": PRESHARED})
+    alice = lab.operator.path("/run/home")
+    (alice / "old-server").mkdir()
+    (alice / "old-server/vpn.conf").write_text(text)
+    (alice / "phone.key").touch(mode=0o600)
+    (alice / "phone.key").write_text(private["phone"])
+    up(vpn, text)
+    for number, (node, preshared) in enumerate(((laptop, ""), (phone, f"PresharedKey = {PRESHARED}")), start=2):
+        own = {"private": private[node.name], "vpn": public["vpn"]}
+        up(node, CLIENT.format(**own, preshared=preshared, number=number))
+        first_answer(node, "10.8.0.1")
+    vpn.path("/run/home/allowed_signers").write_text(f"alice@example.org {lab.operator.path(KEY).read_text()}")
+    story.hosts["vpn"] = vpn
+    with steady_ping(laptop, "10.8.0.1", interval=0.05) as ping:
+        story.tell("A server and its clients")
+    assert ping.lost == 0
+    phone.run(["wg-quick", "down", "wg0"], timeout=60)
+    up(phone, (alice / "phone.conf").read_text())
+    first_answer(phone, "10.8.0.1")
+
+
+def up(node: Node, text: str) -> None:
+    file = node.path("/etc/wireguard/wg0.conf")
+    file.touch(mode=0o600)
+    file.write_text(text)
+    node.run(["wg-quick", "up", "wg0"], timeout=60)

@@ -89,7 +89,7 @@ class Story:
     """A page and the machines of its names; each `tell` runs the blocks below one heading."""
 
     def __init__(self, page: Path, hosts: Mapping[str, Host]) -> None:
-        self.page, self.hosts = page, hosts
+        self.page, self.hosts = page, dict(hosts)
         self.untold = blocks(page.read_text())
 
     def tell(self, heading: str, number: int | None = None) -> None:
