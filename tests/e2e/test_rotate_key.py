@@ -94,6 +94,22 @@ def test_no_pair_of_four_nodes_misses_more_than_a_moment_whoever_rotates(mesh: M
     assert max(silences.values()) < SILENCE, silences
 
 
+@pytest.mark.timeout(240)
+def test_a_node_that_was_renamed_changes_its_key_under_its_new_name(mesh: Mesh) -> None:
+    a, _, _ = three(mesh)
+    old = key_of(a)
+    mesh.operator.run(["mesh-sync", "peer", "rename", "a", "zurich", "-C", WORK])
+    mesh.push("a is zurich")
+    with timers(mesh, "b", "c"):
+        said = rotate(a)
+    assert "zurich runs its new key" in said
+    assert key_of(a) != old
+    assert f'public_key = "{key_of(a)}"' in listed(mesh, "zurich")
+    assert status(a)["node"] == "zurich"
+    mesh.now()
+    all_reach(mesh)
+
+
 @pytest.mark.timeout(300)
 def test_a_node_that_is_away_is_waited_for(mesh: Mesh) -> None:
     a, _, c = three(mesh)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from attrs import evolve
 
 from mesh_sync.node.state import State
@@ -19,7 +20,7 @@ def rename(mesh: SignedMesh, old: str, new: str, message: str = "") -> str:
     return mesh.push(message or f"{old} is {new}")
 
 
-def name(mesh: SignedMesh) -> str:
+def name_of(mesh: SignedMesh) -> str:
     desired = mesh.state.applied.desired
     assert desired is not None
     return desired.name
@@ -35,7 +36,7 @@ def test_a_node_that_is_renamed_stays_what_it_is_and_says_so_once(signed: Signed
     before = signed.state.applied.desired
     commit = rename(signed, "a", "zurich")
     found = taken(signed)
-    assert (signed.state.applied.commit, name(signed)) == (commit, "zurich")
+    assert (signed.state.applied.commit, name_of(signed)) == (commit, "zurich")
     assert found.notes == ('the list calls this node zurich now: write name = "zurich" in node.toml',)
     assert before is not None
     assert signed.state.applied.desired == evolve(before, name="zurich")
@@ -45,7 +46,7 @@ def test_a_node_that_is_renamed_stays_what_it_is_and_says_so_once(signed: Signed
     signed.node = evolve(signed.node, name="zurich")
     signed.set("zurich", mtu=1301)
     signed.push("as it does under its new name")
-    assert (taken(signed).notes, name(signed)) == ((), "zurich")
+    assert (taken(signed).notes, name_of(signed)) == ((), "zurich")
 
 
 def test_another_peer_that_is_renamed_is_the_same_tunnel(signed: SignedMesh) -> None:
@@ -60,7 +61,7 @@ def test_a_node_is_found_after_many_renames_and_without_its_state(signed: Signed
         rename(signed, old, new)
     signed.state = State()
     taken(signed)
-    assert name(signed) == "z"
+    assert name_of(signed) == "z"
 
 
 def test_a_new_key_that_was_announced_is_followed_too(signed: SignedMesh) -> None:
@@ -71,7 +72,33 @@ def test_a_new_key_that_was_announced_is_followed_too(signed: SignedMesh) -> Non
     rename(signed, "a", "zurich")
     signed.set("zurich", public_key=keys.public_key(private), next_public_key=None)
     applied(signed, signed.push("over"))
-    assert name(signed) == "zurich"
+    assert name_of(signed) == "zurich"
+
+
+@pytest.mark.parametrize("keep_state", [True, False])
+def test_keys_that_changed_after_a_rename_are_followed_through_the_next_one(
+    signed: SignedMesh, keep_state: bool
+) -> None:
+    signed.private = dict(signed.private)
+    rename(signed, "a", "zurich")
+    for name in ("zurich", "zug"):
+        private = keys.generate()
+        before, public = signed.private["a"], keys.public_key(private)
+        signed.set(name, next_public_key=public)
+        signed.push("announced")
+        signed.set(name, public_key=public, next_public_key=None)
+        signed.push(f"no longer {keys.public_key(before)}")
+        signed.private["a"] = private
+        if name == "zurich":
+            rename(signed, "zurich", "zug")
+    signed.hold(signed.private["a"])
+    if not keep_state:
+        signed.state = State()
+    taken(signed)
+    assert name_of(signed) == "zug"
+    desired = signed.state.applied.desired
+    assert desired is not None
+    assert len(desired.peers) == 1, "it has not left"
 
 
 def test_a_copy_of_a_disk_under_a_name_that_the_list_never_had_is_refused(signed: SignedMesh) -> None:

@@ -20,7 +20,7 @@ from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.trust import signature
 from mesh_sync.trust.authorization import Commit, Untrusted
 from mesh_sync.trust.git_history import commits, rules
-from mesh_sync.trust.guard import TRAILER, Standing, standing, trips
+from mesh_sync.trust.guard import REMOVE, TRAILER, Standing, standing, trips
 from mesh_sync.trust.signers import Signer, Signers
 
 MAX_STEPS = 100
@@ -63,6 +63,8 @@ def check(
     if missing:
         hint = "or correct the list: take back what was not meant, and push"
         raise Refused("; ".join(missing.values()), hint=hint, cause=Cause.GUARD)
+    if position.node in position.peers:  # step by step it was only renamed, and got a key that it had announced
+        net.discard(REMOVE)
     return tuple(net)
 
 
