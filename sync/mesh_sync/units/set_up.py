@@ -114,7 +114,7 @@ def programs_folder() -> Path:
         if unseen := hidden(path):
             raise ConfigError(
                 f"mesh-sync is installed in {path}, and its units cannot see what is in {unseen}",
-                hint="install it elsewhere: python3 -m venv /opt/mesh-sync && /opt/mesh-sync/bin/pip install mesh-sync",
+                hint="install it elsewhere: python3 -m venv /opt/mesh-sync && /opt/mesh-sync/bin/pip install WHEEL",
             )
     return folder
 
