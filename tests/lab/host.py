@@ -11,6 +11,9 @@ from lab.program import Program
 from lab.segment import Port, Segment
 from lab.tree import HOME, Tree
 
+PATIENCE = 120.0
+"""Seconds for a program; hardly any takes one where the machine has time, and an emulated one has little."""
+
 # Programs name what they keep in /dev/shm after their pid, and hosts have the same ones.
 # With br_netfilter loaded, what is only switched would be translated like what is routed.
 # Redirects would teach hosts a way around the gateway; duplicate address detection would cost a second.
@@ -88,7 +91,7 @@ class Host:
         argv: Sequence[str | Path],
         *,
         input: str | None = None,
-        timeout: float = 30,
+        timeout: float = PATIENCE,
         check: bool = True,
         env: Mapping[str, str] | None = None,
         cwd: str | Path | None = None,
