@@ -48,11 +48,19 @@ def is_local_outage(peers: Mapping[str, PeerState], surroundings: Surroundings, 
         if peer.lived and moment - peer.heard < HEARD_LATELY and key not in doubtful
     }
     silent = {_site(peers[key]) for key in doubtful} - heard
-    return len(silent) >= max(OUTAGE_LEAST, OUTAGE_SHARE * len(silent | heard))
+    return _are_most(len(silent), len(heard))
+
+
+def _are_most(silent: int, heard: int) -> bool:
+    """Whether so many silent sites, beside so many that are heard, mean that it is us."""
+    return silent >= max(OUTAGE_LEAST, OUTAGE_SHARE * (silent + heard))
 
 
 def witnesses(peers: Mapping[str, PeerState], moment: float) -> tuple[str, ...]:
-    """Given that a peer owes an answer, return the keys of idle peers at other sites to be asked as well."""
+    """Given that a peer owes an answer, return the keys of idle peers at other sites to be asked as well.
+
+    None where it would be no local outage even if all these were silent: then nothing waits for them.
+    """
     doubtful = {_site(peer) for peer in peers.values() if is_in_doubt(peer, moment)}
     if not doubtful:
         return ()
@@ -63,7 +71,9 @@ def witnesses(peers: Mapping[str, PeerState], moment: float) -> tuple[str, ...]:
             asked.setdefault(_site(peer), key)
         if len(asked) == WITNESSES:
             break
-    return tuple(asked.values())
+    lately = {_site(peer) for peer in peers.values() if peer.lived and moment - peer.heard < HEARD_LATELY}
+    heard = lately - doubtful - asked.keys()
+    return tuple(asked.values()) if _are_most(len(doubtful) + len(asked), len(heard)) else ()
 
 
 def _site(peer: PeerState) -> str:
