@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from mesh_watchdog.policy.local_outage import is_local_outage, witnesses
+from mesh_watchdog.policy.local_outage import is_local_outage, is_open, witnesses
 from mesh_watchdog.policy.observations import Surroundings
 from mesh_watchdog.policy.peer import UP, PeerState
 from unit.relay_world import declared
@@ -38,6 +38,12 @@ def test_where_it_could_not_none_is_asked_and_waited_for() -> None:
     peers = {"a": silent(1), **{f"b{at}": peer(at, 3.0) for at in range(2, 6)}}
     assert len(witnesses(peers, NOW)) == 4
     assert witnesses({**peers, "c": peer(7, 0.5), "d": peer(8, 0.5)}, NOW) == ()
+
+
+def test_it_is_open_until_so_many_have_answered_that_it_is_not_us() -> None:
+    asked = {"a": silent(1), "b": evolve(peer(2, 3.0), asked=NOW), "c": evolve(peer(3, 3.0), asked=NOW)}
+    assert is_open(asked, NOW)
+    assert not is_open({**asked, "b": peer(2, 0.0)}, NOW)
 
 
 def test_a_peer_that_owes_nothing_needs_no_witness() -> None:

@@ -56,6 +56,14 @@ def _are_most(silent: int, heard: int) -> bool:
     return silent >= max(OUTAGE_LEAST, OUTAGE_SHARE * (silent + heard))
 
 
+def is_open(peers: Mapping[str, PeerState], moment: float) -> bool:
+    """Whether it would be a local outage if all that were asked, and have not answered, turned out to be silent."""
+    asked = {_site(peer) for peer in peers.values() if peer.lived and not peer.silent and peer.asked is not None}
+    answered = (peer for peer in peers.values() if peer.lived and peer.asked is None)
+    heard = {_site(peer) for peer in answered if moment - peer.heard < HEARD_LATELY}
+    return _are_most(len(asked - heard), len(heard))
+
+
 def witnesses(peers: Mapping[str, PeerState], moment: float) -> tuple[str, ...]:
     """Given that a peer owes an answer, return the keys of idle peers at other sites to be asked as well.
 

@@ -13,7 +13,7 @@ from mesh_watchdog.policy.candidates import expected
 from mesh_watchdog.policy.crowd import REFUSED, Places
 from mesh_watchdog.policy.endpoint_search import attempt, in_question
 from mesh_watchdog.policy.known_ways import lacking
-from mesh_watchdog.policy.local_outage import WITNESS_TIME
+from mesh_watchdog.policy.local_outage import WITNESS_TIME, is_open
 from mesh_watchdog.policy.peer import MISSING, NEW, SEARCHING, SUSPECT, TALK, UP, PeerState, probed
 from mesh_watchdog.policy.state import State
 
@@ -68,7 +68,7 @@ def step(key: str, peer: PeerState, state: State, places: Places, moment: float)
         if _is_probe_due(key, peer, unsure, moment) and places.take(peer):
             peer = probed(peer, moment)
             actions.append(Probe(key))
-        if not peer.silent and _is_overdue(peer, moment < state.witnessed + WITNESS_TIME, moment) and not unsure:
+        if not peer.silent and not unsure and _is_overdue(peer, state, moment):
             peer = evolve(peer, phase=SUSPECT, since=moment, expected=expected(peer, state.names))
             actions.append(Announce(key, f"does not answer at {peer.endpoint}", urgent=True))
     elif peer.phase == NEW and peer.declared.endpoint:
@@ -128,15 +128,17 @@ def _interval(peer: PeerState) -> float:
     return PROBE_WANTED if peer.prompt is False else PROBE_PROMPT
 
 
-def _is_overdue(peer: PeerState, listening: bool, moment: float) -> bool:
-    """``listening``: witnesses were asked, and have not had their time yet."""
+def _is_overdue(peer: PeerState, state: State, moment: float) -> bool:
+    """Whether it is suspect. Witnesses that were asked are waited for while what they say could mean that it is us."""
     if peer.asked is None:
         return False
     waited = peer.probed is not None and moment - peer.probed >= peer.miss_after
     is_sought = peer.sought is not None and moment - peer.sought < SOUGHT
-    misses = MISSES_SOUGHT if is_sought else MISSES
-    quickly = peer.quick and peer.misses + waited >= misses and not listening
-    return quickly or moment - peer.asked >= peer.suspect_after
+    if peer.quick and peer.misses + waited >= (MISSES_SOUGHT if is_sought else MISSES):
+        listening = moment < state.witnessed + WITNESS_TIME and is_open(state.peers, moment)
+        if not listening:
+            return True
+    return moment - peer.asked >= peer.suspect_after
 
 
 def _spread(key: str) -> float:
