@@ -48,6 +48,11 @@ KINDS = {
     "listen-port": "Listen ports",
     "mtu": "MTUs",
     "keepalive": "Keepalives",
+    "dns": "Nameservers of exported configs",
+    "export": "Configs that are to be exported again",
+    "exit-rule-added": "Rules for a way to the internet that are added",
+    "exit-rule-removed": "Rules for a way to the internet that are removed",
+    "fwmark": "Marks of the tunnel's own packets",
 }
 """The kinds of changes, those first that a reviewer has to see; others follow under their own names."""
 
