@@ -52,7 +52,8 @@ class World:
 
     def ask(self, url: str, *names: str) -> None:
         for name in names:
-            self.mesh.configure(self.mesh.nodes[name], repository={"urls": [url], "deadline": 3})
+            deadline = 3 if url == NOWHERE else 20
+            self.mesh.configure(self.mesh.nodes[name], repository={"urls": [url], "deadline": deadline})
 
     def at(self, commit: str, *names: str) -> bool:
         return all(status(self.mesh.nodes[name])["commit"] == commit for name in names)
