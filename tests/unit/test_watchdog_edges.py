@@ -65,8 +65,9 @@ def test_the_applied_state_becomes_peers_with_a_mesh_address_to_probe(node: Node
     declared = applied.peers[KEY]
     address, allowed = ("10.0.0.12",), ("10.0.0.12/32",)
     endpoint = Endpoint("b.example", 51820)
-    assert declared == Declared("b", (endpoint,), "10.0.0.12", "203.0.113.12:51820", address, allowed)
-    assert applied.here == Here("a", "me", "", ("10.0.0.11",), 51820, "mesh.internal")
+    known = Declared("b", (endpoint,), "10.0.0.12", "203.0.113.12:51820", address, allowed)
+    assert declared == evolve(known, pair_name="b")
+    assert applied.here == Here("a", "me", "", ("10.0.0.11",), 51820, "mesh.internal", "a")
     own_network, peers_address = (ipaddress.ip_address(text) for text in ("10.0.0.99", "10.0.0.12"))
     assert applied.tunnel.reach(own_network, Way("eth0")) is Reach.INSIDE
     assert applied.carriers.find(peers_address) == (ipaddress.ip_network("10.0.0.12/32"), KEY)

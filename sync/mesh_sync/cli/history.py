@@ -27,7 +27,7 @@ _COLOURS = {"joined": "green", "left": "red", "renamed": "cyan", "admin": "yello
 @repository_option
 @json_option
 def log(peer: str, most: int | None, directory: Path, as_json: bool) -> None:
-    """Show what commits changed in the mesh, when, and who signed them; of PEER, also under its former names.
+    """Show what changed in the mesh, when, and by whose signature; of PEER, also under its former names.
 
     A signer is told where the signature matches a key that the list had before that commit.
     """
@@ -52,7 +52,7 @@ def log(peer: str, most: int | None, directory: Path, as_json: bool) -> None:
 @repository_option
 @json_option
 def blame(peer: str, directory: Path, as_json: bool) -> None:
-    """Show for each key of a peer's file which commit gave it its value, when, and who signed that."""
+    """Show which commit gave each key of a peer its value, when, and who signed that."""
     found = signed_history.blame(directory, peer, _progress)
     if as_json:
         keys = [{"key": one.key, "value": one.value, "set_by": _set_by(one.revision)} for one in found]
