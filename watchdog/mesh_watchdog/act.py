@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from attrs import evolve
 
@@ -166,20 +166,24 @@ class Actor:
             self._problems.set("nudge", result.problem, over="relayed peers can be tried directly again")
 
     async def _carry(self, moves: Sequence[Carry], before: State, after: State) -> State:
-        result = await asyncio.to_thread(carry, self._node, {move.key: move.relay for move in moves})
+        by_key = {move.key: move for move in moves}
+        result = await asyncio.to_thread(carry, self._node, {key: move.relay for key, move in by_key.items()})
         self._problems.set("carry", result.problem, over="peers can be relayed again")
-        for move in moves:
-            if move.key in result.done:
-                self._announce(Announce(move.key, move.text), after)
-        return taken_back(before, after, frozenset(move.key for move in moves) - result.done)
+        self._announce_moves(by_key, result.done, after)
+        return taken_back(before, after, frozenset(by_key) - result.done)
 
     async def _lead(self, moves: Sequence[Lead], before: State, after: State) -> State:
-        result = await asyncio.to_thread(lead, self._node, {move.network: move.key for move in moves})
+        by_network = {move.network: move for move in moves}
+        result = await asyncio.to_thread(lead, self._node, {net: move.key for net, move in by_network.items()})
         self._problems.set("lead", result.problem, over="networks can be sent to other gateways again")
-        for move in moves:
-            if move.network in result.done:
+        self._announce_moves(by_network, result.done, after)
+        return leading.taken_back(before, after, frozenset(by_network) - result.done)
+
+    def _announce_moves(self, moves: Mapping[str, Carry | Lead], done: Set[str], after: State) -> None:
+        """Tell of those moves that were made; what has moved is called in ``done`` as in ``moves``."""
+        for name, move in moves.items():
+            if name in done:
                 self._announce(Announce(move.key, move.text), after)
-        return leading.taken_back(before, after, frozenset(move.network for move in moves) - result.done)
 
     async def _promote(self) -> None:
         result = await asyncio.to_thread(promote, self._node)

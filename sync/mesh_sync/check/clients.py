@@ -5,7 +5,6 @@ Only what the list declares counts, not who is in the mesh at the moment: a peer
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Iterator
 
@@ -14,7 +13,7 @@ from mesh_sync.mesh.clients import Reach, exit_of
 from mesh_sync.mesh.exits import contains, default_route
 from mesh_sync.mesh.model import Mesh, Peer
 from mesh_sync.mesh.topology import host_network
-from mesh_sync.wireguard.endpoint import Address
+from mesh_sync.wireguard.endpoint import address_in
 
 
 def clients(mesh: Mesh) -> Iterator[Finding]:
@@ -71,7 +70,7 @@ def _routes(reach: Reach, peer: Peer) -> Iterator[Finding]:
 
 
 def _nameservers(reach: Reach, peer: Peer) -> Iterator[Finding]:
-    found = [(index, address) for index, text in enumerate(peer.dns) if (address := _address(text))]
+    found = [(index, address) for index, text in enumerate(peer.dns) if (address := address_in(text))]
     if peer.dns and not found:
         text = "has no address of a nameserver: WireGuard's apps and wg-quick take search domains only beside one"
         yield Finding(peer.file, "dns", text)
@@ -83,10 +82,3 @@ def _nameservers(reach: Reach, peer: Peer) -> Iterator[Finding]:
             yield Finding(peer.file, key, text, WARNING)
         elif any(address in own for own in reach.mesh.networks) and address not in reach.addresses:
             yield Finding(peer.file, key, f"no peer has the address {address}", WARNING)
-
-
-def _address(text: str) -> Address | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None

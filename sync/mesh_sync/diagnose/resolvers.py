@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import Sequence
 
@@ -16,7 +15,7 @@ from mesh_sync.names.resolv_conf import ResolvConf
 from mesh_sync.names.resolve import resolve
 from mesh_sync.names.system_names import read_system_names
 from mesh_sync.wireguard import ways
-from mesh_sync.wireguard.endpoint import Endpoint
+from mesh_sync.wireguard.endpoint import Endpoint, address_in
 
 PATIENCE = 2.0
 """Seconds for one nameserver."""
@@ -74,8 +73,4 @@ def _of_list(subject: Subject) -> list[str]:
 
 
 def _is_name(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return bool(host)
-    return False
+    return bool(host) and address_in(host) is None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from mesh_sync.names import resolve
 from mesh_sync.names.upstreams import upstreams
 from mesh_sync.node.config import Node
 from mesh_sync.repository.hosts import hosts
 from mesh_sync.wireguard.desired import Desired
-from mesh_sync.wireguard.endpoint import possible
+from mesh_sync.wireguard.endpoint import address_in, possible
 from mesh_sync.wireguard.live import Live
 
 
@@ -17,7 +15,7 @@ def needed_addresses(node: Node, desired: Desired, live: Live | None) -> tuple[s
     """Those of endpoints, and the others, as DNS and this machine's files tell them; none where there is no answer."""
     others, names, endpoints = set[str](), list[str](), list[str]()
     for host in hosts(node.repository.urls):
-        if _is_name(host):
+        if address_in(host) is None:
             names.append(host)
         else:
             others.add(host)
@@ -30,11 +28,3 @@ def needed_addresses(node: Node, desired: Desired, live: Live | None) -> tuple[s
     answers = resolve.resolve([*names, *endpoints])
     told = {host: {str(address) for address in answer.addresses} for host, answer in answers.items()}
     return {one for host in endpoints for one in told[host]}, others | {one for host in names for one in told[host]}
-
-
-def _is_name(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return True
-    return False

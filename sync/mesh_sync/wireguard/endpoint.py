@@ -53,14 +53,19 @@ class Endpoint:
     def address(self) -> Address | None:
         """The literal address, or None for a name."""
         if ":" in self.host or self.host[-1].isdigit():
-            try:
-                return ipaddress.ip_address(self.host)
-            except ValueError:
-                return None
+            return address_in(self.host)
         return None
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def address_in(text: str) -> Address | None:
+    """The address that a text is; None for a name, or anything else."""
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
 
 
 def possible(texts: Iterable[str]) -> tuple[Endpoint, ...]:

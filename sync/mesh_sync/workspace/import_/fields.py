@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mesh_sync.errors import ConfigError
 from mesh_sync.mesh.schema import MAX_NAMESERVERS, nameserver
-from mesh_sync.wireguard.endpoint import Endpoint
+from mesh_sync.wireguard.endpoint import Endpoint, address_in
 from mesh_sync.workspace.import_.machine import Endpoints
 from mesh_sync.workspace.import_.networks import Interface
 
@@ -77,20 +77,12 @@ def nameservers(texts: Iterable[str], what: str, notes: list[str]) -> tuple[str,
             found[nameserver(text.lower())] = None
         except ValueError as error:
             left.append(str(error))
-    if not any(map(_is_address, found)):
+    if not any(map(address_in, found)):
         left += (f"{domain} alone is no nameserver" for domain in found)
         found.clear()
     left += (f"{one} is one more than {MAX_NAMESERVERS}" for one in list(found)[MAX_NAMESERVERS:])
     notes += (f"{what}: left out: {why}" for why in left)
     return tuple(found)[:MAX_NAMESERVERS]
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def number(text: str, what: str, notes: list[str]) -> int | None:
