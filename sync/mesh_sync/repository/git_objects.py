@@ -122,28 +122,24 @@ class GitObjects:
         pair = (commit, ancestor)
         if pair in self._descents:
             return True
-        found = self.has(ancestor) and self._agrees("merge-base", "--is-ancestor", ancestor, commit)
+        found = self.has(ancestor) and self._answer("merge-base", "--is-ancestor", ancestor, commit) is not None
         if found:
             self._descents.add(pair)
         return found
 
     def fork(self, commit: str, other: str) -> str | None:
         """The newest commit that both descend from; None where there is none."""
+        found = self._answer("merge-base", commit, other)
+        return found.decode().strip() if found is not None else None
+
+    def _answer(self, *words: str) -> bytes | None:
+        """What git prints; None where it says no, by its exit status."""
         try:
-            return self.git("merge-base", commit, other).decode().strip()
+            return self.git(*words)
         except CommandError as error:
             if error.reason is not Reason.EXIT_STATUS:
                 raise
             return None
-
-    def _agrees(self, *words: str) -> bool:
-        try:
-            self.git(*words)
-        except CommandError as error:
-            if error.reason is not Reason.EXIT_STATUS:
-                raise
-            return False
-        return True
 
     def blobs_at(self, paths: Sequence[str]) -> Iterator[str | None]:
         """The blob at each `COMMIT:PATH`, None where there is no file."""

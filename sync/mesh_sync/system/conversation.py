@@ -32,7 +32,7 @@ class Conversation:
                 self._process = start(self._argv, env=self._env, asks=True)
                 self._end = weakref.finalize(self, end, self._process)
             try:
-                return answer(self._argv, self._process, question, deadline=deadline, most=most, last=last)
+                return answer(self._process, question, deadline=deadline, most=most, last=last)
             except BaseException:
                 self._process = None
                 self._end()

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from mesh_sync.errors import CommandError, Reason
 from mesh_sync.findings import printable
@@ -69,14 +70,14 @@ def run_bytes(
     """Like `run`, for output that is not text."""
     given = None if input is None else input.encode()
     process = start(argv, env=env, pass_fds=pass_fds, asks=input is not None)
-    return answer(argv, process, given, deadline=deadline, most=most, partly=partly)
+    return answer(process, given, deadline=deadline, most=most, partly=partly)
 
 
 def start(
     argv: Sequence[str], *, env: Mapping[str, str] | None = None, pass_fds: Sequence[int] = (), asks: bool
 ) -> subprocess.Popen[bytes]:
     """Start a program, with standard input if it ``asks`` for any. Raise CommandError."""
-    program = name(argv)
+    program = _name(argv)
     try:
         process = subprocess.Popen(
             argv,
@@ -98,7 +99,6 @@ def start(
 
 
 def answer(
-    argv: Sequence[str],
     process: subprocess.Popen[bytes],
     question: bytes | None,
     *,
@@ -108,7 +108,7 @@ def answer(
     partly: bool = False,
 ) -> bytes:
     """What a started program prints until its end, or before ``last``. Raise CommandError as `run` does."""
-    program = name(argv)
+    program = _name(cast("Sequence[str]", process.args))
     try:
         out, err = pipes.exchange(process, question, deadline=deadline, most=most + len(last), last=last or None)
     except subprocess.TimeoutExpired:
@@ -146,7 +146,7 @@ def limited(argv: Sequence[str], *, memory: int, file: int) -> list[str]:
     return ["prlimit", f"--data={memory << 20}", f"--fsize={file << 20}", "--core=0", "--", *argv]
 
 
-def name(argv: Sequence[str]) -> str:
+def _name(argv: Sequence[str]) -> str:
     """What the program is called in messages: the one that is limited, not the one that limits it."""
     return argv[argv.index("--") + 1] if argv[0] == "prlimit" else argv[0]
 
