@@ -26,7 +26,7 @@ from mesh_sync.preshared import sealed, sealed_box
 from mesh_sync.repository import git_tree
 from mesh_sync.repository.git_objects import unpacked
 from mesh_sync.trust import node_rights, signature, signers
-from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.reader import read_json
 from mesh_sync.typed_toml.table import Wrong, table
 from mesh_sync.wireguard import keys, live
@@ -139,7 +139,7 @@ def typed_json(data: bytes) -> None:
     """Any JSON is an interface or `Wrong`; what is one is written and read back the same."""
     with contextlib.suppress(Wrong):
         desired = DESIRED(read_json(data))
-        assert DESIRED(read_json(json.dumps(plain(desired)).encode())) == desired
+        assert DESIRED(read_json(as_json(desired).encode())) == desired
 
 
 def memory_file(data: bytes) -> None:
@@ -276,7 +276,7 @@ TARGETS = {
     "signature": Target(signature.read, (COMMIT,)),
     "signed": Target(signed_commit, (signed(PAYLOAD), TO_SIGN + PAYLOAD)),
     "sealed": Target(sealed_file, (SEALED,)),
-    "json": Target(typed_json, (json.dumps(plain(INTERFACE)).encode(),)),
+    "json": Target(typed_json, (as_json(INTERFACE).encode(),)),
     "state": Target(state_file, (remembered(),)),
     "memory": Target(memory_file, (json.dumps(MEMORY).encode(),)),
     "status": Target(status_of_watchdog, (json.dumps(STATUS).encode(),)),

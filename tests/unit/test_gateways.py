@@ -14,7 +14,7 @@ from mesh_sync.mesh import manifest
 from mesh_sync.mesh.peer_view import PeerView
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
-from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.table import table
 from mesh_sync.wireguard import conf
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
@@ -152,7 +152,7 @@ def test_one_that_expires_while_the_list_cannot_be_read_leaves_it_to_the_other()
 
 def test_it_is_kept_with_the_state() -> None:
     made = rendered().desired("c")
-    assert table(Desired)(json.loads(json.dumps(plain(made)))) == made
+    assert table(Desired)(json.loads(as_json(made))) == made
 
 
 def test_people_are_told_who_comes_first() -> None:

@@ -12,7 +12,7 @@ from mesh_sync.mesh.peer_view import PeerView
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.node.config import Gateway, Node, Repository, Trust
 from mesh_sync.node.desired import with_settings
-from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.table import table
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.workspace.graph import graph
@@ -95,7 +95,7 @@ def test_a_node_that_is_no_gateway_translates_nothing_and_is_told_so() -> None:
 
 def test_what_is_translated_is_kept_with_the_state() -> None:
     made = desired("a")
-    assert table(Desired)(json.loads(json.dumps(plain(made)))) == made
+    assert table(Desired)(json.loads(as_json(made))) == made
 
 
 def test_people_are_shown_what_the_mesh_sees_and_what_is_behind_it() -> None:

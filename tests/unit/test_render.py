@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from mesh_sync.check.examine import examine
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
-from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.table import table
 from mesh_sync.wireguard import conf, keys
 from mesh_sync.wireguard.desired import Desired
@@ -141,4 +142,4 @@ def test_a_desired_interface_survives_as_json() -> None:
     exit_ = {"aws": 'subnets = ["0.0.0.0/0", "::/0"]\n', "azure": 'exit = "aws"\n'}
     found, _ = renderer(**exit_, gcp="expires = 2026-07-01\n")
     desired = found.desired("azure")
-    assert table(Desired)(plain(desired)) == desired
+    assert table(Desired)(json.loads(as_json(desired))) == desired

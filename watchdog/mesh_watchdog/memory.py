@@ -7,7 +7,6 @@ slices of one run, and the monotonic clock goes on.
 from __future__ import annotations
 
 import ipaddress
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from mesh_sync.typed_toml.fields import text
-from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.reader import read_json
 from mesh_sync.typed_toml.table import Wrong, table
 from mesh_sync.wireguard.endpoint import Address
@@ -57,7 +56,7 @@ def save(path: Path, state: State, boot: str = "") -> str:
     }
     if boot:
         data |= {"boot": boot, "believed": _Belief(state.peers, state.names)}
-    return write(path, json.dumps(plain(data), separators=(",", ":")))
+    return write(path, as_json(data))
 
 
 def load(path: Path, moment: float, boot: str = "") -> State:

@@ -5,7 +5,6 @@ What a path was found to take (`wireguard.path_mtu`) is kept under `run`, with t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from attrs import frozen
 
 from mesh_sync.node.config import Node
 from mesh_sync.system.files import write_atomically
-from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.reader import read_json
 from mesh_sync.typed_toml.table import Wrong, mapping_of, table
 from mesh_sync.wireguard import mtu
@@ -56,7 +55,7 @@ def load(file: Path) -> Mapping[str, PathMtu]:
 
 def save(file: Path, paths: Mapping[str, PathMtu]) -> None:
     """Keep them until the machine starts again."""
-    write_atomically(file, json.dumps(plain(paths)), durable=False)
+    write_atomically(file, as_json(paths), durable=False)
 
 
 _paths_of = mapping_of(table(PathMtu))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from attrs import frozen
 
 from mesh_sync.node.config import Node
 from mesh_sync.system.files import write_atomically
-from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.reader import read_json
 from mesh_sync.typed_toml.table import table
 
@@ -54,7 +53,7 @@ def load(node: Node) -> News | None:
 
 def save(node: Node, news: News) -> None:
     """Write it down. Raise DeviceError when it cannot be written."""
-    write_atomically(node.news_file, json.dumps(plain(news)), durable=False)
+    write_atomically(node.news_file, as_json(news), durable=False)
 
 
 _news = table(News)

@@ -10,7 +10,6 @@ State ─┬─ Applied   what is on the interface, and what of it is ours
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from attrs import evolve, field, frozen
 from mesh_sync.findings import Finding
 from mesh_sync.node.history import History, Past, entered
 from mesh_sync.system.files import write_atomically
-from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.reader import read_json
 from mesh_sync.typed_toml.table import table
 from mesh_sync.wireguard.desired import Desired, Owned
@@ -235,8 +234,7 @@ def _read(content: bytes) -> State:
 
 def save(path: Path, state: State) -> None:
     """Write the state, whole or not at all, 0600."""
-    data = {"version": VERSION, **{name: plain(getattr(state, name)) for name in _PARTS}}
-    write_atomically(path, json.dumps(data, separators=(",", ":")))
+    write_atomically(path, as_json({"version": VERSION, **{name: getattr(state, name) for name in _PARTS}}))
 
 
 def digest(text: str) -> str:

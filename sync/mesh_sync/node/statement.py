@@ -6,7 +6,6 @@ commit for a statement.
 
 from __future__ import annotations
 
-import json
 import re
 
 from attrs import fields, frozen
@@ -14,7 +13,7 @@ from attrs import fields, frozen
 from mesh_sync.node.last_run import LastRun
 from mesh_sync.node.state import State
 from mesh_sync.typed_toml.fields import Hook, between, one_line, peer_name, text
-from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.reader import read_json
 from mesh_sync.typed_toml.table import Wrong, table
 
@@ -74,7 +73,7 @@ def statement(state: State, run: LastRun, peers: Peers, nat: str, version: str, 
 
 def written(said: Statement) -> str:
     """A statement as it is sent and signed: one line, without spaces."""
-    return json.dumps(plain(said), separators=(",", ":"))
+    return as_json(said)
 
 
 def read(line: bytes) -> Statement:

@@ -9,7 +9,7 @@
 
     past_of = table(Past, commit=full_hash)     # made once, at the top of a module
     past = past_of(read_json(content))          # raises Wrong with every problem
-    json.dumps(plain(past))                     # and back
+    as_json(past)                               # and back
 
 A key without a value takes the class's default, a key that the class does not have is a problem. Annotations are
 evaluated when a table is first read, so a class may name itself, and what is never read costs nothing at the start.
