@@ -12,7 +12,7 @@ from mesh_sync.findings import some
 from mesh_sync.mesh.model import Mesh, Peer
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.topology import Topology
-from mesh_sync.wireguard.conf import in_order
+from mesh_sync.wireguard.network_text import in_order
 
 
 class PeerView:

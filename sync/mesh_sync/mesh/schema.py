@@ -89,7 +89,7 @@ def _network(value: object) -> Network:
     except ValueError:
         raise ValueError(f"{shown(words)} is not a network in CIDR notation") from None
     _usable(network.network_address, words)
-    if "/" in words and ipaddress.ip_interface(words).ip != network.network_address:
+    if ipaddress.ip_address(words.partition("/")[0]) != network.network_address:
         raise ValueError(f"{shown(words)} has host bits set; the network is {network}")
     if network.is_multicast or network.is_loopback or network.is_link_local:
         raise ValueError(f"{shown(words)} cannot be reached through a tunnel")

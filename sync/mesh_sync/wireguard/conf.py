@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 
 from mesh_sync.wireguard.desired import CONF_MARK, Desired, DesiredPeer
 from mesh_sync.wireguard.keys import is_key
+from mesh_sync.wireguard.network_text import in_order
 from mesh_sync.wireguard.placement import placed
 
 PLACEHOLDER = "PRIVATE_KEY_OF_THIS_NODE"
@@ -45,12 +45,6 @@ def _section(peer: DesiredPeer) -> str:
     if not is_key(peer.preshared_key):
         _sections[peer] = section
     return section
-
-
-def in_order(networks: Iterable[str]) -> list[str]:
-    """IPv4 before IPv6, each in numeric order."""
-    ordered = sorted(map(ipaddress.ip_interface, networks), key=lambda n: (n.version, int(n.ip), n.network.prefixlen))
-    return list(map(str, ordered))
 
 
 def _join(networks: Iterable[str]) -> str:

@@ -8,11 +8,11 @@ Addresses are text, so that an idle run needs no more than this.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from socket import AF_INET, AF_INET6, inet_pton
 
 from attrs import evolve
 
 from mesh_sync.wireguard.desired import Desired
+from mesh_sync.wireguard.network_text import as_number, start_of
 
 
 def candidates(desired: Desired) -> frozenset[str]:
@@ -26,7 +26,7 @@ def candidates(desired: Desired) -> frozenset[str]:
 
 def is_private(network: str) -> bool:
     """Whether the whole network is for private use: nothing that is known to others lies in it."""
-    bits, number, length = _start(network)
+    bits, number, length = start_of(network)
     return any(of == bits and length >= most and number >> bits - most == first for of, first, most in _PRIVATE)
 
 
@@ -43,13 +43,13 @@ class _Table:
     def __init__(self, routes: Iterable[str]) -> None:
         lengths: dict[tuple[int, int], dict[int, str]] = {}
         for route in routes:
-            bits, first, length = _start(route)
+            bits, first, length = start_of(route)
             lengths.setdefault((bits, length), {})[first >> bits - length] = route
         self._lengths = sorted(lengths.items(), key=lambda entry: entry[0], reverse=True)
 
     def over(self, address: str) -> Iterator[str]:
         """The routes that an address lies in, the longest first."""
-        bits, number = _number(address)
+        bits, number = as_number(address)
         for (of, length), routes in self._lengths:
             if of == bits and (route := routes.get(number >> bits - length)):
                 yield route
@@ -81,27 +81,15 @@ def set_apart(
 def lies_in(address: str, network: str) -> bool:
     """Whether an address, or the first one of a network, lies in a network. ValueError if it is none."""
     start, length = network.partition("/")[::2]
-    (bits, number), (of, first) = _number(address), _number(start)
+    (bits, number), (of, first) = as_number(address), as_number(start)
     shift = bits - int(length)
     return bits == of and number >> shift == first >> shift
-
-
-def _number(address: str) -> tuple[int, int]:
-    """How many bits an address of its IP version has, and the address as a number."""
-    family, bits = (AF_INET6, 128) if ":" in address else (AF_INET, 32)
-    return bits, int.from_bytes(inet_pton(family, address))
-
-
-def _start(network: str) -> tuple[int, int, int]:
-    """How many bits an address of a network's IP version has, its first address as a number, and its length."""
-    start, length = network.partition("/")[::2]
-    return *_number(start), int(length)
 
 
 def _private() -> Iterator[tuple[int, int, int]]:
     """The networks for private use, each as its IP version's bits, its own leading bits, and how many these are."""
     for network in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"):
-        bits, first, length = _start(network)
+        bits, first, length = start_of(network)
         yield bits, first >> bits - length, length
 
 
