@@ -11,6 +11,7 @@ from attrs import frozen
 
 from mesh_sync.node.config import Node
 from mesh_sync.node.state import Applied
+from mesh_sync.reconcile.locate import locate
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.endpoint import possible
 from mesh_sync.wireguard.live import Live
@@ -44,8 +45,6 @@ def find(
     peers = [peer for peer in desired.peers if peer.public_key in keys and peer.endpoint]
     if not peers:
         return Endpoints()
-    from mesh_sync.reconcile.locate import locate  # dnspython and ipaddress, which few runs need
-
     declared = {peer.public_key: possible(peer.endpoint) for peer in peers}
     found = locate(declared, node, desired, live, moment)
     fresh: dict[str, str] = {}
