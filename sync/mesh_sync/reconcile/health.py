@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from itertools import cycle, islice
 
 from mesh_sync.errors import DeviceError, Unreachable
 from mesh_sync.node.config import Node
@@ -21,6 +22,9 @@ OTHERS = 0.25
 """Seconds that are left to others once the first has answered: as far as the far side of the world."""
 AGAIN = 1.0
 """Seconds between two probes of a peer, and between two questions to remotes that do not answer."""
+SMALL, SOME = 50, 15
+"""So many peers are all probed at once; of more only some each second, in turn. One that answers is enough, and a burst
+fills the interface's queue. WireGuard answers 20 handshakes a second of one address, at which others may be, too."""
 SHORTEST, LONGEST = 0.005, 0.25
 """Seconds between two looks at the counters: most answers come at once, the others can wait."""
 LAST_WORD = 0.5
@@ -32,15 +36,17 @@ Peers = Mapping[str, DesiredPeer]
 def answering(interface: str, peers: Peers, live: Live, kept: frozenset[str]) -> dict[str, str]:
     """Ask every peer that has a session; return the names of those that answer, by public key.
 
-    ``kept``: those that matter. The first of them is waited for as long as it may take, the others shortly.
+    ``kept``: those that matter. The first of them is waited for as long as it may take, the others shortly; of a crowd
+    (`SMALL`) not all are asked.
     """
     moment = time.time()
     living = {key: peers[key] for key, peer in live.peers.items() if key in peers and is_alive(peer.handshake, moment)}
     if not living:
         return {}
     matter = (kept & living.keys()) or frozenset(living)
+    in_turn = {key: living[key] for key in (*matter, *(living.keys() - matter))}  # sets: others first in each run
     end = time.monotonic() + ANSWER_OWED
-    with _listening(interface, living, live.addresses, live.peers) as looks:
+    with _listening(interface, in_turn, live.addresses, live.peers) as looks:
         for found in looks:
             if found & matter:
                 end = min(end, time.monotonic() + OTHERS)
@@ -107,13 +113,14 @@ def _listening(
 
 
 def _looks(
-    interface: str, prober: Prober, targets: Iterable[str], before: Mapping[str, LivePeer]
+    interface: str, prober: Prober, targets: Sequence[str], before: Mapping[str, LivePeer]
 ) -> Iterator[frozenset[str]]:
     found: frozenset[str] = frozenset()
     due, pause = time.monotonic(), SHORTEST
+    turns, at_once = cycle(targets), len(targets) if len(targets) <= SMALL else SOME
     while True:
         if time.monotonic() >= due:
-            for address in targets:
+            for address in islice(turns, at_once):
                 prober.send(address)
             due = time.monotonic() + AGAIN
         time.sleep(pause)
