@@ -71,6 +71,26 @@ def test_every_value_comes_back(tmp_path: Path, state: State) -> None:
     assert (tmp_path / "state.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_of_a_peer_only_what_is_not_as_usual_is_written(tmp_path: Path) -> None:
+    """A version before wrote all of it: both are read."""
+    assert reloaded(tmp_path, State(BEFORE)) == State(BEFORE)
+    data = json.loads((tmp_path / "state.json").read_bytes())
+    (peer,) = data["applied"]["desired"]["peers"]
+    assert peer.keys() == {"name", "public_key", "addresses", "allowed_ips"}
+    peer |= {"endpoint": [], "keepalive": 0, "preshared_key": "", "former_key": None, "managed": True}
+    (tmp_path / "state.json").write_text(json.dumps(data))
+    assert states.load(tmp_path / "state.json") == State(BEFORE)
+
+
+def test_a_peer_with_everything_comes_back(tmp_path: Path) -> None:
+    peer = DesiredPeer(
+        "b", "B", ("10.0.0.2",), frozenset({"10.0.0.2/32"}), ("b.example:1",), 25, "k", "N", "", 1.0, 2.0, 3.0,
+        managed=False, direct_only=True, original_name="was",
+    )  # fmt: skip
+    state = State(evolve(BEFORE, desired=evolve(PEER_B, peers=(peer,))))
+    assert reloaded(tmp_path, state) == state
+
+
 def test_a_missing_file_is_an_empty_state(tmp_path: Path) -> None:
     found = states.load(tmp_path / "state.json")
     assert (found, found.lost) == (State(), False)

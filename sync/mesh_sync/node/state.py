@@ -22,7 +22,7 @@ from mesh_sync.system.files import write_atomically
 from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.reader import read_json
 from mesh_sync.typed_toml.table import table
-from mesh_sync.wireguard.desired import Desired, Owned
+from mesh_sync.wireguard.desired import Desired, DesiredPeer, Owned
 
 VERSION = 2
 REFUSALS = 4
@@ -234,7 +234,8 @@ def _read(content: bytes) -> State:
 
 def save(path: Path, state: State) -> None:
     """Write the state, whole or not at all, 0600."""
-    write_atomically(path, as_json({"version": VERSION, **{name: getattr(state, name) for name in _PARTS}}))
+    data = {"version": VERSION, **{name: getattr(state, name) for name in _PARTS}}
+    write_atomically(path, as_json(data, DesiredPeer))
 
 
 def digest(text: str) -> str:
