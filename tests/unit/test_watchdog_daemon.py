@@ -7,10 +7,12 @@ import logging
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from mesh_watchdog.daemon import Daemon
-from mesh_watchdog.policy.observations import Applied, Snapshot
-from mesh_watchdog.policy.peer import MISSING, NEW
+from mesh_watchdog.policy.crowd import LARGE
+from mesh_watchdog.policy.observations import Applied, Seen, Snapshot
+from mesh_watchdog.policy.peer import MISSING, NEW, UP
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.sense.sense import Inbox, Sense
 from mesh_watchdog.settings import Settings
@@ -73,6 +75,37 @@ def test_something_that_happens_brings_the_next_look_forward(daemon: Daemon) -> 
         await daemon.close()
 
     asyncio.run(asyncio.wait_for(story(), 10))
+
+
+@pytest.mark.parametrize(("count", "is_news"), [(LARGE - 1, True), (LARGE, False)])
+def test_that_a_peer_of_many_is_heard_for_the_first_time_is_no_reason_to_write(
+    tmp_path: Path, count: int, is_news: bool
+) -> None:
+    """Some are asked at a time, for an hour; that one goes missing is a reason in any mesh."""
+    keys = [f"{number:043}=" for number in range(count)]
+    silent = dict.fromkeys(keys, evolve(ALIVE, handshake=0, rx=0, tx=0))
+    heard, again = {**silent, keys[0]: ALIVE}, {**silent, keys[0]: evolve(ALIVE, rx=2000)}
+    made = Daemon(applied_node(tmp_path), Settings(), State())
+    made.senses = []
+
+    async def takes(snapshot: dict[str, Seen]) -> bool:
+        made.changed = False
+        made.inbox.put_nowait(Snapshot(snapshot))
+        while not made.inbox.empty():
+            await made.step()
+        return made.changed
+
+    async def story() -> list[bool]:
+        await made.start()
+        made.inbox.put_nowait(Applied(dict.fromkeys(keys, peer().declared)))
+        await takes(silent)
+        await takes(silent)
+        found = [await takes(snapshot) for snapshot in (heard, again, {keys[0]: again[keys[0]]})]
+        assert made.state.peers[keys[0]].phase == UP
+        await made.close()
+        return found
+
+    assert asyncio.run(asyncio.wait_for(story(), 60)) == [is_news, False, True]
 
 
 def test_a_sense_that_fails_in_the_background_is_told_of(caplog: pytest.LogCaptureFixture) -> None:

@@ -24,10 +24,11 @@ from mesh_watchdog.mesh_dns.views import Views
 from mesh_watchdog.news.messenger import Messenger
 from mesh_watchdog.news.serve import GitPort
 from mesh_watchdog.policy import news
+from mesh_watchdog.policy.crowd import LARGE
 from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.known_ways import in_use
 from mesh_watchdog.policy.observations import Observation, Snapshot
-from mesh_watchdog.policy.peer import SEARCHING, UP
+from mesh_watchdog.policy.peer import NEW, SEARCHING, UP
 from mesh_watchdog.policy.polling import BUSY, TRYING, next_poll
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.report import status_file
@@ -163,7 +164,8 @@ class Daemon:
             known = before.peers.get(key)
             if known is peer or (known and known.phase == peer.phase):
                 continue
-            self.changed = True
+            expected = known and known.phase == NEW and peer.phase == UP and len(state.peers) >= LARGE
+            self.changed = self.changed or not expected  # where some are asked at a time, the next write shows it
             self.tally.searches[key] += peer.phase == SEARCHING
             if known is None or peer.phase == UP:
                 self._actor.announcer.forget(key)

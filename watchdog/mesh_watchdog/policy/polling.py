@@ -51,7 +51,8 @@ def next_poll(state: State, moment: float, *, idle: float) -> float:
     if state.birthday.round:
         wait = min(wait, 2 * TRYING)
     for peer in state.peers.values():
-        if peer.phase != MISSING:
+        rests = peer.phase == UP and peer.asked is None and peer.wanted is None and not peer.tries  # as nearly all do
+        if peer.phase != MISSING and not rests:
             wait = min(wait, _patience(peer, moment, idle))
     for due in state.probe_all:
         wait = min(wait, due - moment)

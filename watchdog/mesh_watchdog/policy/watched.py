@@ -50,7 +50,9 @@ def seen_to(state: State, moment: float) -> dict[str, PeerState]:
     always = _always(state)
     found = dict[str, PeerState]()
     for key, peer in state.peers.items():
-        if peer.phase == MISSING or (key not in always and _is_idle(peer, moment)) or is_at_ease(peer, moment):
+        if key not in always and _is_idle(key, peer, state, moment):
+            continue
+        if peer.phase == MISSING or is_at_ease(peer, moment):
             continue
         if key in always or _is_watched(key, peer, state, moment):
             found[key] = _awake(peer, moment)
@@ -85,11 +87,13 @@ def _always(state: State) -> set[str]:
     return {*anchors, *state.relaying.relays.values(), *carried, *(state.leading.gateways & state.peers.keys())}
 
 
-def _is_idle(peer: PeerState, moment: float) -> bool:
-    """The usual case: up, with nothing under way, and its sample not due. Reckoned in little time."""
-    if peer.phase != UP or peer.asked is not None or peer.wanted is not None:
+def _is_idle(key: str, peer: PeerState, state: State, moment: float) -> bool:
+    """The usual case: nothing is under way, and its sample is not due. Reckoned in little time."""
+    if peer.asked is not None or peer.wanted is not None or peer.used is not None or peer.sought is not None:
         return False
-    return peer.used is None and peer.sought is None and not peer.tries and moment - peer.heard < SAMPLE * LEAST
+    if peer.phase == UP:
+        return not peer.tries and moment - peer.heard < SAMPLE * LEAST
+    return peer.phase == NEW and bool(peer.endpoint) and not peer.tries and moment < _next_sample(key, state)
 
 
 def _is_watched(key: str, peer: PeerState, state: State, moment: float) -> bool:
