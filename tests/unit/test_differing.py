@@ -10,6 +10,7 @@ from mesh_sync.mesh.differing import Differing
 from mesh_sync.mesh.model import Mesh
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.topology import Neighbour
+from mesh_sync.terminal.command_line import count
 from mesh_sync.wireguard.desired import DesiredPeer
 from mesh_sync.wireguard.plan import Change
 from mesh_sync.workspace.preview import changes_between, changes_of
@@ -23,7 +24,7 @@ def slow(before: Renderer, after: Renderer, name: str) -> tuple[Change, ...]:
         return (Change("node-removed", "leaves the mesh: it is no longer a peer of any node", name),)
     desired = after.desired(name)
     if name not in before.topology.members:
-        return (Change("node-added", f"joins the mesh with {len(desired.peers)} peers", name),)
+        return (Change("node-added", f"joins the mesh with {count(len(desired.peers), 'peer')}", name),)
     was, will_be = before.topology.exit_of(name), after.topology.exit_of(name)
     text = f"all that has no other route leaves by the exit {will_be}" if will_be else "no longer leaves by an exit"
     way = Change("exit", f"{text} (before: {was})" if was else text, will_be or was)

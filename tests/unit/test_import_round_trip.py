@@ -1,57 +1,24 @@
 """`mesh-sync import`, there and back: what each node then renders holds the same tunnels as the file that it had.
 
-Tunnels are read here as `wg setconf` reads them, apart from the importer: host bits mean the network, and a network
-that two peers have is the later one's; one within another of the same peer changes nothing. `full-mesh` is the four
-files of icloudnative.io's article on full meshes, with other keys; `wg-meshconf-sites` is what wg-meshconf 2.5.1 made.
+`full-mesh` is the four files of icloudnative.io's article on full meshes, with other keys; `wg-meshconf-sites` is what
+wg-meshconf 2.5.1 made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 import pytest
 
 from command import mesh_sync
 from mesh_sync.wireguard import keys
-from unit.imported import DATA, notes, peers
+from unit.imported import DATA, notes, peers, rendered, tunnels
 
 ME, SITE, PHONE = (keys.generate() for _ in range(3))
 A, B = keys.public_key(SITE), keys.public_key(PHONE)
 INTERFACE = f"[Interface]\nPrivateKey = {ME}\nAddress = 10.1.0.1/24\nListenPort = 51820\n"
 AT_A = f"[Peer]\nPublicKey = {A}\nEndpoint = 203.0.113.2:51820\n"
 AT_B = f"[Peer]\nPublicKey = {B}\nEndpoint = b.example.org:51821\nAllowedIPs = 10.1.0.3/32\n"
-
-
-def tunnels(text: str) -> Mapping[str, set[str]]:
-    """Each peer's networks, by its public key."""
-    found: dict[str, set[IPv4Network | IPv6Network]] = {}
-    key, waiting = "", list[str]()
-    for line in text.splitlines():
-        code = line.partition("#")[0]
-        name, _, value = (part.strip() for part in code.partition("="))
-        if name.lower() == "[peer]":
-            key, waiting = "", []
-        elif name.lower() == "publickey":
-            key = value
-            found.setdefault(key, set())
-        elif name.lower() == "allowedips":
-            waiting += filter(None, map(str.strip, value.split(",")))
-        for network in (ip_network(each, strict=False) for each in (waiting if key else ())):
-            for other in found.values():
-                other.discard(network)
-            found[key].add(network)
-    return {key: {str(one) for one in held if not any(o != one and within(one, o) for o in held)}
-            for key, held in found.items()}  # fmt: skip
-
-
-def within(inner: IPv4Network | IPv6Network, outer: IPv4Network | IPv6Network) -> bool:
-    return str(inner.supernet(new_prefix=min(inner.prefixlen, outer.prefixlen))) == str(outer)
-
-
-def rendered(mesh: Path, name: str) -> Mapping[str, set[str]]:
-    return tunnels(mesh_sync("render", mesh, "--node", name).fine())
 
 
 @pytest.fixture

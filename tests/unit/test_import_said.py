@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -60,6 +61,39 @@ def test_what_preshared_keys_mean_for_clients_is_said_once(source: str, path: Pa
     said = [note for note in notes(mesh_sync("import", source, path, mesh)) if "secret new" in note]
     assert len(said) == 1
     assert "must be exported again" in said[0]
+
+
+def test_clients_that_a_preshared_key_cuts_off_are_named_with_the_command_for_each(mesh: Path, tmp_path: Path) -> None:
+    keys_dir = tmp_path / "a b"
+    ended = mesh_sync("import", "wg-gen-web", DATA / "web", mesh, "--keys", keys_dir)
+    assert "no tunnel from when their hub runs mesh-sync" in ended.fine()
+    commands = [shlex.split(line) for line in ended.out.splitlines() if line.startswith("  mesh-sync export ")]
+    assert [words[2] for words in commands] == ["alice-s-phone", "bob"], "the tablet is disabled"
+    assert "Endpoint = vpn.example.com" in mesh_sync(*commands[0][1:]).fine()
+    assert "mesh-sync export alice-phone" in mesh_sync(
+        "import", "wg-quick", DATA / "hub", tmp_path / "other", "--dry-run"
+    ).fine()  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "interface"),
+    [
+        ("iptables -I FORWARD -o wg0 -j ACCEPT; iptables -t nat -A POSTROUTING -s 10.1.0.0/24 -o ens3 -j MASQUERADE",
+         "ens3"),
+        ("nft add rule ip nat post oifname \"enp1s0.4\" masquerade", "enp1s0.4"),
+        ("true\nPostUp = iptables -t nat -A POSTROUTING -o eth1 -j MASQUERADE\nPostUp = true", "eth1"),
+        ("iptables -t nat -A POSTROUTING ! -o wg0 -j MASQUERADE", "IF"),
+    ],
+)  # fmt: skip
+def test_masquerading_that_has_to_be_said_on_the_machine_is_named(mesh: Path, command: str, interface: str) -> None:
+    said = notes(imported(mesh, f"{INTERFACE}PostUp = {command}\n{HUB_PEER}"))
+    [one] = [note for note in said if "masquerades on" in note]
+    assert one.startswith(f"me: its PostUp masquerades on {interface}: `mesh-sync join … --masquerade {interface}` on")
+
+
+def test_a_command_that_only_forwards_needs_nothing(mesh: Path) -> None:
+    said = notes(imported(mesh, f"{INTERFACE}PostUp = iptables -A FORWARD -o eth0 -j ACCEPT\n{HUB_PEER}"))
+    assert not [note for note in said if "masquerades" in note]
 
 
 def test_so_it_is_of_a_column_of_preshared_keys(mesh: Path) -> None:

@@ -12,7 +12,9 @@ import git
 import pytest
 
 from command import Ended, mesh_sync
+from mesh_sync.wireguard import keys
 from mesh_sync.workspace import push
+from unit.imported import DATA
 from unit.list_keeper import Operator, key
 
 
@@ -168,3 +170,28 @@ def test_what_nodes_would_refuse_is_not_pushed(pusher: Pusher) -> None:
     assert ended.code == 4
     assert "nothing was pushed, nodes would refuse it:\n" in ended.err
     assert pusher.published == "old3: joins the mesh"
+
+
+def test_what_is_imported_is_shown_and_pushed(pusher: Pusher, tmp_path: Path) -> None:
+    words = ("import", "wg-gen-web", DATA / "web")
+    assert "--push asks before it pushes" in mesh_sync(*words, pusher.place, "--push").err
+    assert "--dry-run writes nothing" in mesh_sync(*words, pusher.place, "--push", "--yes", "--dry-run").err
+    elsewhere = mesh_sync(*words, tmp_path / "new", "--push", "--yes")
+    assert elsewhere.code == 2
+    assert f"mesh-sync init {tmp_path / 'new'}, and push that first" in elsewhere.err
+    assert not (tmp_path / "new").exists()
+    (pusher.place / "mesh.toml").write_text('format = 1\nname = "test"\nnetworks = ["10.0.0.0/8", "fd00::/8"]\n')
+    pusher.git.git.commit("--quiet", "--all", "-m", "room for more")
+    said = mesh_sync(*words, pusher.place, "--push", "--yes").fine()
+    assert "next: git push" not in said
+    assert said.index("imported 4 peers") < said.index("nodes would change") < said.index("pushed 2 commits to main")
+    assert pusher.published == "mesh: imports 4 peers from wg-gen-web"
+
+
+def test_what_a_person_has_to_mend_first_is_not_pushed(pusher: Pusher, tmp_path: Path) -> None:
+    private = keys.generate()
+    peer = f"[Peer]\nPublicKey = {key()}\nAllowedIPs = 10.0.0.8/32\nEndpoint = bücher.example:51820\n"
+    (tmp_path / "me.conf").write_text(f"[Interface]\nPrivateKey = {private}\nAddress = 10.0.0.7/24\n{peer}")
+    ended = mesh_sync("import", "wg-quick", tmp_path / "me.conf", pusher.place, "--push", "--yes")
+    assert ended.code == 1
+    assert pusher.published == "begin"

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mesh_sync.cli.options import existing_file, folder
-from mesh_sync.cli.present_edit import present_findings
+from mesh_sync.cli.present_edit import commit_options, present_findings
 from mesh_sync.findings import errors
 from mesh_sync.terminal.command_line import count, print_table
 from mesh_sync.workspace import commits
@@ -71,8 +71,8 @@ def init(
 @click.option("--name-map", "names", type=existing_file, metavar="FILE",
               help="New names, in TOML: a line for each, 'Old Name' = 'new-name'; also by public key.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show what would be imported, old name beside new; write nothing.")
-@click.option("--commit", is_flag=True, help="Commit the peers' files.")
-def import_(directory: Path, commit: bool, **request: Any) -> int:
+@commit_options
+def import_(edit: Edit, **request: Any) -> int:
     """Import an existing setup into a mesh repository, DIR, which is created if it does not exist.
 
     \b
@@ -83,34 +83,36 @@ def import_(directory: Path, commit: bool, **request: Any) -> int:
     What cannot be imported is reported, one line each. An endpoint that cannot be used becomes a comment in the peer's
     file and an error to mend; nothing is committed then. Private keys never get into the repository.
     """
-    edit = Edit(directory, commit)
     asked = Request(**request)
+    if asked.dry_run and edit.push:
+        raise click.UsageError("--dry-run writes nothing that --push could push")
     made = take_over(edit, asked, lambda text: click.secho(f"  ! {text}", fg="yellow"))
     if asked.dry_run:
-        return _present_dry_run(made)
+        return _present_dry_run(made, edit.directory)
     for machine in made.machines:
         where = f", {', '.join(machine.endpoint)}" if machine.endpoint else ""
         via = f", via {machine.via}" if machine.via else ""
         click.secho(f"  + {machine.name}: {', '.join(map(str, machine.addresses))}{where}{via}", fg="green")
     present_findings(made.edited)
     place = "a new mesh repository" if made.new else "the mesh repository"
-    click.echo(f"imported {count(len(made.machines), 'peer')} into {place} {directory}")
+    click.echo(f"imported {count(len(made.machines), 'peer')} into {place} {edit.directory}")
     if made.kept_keys:
         click.echo(f"{count(made.kept_keys, 'private key')} in {asked.keys}: move each to its own machine, as")
         click.echo("  /etc/mesh-sync/private.key before `mesh-sync join`; `mesh-sync export` takes a phone's")
     if made.left_keys:
         click.echo(f"{count(made.left_keys, 'private key')} left out; --keys KEYDIR keeps them")
+    _present_cut_off(made, edit.directory, asked.keys)
     _present_to_mend(made)
     if made.to_mend:
-        click.echo(f"next: mend what `# endpoint =` says in {directory / 'peers'}, then commit and push")
+        click.echo(f"next: mend what `# endpoint =` says in {edit.directory / 'peers'}, then commit and push")
     elif made.edited.commit:
-        click.echo(f"committed {made.edited.commit}; next: git push")
+        click.echo(f"committed {made.edited.commit}" + ("" if edit.push else "; next: git push"))
     elif made.machines:
-        click.echo(f"next: look at {directory / 'peers'}, then commit and push")
+        click.echo(f"next: look at {edit.directory / 'peers'}, then commit and push")
     return 1 if made.to_mend or errors(made.edited.findings) else 0
 
 
-def _present_dry_run(made: Imported) -> int:
+def _present_dry_run(made: Imported, directory: Path) -> int:
     rows: list[tuple[str, ...]] = [("old", "new", "addresses", "subnets", "endpoint", "")]
     for one in made.machines:
         via, exit_ = f"via {one.via}" if one.via else "", f"exit {one.exit}" if one.exit else ""
@@ -118,9 +120,22 @@ def _present_dry_run(made: Imported) -> int:
         lists = (", ".join(map(str, texts)) for texts in (one.addresses, one.subnets, one.endpoint))
         rows.append((one.called, one.name, *lists, ", ".join(filter(None, more))))
     print_table(rows)
+    _present_cut_off(made, directory, None)
     _present_to_mend(made)
     click.echo(f"nothing was written; {count(len(made.machines), 'peer')} would be imported")
     return 1 if made.to_mend else 0
+
+
+def _present_cut_off(made: Imported, directory: Path, keys: Path | None) -> None:
+    """Name the clients that a person has to visit, with the command for each."""
+    if not made.cut_off:
+        return
+    private = {one.name for one in made.machines if one.private_key}
+    click.secho("these have a preshared key, and no tunnel from when their hub runs mesh-sync", fg="yellow")
+    click.secho("  until they have the config, or the QR code (--qr), that this prints:", fg="yellow")
+    for name in made.cut_off:
+        key = quote(str(keys / f"{name}.key")) if keys and name in private else "F"
+        click.echo(f"  mesh-sync export {name} -C {quote(str(directory))} --private-key-file {key}")
 
 
 def _present_to_mend(made: Imported) -> None:

@@ -19,8 +19,12 @@ from mesh_sync.workspace.push import Upstream
 
 def edit_options(command: Callable[..., int]) -> Callable[..., int]:
     """The options -C, --commit, --push and --yes, of which ``command`` gets its argument ``edit``."""
+    return repository_option(commit_options(command))
 
-    @repository_option
+
+def commit_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The same without -C, for a command that has the argument ``directory``."""
+
     @click.option("--commit", is_flag=True, help="Commit the files that are written, and nothing else.")
     @click.option("--push", is_flag=True, help="Commit, show what nodes will do (`plan`), and push if you agree.")
     @click.option("--yes", is_flag=True, help="Push without asking.")

@@ -22,6 +22,7 @@ from mesh_sync.preshared.derive import with_keys
 from mesh_sync.preshared.secret_file import load
 from mesh_sync.repository.git_objects import GitObjects, git_directory, tree_at
 from mesh_sync.system.files import write_atomically
+from mesh_sync.terminal.command_line import count
 from mesh_sync.wireguard import conf
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.keys import public_key, read_private_key
@@ -111,7 +112,7 @@ def changes_of(name: str, lists: Differing) -> tuple[Change, ...]:
     if name not in after.members:
         return (Change("node-removed", "leaves the mesh: it is no longer a peer of any node", name),)
     if earlier not in before.members:
-        return (Change("node-added", f"joins the mesh with {after.count_neighbours(name)} peers", name),)
+        return (Change("node-added", f"joins the mesh with {count(after.count_neighbours(name), 'peer')}", name),)
     was, desired = lists.desired(earlier)
     machines = before.members[earlier].machine or "", after.members[name].machine or ""
     exit_ = before.exit_of(earlier)

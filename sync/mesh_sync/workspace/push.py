@@ -33,6 +33,9 @@ class Upstream:
     @classmethod
     def of(cls, directory: Path) -> Upstream:
         """That of a working copy. Raise ConfigError when it follows none."""
+        if not directory.exists():
+            hint = f"mesh-sync init {shlex.quote(str(directory))}, and push that first"
+            raise ConfigError(f"{directory.absolute()} is not there yet, so no git host has it", hint=hint)
         git = OwnGit.of(directory)
         branch = git.answers("symbolic-ref", "--quiet", "--short", "HEAD")
         if branch is None:

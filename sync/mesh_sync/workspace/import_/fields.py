@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import ipaddress
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -28,6 +29,8 @@ SETTINGS_LEFT = {
     "Table": "mesh-sync manages the routes itself",
 }
 """Settings of wg-quick that are not imported, and why."""
+_OUTPUT = re.compile(r"(?<!! )(?:-o|--out-interface|oif|oifname) +[\"']?([\w.@-]+)")
+"""The interface of a rule, as iptables and nft write it."""
 PRESHARED = (
     "preshared keys are not imported: `mesh-sync secret new` gives all pairs new ones; a client whose config has an "
     "old one, such as a phone's, must be exported again"
@@ -53,11 +56,20 @@ def read_text(file: Path, notes: list[str], most: int | None = None) -> str:
     return data.decode("latin-1")
 
 
-def note_settings(value_of: Callable[[str], object], whose: str, notes: list[str]) -> None:
+def note_settings(value_of: Callable[[str], str], whose: str, notes: list[str]) -> None:
     """A note for each of wg-quick's settings that has a value here and is not imported."""
     notes += (f"{whose}: {key} is not imported: {why}" for key, why in SETTINGS_LEFT.items() if value_of(key))
+    for interface in _masqueraded(value_of("PostUp")):
+        does = f"`mesh-sync join … --masquerade {interface}` on that machine, or [gateway] in its node.toml, does that"
+        notes.append(f"{whose}: its PostUp masquerades on {interface}: {does}")
     if value_of("PresharedKey"):
         notes.append(PRESHARED)
+
+
+def _masqueraded(commands: str) -> Iterator[str]:
+    """The interfaces on which these commands masquerade, each once; IF where a rule does not say."""
+    rules = (rule for rule in re.split(r"[;\n]|&&", commands) if "masquerade" in rule.lower())
+    yield from dict.fromkeys(found[1] if (found := _OUTPUT.search(rule)) else "IF" for rule in rules)
 
 
 def interfaces(texts: Iterable[str], what: str, notes: list[str]) -> Iterator[Interface]:

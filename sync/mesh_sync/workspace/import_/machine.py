@@ -39,6 +39,8 @@ class Machine:
     listen_port: int | None = None
     mtu: int | None = None
     keepalive: int | None = None
+    preshared: bool = False
+    """Whether its tunnels have a preshared key, which the list does not take."""
     via: str = ""
     exit: str = ""
     managed: bool = True

@@ -60,6 +60,12 @@ class Imported:
     edited: Edited
     to_mend: tuple[str, ...]
 
+    @property
+    def cut_off(self) -> tuple[str, ...]:
+        """The clients that lose their tunnel when their hub is moved: it has a preshared key that the hub forgets."""
+        clients = (one for one in self.machines if one.preshared and not one.managed and one.enabled)
+        return tuple(one.name for one in clients)
+
 
 def take_over(edit: Edit, request: Request, note: Callable[[str], None]) -> Imported:
     """Read the source, check what it would become, then write; ``note`` gets a line for everything left out.

@@ -44,6 +44,10 @@ class Section:
         values = self.settings.get(key.lower())
         return values[-1] if values else ""
 
+    def whole(self, key: str) -> str:
+        """All values of a key, a line each."""
+        return "\n".join(self.settings.get(key.lower(), ()))
+
     def many(self, key: str) -> list[str]:
         """A list that may be spread over several lines."""
         texts = ",".join(self.settings.get(key.lower(), ())).split(",")

@@ -50,7 +50,7 @@ def read(path: Path, networks: tuple[Network, ...], renames: Mapping[str, str] =
     key = str(server.get("privateKey", ""))
     if not is_key(key) or not addresses:
         raise ConfigError(f"{file} has no usable privateKey or address", hint="PATH is wg-gen-web's data directory")
-    note_settings(lambda key: key != "DNS" and _setting(server, key), "server", notes)
+    note_settings(lambda key: "" if key == "DNS" else _setting(server, key), "server", notes)
     dns = nameservers(_texts(server, "dns"), "server: dns", notes)
     clients = _clients(file.parent, notes)
     name = names.make("server", public_key(key))
@@ -148,6 +148,7 @@ def _spoke(
         subnets=tuple(dict.fromkeys(one.network for one in carried if one not in addresses)),
         mtu=_number(settings, "mtu"),
         keepalive=0 if quiet else _number(settings, "persistentKeepalive") or 0,
+        preshared=bool(client.get("presharedKey")),
         via=server,
         exit=server if exit_part(_allowed(client, notes)) else "",
         managed=False,
@@ -203,10 +204,10 @@ def _endpoint(server: Mapping[str, Any]) -> Endpoints:
     return endpoint(host, port) if text else Endpoints()
 
 
-def _setting(data: Mapping[str, Any], key: str) -> bool:
-    """Whether one of wg-quick's settings has a value that does something."""
-    value = data.get("dns" if key == "DNS" else key[0].lower() + key[1:])
-    return bool(value) and not str(value).startswith(UNTOUCHED)
+def _setting(data: Mapping[str, Any], key: str) -> str:
+    """The value of one of wg-quick's settings; empty where it does nothing."""
+    text = str(data.get("dns" if key == "DNS" else key[0].lower() + key[1:]) or "")
+    return "" if text.startswith(UNTOUCHED) else text
 
 
 def _texts(data: Mapping[str, Any], key: str) -> list[str]:

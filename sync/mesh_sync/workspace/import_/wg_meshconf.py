@@ -101,7 +101,7 @@ def _rows(file: Path, notes: list[str]) -> list[dict[str, str]]:
 
 
 def _machine(row: Mapping[str, str], name: str, key: str, notes: list[str]) -> Machine:
-    note_settings(row.get, name, notes)
+    note_settings(row.__getitem__, name, notes)
     port = number(row["ListenPort"], f"{name}: ListenPort", notes)
     keepalive = number(row["PersistentKeepalive"], f"{name}: PersistentKeepalive", notes)
     if keepalive is not None:

@@ -164,7 +164,7 @@ def _peers(files: Sequence[_File], notes: list[str]) -> dict[str, _Peer]:
         notes += (f"{file.name}: {one} in Address is a network, and imported as one behind it" for one in behind)
         addresses = tuple(one for one in listed if not is_network(one))
         peers[key] = _Peer(key, file, addresses=addresses, behind=tuple(behind))
-        note_settings(file.conf.interface.one, file.name, notes)
+        note_settings(file.conf.interface.whole, file.name, notes)
     for file in files:
         for section in file.conf.peers:
             key = section.one("PublicKey")
@@ -234,6 +234,7 @@ class _Merger:
             listen_port=number(interface.one("ListenPort"), f"{name}: ListenPort", self._notes),
             mtu=number(interface.one("MTU"), f"{name}: MTU", self._notes),
             keepalive=self._keepalive(peer),
+            preshared=any(claim.section.one("PresharedKey") for claim in peer.claims),
             via=via,
             exit=exit_.name if exit_ and self._addresses(exit_) else "",
             managed=bool(peer.own) or not via,
