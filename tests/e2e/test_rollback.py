@@ -101,7 +101,8 @@ def test_it_goes_to_any_commit_of_the_history_and_without_a_network(story: Story
     story.rollback(two[:7])
     story.rollback(one)
     assert whole(a) == story.wholes[0]
-    story.rollback(three)
+    said = story.rollback(three)
+    assert f"peers again, with keys that {one[:10]} did not have: d, e; until `mesh-sync resume`" in said
     assert status(a)["commit"] == three
     story.rollback()
     assert status(a)["commit"] == one

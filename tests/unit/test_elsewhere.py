@@ -165,7 +165,14 @@ def test_a_name_is_one(name: str) -> None:
 def test_only_one_peer_can_be_at_a_place() -> None:
     _, found = mesh_with("198.51.100.1:51820", "198.51.100.1:51821", "198.51.100.1:51820")
     assert found == ["peers/p3.toml:endpoint: 198.51.100.1:51820 is also an endpoint of p1; only one peer can be there"]
-    assert mesh_with("a.example:51820", "a.example:51820")[1] == [], "a name may stand for several places"
+
+
+def test_two_peers_behind_one_name_and_port_are_told_to_part() -> None:
+    """As two machines behind one router with DDNS have it."""
+    _, found = mesh_with("a.example:51820", "a.example:51821", "A.example.:51820")
+    advice = "behind one router each needs a `listen_port`, and an endpoint with that port, of its own"
+    place = "a.example:51820 is also an endpoint of p1; only one peer can be there"
+    assert found == [f"peers/p3.toml:endpoint: warning: {place}: {advice}"]
 
 
 def test_what_the_version_before_has_stored_is_not_given_either() -> None:

@@ -125,7 +125,7 @@ def ago(*, minutes: float) -> str:
 
 
 def test_who_leaves_before_a_rotation_gets_nothing_of_it(derived: Operator) -> None:
-    mesh_sync("peer", "remove", "azure", "-C", derived.mesh).fine()
+    (derived.mesh / "peers/azure.toml").unlink()
     assert derived.check() == ["warning secrets/azure.toml:: there is no peer azure; remove this file"]
     derived.with_file("rotate").fine()
     assert derived.sealed_to() == {"aws"}
@@ -167,7 +167,9 @@ def test_peer_add_and_remove_see_to_the_secret_or_say_how(derived: Operator) -> 
     assert "mesh-sync secret rotate" in mesh_sync(*remove).fine()
     mesh_sync(*add, "--secret-file", derived.file).fine()
     assert derived.opened("gcp") == derived.held
-    mesh_sync(*remove, "--secret-file", derived.file).fine()
+    removed = mesh_sync(*remove, "--secret-file", derived.file)
+    assert "gcp.toml is removed, and secrets/gcp.toml" in removed.fine()
+    assert "there is no peer gcp" not in removed.err, "it is about to be mended"
     assert derived.sealed_to() == {"aws", "azure"}
     assert sorted(derived.opened("aws").by_id) == [1, 2]
 

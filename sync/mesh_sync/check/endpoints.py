@@ -42,14 +42,21 @@ def endpoints(mesh: Mesh, moment: datetime) -> Iterator[Finding]:
 
 
 def _shared(mesh: Mesh, moment: datetime) -> Iterator[Finding]:
-    """Numeric endpoints of two peers: one of them would be told to reach the other at itself."""
+    """Endpoints of two peers. Of a numeric one, one of them would be told to reach the other at itself; a name may lead
+    elsewhere tomorrow, but as a rule two machines behind one router have it.
+    """
     holders: dict[Endpoint, Peer] = {}
     for peer in mesh.peers.values():
         for endpoint in peer.endpoint if peer.active(moment) else ():
             first = holders.setdefault(endpoint, peer)
-            if first is not peer and endpoint.address:
-                text = f"{endpoint} is also an endpoint of {first.name}; only one peer can be there"
+            if first is peer:
+                continue
+            text = f"{endpoint} is also an endpoint of {first.name}; only one peer can be there"
+            if endpoint.address:
                 yield Finding(peer.file, "endpoint", text)
+            else:
+                advice = "behind one router each needs a `listen_port`, and an endpoint with that port, of its own"
+                yield Finding(peer.file, "endpoint", f"{text}: {advice}", WARNING)
 
 
 def _others(peer: Peer, hidden: Sequence[Peer]) -> str:

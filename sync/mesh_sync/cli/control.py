@@ -49,6 +49,8 @@ def down(config: Path, note: Callable[[str], None]) -> None:
 def rollback(commit: str | None, config: Path, as_json: bool, note: Callable[[str], None]) -> int:
     """Go back to an earlier applied state and stay there until `resume`. Needs no network.
 
+    A peer that the list has removed since is a peer again, here, and is named.
+
     Without COMMIT to the one before, and each further time to the one before that; `status` lists them. Going back is
     itself rolled back unless a previously live peer, and a remote if one answers beforehand, answer within
     `[confirm] deadline`.

@@ -29,7 +29,8 @@ _COLOURS = {"joined": "green", "left": "red", "renamed": "cyan", "admin": "yello
 def log(peer: str, most: int | None, directory: Path, as_json: bool) -> None:
     """Show what changed in the mesh, when, and by whose signature; of PEER, also under its former names.
 
-    A signer is told where the signature matches a key that the list had before that commit.
+    A signer is told where the signature matches a key that the list had before that commit. Whether nodes accept
+    what it does is for `mesh-sync check --since` to say.
     """
     found = islice(signed_history.log(directory, peer, _progress), most)
     if as_json:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from mesh_sync.errors import CommandError, ConfigError, DeviceError, Unreachable
+from mesh_sync.findings import some
 from mesh_sync.node import clock as clocks
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
@@ -15,7 +16,7 @@ from mesh_sync.node.desired import on_this_machine
 from mesh_sync.node.fingerprint import fingerprint
 from mesh_sync.node.history import History, earlier
 from mesh_sync.node.run_lock import locked_run
-from mesh_sync.node.state import Intent, Pause, State
+from mesh_sync.node.state import Applied, Intent, Pause, State
 from mesh_sync.reconcile.apply import apply, device_of
 from mesh_sync.reconcile.auto_rollback import attempt
 from mesh_sync.reconcile.covering import with_covering
@@ -50,15 +51,28 @@ def rollback(node: Node, commit: str | None, *, wait: float = WAIT, note: Callab
         derived = with_covering(node, _derive(node, chosen, moment.date), before.applied.desired, device.read(None))
         desired = on_this_machine(derived, node)
         why = f"rolled back from {(before.applied.commit or 'nothing')[:10]}"
+        again = peers_again(before.applied, desired)
         target = went_back(before, chosen, fingerprint(node), desired, Pause(clock.wall, why))
         target = worked_out(target, moment)
         if node.confirm.deadline and is_new(before.last_confirmed, target.applied):
             live = device.read(desired)
             tried = attempt(node, device, target, live, wait=wait, took=_took(node), blame=False)
-            return told(node, Verdict(target), tried)
+            return told(node, Verdict(target, notes=() if tried.problem else again), tried)
         target = entered(target, clock.wall)
         done = apply(node, device, before, target, wait=wait, undo=before.trial)
-        return outcome(node, Verdict(target), done)
+        return outcome(node, Verdict(target, notes=again), done)
+
+
+def peers_again(before: Applied, desired: Desired) -> tuple[str, ...]:
+    """A sentence about the peers that going back from ``before`` brings back, if there are any.
+
+    They may have been removed because a machine was stolen.
+    """
+    known = {key for peer in before.desired.peers for key in peer.keys} if before.desired else set()
+    if not (names := sorted(peer.name for peer in desired.peers if peer.public_key not in known)):
+        return ()
+    whose = f"with keys that {(before.commit or 'the state before')[:10]} did not have: {some(names)}"
+    return (f"peers again, {whose}; until `mesh-sync resume` these keys count here, also where they were stolen",)
 
 
 def choose(state: State, commit: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.mesh.edit_toml import Value, edited, made
-from mesh_sync.mesh.layout import SIGNERS_FILE, peer_path
+from mesh_sync.mesh.layout import SIGNERS_FILE, peer_path, sealed_path
 from mesh_sync.system.files import write_atomically
 from mesh_sync.trust.guard import TRAILER
 from mesh_sync.trust.signers import parse, without
@@ -61,7 +61,7 @@ def change(edit: Edit, name: str, values: Mapping[str, Value], unset: Sequence[s
 
 
 def remove(edit: Edit, name: str) -> Edited:
-    """Remove a peer's file, and its keys in allowed_signers, with which it could add itself again.
+    """Remove a peer's file, what is sealed to it, and its keys in allowed_signers, which could add it again.
 
     A file that cannot be read can be removed too.
     """
@@ -70,6 +70,9 @@ def remove(edit: Edit, name: str) -> Edited:
         text_of(copy, path)
     files: dict[str, str | None] = {path: None}
     became = "is removed"
+    if (sealed := sealed_path(name)) in copy.tree.texts:
+        files[sealed] = None
+        became += f", and {sealed}"
     signing = copy.text(SIGNERS_FILE) or ""
     if keys := parse(signing.encode())[0].of(name, copy.mesh.name):
         files[SIGNERS_FILE] = without(signing, keys)
