@@ -6,16 +6,25 @@ import ast
 import re
 from pathlib import Path
 
+import click
 import pytest
 
+from command import mesh_sync
 from lab.story import fenced
+from mesh_sync.cli.main import cli
+from mesh_sync.wireguard import keys
+from mesh_watchdog.cli import cli as watchdog_cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = (
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),
 )
 TESTS = "\n".join(path.read_text() for path in sorted((ROOT / "tests").rglob("*.py")))
+PROGRAMS: dict[str, click.Command] = {"mesh-sync": cli, "mesh-watchdog": watchdog_cli}
+TYPED = re.compile(r"(?:^|[|;&(] *|sudo )(mesh-(?:sync|watchdog)) ([^|;&)#\n]*)", re.MULTILINE)
+"""A command of ours, as a page has it typed."""
+SUBSTITUTED = re.compile(r"\$\([^)]*\)")
 FILES = {
     path.name for folder in ("sync", "watchdog", "tests", "bench", "script") for path in (ROOT / folder).rglob("*")
 }
@@ -60,3 +69,44 @@ def test_a_page_with_blocks_that_are_run_is_run_whole(page: Path) -> None:
     shell = [block for block in every if block.language in ("", "sh")]
     ours = [block for block in shell if re.search(r"^\s*mesh-(sync|watchdog) ", block.text, re.MULTILINE)]
     assert [block.line for block in ours if "on" not in block.words] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_and_option_that_a_page_has_typed_is_there(page: Path) -> None:
+    text = page.read_text()
+    shell = [block.text.replace("\\\n", " ") for block in fenced(text) if block.language in ("", "sh")]
+    inline = re.findall(r"`([^`\n]+)`", text)
+    typed = [one for code in (*shell, *inline) for one in TYPED.findall(SUBSTITUTED.sub("X", code))]
+    wrong = [(program, words) for program, words in typed if _unknown(PROGRAMS[program], words.split())]
+    assert not wrong
+
+
+def _unknown(command: click.Command, words: list[str]) -> set[str]:
+    """What of these words is neither a command nor one of its options."""
+    context = click.Context(command)
+    if isinstance(command, click.Group) and words and re.fullmatch(r"[a-z]+[a-z-]*", words[0]):
+        part = command.get_command(context, words[0])
+        return _unknown(part, words[1:]) if part else {words[0]}
+    known = {name for one in command.get_params(context) for name in (*one.opts, *one.secondary_opts)}
+    return {word.partition("=")[0] for word in words if word.startswith("-")} - {*known, "-h", "--help", "-"}
+
+
+def test_the_picture_of_the_readme_is_what_graph_draws_of_its_mesh(tmp_path: Path) -> None:
+    """The mesh of its first command, which is run here; the picture of it is docs/mesh.svg."""
+    place = tmp_path / "home"
+    mesh_sync("init", place).fine()
+    for name, *words in (
+        ("aws", "--endpoint", "203.0.113.21:51820"),
+        ("azure", "--endpoint", "203.0.113.22:51820"),
+        ("gcp", "--endpoint", "203.0.113.23:51820"),
+        ("home", "--endpoint", "home.example.org:51820"),
+        ("cabin",),
+        ("phone", "--via", "aws", "--unmanaged"),
+    ):
+        key = keys.public_key(keys.generate())
+        mesh_sync("peer", "add", name, "--public-key", key, "-C", place, "--commit", *words).fine()
+    first = next(block.text for block in fenced((ROOT / "README.md").read_text()) if "mesh-sync" in block.text)
+    _, words = TYPED.findall(first)[0]
+    mesh_sync(*words.split(), "-C", place).fine()
+    mesh_sync("graph", place, "-o", tmp_path / "mesh.svg").fine()
+    assert (tmp_path / "mesh.svg").read_text() == (ROOT / "docs/mesh.svg").read_text()
