@@ -1,4 +1,7 @@
-"""docs/containers.md: the entry of a container without systemd keeps a node in its mesh, and ends with it."""
+"""docs/containers.md: the entry of a container without systemd keeps a node in its mesh, and takes it down at its end.
+
+The shell is BusyBox's, which is Alpine's.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def test_the_entry_does_what_units_do_elsewhere(lab: Lab) -> None:
 
     log = box.directory / "entry.log"
     with log.open("wb") as file:
-        entry = box.popen(["./mesh-entry"], cwd=HOME, stdout=file.fileno(), stderr=file.fileno())
+        entry = box.popen(["busybox", "sh", "./mesh-entry"], cwd=HOME, stdout=file.fileno(), stderr=file.fileno())
     first_answer(aws, "10.0.0.22")
     stranger(mesh, "more", 23)
     head = mesh.push("one more")
