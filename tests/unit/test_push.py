@@ -188,7 +188,8 @@ def test_what_is_imported_is_shown_and_pushed(pusher: Pusher, tmp_path: Path) ->
     assert pusher.published == "mesh: imports 4 peers from wg-gen-web"
 
 
-def test_what_a_person_has_to_mend_first_is_not_pushed(pusher: Pusher, tmp_path: Path) -> None:
+def test_where_a_person_has_to_mend_something_first_nothing_is_pushed(pusher: Pusher, tmp_path: Path) -> None:
+    pusher.git.git.commit("--quiet", "--allow-empty", "-m", "from before")
     private = keys.generate()
     peer = f"[Peer]\nPublicKey = {key()}\nAllowedIPs = 10.0.0.8/32\nEndpoint = bücher.example:51820\n"
     (tmp_path / "me.conf").write_text(f"[Interface]\nPrivateKey = {private}\nAddress = 10.0.0.7/24\n{peer}")
