@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mesh_sync.errors import ConfigError, Unreachable
-from mesh_sync.membership import ssh_host_key
-from mesh_sync.membership.ssh_host_key import HostKeys, SshTarget
+from mesh_sync.invitation import ssh_host_key
+from mesh_sync.invitation.ssh_host_key import HostKeys, SshTarget
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 import click
 
+from mesh_sync.cli.first_node import FirstNode
 from mesh_sync.cli.options import existing_file, folder
 from mesh_sync.cli.present_edit import commit_options, present_findings
 from mesh_sync.findings import errors
+from mesh_sync.repository.git_command import public
 from mesh_sync.terminal.command_line import count, print_table
+from mesh_sync.trust.ssh_keys import of_this_person
 from mesh_sync.workspace import commits
 from mesh_sync.workspace.edit import Edit
 from mesh_sync.workspace.import_.take_over import SOURCES, Imported, Request, take_over
 from mesh_sync.workspace.init import create
 from mesh_sync.workspace.own_git import OwnGit
+from mesh_sync.workspace.push import follow, push_first
 
 
 @click.command()
@@ -28,6 +33,16 @@ from mesh_sync.workspace.own_git import OwnGit
               help="Your name in allowed_signers; nodes then accept signed commits only.")  # fmt: skip
 @click.option("--signing-key", type=existing_file, metavar="F",
               help="Your SSH key, or its public half if an agent holds it; goes with --signer.")  # fmt: skip
+@click.option("--remote", metavar="URL",
+              help="Where it will be: becomes origin and the upstream. At a terminal you are asked whether to push.",
+              )  # fmt: skip
+@click.option("--push", is_flag=True, help="Push the first commit there, without asking.")
+@click.option("--node", metavar="NAME",
+              help="Make this machine the first node of the mesh, with --remote and --signer; pushes, and needs root.",
+              )  # fmt: skip
+@click.option("--endpoint", multiple=True, metavar="HOST:PORT", help="Where other peers reach --node; may be repeated.")
+@click.option("--subnet", "subnets", multiple=True, metavar="CIDR", help="A network behind --node; may be repeated.")
+@click.option("--masquerade", default="", metavar="IF", help="--node routes for it, and masquerades on this interface.")
 @click.option("--ci-package", metavar="URL#sha256=HASH",
               help="Where CI gets mesh-sync's wheel. Without it the CI check fails until it is told.")  # fmt: skip
 def init(
@@ -36,27 +51,69 @@ def init(
     networks: tuple[str, ...],
     signer: str | None,
     signing_key: Path | None,
+    remote: str | None,
+    push: bool,
+    node: str | None,
+    endpoint: tuple[str, ...],
+    subnets: tuple[str, ...],
+    masquerade: str,
     ci_package: str | None,
-) -> None:
-    """Create a mesh repository, ready to push.
+) -> int:
+    """Create a mesh repository, ready to push, or pushed.
 
     \b
     Example: a mesh whose nodes accept only commits that you, or signers you add, have signed
       mesh-sync init home --signer alice@example.org --signing-key ~/.ssh/id_ed25519
+
+    \b
+    Example: the same where `mesh-sync host` has made a place for it, and this machine is its first node
+      mesh-sync init home --signer alice@example.org --remote ssh://meshgit@aws.com/srv/home.git \\
+          --node aws --endpoint aws.com:51820
     """
-    if bool(signer) != bool(signing_key):
-        raise click.UsageError("--signer goes with --signing-key")
+    if signing_key and not signer:
+        raise click.UsageError("--signing-key goes with --signer")
+    if signer and not signing_key and (signing_key := of_this_person()) is None:
+        raise click.UsageError("--signer goes with --signing-key, as there is no key in ~/.ssh")
+    if push and not remote:
+        raise click.UsageError("--push goes with --remote")
+    if (endpoint or subnets or masquerade) and not node:
+        raise click.UsageError("--endpoint, --subnet and --masquerade go with --node")
+    first = None
+    if node:
+        if not (remote and signer):
+            raise click.UsageError("--node goes with --remote and --signer")
+        lists = {"endpoint": endpoint, "subnets": subnets}
+        first = FirstNode(node, remote, {key: list(value) for key, value in lists.items() if value}, masquerade)
+        first.raise_if_it_cannot_be()
     made = create(directory, name or directory.resolve().name, networks, signer, signing_key, ci_package)
     if stranger := OwnGit(made).with_identity()[1]:
         click.secho(stranger, fg="yellow", err=True)
+    if remote:
+        follow(made, remote)
+    if first or push or (remote and _agrees(remote)):
+        click.echo(f"created a mesh repository in {made}, committed to branch main")
+        push_first(made)
+        click.echo(f"pushed to {public(remote or '')}")
+        if first:
+            return first.begin(made)
+        click.echo(
+            f"next: mesh-sync invite NODE -C {quote(str(made))}" if signer else "next, on each node: mesh-sync join"
+        )
+        return 0
     click.echo(f"created a mesh repository in {made}, committed to branch main; next:")
-    click.echo(f"  git -C {quote(str(made))} push YOUR-GIT-HOST main")
+    click.echo(f"  git -C {quote(str(made))} push {'' if remote else 'YOUR-GIT-HOST main'}".rstrip())
     if signer:
         click.echo("  mesh-sync join YOUR-GIT-HOST --name NODE --trust signed    # on each node; it shows the")
         click.echo(f"                            fingerprint of the mesh: {commits.fingerprint(made)}")
     else:
         click.echo("  mesh-sync join YOUR-GIT-HOST --name NODE --trust none      # on each node")
         click.echo("nodes will accept whatever is pushed; with --signer and --signing-key only signed commits")
+    return 0
+
+
+def _agrees(remote: str) -> bool:
+    """Whether the person at the terminal wants it pushed; where there is none, nothing is."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and click.confirm(f"push it to {public(remote)}?")
 
 
 @click.command("import")

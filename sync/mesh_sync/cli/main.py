@@ -31,6 +31,7 @@ NODE = {
     "rollback": ("control:rollback", "Go back to an earlier applied state and stay there"),
     "pause": ("control:pause", "Stay at the applied commit until `resume`"),
     "resume": ("control:resume", "Follow the list again after `pause` or `rollback`"),
+    "host": ("host:host", "Host a mesh repository on this machine, reached by ssh"),
     "rotate-key": ("membership:rotate_key", "Give this node a new WireGuard key without losing a tunnel"),
 }
 REPOSITORY = {
@@ -41,12 +42,16 @@ REPOSITORY = {
     "blame": ("history:blame", "Show which commit gave each key of a peer its value"),
     "render": ("preview:render", "Print the wg0.conf that a node gets, or write those of all nodes"),
     "peer": ("main:peer", "Add, change, remove and show peers"),
+    "invite": ("invite:invite", "Print a line with which a machine joins, and let it in"),
+    "admit": ("invite:admit", "Let in a machine that has used an invitation"),
     "signer": ("signer:signer", "List, add and remove the SSH keys that may sign commits"),
     "secret": ("secret:secret", "Make, rotate and seal the secret behind preshared keys"),
     "import": ("init:import_", "Import an existing setup into a mesh repository"),
     "export": ("export:export", "Print the config of an unmanaged peer, as text or as a QR code"),
     "graph": ("export:graph", "Draw the mesh: peers, and the tunnels between them"),
 }
+HIDDEN = {"host-session": "host:host_session"}
+"""What sshd and git start, and people do not."""
 PEER = {
     "add": ("peer_edit:add", "Add a peer"),
     "set": ("peer_edit:set_", "Change keys of a peer's file"),
@@ -60,18 +65,22 @@ PEER = {
 class LazyGroup(Program):
     """A click group of commands that are not imported yet, under the headings that its help shows."""
 
-    def __init__(self, *args: Any, sections: Mapping[str, Commands], **settings: Any) -> None:
+    def __init__(
+        self, *args: Any, sections: Mapping[str, Commands], hidden: Mapping[str, str] | None = None, **settings: Any
+    ) -> None:
         super().__init__(*args, **settings)
         self.sections = sections
+        self._hidden = hidden or {}
         self._places = {name: place for section in sections.values() for name, (place, _) in section.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(self._places)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in self._places:
+        place = self._places.get(cmd_name) or self._hidden.get(cmd_name)
+        if place is None:
             return None
-        module, _, attribute = self._places[cmd_name].partition(":")
+        module, _, attribute = place.partition(":")
         command: click.Command = getattr(import_module(f"mesh_sync.cli.{module}"), attribute)
         return command
 
@@ -84,6 +93,7 @@ class LazyGroup(Program):
 @click.group(
     cls=LazyGroup,
     sections={"On a node": NODE, "In a mesh repository": REPOSITORY},
+    hidden=HIDDEN,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="mesh-sync")

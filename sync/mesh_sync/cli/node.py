@@ -47,6 +47,13 @@ def now(config: Path, dry_run: bool, retry: bool, wait: float, as_json: bool, no
     return report(config, as_json, run, dry_run=dry_run)
 
 
+def present_now(node: nodes.Node) -> int:
+    """Run `now` on a node that was just made one, print how it ended, and return the exit code."""
+    outcome = run_now(node)
+    present_outcome(outcome, dry_run=False)
+    return outcome.exit_code
+
+
 def report(config: Path, as_json: bool, run: Callable[[nodes.Node], Outcome], *, dry_run: bool = False) -> int:
     """Run, print how it ended, and return the exit code."""
     try:

@@ -30,7 +30,11 @@ def setup(config: Path, watchdog: bool, dry_run: bool) -> int:
     is as it should be, it does nothing.
     """
     raise_if_not_root("setup")
-    node = nodes.load(config)
+    return present_set_up(nodes.load(config), config, watchdog=watchdog, dry_run=dry_run)
+
+
+def present_set_up(node: Node, config: Path, *, watchdog: bool = True, dry_run: bool = False) -> int:
+    """Set up the units, tell what that took, and return the exit code."""
     done = set_up(node, click.echo, config, watchdog=watchdog, dry_run=dry_run)
     for text in done.doubtful:
         click.secho(f"  ! {text}", fg="yellow")

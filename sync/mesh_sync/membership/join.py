@@ -15,10 +15,11 @@ from attrs import evolve, frozen
 
 from mesh_sync.diagnose.masquerade import others
 from mesh_sync.errors import ConfigError, Refused
-from mesh_sync.membership import first_trust, ssh_host_key
+from mesh_sync.invitation import ssh_host_key
+from mesh_sync.invitation.ssh_host_key import HostKeys
+from mesh_sync.membership import first_trust
 from mesh_sync.membership.enlist import JoinRequest, enlist, raise_if_taken
 from mesh_sync.membership.publish import NeedsAdmin
-from mesh_sync.membership.ssh_host_key import HostKeys
 from mesh_sync.node import config as nodes
 from mesh_sync.node.config import DEFAULT_SIGNING_KEY, Node
 from mesh_sync.repository.fresh_copy import FreshCopy, Note, with_fresh_copy
@@ -67,6 +68,11 @@ def join(request: JoinRequest, note: Note, confirm: Confirm | None = None) -> tu
             raise
         _settle(request, present, pins[0], note)
     return addresses
+
+
+def raise_if_contradicted(request: JoinRequest) -> None:
+    """Raise ConfigError when the request is no good, or node.toml is there and says something else."""
+    _present(request)
 
 
 def _present(request: JoinRequest) -> Node | None:

@@ -38,6 +38,13 @@ def named(word: str) -> str:
     return " ".join(lines[0].split())
 
 
+def of_this_person() -> Path | None:
+    """The SSH key of the person at this machine, if there is one with a public half."""
+    folder = Path.home() / ".ssh"
+    files = (folder / f"id_{kind}" for kind in ("ed25519", "ed25519_sk", "ecdsa", "ecdsa_sk", "rsa"))
+    return next((file for file in files if file.with_name(f"{file.name}.pub").exists()), None)
+
+
 def make_key(path: Path, comment: str) -> None:
     """Make a node's signing key in ``path``: ed25519, no passphrase, 0600 from the first byte, there whole or not."""
     try:

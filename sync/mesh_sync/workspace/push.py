@@ -9,6 +9,7 @@ from attrs import frozen
 
 from mesh_sync.errors import CommandError, ConfigError, MeshSyncError, Reason, Refused, Unreachable
 from mesh_sync.findings import errors
+from mesh_sync.repository.git_command import public
 from mesh_sync.workspace.own_git import OwnGit
 from mesh_sync.workspace.preflight import refusals
 from mesh_sync.workspace.preview import Preview, plan_between
@@ -113,3 +114,22 @@ class Outgoing:
     def push(self) -> None:
         """Push it. Raise Unreachable, Refused."""
         self.upstream.push(self.commit)
+
+
+def follow(directory: Path, url: str) -> None:
+    """Make a new repository's branch follow the same of a git host, as origin. Raise ConfigError."""
+    git = OwnGit.of(directory)
+    branch = git("symbolic-ref", "--short", "HEAD")
+    settings = {f"branch.{branch}.remote": "origin", f"branch.{branch}.merge": f"refs/heads/{branch}"}
+    try:
+        git("remote", "add", "--", "origin", url)
+        for name, value in settings.items():
+            git("config", "--local", name, value)
+    except CommandError as error:
+        raise ConfigError(f"--remote: git does not take {public(url)}: {error.message}") from None
+
+
+def push_first(directory: Path) -> None:
+    """Push a new repository to where it follows; nothing that is there may be lost. Raise Unreachable, Refused."""
+    upstream = Upstream.of(directory)
+    upstream.push(upstream.git("rev-parse", "HEAD^{commit}"))

@@ -11,8 +11,9 @@ from attrs import frozen
 
 from mesh_sync.errors import CommandError, ConfigError, Unreachable
 from mesh_sync.findings import printable
+from mesh_sync.repository.git_command import public
 from mesh_sync.system.run import run
-from mesh_sync.trust.signers import key_fingerprint
+from mesh_sync.trust.signers import is_public_key, key_fingerprint
 
 DEADLINE = 10
 """Seconds for a host to show its keys."""
@@ -72,7 +73,7 @@ def unknown_keys(url: str) -> HostKeys | None:
         return None
     settings = _settings(target)
     host, port = settings.get("hostname", target.host), settings.get("port", "22")
-    name = settings.get("hostkeyalias") or (host if port == "22" else f"[{host}]:{port}")
+    name = settings.get("hostkeyalias") or known_name(host, port)
     if settings.get("stricthostkeychecking") in ("no", "off", "false", "accept-new") or _is_known(name, settings):
         return None
     if any(settings.get(word, "none") != "none" for word in ("proxyjump", "proxycommand")):
@@ -88,6 +89,36 @@ def unknown_keys(url: str) -> HostKeys | None:
     return HostKeys(target.host, tuple(lines[:MAX_KEYS]))
 
 
+def known_keys(url: str) -> tuple[str, ...]:
+    """The keys, `TYPE BASE64`, by which ssh knows a remote's host: the Ed25519 ones, if there are any.
+
+    Raise ConfigError where ssh does not lead there, or knows none.
+    """
+    target = ssh_target(url)
+    if target is None:
+        raise ConfigError(f"{public(url)} is not reached by ssh", hint="an invitation leads to a git host by ssh")
+    settings = _settings(target)
+    host, port = settings.get("hostname", target.host), settings.get("port", "22")
+    name = settings.get("hostkeyalias") or known_name(host, port)
+    found = []
+    for file in _known_files(settings):
+        try:
+            lines = run(["ssh-keygen", "-F", name, "-f", file]).split("\n")
+        except CommandError:
+            continue
+        words = (line.split()[:3] for line in lines)
+        found += [" ".join(line[1:]) for line in words if _is_key(line) and is_public_key(" ".join(line[1:]))]
+    best = [key for key in found if key.startswith("ssh-ed25519 ")] or found
+    if not best:
+        raise ConfigError(f"ssh does not know the host key of {target.host}", hint="connect once by hand: git fetch")
+    return tuple(dict.fromkeys(best))[:MAX_KEYS]
+
+
+def known_name(host: str, port: str | int) -> str:
+    """What a known_hosts file calls a host."""
+    return host if str(port) in ("22", "0") else f"[{host}]:{port}"
+
+
 def _settings(target: SshTarget) -> Mapping[str, str]:
     """The settings that ssh itself says it would use for this host."""
     port = ["-p", str(target.port)] if target.port else []
@@ -100,14 +131,17 @@ def _settings(target: SshTarget) -> Mapping[str, str]:
 
 
 def _is_known(name: str, settings: Mapping[str, str]) -> bool:
-    files = [file for key in ("userknownhostsfile", "globalknownhostsfile") for file in settings.get(key, "").split()]
-    for file in files:
+    for file in _known_files(settings):
         try:
             run(["ssh-keygen", "-F", name, "-f", file])
         except CommandError:
             continue
         return True
     return False
+
+
+def _known_files(settings: Mapping[str, str]) -> list[str]:
+    return [file for key in ("userknownhostsfile", "globalknownhostsfile") for file in settings.get(key, "").split()]
 
 
 def _is_key(words: list[str]) -> bool:

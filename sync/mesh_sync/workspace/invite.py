@@ -1,0 +1,147 @@
+"""`mesh-sync invite` and `admit`: an admin invites a machine, and lets it in by a signed commit.
+
+What was invited is remembered in the clone, outside of its files: the token's public half, by which the machine's keys
+are recognized whatever the git host says, and what the admin wants of the peer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from attrs import field, frozen
+
+from mesh_sync.errors import ConfigError, MeshSyncError, Refused
+from mesh_sync.invitation import ask, token
+from mesh_sync.invitation.answer import Question
+from mesh_sync.invitation.line import Invitation, written
+from mesh_sync.invitation.ssh_host_key import known_keys
+from mesh_sync.invitation.token import Keys
+from mesh_sync.system.files import write_atomically
+from mesh_sync.typed_toml.fields import anything
+from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.reader import read_json
+from mesh_sync.typed_toml.table import Wrong, table
+from mesh_sync.workspace import commits, edit_peer
+from mesh_sync.workspace.edit import Edit, Edited
+from mesh_sync.workspace.own_git import OwnGit
+from mesh_sync.workspace.push import Upstream
+
+
+@frozen(kw_only=True)
+class Invited:
+    """``values``: keys of the peer's file; ``token_key``: empty where the git host takes no requests; ``until``: Unix
+    seconds.
+    """
+
+    name: str
+    url: str
+    token_key: str = ""
+    until: int = 0
+    values: Mapping[str, Any] = field(factory=dict[str, Any])
+
+
+def invite(
+    directory: Path, name: str, values: Mapping[str, Any], lifetime: int, masquerade: str = ""
+) -> tuple[str, Invited]:
+    """Return the line, and what is remembered of it; an earlier line for this name is worth nothing any more.
+
+    Raise ConfigError where the mesh cannot invite, Unreachable.
+    """
+    edit = Edit(directory, commit=True)
+    copy = edit.open()
+    path = edit_peer.file_of(name)
+    if os.path.lexists(directory / path):
+        raise ConfigError(
+            f"{path} exists already", hint="to invite a machine in its place: mesh-sync peer remove first"
+        )
+    fingerprint = commits.fingerprint(directory)
+    if fingerprint is None:
+        hint = "`mesh-sync signer add YOU@DOMAIN KEY` begins it"
+        raise ConfigError(
+            "an invitation leads to a mesh whose commits are signed, and this one has no signers", hint=hint
+        )
+    upstream = Upstream.of(directory)
+    url = upstream.git("remote", "get-url", upstream.remote)
+    keys, secret = known_keys(url), token.new_token()
+    asked = Question(name=name, token_key=token.public_half(secret), lifetime=lifetime)
+    answer = ask.by_person(url, "invite", asked)
+    if answer and answer.state != "open":
+        raise Refused(f"the git host does not take an invitation by this key ({answer.state})", hint=_DENIED)
+    line = Invitation(
+        mesh=copy.mesh.name,
+        name=name,
+        url=url,
+        branch=upstream.branch.removeprefix("refs/heads/"),
+        host_keys=keys,
+        fingerprint=fingerprint,
+        token=secret if answer else "",
+        until=answer.until if answer else 0,
+        masquerade=masquerade,
+    )
+    invited = Invited(
+        name=name, url=url, token_key=asked.token_key if answer else "", until=line.until, values=dict(values)
+    )
+    write_atomically(_file(directory, name), json.dumps(plain(invited)))
+    return written(line), invited
+
+
+def remembered(directory: Path, name: str) -> Invited:
+    """What was invited under this name. Raise ConfigError."""
+    try:
+        return _invited(read_json(_file(directory, name).read_bytes()))
+    except (OSError, Wrong):
+        text = f"no invitation of {name} was made in this clone"
+        raise ConfigError(text, hint=f"mesh-sync invite {quote(name)}") from None
+
+
+def handed_over(invited: Invited) -> Keys | None:
+    """The keys that the invited machine has handed over; None as long as there are none.
+
+    Raise Refused when the invitation is over, or the git host shows keys that the machine has not signed.
+    """
+    if not invited.token_key:
+        hint = "`join` prints the command on the invited machine"
+        raise ConfigError("the git host takes no requests: add the peer by hand", hint=hint)
+    answer = ask.by_person(invited.url, "request", Question(name=invited.name))
+    state = answer.state if answer else "none"
+    if answer and answer.request:
+        asked = answer.request
+        if not token.is_signed(invited.token_key, invited.name, asked.keys, asked.signature):
+            raise Refused("the git host shows keys that were not handed over by this invitation; do not let them in")
+        return asked.keys
+    if state == "open":
+        return None
+    again = f"mesh-sync invite {quote(invited.name)}"
+    raise Refused(f"the invitation of {invited.name} is over ({state})", hint=again)
+
+
+def admit(edit: Edit, invited: Invited, keys: Keys) -> Edited:
+    """Add the peer with these keys, and what was asked for when it was invited."""
+    values = {**invited.values, "public_key": keys.public_key}
+    edited = edit_peer.add(edit, invited.name, values, signing_key=f"{keys.signing_key} {invited.name}")
+    _file(edit.directory, invited.name).unlink(missing_ok=True)
+    return edited
+
+
+def withdraw(directory: Path, invited: Invited) -> None:
+    """Let nothing come of it. Raise MeshSyncError."""
+    if invited.token_key:
+        answer = ask.by_person(invited.url, "withdraw", Question(name=invited.name))
+        if answer is None or answer.state not in ("withdrawn", "none"):
+            raise MeshSyncError("the git host did not withdraw the invitation")
+    _file(directory, invited.name).unlink(missing_ok=True)
+
+
+def _file(directory: Path, name: str) -> Path:
+    """In git's own folder: never part of a commit."""
+    place = OwnGit(directory)("rev-parse", "--path-format=absolute", "--git-path", "mesh-sync/invitations")
+    return Path(place) / f"{name}.json"
+
+
+_DENIED = "use a key that `mesh-sync host --key` was given, or that is an admin's in allowed_signers"
+_invited = table(Invited, values=anything)

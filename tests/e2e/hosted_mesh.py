@@ -1,0 +1,86 @@
+"""A git host of `mesh-sync host` in the lab, and an admin who begins a mesh there and invites machines."""
+
+from __future__ import annotations
+
+import itertools
+
+from e2e.joined_mesh import ALICE, KEY
+from lab import Lab, Node
+from lab.mesh import WORK
+from lab.program import Program
+
+AS_GIT = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
+"""sshd of the lab runs so, as the user `git` (lab.githost)."""
+PLACE = "/srv/home.git"
+
+
+class Hosted:
+    """`alice` at the operator's machine owns the repository; no other key of the lab leads to the git host."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab, self.operator = lab, lab.operator
+        self._numbers = itertools.count(100)
+        self.url = f"ssh://git@git.example.org{PLACE}"
+        self.authorized_keys = lab.git.host.directory / "authorized_keys"
+        lab.git.allow(())
+        self.host("--key", self.operator.path(f"{KEY}.pub").read_text().strip())
+        begin = ["mesh-sync", "init", WORK, "--name", "lab", "--signer", ALICE, "--remote", self.url, "--push"]
+        self.operator.run(begin)
+
+    def host(self, *words: str) -> str:
+        """`mesh-sync host`, as the git host's ordinary user; what it prints."""
+        argv = [*AS_GIT, "mesh-sync", "host", PLACE, "--authorized-keys", str(self.authorized_keys), *words]
+        return self.lab.git.host.run(argv).stdout
+
+    def machine(self, name: str, number: int) -> Node:
+        """A fresh machine: ssh knows no host, and no host knows its key."""
+        keys = self.authorized_keys.read_text()
+        node = self.lab.node(name, f"203.0.113.{number}")
+        self.authorized_keys.write_text(keys)
+        node.path(node.known_hosts).write_text("")
+        return node
+
+    def next_name(self) -> tuple[str, int]:
+        """A name for one more machine, and the last part of its address."""
+        number = next(self._numbers)
+        return f"new{number}", number
+
+    @property
+    def head(self) -> str:
+        """The branch at the git host."""
+        host = self.lab.git.host.directory
+        return (host / PLACE.lstrip("/") / "refs/heads/main").read_text().strip()
+
+    def invite(self, name: str, *words: str) -> str:
+        """The line."""
+        return self.operator.run(["mesh-sync", "invite", name, "-C", WORK, *words]).stdout.strip()
+
+    def admit(self, name: str, fingerprint: str) -> str:
+        return self.operator.run(["mesh-sync", "admit", name, "-C", WORK, "--fingerprint", fingerprint]).stdout
+
+
+class Joining:
+    """`mesh-sync join LINE` on a machine, while it waits."""
+
+    def __init__(self, node: Node, line: str, *words: str) -> None:
+        self.program: Program = node.popen(["mesh-sync", "join", line, *words])
+        self.said = ""
+
+    def until(self, text: str) -> str:
+        """Read until a line with ``text``; return it."""
+        assert self.program.stdout
+        for raw in self.program.stdout:
+            line = raw if isinstance(raw, str) else raw.decode()
+            self.said += line
+            if text in line:
+                return line
+        raise AssertionError(self.said)
+
+    def fingerprint(self) -> str:
+        return self.until("fingerprint ").rsplit(" ", 1)[1].strip()
+
+    def end(self) -> int:
+        assert self.program.stdout
+        rest = self.program.stdout.read()
+        self.said += rest if isinstance(rest, str) else rest.decode()
+        return self.program.wait(60)
