@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from e2e.joined_mesh import ALICE, KEY
+from e2e.joined_mesh import ALICE, CONFIG, KEY, Done
 from lab import Lab, Node
 from lab.mesh import WORK
 from lab.program import Program
@@ -58,6 +58,57 @@ class Hosted:
     def admit(self, name: str, fingerprint: str) -> str:
         return self.operator.run(["mesh-sync", "admit", name, "-C", WORK, "--fingerprint", fingerprint]).stdout
 
+    def try_to(self, *words: str) -> Done:
+        """A command in the working copy that may fail."""
+        return self.operator.run(["mesh-sync", *words, "-C", WORK], check=False)
+
+    def let_in(self, node: Node, name: str, line: str) -> None:
+        joining = Joining(node, line)
+        fingerprint = joining.fingerprint()
+        joining.until("waiting for an admin")
+        self.admit(name, fingerprint)
+        assert joining.end() == 0, joining.said
+
+    def member(self, name: str) -> Node:
+        """A node that was invited and is in."""
+        node = self.machine(*self.next_name())
+        self.let_in(node, name, self.invite(name))
+        return node
+
+    def ssh(self, node: Node, asked: str, *options: str) -> Done:
+        """What a node's own key gets at the git host."""
+        identity = ["-i", f"{CONFIG}/signing.key", "-oIdentitiesOnly=yes", f"-oUserKnownHostsFile={CONFIG}/known_hosts"]
+        argv = ["ssh", "-T", "-oBatchMode=yes", *identity, *options, "git@git.example.org", *([asked] if asked else [])]
+        return node.run(argv, input="0000", check=False)
+
+    def plain_access(self, there: bool) -> None:
+        """Let the operator's key in without any command, as another git host does."""
+        text, key = self.authorized_keys.read_text(), self.operator.path(f"{KEY}.pub").read_text()
+        self.authorized_keys.write_text(key + text if there else text.removeprefix(key))
+
+    # -- what a git host can do that is not honest
+
+    def git(self, *words: str, input: str | None = None) -> str:
+        who = ["-c", "user.name=Mallory", "-c", "user.email=m@example.org"]
+        argv = [*AS_GIT, "git", *who, "-C", PLACE, *words]
+        return self.lab.git.host.run(argv, input=input).stdout.strip()
+
+    def set_head(self, commit: str) -> None:
+        self.git("update-ref", "refs/heads/main", commit)
+
+    def forge_another_mesh(self) -> None:
+        """The same files, with another history."""
+        self.set_head(self.git("commit-tree", "-m", "begun", "main^{tree}"))
+
+    def forge_signer(self, name: str, key: str) -> None:
+        """Let a node in, as far as the host is concerned."""
+        text = self.git("show", "main:allowed_signers") + f"\n{name}@node.lab {key}\n"
+        blob = self.git("hash-object", "-w", "--stdin", input=text)
+        entries = self.git("ls-tree", "main").splitlines()
+        listed = [line for line in entries if not line.endswith("\tallowed_signers")]
+        tree = self.git("mktree", input="\n".join([*listed, f"100644 blob {blob}\tallowed_signers"]) + "\n")
+        self.set_head(self.git("commit-tree", "-m", "lets in", "-p", "main", tree))
+
 
 class Joining:
     """`mesh-sync join LINE` on a machine, while it waits."""
@@ -78,6 +129,10 @@ class Joining:
 
     def fingerprint(self) -> str:
         return self.until("fingerprint ").rsplit(" ", 1)[1].strip()
+
+    def shown(self) -> str:
+        """The fingerprint that it has shown."""
+        return self.said.partition("fingerprint ")[2].split()[0]
 
     def end(self) -> int:
         assert self.program.stdout

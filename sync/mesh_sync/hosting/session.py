@@ -31,7 +31,7 @@ SHORTEST = 60
 """Seconds that an invitation is good for, at least."""
 DEADLINE = 3600
 """Seconds for git; a mesh is small."""
-QUESTION_DEADLINE = 60
+QUESTION_DEADLINE = 120
 """Seconds for a question, so that one who asks nothing holds nothing."""
 _GIT = re.compile(r"git[ -](upload-pack|receive-pack) '([^'\\!]+)'")
 """As git quotes it; a path with other characters than these is none of ours."""

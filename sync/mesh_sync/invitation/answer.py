@@ -94,8 +94,8 @@ def _wireguard_key(value: object) -> str:
 
 
 def _ssh_key(value: object) -> str:
-    words = text(value).split(" ")
-    if len(words) != 2 or words[0] != "ssh-ed25519" or not is_public_key(text(value)):
+    words = text(value).split()  # at any white space: a line break would be another line of authorized_keys
+    if len(words) != 2 or " ".join(words) != value or words[0] != "ssh-ed25519" or not is_public_key(text(value)):
         raise ValueError("is no Ed25519 key of ssh")
     return text(value)
 

@@ -16,7 +16,7 @@ from mesh_sync.repository.git_command import public, trouble
 from mesh_sync.system.foreground import in_foreground
 from mesh_sync.system.run import run
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 """Seconds for a question."""
 WITH_A_PERSON = 180.0
 """Seconds where a passphrase may have to be typed."""

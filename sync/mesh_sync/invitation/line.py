@@ -81,7 +81,8 @@ def _check(content: bytes) -> bytes:
 
 
 def _host_key(value: object) -> str:
-    if not is_public_key(text(value)) or len(text(value).split()) != 2:
+    words = text(value).split()
+    if len(words) != 2 or " ".join(words) != value or not is_public_key(text(value)):
         raise ValueError("is no SSH host key")
     return text(value)
 
