@@ -1,4 +1,4 @@
-"""`mesh-sync host`: this machine hosts a mesh repository; and what sshd and git start there."""
+"""`mesh-sync host`: this machine hosts a mesh repository."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shlex import quote
 import click
 
 from mesh_sync.errors import ConfigError
-from mesh_sync.hosting import machine, make, session, settings
+from mesh_sync.hosting import machine, make
 from mesh_sync.hosting.settings import Hosting
 from mesh_sync.trust.ssh_keys import named
 from mesh_sync.workspace.init import template
@@ -86,15 +86,3 @@ def _remove(place: Path, user: str, *, root: bool) -> None:
     else:
         make.take_away(place, click.echo)
     click.echo(f"{place} is hosted no more; the repository itself stays")
-
-
-@click.command("host-session", hidden=True)
-@click.argument("place", type=click.Path(path_type=Path))
-@click.argument("role", type=click.Choice(["owner", "signer", "invited"]), required=False)
-@click.argument("who", default="")
-def host_session(place: Path, role: str | None, who: str) -> int:
-    """What sshd starts for a key of the repository; without a role, write authorized_keys again."""
-    if role is None:
-        settings.refresh(place)
-        return 0
-    return session.serve(place, role, who, os.environ.get("SSH_ORIGINAL_COMMAND", ""))

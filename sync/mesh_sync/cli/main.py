@@ -50,7 +50,7 @@ REPOSITORY = {
     "export": ("export:export", "Print the config of an unmanaged peer, as text or as a QR code"),
     "graph": ("export:graph", "Draw the mesh: peers, and the tunnels between them"),
 }
-HIDDEN = {"host-session": "host:host_session"}
+HIDDEN = {"host-session": "host_session:host_session"}
 """What sshd and git start, and people do not."""
 PEER = {
     "add": ("peer_edit:add", "Add a peer"),

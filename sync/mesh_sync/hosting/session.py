@@ -96,16 +96,13 @@ def _git(place: Path, hosting: Hosting, service: str, *, node: bool) -> NoReturn
 
 def _answer(place: Path, verb: str, invited: str, *, admin: bool) -> Answer:
     """The answer to a question on standard input. ``invited``: the peer that this key is invited as."""
+    if not (verb == "ask" and invited) and not (verb in _BY_ADMIN and admin):
+        return Answer(state="denied")
     question = read_question(sys.stdin.buffer.read(MOST))
-    if question is None:
+    if question is None or not (invited or question.name):
         return Answer(state="wrong")
     with ledger.held(place):
-        if verb == "ask" and invited:
-            answer = _ask(place, invited, question)
-        elif admin and verb in _BY_ADMIN and question.name:
-            answer = _BY_ADMIN[verb](place, question)
-        else:
-            return Answer(state="denied")
+        answer = _ask(place, invited, question) if invited else _BY_ADMIN[verb](place, question)
     if verb != "request":
         settings.refresh(place)
     return answer
