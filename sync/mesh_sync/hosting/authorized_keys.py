@@ -42,10 +42,11 @@ def lines(access: Access) -> Iterator[str]:
                 seen.add(key)
                 yield f"{_options(access, role, key_fingerprint(key))} {key}"
     for one in access.invited:
-        if one.token_key not in seen:
-            seen.add(one.token_key)
-            end = datetime.fromtimestamp(one.kept_until).strftime("%Y%m%d%H%M")  # sshd reads it in the local time zone
-            yield f'{_options(access, "invited", one.name)},expiry-time="{end}" {one.token_key}'
+        end = datetime.fromtimestamp(one.kept_until).strftime("%Y%m%d%H%M")  # sshd reads it in the local time zone
+        for key in (one.token_key, *one.replaced):
+            if key not in seen:
+                seen.add(key)
+                yield f'{_options(access, "invited", one.name)},expiry-time="{end}" {key}'
 
 
 def _options(access: Access, *words: str) -> str:

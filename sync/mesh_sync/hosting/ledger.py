@@ -25,13 +25,14 @@ FOLDER = "mesh-sync"
 """Below the bare repository: what git does not know of."""
 MOST = 100
 """Invitations at a time."""
+MOST_REPLACED = 4
 _DAY = 86400.0
 
 
 @frozen(kw_only=True)
 class Invited:
     """``token_key``: the token's public half; ``until``: Unix seconds until which keys can be handed over; ``request``:
-    those that were.
+    those that were. ``replaced``: public halves of earlier tokens for this name, which are told that they are over.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Invited:
     until: float
     request: Request | None = None
     withdrawn: bool = False
+    replaced: tuple[str, ...] = ()
 
     @property
     def kept_until(self) -> float:

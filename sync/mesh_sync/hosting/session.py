@@ -114,8 +114,11 @@ def _ask(place: Path, name: str, question: Question) -> Answer:
     if invited is None or invited.withdrawn:
         return Answer(state="withdrawn")
     asked = question.request
-    if asked is None or not is_signed(invited.token_key, name, asked.keys, asked.signature):
+    if asked is None:
         return Answer(state="wrong")
+    if not is_signed(invited.token_key, name, asked.keys, asked.signature):
+        over = any(is_signed(key, name, asked.keys, asked.signature) for key in invited.replaced)
+        return Answer(state="withdrawn" if over else "wrong")
     if invited.request is None:
         if time.time() > invited.until:
             return Answer(state="expired")
@@ -140,7 +143,9 @@ def _invite(place: Path, question: Question) -> Answer:
     if not question.token_key:
         return Answer(state="wrong")
     until = time.time() + min(max(question.lifetime, SHORTEST), LONGEST)
-    ledger.save(place, Invited(name=question.name, token_key=question.token_key, until=until))
+    before = ledger.load(place, question.name)
+    replaced = (before.token_key, *before.replaced)[: ledger.MOST_REPLACED] if before else ()
+    ledger.save(place, Invited(name=question.name, token_key=question.token_key, until=until, replaced=replaced))
     return Answer(state="open", until=int(until))
 
 
