@@ -10,7 +10,7 @@ from attrs import evolve
 
 from mesh_sync.errors import ConfigError
 from mesh_sync.hosting import ledger, make
-from mesh_sync.hosting.authorized_keys import Access, lines, replaced
+from mesh_sync.hosting.authorized_keys import Access, lines, places, replaced
 from mesh_sync.hosting.ledger import Invited
 from mesh_sync.invitation import token
 from mesh_sync.invitation.answer import Request
@@ -33,6 +33,7 @@ def test_the_lines_of_others_and_of_another_repository_stay() -> None:
     text = replaced(other, PLACE, lines(ACCESS))
     text = replaced(text, Path("/srv/work.git"), ["work"])
     assert text.startswith(other)
+    assert places(text) == ("/srv/home.git", "/srv/work.git")
     assert replaced(text, PLACE, lines(ACCESS)).count("host-session") == 3
     assert replaced(replaced(text, PLACE, []), Path("/srv/work.git"), []) == other
 

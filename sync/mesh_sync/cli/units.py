@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shlex import quote
 
 import click
 
 from mesh_sync.errors import ConfigError
+from mesh_sync.hosting.machine import hosted
 from mesh_sync.node import config as nodes
 from mesh_sync.node.config import DEFAULT_CONFIG, Node
 from mesh_sync.terminal.command_line import config_option
@@ -97,5 +99,7 @@ def _present(node: Node, config: Path, *, purged: bool, acted: bool) -> None:
     if not purged:
         kept = f"{node.private_key_file}, {config}, {node.state_file.parent}, {node.conf_file}"
         click.echo(f"kept: {kept}; `mesh-sync setup` brings it back, `mesh-sync leave --purge` removes them")
+    for place in hosted():
+        click.echo(f"this machine still hosts {place}; to end that: mesh-sync host {quote(place)} --remove")
     click.echo("to take it out of the mesh, an admin runs, in a working copy of the list:")
     click.echo(f"  mesh-sync peer remove {node.name} --commit --push")

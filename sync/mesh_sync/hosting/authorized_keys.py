@@ -6,6 +6,7 @@ who is there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -51,6 +52,11 @@ def lines(access: Access) -> Iterator[str]:
 
 def _options(access: Access, *words: str) -> str:
     return f'restrict,command="{join([access.program, SESSION, str(access.place), *words])}"'
+
+
+def places(text: str) -> tuple[str, ...]:
+    """The repositories that an authorized_keys file has lines for."""
+    return tuple(re.findall(r"^# mesh-sync host (\S+): written by mesh-sync$", text, re.MULTILINE))
 
 
 def replaced(text: str, place: Path, new: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mesh_sync.errors import CommandError, ConfigError, DeviceError
+from mesh_sync.hosting.authorized_keys import places
 from mesh_sync.system.files import write_atomically
 from mesh_sync.system.foreground import in_foreground
 from mesh_sync.system.run import is_installed, run
@@ -73,6 +74,14 @@ def remove_user(name: str, note: Note) -> None:
         return
     note(f"+ userdel --remove {name}")
     _run(["userdel", "--remove", name])
+
+
+def hosted() -> tuple[str, ...]:
+    """The repositories that root has this machine host, by the usual user."""
+    try:
+        return places((HOMES / USER / ".ssh/authorized_keys").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return ()
 
 
 def program() -> Path:

@@ -1,0 +1,60 @@
+"""`init --remote`: the new list knows its git host, is pushed there when asked to, and loses nothing that is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import git
+import pytest
+
+from command import mesh_sync
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> git.Repo:
+    return git.Repo.init(tmp_path / "host.git", bare=True, initial_branch="main")
+
+
+def test_the_list_follows_the_git_host_and_nothing_is_pushed_unasked(tmp_path: Path, host: git.Repo) -> None:
+    done = mesh_sync("init", tmp_path / "mesh", "--remote", host.git_dir)
+    assert done.code == 0, done.err
+    assert not host.refs
+    made = git.Repo(tmp_path / "mesh")
+    assert made.remotes.origin.url == host.git_dir
+    made.git.push("--quiet")
+    assert host.head.commit == made.head.commit
+    assert made.active_branch.tracking_branch().name == "origin/main"  # type: ignore[union-attr]
+
+
+def test_it_is_pushed_with_push(tmp_path: Path, host: git.Repo) -> None:
+    done = mesh_sync("init", tmp_path / "mesh", "--remote", host.git_dir, "--push")
+    assert done.code == 0, done.err
+    assert host.head.commit == git.Repo(tmp_path / "mesh").head.commit
+    assert "pushed to" in done.out
+
+
+def test_what_is_there_already_is_not_lost(tmp_path: Path, host: git.Repo) -> None:
+    mesh_sync("init", tmp_path / "first", "--remote", host.git_dir, "--push")
+    before = host.head.commit
+    done = mesh_sync("init", tmp_path / "second", "--remote", host.git_dir, "--push")
+    assert done.code == 4, done.err
+    assert host.head.commit == before
+
+
+def test_a_git_host_that_is_not_there_is_said(tmp_path: Path) -> None:
+    done = mesh_sync("init", tmp_path / "mesh", "--remote", tmp_path / "nowhere.git", "--push")
+    assert done.code == 3, done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--push",), "--push goes with --remote"),
+        (("--endpoint", "a:1"), "go with --node"),
+        (("--node", "aws"), "--node goes with --remote and --signer"),
+    ],
+)
+def test_options_that_make_no_sense_alone_are_refused(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    done = mesh_sync("init", tmp_path / "mesh", *words)
+    assert (done.code, said in done.err) == (2, True)
+    assert not (tmp_path / "mesh").exists()
