@@ -56,7 +56,7 @@ def _options(access: Access, *words: str) -> str:
 
 def places(text: str) -> tuple[str, ...]:
     """The repositories that an authorized_keys file has lines for."""
-    return tuple(re.findall(r"^# mesh-sync host (\S+): written by mesh-sync$", text, re.MULTILINE))
+    return tuple(re.findall(r"^# mesh-sync host ([\w./+-]+): written by mesh-sync$", text, re.MULTILINE))
 
 
 def replaced(text: str, place: Path, new: Iterable[str]) -> str:

@@ -45,8 +45,9 @@ def make_user(name: str, place: Path, note: Note) -> None:
         place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         place.mkdir(mode=0o700, exist_ok=True)
         if not any(place.iterdir()):
-            os.chown(place, found.pw_uid, found.pw_gid)
-        os.chown(folder / ".ssh", found.pw_uid, found.pw_gid)
+            os.chown(place, found.pw_uid, found.pw_gid, follow_symlinks=False)
+        # the folder is the user's own, who could lead root elsewhere by a link
+        os.chown(folder / ".ssh", found.pw_uid, found.pw_gid, follow_symlinks=False)
         if place.stat().st_uid != found.pw_uid:
             hint = f"chown --recursive {name}: {place}"
             raise ConfigError(f"{place} belongs to another user than {name}", hint=hint)
@@ -78,8 +79,9 @@ def remove_user(name: str, note: Note) -> None:
 
 def hosted() -> tuple[str, ...]:
     """The repositories that root has this machine host, by the usual user."""
+    file = HOMES / USER / ".ssh/authorized_keys"
     try:
-        return places((HOMES / USER / ".ssh/authorized_keys").read_text(encoding="utf-8"))
+        return places(file.read_text(encoding="utf-8")) if file.is_file() else ()
     except (OSError, UnicodeDecodeError):
         return ()
 

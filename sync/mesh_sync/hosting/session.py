@@ -67,7 +67,7 @@ def serve(place: Path, role: str, who: str, asked: str) -> int:
         raise Rejected("there is no shell here" if not found else "an admin has not let this machine in yet")
     if found[2].rstrip("/") != str(place):
         raise Rejected("there is no such repository here for this key")
-    return _git(place, hosting, found[1], node=signer is not None and signer.is_node)
+    return _git(place, hosting, found[1], node=signer.principal.partition("@")[0] if signer and signer.is_node else "")
 
 
 def _signer(place: Path, hosting: Hosting, fingerprint: str) -> Signer | None:
@@ -78,12 +78,14 @@ def _signer(place: Path, hosting: Hosting, fingerprint: str) -> Signer | None:
     return min(fitting, key=lambda one: one.is_node, default=None)
 
 
-def _git(place: Path, hosting: Hosting, service: str, *, node: bool) -> NoReturn:
-    """Become git, with nothing of the other side's environment but the version of its protocol."""
+def _git(place: Path, hosting: Hosting, service: str, *, node: str) -> NoReturn:
+    """Become git, with nothing of the other side's environment but the version of its protocol. ``node``: whose key it
+    is; empty: an admin's.
+    """
     signal.alarm(DEADLINE)
     words = ["-c", "transfer.fsckObjects=true"]
     if node:  # the hook looks at the mesh's branch only
-        shown = (f"refs/heads/{hosting.branch}", "refs/heads/join")
+        shown = (f"refs/heads/{hosting.branch}", f"refs/heads/join/{node}")
         hidden = ("refs", *(f"!{ref}" for ref in shown))
         words += [word for ref in hidden for word in ("-c", f"receive.hideRefs={ref}")]
         words += ["-c", "receive.denyDeletes=true", "-c", "receive.denyNonFastForwards=true"]

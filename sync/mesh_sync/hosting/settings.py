@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -63,6 +64,8 @@ def refresh(place: Path) -> None:
 
     To be called whenever one of the three has changed; by the repository's user.
     """
+    if place.stat().st_uid != os.geteuid():  # sshd could not read what another user has written
+        raise ConfigError(f"{place} belongs to another user", hint="push by ssh, so that git runs as that user")
     hosting = load(place)
     with ledger.held(place):
         access = Access(
