@@ -45,7 +45,7 @@ MODULES = [path for name in PURE for path in sorted(PACKAGE.glob(f"{name}.py"))]
         *(WATCHDOG / f"port_mapping/{name}.py" for name in ("answers", "nat_pmp", "pcp", "renewal", "upnpc")),
     ]
 )
-HEAVY = ("click", "dns", "git", "nacl", "rich", "segno", "tomlkit", "watchdog")
+HEAVY = ("click", "dns", "git", "jinja2", "nacl", "rich", "segno", "starlette", "tomlkit", "uvicorn", "watchdog")
 
 
 def imported(tree: ast.AST) -> Iterator[str]:

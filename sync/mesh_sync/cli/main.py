@@ -49,6 +49,7 @@ REPOSITORY = {
     "import": ("init:import_", "Import an existing setup into a mesh repository"),
     "export": ("export:export", "Print the config of an unmanaged peer, as text or as a QR code"),
     "graph": ("export:graph", "Draw the mesh: peers, and the tunnels between them"),
+    "web": ("web:web", "Serve a page about the mesh to your own browser"),
 }
 HIDDEN = {"host-session": "host_session:host_session"}
 """What sshd and git start, and people do not."""

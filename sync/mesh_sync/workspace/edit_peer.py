@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ def add(edit: Edit, name: str, values: Mapping[str, Any], new_key: Path | None =
     ``signing_key`` goes into allowed_signers: with it the peer, a node, may change its own file.
     """
     path, copy = file_of(name), edit.open()
-    if os.path.lexists(edit.directory / path):
+    if copy.has(path):
         raise ConfigError(f"{path} exists already", hint=f"`mesh-sync peer set {name}` changes it")
     private = ""
     if new_key:
@@ -66,7 +65,7 @@ def remove(edit: Edit, name: str) -> Edited:
     A file that cannot be read can be removed too.
     """
     path, copy = file_of(name), edit.open()
-    if not os.path.lexists(edit.directory / path):
+    if not copy.has(path):
         text_of(copy, path)
     files: dict[str, str | None] = {path: None}
     became = "is removed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 
 from attrs import field, frozen
@@ -95,9 +95,14 @@ def nats(content: bytes) -> dict[str, str]:
         raise ConfigError("--fleet: that is not what `mesh-sync fleet --json` prints") from None
 
 
-def graph(view: PeerView, before: Mapping[str, str] | None = None) -> Graph:
-    """The graph of a mesh, in order of the peers' names; ``before``: what is before a node, by name (`nats`)."""
-    nodes = tuple(_node(view, peer, (before or {}).get(name, "")) for name, peer in sorted(view.mesh.peers.items()))
+def graph(view: PeerView, before: Mapping[str, str] | None = None, only: Collection[str] | None = None) -> Graph:
+    """The graph of a mesh, in order of the peers' names; ``before``: what is before a node, by name (`nats`).
+
+    ``only``: the names of the peers that it shows, with those through which they are reached.
+    """
+    shown = view.mesh.peers if only is None else _with_relays(view, only)
+    peers = [(name, view.mesh.peers[name]) for name in sorted(shown)]
+    nodes = tuple(_node(view, peer, (before or {}).get(name, "")) for name, peer in peers)
     active = {node.name: node for node in nodes if node.active}
     roots = [node for node in active.values() if not node.via]
     tunnels = [(one, other, False) for one, other in combinations(roots, 2)]
@@ -106,6 +111,17 @@ def graph(view: PeerView, before: Mapping[str, str] | None = None) -> Graph:
         Edge(one.name, other.name, view.can_talk(one.name, other.name), relayed) for one, other, relayed in tunnels
     ]
     return Graph(view.mesh.name, nodes, tuple(edges))
+
+
+def _with_relays(view: PeerView, names: Collection[str]) -> set[str]:
+    """These peers, and all that others reach them through."""
+    found, peers = set[str](), view.mesh.peers
+    for name in names:
+        at = name
+        while at in peers and at not in found:
+            found.add(at)
+            at = peers[at].via or ""
+    return found
 
 
 def dot(mesh: Graph) -> str:

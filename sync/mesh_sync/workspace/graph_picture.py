@@ -6,7 +6,7 @@ The roots are on a circle, each peer behind a relay further out in the relay's o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from html import escape
 
@@ -85,20 +85,23 @@ def layout(mesh: Graph) -> dict[str, Spot]:
     return dict(place(roots, -math.pi / 2, math.tau, inner))
 
 
-def svg(mesh: Graph) -> str:
-    """The whole picture, in one element that a page can hold too."""
+def svg(mesh: Graph, link: Callable[[Node], str] | None = None) -> str:
+    """The whole picture, in one element that a page can hold too.
+
+    With ``link``, which says where each peer leads to, it has no style and no legend of its own: these are the page's.
+    """
     spots = layout(mesh)
     xs, ys = [spot.x for spot in spots.values()] or [0.0], [spot.y for spot in spots.values()] or [0.0]
     left, top, bottom = min(xs) - MARGIN, min(ys) - HEADROOM, max(ys) + HEADROOM
-    width, height = max(xs) + MARGIN - left, bottom - top + LINE * len(LEGEND)
+    width, height = max(xs) + MARGIN - left, bottom - top + LINE * (0 if link else len(LEGEND))
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} {top:.0f} {width:.0f} {height:.0f}" '
-        f'width="{width:.0f}" role="img">',
+        f'width="{width:.0f}" role="{"group" if link else "img"}">',
         f"<title>{escape(mesh.name)}</title>",
-        f"<style>{STYLE}</style>",
+        *([] if link else [f"<style>{STYLE}</style>"]),
         *_tunnels(mesh, spots),
-        *(line for node in mesh.nodes if node.name in spots for line in _peer(node, spots[node.name])),
-        *_legend(mesh, left + 20, bottom),
+        *(line for node in mesh.nodes if node.name in spots for line in _peer(node, spots[node.name], link)),
+        *([] if link else _legend(mesh, left + 20, bottom)),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
@@ -116,8 +119,10 @@ def _tunnels(mesh: Graph, spots: dict[str, Spot]) -> Iterator[str]:
             yield f'<line class="{kind}" x1="{one.x:.1f}" y1="{one.y:.1f}" x2="{other.x:.1f}" y2="{other.y:.1f}"/>'
 
 
-def _peer(node: Node, spot: Spot) -> Iterator[str]:
+def _peer(node: Node, spot: Spot, link: Callable[[Node], str] | None) -> Iterator[str]:
     """A circle with the facts as its tooltip, and the name on the outer side of it."""
+    if link:
+        yield f'<a href="{escape(link(node))}">'
     facts = escape("\n".join((node.name, node.state, *node.lines)))
     kind = f"node {node.kind}" + (" unmanaged" if node.state == "unmanaged" else "")
     yield f'<g><title>{facts}</title><circle class="{kind}" cx="{spot.x:.1f}" cy="{spot.y:.1f}" r="{RADIUS}"/>'
@@ -128,7 +133,7 @@ def _peer(node: Node, spot: Spot) -> Iterator[str]:
     yield f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(node.name)}</text>'
     for address in node.lines[:1]:
         yield f'<text class="more" x="{x:.1f}" y="{y + 14:.1f}" text-anchor="{anchor}">{escape(address)}</text>'
-    yield "</g>"
+    yield "</g></a>" if link else "</g>"
 
 
 def _legend(mesh: Graph, x: float, y: float) -> Iterator[str]:

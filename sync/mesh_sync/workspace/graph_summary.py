@@ -71,6 +71,13 @@ def summary(view: PeerView) -> Graph:
     return Graph(view.mesh.name, tuple(nodes), tuple(edges), told)
 
 
+def groups_of(view: PeerView) -> dict[str, str]:
+    """The group of each peer, by name; that of a peer outside the mesh is its state."""
+    states = {name: view.state(peer) for name, peer in view.mesh.peers.items()}
+    active = {name: peer for name, peer in view.mesh.peers.items() if states[name] in IN}
+    return states | _names(active)
+
+
 def _names(active: dict[str, Peer]) -> dict[str, str]:
     """The group of each peer."""
     tags = Counter(peer.tags[0] for peer in active.values() if peer.tags)

@@ -6,7 +6,6 @@ No tunnel changes: nodes know a peer by its key, and where pairs go by names, th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -27,7 +26,7 @@ def rename(edit: Edit, old: str, new: str) -> Edited:
     """Give a peer another name. Raise ConfigError when there is no such peer, or the new name is taken."""
     before, after, copy = file_of(old), file_of(new), edit.open()
     text = text_of(copy, before)
-    if os.path.lexists(edit.directory / after):
+    if copy.has(after):
         raise ConfigError(f"{after} exists already", hint="a peer gets a name that no other one has")
     files = {after: _own_file(copy.mesh, text, old, new), before: None}
     files |= dict(_sealed(copy, old, new))

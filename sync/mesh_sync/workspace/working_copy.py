@@ -33,6 +33,8 @@ class WorkingCopy:
     mesh: Mesh
     moment: datetime
     _read: Read
+    on_disk: bool = True
+    """Whether the files are those in the directory, and not of a commit of it, say."""
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -51,7 +53,7 @@ class WorkingCopy:
         return cls.of(directory, read(directory), datetime.now(UTC))
 
     @classmethod
-    def of(cls, directory: Path, tree: Tree, moment: datetime) -> WorkingCopy:
+    def of(cls, directory: Path, tree: Tree, moment: datetime, *, on_disk: bool = True) -> WorkingCopy:
         """A working copy with these files. Raise MeshSyncError when its mesh.toml is broken."""
         read = manifest.read(tree.manifests)
         mesh, _ = read
@@ -59,7 +61,7 @@ class WorkingCopy:
             _, findings = examine(tree, moment, read=read)
             lines = "\n".join(str(error) for error in errors(findings) if error.file == MESH_FILE)
             raise MeshSyncError(f"{directory.absolute()} cannot be used:\n{lines}")
-        return cls(directory, tree, mesh, moment, read)
+        return cls(directory, tree, mesh, moment, read, on_disk)
 
     @property
     def some_names(self) -> str:
@@ -110,6 +112,12 @@ class WorkingCopy:
         except OSError as error:
             raise DeviceError(f"{file} cannot be read: {error.strerror}") from None
 
+    def has(self, path: str) -> bool:
+        """Whether there is something at a path, be it a file that cannot be read."""
+        if self.on_disk:
+            return os.path.lexists(self.directory / path)
+        return path in self.tree.texts or any(finding.file == path for finding in self.tree.findings)
+
     def text(self, path: str) -> str | None:
         """One file's text, None if there is none. Raise MeshSyncError when it cannot be edited as text."""
         if path in self.tree.texts:
@@ -117,7 +125,7 @@ class WorkingCopy:
                 return self.tree.texts[path].decode()
             except UnicodeDecodeError:
                 raise MeshSyncError(f"{path} is not UTF-8 text", hint="correct it in an editor first") from None
-        if os.path.lexists(self.directory / path):
+        if self.has(path):
             wrong = "\n".join(str(f) for f in self.findings if f.file == path)
             raise MeshSyncError(wrong or f"{path} is not a plain file")
         return None

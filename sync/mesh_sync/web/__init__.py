@@ -1,0 +1,1 @@
+"""The operator's page: a mesh repository in the browser of the person who keeps it. It works through `workspace`."""

@@ -1,0 +1,65 @@
+"""The first page: the table of peers, and the picture of the mesh."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from attrs import evolve
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from mesh_sync.web.page import Page
+from mesh_sync.web.peer_table import PAGE, SORTS, Asked, Row, chosen, rows
+from mesh_sync.web.view import is_markup, render
+from mesh_sync.workspace.committed import Committed
+from mesh_sync.workspace.graph import Graph, Node, graph
+from mesh_sync.workspace.graph_picture import svg
+from mesh_sync.workspace.graph_summary import LARGE, summary
+
+FINDINGS = 50
+"""Findings that are listed at once."""
+TAGS = 100
+"""Tags that can be chosen from."""
+
+
+def routes(page: Page) -> list[Route]:
+    """The page, and its part that changes as a person searches."""
+
+    def mesh(request: Request) -> Response:
+        committed, asked = page.committed(), Asked.of(request.query_params)
+        every = rows(committed)
+        found = chosen(every, asked)
+        last = max(1, -(-len(found) // PAGE))
+        asked = evolve(asked, page=min(asked.page, last))
+        part = request.headers.get("hx-request") == "true"
+        return render(
+            request, "mesh_table.html" if part else "mesh.html", current="mesh",
+            page=page, committed=committed, asked=asked, found=found, last=last, sorts=SORTS,
+            rows=found[(asked.page - 1) * PAGE : asked.page * PAGE], number=len(every),
+            states=Counter(row.state for row in every),
+            tags_of_peers=[tag for tag, _ in Counter(tag for row in every for tag in row.tags).most_common(TAGS)],
+            picture=picture(committed, asked, found), findings=committed.findings[:FINDINGS],
+        )  # fmt: skip
+
+    return [Route("/", mesh)]
+
+
+def picture(committed: Committed, asked: Asked, found: Sequence[Row]) -> object:
+    """The peers that were asked for and their tunnels, or of many the groups that they are in, as SVG."""
+    names = [row.name for row in found if row.name in committed.mesh.peers]
+    if len(names) <= LARGE:
+        drawn = graph(committed.view, only=names)
+        return is_markup(svg(drawn, _to_peer)) if drawn.roots else ""
+    return is_markup(svg(_quiet(summary(committed.view), asked.group), lambda node: Asked(group=node.name).address()))
+
+
+def _to_peer(node: Node) -> str:
+    return f"/peer/{node.name}"
+
+
+def _quiet(mesh: Graph, selected: str) -> Graph:
+    """The graph with the edges that need a look: those of the group that is selected, and those that cannot be."""
+    edges = tuple(edge for edge in mesh.edges if not edge.possible or selected in (edge.one, edge.other))
+    return evolve(mesh, edges=edges, told=str(mesh))

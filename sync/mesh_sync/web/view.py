@@ -1,0 +1,49 @@
+"""From values to HTML: templates in which every text is escaped, in the language of the person who looks."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from mesh_sync.findings import printable
+from mesh_sync.web.guard import cookie
+from mesh_sync.web.texts import NAMES, TAGS, Texts, preferred
+
+LANGUAGE = "mesh-sync-language"
+"""The cookie with the language that a person has chosen; nothing depends on it."""
+
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("mesh_sync.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+    lstrip_blocks=True,
+)  # fmt: skip
+
+
+def _path(*parts: str) -> str:
+    """A path of these parts, each of which may be any text."""
+    return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+_ENVIRONMENT.globals["path"] = _path
+_ENVIRONMENT.filters["printable"] = printable
+
+
+def texts_for(request: Request) -> Texts:
+    """The texts in the language that was chosen, else in the one that the browser asks for."""
+    return Texts(cookie(request.headers, LANGUAGE) or preferred(request.headers.get("accept-language", "")))
+
+
+def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page, or a part of one."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    common = {"t": texts_for(request), "languages": NAMES, "tags": TAGS, "here": request.url.path + query}
+    return HTMLResponse(_ENVIRONMENT.get_template(template).render(common | values), status)
+
+
+def is_markup(text: str) -> Markup:
+    """A text of ours that is HTML already, with everything in it escaped where it was made."""
+    return Markup(text)  # noqa: S704 - of `graph_picture.svg` and segno, which escape

@@ -1,0 +1,319 @@
+"""The operator's page is attacked over its socket: by other web pages, other users, and what is in the repository."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from command import mesh_sync
+from lab.waiting import until
+from mesh_sync.web import listening, server
+from mesh_sync.web.app import STATIC, application
+from mesh_sync.web.entrance import Entrance, redirect_file
+from unit.list_keeper import Operator
+from unit.web_page import AS_A_USER, Running, given_away, place, read, serving
+
+HTMX = "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717"
+"""SHA-256 of dist/htmx.min.js in htmx.org 2.0.11, as npm has it."""
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Running]:
+    with place() as folder:
+        Operator(folder / "mesh")
+        given_away(folder)
+        with serving(folder / "mesh") as running:
+            yield running.enter()
+
+
+def test_it_listens_on_this_machine_only(page: Running) -> None:
+    found = socket.inet_aton("127.0.0.1")[::-1].hex().upper()
+    port = f"{int(page.host.rpartition(':')[2]):04X}"
+    lines = [line.split() for file in ("tcp", "tcp6") for line in Path(f"/proc/net/{file}").read_text().splitlines()]
+    listens = [line[1] for line in lines if line[1].endswith(f":{port}") and line[3] == "0A"]
+    assert listens == [f"{found}:{port}"]
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:{port}", "127.0.0.1.evil.example:{port}", "0.0.0.0:{port}", "localhost.", ""]
+)
+def test_a_name_that_a_stranger_leads_here_is_turned_away(page: Running, host: str) -> None:
+    """DNS rebinding: the browser believes that this page is the stranger's."""
+    answer = page.ask("/", headers={"Host": host.format(port=page.host.rpartition(":")[2])})
+    assert answer.status == 403
+    assert b"homelab" not in answer.body
+    assert page.ask("/", headers={"Host": "localhost:8080"}).status == 200
+
+
+def test_two_hosts_in_one_request_are_none(page: Running) -> None:
+    with page.connect() as made:
+        made.sendall(
+            f"GET / HTTP/1.1\r\nHost: {page.host}\r\nHost: evil.example\r\nCookie: {page.cookie}\r\n\r\n".encode()
+        )
+        assert made.recv(100).split()[1] in (b"400", b"403")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": "http://evil.example", "Sec-Fetch-Site": None},
+        {"Origin": "null", "Sec-Fetch-Site": None},
+        {"Origin": "http://127.0.0.1:1", "Sec-Fetch-Site": "same-origin"},
+        {"Origin": None, "Sec-Fetch-Site": None},
+    ],
+    ids=str,
+)
+def test_a_form_of_another_page_changes_nothing(page: Running, headers: dict[str, str | None]) -> None:
+    assert page.ask("/language/zh", {}, headers=headers).status == 403
+
+
+def test_a_form_of_this_page_is_taken(page: Running) -> None:
+    for headers in ({}, {"Sec-Fetch-Site": None}, {"Origin": None}):
+        assert page.ask("/language/zh", {}, headers=headers).status != 403
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "get"])
+def test_other_methods_are_not_taken(page: Running, method: str) -> None:
+    assert page.ask("/", method=method).status in (400, 405)
+
+
+@pytest.mark.parametrize("cookie", [None, "", "x=1", "{name}=", "{name}=x", "{name}=\xe4", "{name}"])
+def test_without_the_cookie_nothing_is_told(page: Running, cookie: str | None) -> None:
+    name = page.cookie.partition("=")[0]
+    for path in ("/", "/peer/aws", "/?q=aws", "/quiet/fleet", "/no-such-page"):
+        answer = page.ask(path, headers={"Cookie": cookie.format(name=name) if cookie is not None else None})
+        assert answer.status == 401, path
+        assert "aws" not in answer.text
+
+
+def test_the_token_lets_in_once(page: Running) -> None:
+    for token in (page.token, "", "x"):
+        again = page.ask("/enter", {"token": token})
+        assert (again.status, again.headers["Set-Cookie"]) == (401, None)
+
+
+def test_the_cookie_is_for_this_page_alone() -> None:
+    entrances = [Entrance("8080"), Entrance("8081")]
+    sessions = [entrance.enter(entrance.token) for entrance in entrances]
+    assert entrances[0].cookie != entrances[1].cookie
+    assert entrances[0].admits(sessions[0])
+    assert not entrances[0].admits(sessions[1])
+    assert not Entrance("8080").admits("")
+
+
+def test_the_cookie_is_hidden_from_scripts_and_other_sites() -> None:
+    with place() as folder:
+        Operator(folder / "mesh")
+        given_away(folder)
+        with serving(folder / "mesh") as running:
+            answer = running.ask("/enter", {"token": running.token})
+            name, *words = answer.headers["Set-Cookie"].split("; ")
+            assert name.startswith(f"mesh-sync-{running.host.rpartition(':')[2]}=")
+            assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(words)
+            assert running.end() == 130
+
+
+def test_the_file_that_opens_the_page_is_the_operators_alone() -> None:
+    entrance = Entrance("8080")
+    with redirect_file(entrance, "http://127.0.0.1:8080/") as file:
+        assert (stat.S_IMODE(file.stat().st_mode), stat.S_IMODE(file.parent.stat().st_mode)) == (0o600, 0o700)
+        fields = [each for tag, each in read(file.read_text()).elements if tag in ("form", "input")]
+        assert fields == [
+            {"method": "post", "action": "http://127.0.0.1:8080/enter"},
+            {"type": "hidden", "name": "token", "value": entrance.token},
+        ]
+    assert not file.parent.exists()
+
+
+def test_neither_token_nor_cookie_is_in_the_process_list(page: Running) -> None:
+    line = (
+        Path(f"/proc/{page.process.pid}/cmdline").read_bytes() + Path(f"/proc/{page.process.pid}/environ").read_bytes()
+    )
+    assert page.token.encode() not in line
+    assert page.cookie.partition("=")[2].encode() not in line
+
+
+@pytest.mark.parametrize("path", ["/", "/static/page.css", "/no-such-page"])
+def test_every_answer_has_the_browser_on_its_guard(page: Running, path: str) -> None:
+    headers = page.ask(path).headers
+    policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Server"] is None
+
+
+def test_a_page_needs_nothing_that_the_policy_forbids(page: Running) -> None:
+    for tag, found in read(page.ask("/").text).elements:
+        assert not [name for name in found if name.startswith("on") or name == "style"], tag
+        assert tag != "style"
+        if tag == "script":
+            assert (found["src"] or "").startswith("/static/")
+
+
+def test_a_body_is_bounded(page: Running) -> None:
+    assert page.ask("/language/zh", body=b"a=" + b"x" * 1024 * 1024).status == 413
+    said_less = page.ask("/enter", body=b"a", headers={"Content-Length": str(10**12)})
+    assert said_less.status == 413
+    with page.connect() as made:
+        made.sendall(f"POST /enter HTTP/1.1\r\nHost: {page.host}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        for _ in range(17):
+            made.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+        assert b" 413 " in made.recv(100)
+    assert page.ask("/", headers={"X": "x" * 20_000}).status == 431
+    assert page.ask("/").status == 200
+
+
+def test_who_sends_nothing_whole_does_not_stay(page: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    with page.connect() as idle, page.connect() as slow:
+        slow.sendall(f"POST /enter HTTP/1.1\r\nHost: {page.host}\r\nContent-Length: 5\r\n\r\nab".encode())
+        idle.sendall(b"GET / HT")
+        assert b" 408 " in slow.recv(100)
+        assert idle.recv(100) == b""
+
+
+def test_a_form_of_many_fields_is_none(page: Running) -> None:
+    assert page.ask("/enter", body=b"&".join(b"a%d=1" % number for number in range(300))).status == 404
+    assert page.ask("/enter", body=b"token=\xff\xfe").status == 404
+
+
+def test_what_is_served_lies_in_the_static_folder(page: Running) -> None:
+    for path in ("/static/../app.py", "/static/..%2fapp.py", "/static/%2e%2e/app.py", "/static//etc/passwd"):
+        answer = page.ask(path)
+        assert answer.status == 404, path
+
+
+@pytest.mark.parametrize("to", ["//evil.example", "http://evil.example", "/\\evil.example", "evil"])
+def test_no_address_of_ours_leads_elsewhere(page: Running, to: str) -> None:
+    assert page.ask(f"/language/zh?to={to}").headers["Location"] == "/"
+
+
+def test_the_script_is_the_one_that_was_published() -> None:
+    assert hashlib.sha256((STATIC / "htmx.min.js").read_bytes()).hexdigest() == HTMX
+    assert "Zero-Clause BSD" in (STATIC / "htmx.LICENSE").read_text()
+
+
+def test_root_is_refused() -> None:
+    with place() as folder:
+        Operator(folder / "mesh")
+        if os.geteuid() == 0:
+            ended = mesh_sync("web", "-C", folder / "mesh")
+            assert (ended.code, ended.out) == (2, "")
+            assert "does not run as root" in ended.err
+
+
+def test_a_unix_socket_is_its_owners_alone_and_goes_with_the_page() -> None:
+    with place() as folder:
+        Operator(folder / "mesh")
+        given_away(folder)
+        path = folder / "page"
+        with serving(folder / "mesh", "--socket", str(path)) as running:
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            assert running.enter().ask("/").status == 200
+            running.process.kill()
+        assert path.exists()
+        with serving(folder / "mesh", "--socket", str(path)) as running:
+            assert running.end() == 130
+        assert not path.exists()
+        path.write_text("precious")
+        with pytest.raises(AssertionError, match="another file"), serving(folder / "mesh", "--socket", str(path)):
+            pass
+        assert path.read_text() == "precious"
+
+
+def test_it_ends_by_itself_when_it_is_not_used(tmp_path: Path) -> None:
+    operator = Operator(tmp_path / "mesh")
+    told: list[str] = []
+
+    def run() -> None:
+        server.serve(
+            listening.on_loopback(), lambda entrance, used: application(operator.place, entrance, used),
+            lambda *words: told.extend(words), idle=3.0,
+        )  # fmt: skip
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    until(lambda: told)
+    url, token, file = told
+    running = Running(subprocess.Popen(["true"], text=True), url, token).enter()
+    used = time.monotonic()
+    while time.monotonic() < used + 4:
+        assert running.ask("/").status == 200
+        time.sleep(0.5)
+    until(lambda: not thread.is_alive(), 60)
+    assert not Path(file).exists()
+    running.process.wait()
+
+
+def test_without_the_optional_part_a_sentence_says_what_to_install() -> None:
+    with place() as folder:
+        Operator(folder / "mesh")
+        given_away(folder)
+        block = "import sys; sys.modules['starlette'] = None; from mesh_sync.__main__ import main; main()"
+        words = [*AS_A_USER, sys.executable, "-c", block, "web", "-C", str(folder / "mesh")]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "optional part" in done.stderr
+        assert "mesh-sync[web]" in done.stderr
+
+
+NASTY = """"'><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}{0}&lt;"""
+
+
+def _hostile(place: Path) -> Operator:
+    """A list with markup wherever a person, or a node's key, can write text; and files that are broken with markup."""
+    operator = Operator(place)
+    toml = NASTY.replace("\\", "\\\\").replace('"', '\\"')
+    texts = "".join(f'{key} = "{toml}"\n' for key in ("description", "owner"))
+    key = base64.b64encode(os.urandom(32)).decode()
+    operator.put("evil", f'public_key = "{key}"\naddresses = ["10.0.0.9"]\ntags = ["{toml}"]\n{texts}')
+    operator.put("broken", f'public_key = "{toml}"\nvia = "{toml}"\n"{toml}" = 1\naddresses = ["{toml}"]\n')
+    (place / "peers" / f"{NASTY.replace('/', '_')}.toml").write_text(f'x = "{toml}"\n')
+    (place / "mesh.toml").write_text(f'format = 1\nname = "{toml[:60]}"\nnetworks = ["10.0.0.0/24", "fd00::/64"]\n')
+    (place / "allowed_signers").write_text(f"{NASTY} ssh-ed25519 AAAA\n")
+    operator.git.git.add("--all")
+    operator.git.git.commit("--quiet", "-m", NASTY)
+    return operator
+
+
+@pytest.mark.parametrize("mesh_is_broken", [False, True])
+def test_what_a_hostile_repository_says_is_text(mesh_is_broken: bool) -> None:
+    """Such a list fails `check`, and can be read all the same."""
+    with place() as folder:
+        operator = _hostile(folder / "mesh")
+        if mesh_is_broken:
+            (operator.place / "mesh.toml").write_text(f'format = 1\n"{NASTY[2:]}" = 3\n')
+            operator.git.git.commit("--quiet", "--all", "-m", "break")
+        given_away(folder)
+        with serving(folder / "mesh") as running:
+            running.enter()
+            paths = ["/", "/?q=evil", "/?q=%3Cscript%3Ealert(1)%3C/script%3E&sort=%22%3E&group=%3Cb%3E&tag=%3Cb%3E"]
+            paths += ["/peer/evil", "/peer/broken", "/peer/%3Cscript%3E", "/%3Cscript%3E"]
+            for path in paths:
+                answer = running.ask(path)
+                assert answer.status in (200, 404), (path, answer.text)
+                reader = read(answer.text)
+                assert [each for tag, each in reader.elements if tag == "script"] == [
+                    {"src": "/static/htmx.min.js", "defer": None}
+                ]
+                assert not [tag for tag, each in reader.elements if tag == "img" or "onerror" in each]
+                assert "49{0}" not in "".join(reader.texts)
+            shown = running.ask("/").shown
+            assert "<script>alert(1)</script>" in shown
+            assert "broken" in shown

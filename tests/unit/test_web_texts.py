@@ -1,0 +1,65 @@
+"""The page's own words are there in every language, with the same values to fill in."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from mesh_sync.web.texts import CATALOGUES, NAMES, TAGS, Texts, preferred
+
+WEB = Path(__file__).parents[2] / "sync/mesh_sync/web"
+ENGLISH = CATALOGUES["en"]
+PLURAL = ".one"
+OPEN = ("state.", "column.", "nav.", "legend.")
+"""What keys begin with that templates put together."""
+
+
+def values(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+@pytest.mark.parametrize("language", CATALOGUES)
+def test_every_language_has_every_key(language: str) -> None:
+    found = CATALOGUES[language]
+    singular = {key for key in ENGLISH if key.endswith(PLURAL)}
+    assert found.keys() | singular == set(ENGLISH), "Chinese has no plural"
+    assert not [key for key, text in found.items() if not text.strip()]
+    for key, text in found.items():
+        assert values(text) == values(ENGLISH[key]), key
+    assert language in NAMES
+    assert language in TAGS
+
+
+def test_chinese_is_chinese() -> None:
+    latin = [key for key, text in CATALOGUES["zh"].items() if not re.search("[\u4e00-\u9fff]", text)]
+    assert not latin
+    assert not [key for key, text in CATALOGUES["zh"].items() if re.search("[\u4e00-\u9fff][,:;?!]", text)]
+
+
+def test_every_text_that_a_page_asks_for_is_there_and_none_is_left_over() -> None:
+    sources = [path.read_text() for path in [*WEB.rglob("*.html"), *WEB.rglob("*.py")] if path.parent.name != "texts"]
+    asked = {key for text in sources for key in re.findall(r"""\bt\(\s*["']([\w.-]+)["']\s*[,)]""", text)}
+    assert len(asked) > 20
+    assert not asked - ENGLISH.keys()
+    left = {key for key in ENGLISH if not key.endswith(PLURAL) and not key.startswith(OPEN)} - asked
+    assert not left
+
+
+def test_a_count_of_one_has_words_of_its_own() -> None:
+    assert Texts("en")("findings.warnings", n=1) == "check has a warning"
+    assert Texts("en")("findings.warnings", n=2) == "check has 2 warnings"
+    assert Texts("zh")("findings.warnings", n=1) == "check 有 1 条警告"
+
+
+@pytest.mark.parametrize(
+    ("accept", "language"),
+    [
+        ("", "en"), ("zh-CN,zh;q=0.9,en;q=0.8", "zh"), ("de,zh;q=0.5", "zh"), ("en;q=0.5,zh;q=0.9", "zh"),
+        ("de", "en"), ("zh;q=x", "en"), ("\x00" * 5000, "en"),
+    ],
+)  # fmt: skip
+def test_the_language_is_the_browsers_choice(accept: str, language: str) -> None:
+    assert preferred(accept) == language
