@@ -8,13 +8,33 @@ from string import Formatter
 
 import pytest
 
+from mesh_sync.mesh.edit_toml import KEYS
+from mesh_sync.web.peer_form import GROUPS, SWITCHES
+from mesh_sync.web.peer_table import SORTS
 from mesh_sync.web.texts import CATALOGUES, NAMES, TAGS, Texts, preferred
+from mesh_sync.workspace.pairs import How
+from mesh_sync.workspace.plan_markdown import KINDS
+from mesh_sync.workspace.publish import Step
 
 WEB = Path(__file__).parents[2] / "sync/mesh_sync/web"
 ENGLISH = CATALOGUES["en"]
 PLURAL = ".one"
-OPEN = ("state.", "column.", "nav.", "legend.")
-"""What keys begin with that templates put together."""
+TOGETHER = {
+    "column": SORTS,
+    "group": GROUPS,
+    "guard": ["removed-peers", "empty-list", "remove", "re-key", "all-endpoints"],
+    "how": [how.value for how in How],
+    "key": KEYS,
+    "kind": KINDS,
+    "legend": ["fixed", "named", "hidden", "hidden-unmanaged", "off", "never"],
+    "nav": ["mesh", "new", "settings", "plan"],
+    "state": ["in-the-mesh", "unmanaged", "disabled", "expired", "cut-off", "unreadable"],
+    "step": [step.value for step in Step],
+    "switch": SWITCHES,
+    "unseen": ["live", "own", "names", "host", "signature"],
+    "why": [how.value for how in How],
+}
+"""Keys that templates put together: how they begin, and how they go on."""
 
 
 def values(text: str) -> set[str]:
@@ -44,8 +64,14 @@ def test_every_text_that_a_page_asks_for_is_there_and_none_is_left_over() -> Non
     asked = {key for text in sources for key in re.findall(r"""\bt\(\s*["']([\w.-]+)["']\s*[,)]""", text)}
     assert len(asked) > 20
     assert not asked - ENGLISH.keys()
-    left = {key for key in ENGLISH if not key.endswith(PLURAL) and not key.startswith(OPEN)} - asked
+    left = {key for key in ENGLISH if not key.endswith(PLURAL) and key.partition(".")[0] not in TOGETHER} - asked
     assert not left
+
+
+def test_every_key_that_is_put_together_has_a_text() -> None:
+    there = {f"{begin}.{end}" for begin, ends in TOGETHER.items() for end in ends}
+    found = {key for key in ENGLISH if "." in key and key.partition(".")[0] in TOGETHER and not key.endswith(PLURAL)}
+    assert found == there
 
 
 def test_a_count_of_one_has_words_of_its_own() -> None:

@@ -64,6 +64,18 @@ class PeerView:
         topology = self._renderer.topology
         return list(topology.relays_of(peer.name, peer.name)) if peer.name in topology.members else []
 
+    def is_member(self, name: str) -> bool:
+        """Whether the peer is in the mesh, managed or not."""
+        return name in self._renderer.topology.members
+
+    def path(self, one: str, other: str) -> tuple[str, ...]:
+        """The peers that a packet passes between two members, both included."""
+        return tuple(peer.name for peer in self._renderer.topology.path(one, other))
+
+    def relays_between(self, one: str, other: str) -> tuple[str, ...]:
+        """The relays that may carry what two members send each other."""
+        return self._renderer.topology.relays_of(one, other)
+
     def can_talk(self, one: str, other: str) -> bool:
         """Whether packets can pass between two peers that have a tunnel with each other."""
         peers = self.mesh.peers

@@ -13,7 +13,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from mesh_sync.errors import MeshSyncError
-from mesh_sync.web import mesh_page
+from mesh_sync.web import export_page, mesh_page, peer_page, plan_page
 from mesh_sync.web.entrance import ENTER, Entrance
 from mesh_sync.web.forms import Form
 from mesh_sync.web.guard import Guard
@@ -34,6 +34,9 @@ def application(directory: Path, entrance: Entrance, used: Callable[[], None]) -
         Route("/language/{language}", _language),
         Mount("/static", StaticFiles(directory=STATIC)),
         *mesh_page.routes(page),
+        *export_page.routes(page),
+        *peer_page.routes(page),
+        *plan_page.routes(page),
     ]
     handlers: dict[Any, Any] = {MeshSyncError: _problem, 404: _missing}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), entrance, _stranger, used)

@@ -1,15 +1,37 @@
-"""What the page knows between two requests: which working copy it shows, and the list as it was read last."""
+"""What the page knows between two requests: the list as it was read last, the edits that are not pushed, a push."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 
+from attrs import frozen
+
+from mesh_sync.errors import Refused
+from mesh_sync.web.pushing import Pushing
 from mesh_sync.workspace.committed import Committed, read_commit
+from mesh_sync.workspace.edit import Edit, Edited
+from mesh_sync.workspace.gathered import Gathered
 
 FRESH = timedelta(minutes=1)
 """How long what was read of a commit is shown; peers expire, so that it is read again then."""
+
+
+@frozen
+class Move:
+    """The branch went from one commit to another while there were edits; ``lost``: files whose edits are gone."""
+
+    before: Committed
+    after: Committed
+    lost: tuple[str, ...]
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The files that are not as they were."""
+        old, new = self.before.tree.texts, self.after.tree.texts
+        return tuple(sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path)))
 
 
 class Page:
@@ -17,14 +39,63 @@ class Page:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._lock = Lock()
-        self._read: Committed | None = None
+        self.private_keys: dict[str, str] = {}
+        """Keys that were made here for unmanaged peers, by their public keys, until they have been shown once."""
+        self.pushing: Pushing | None = None
+        self.move: Move | None = None
+        self._lock = RLock()
+        self._gathered: Gathered | None = None
+
+    def gathered(self) -> Gathered:
+        """The edits so far, on the list as it is committed now. Raise ConfigError when there is none."""
+        with self._lock:
+            found, old = read_commit(self.directory), self._gathered
+            if old is None:
+                self._gathered = Gathered(found)
+            elif old.base.commit != found.commit:
+                self._gathered, lost = old.moved_to(found)
+                self.move = Move(old.base, found, lost) if old.files else None
+            elif found.moment - old.base.moment > FRESH:
+                self._gathered = old.at(found)
+            assert self._gathered is not None
+            return self._gathered
 
     def committed(self) -> Committed:
-        """The list as it is committed. Raise ConfigError when there is none."""
+        """The list with the edits so far."""
+        return self.gathered().present
+
+    @property
+    def edits(self) -> int:
+        """How many files the edits change."""
+        return len(self.gathered().files)
+
+    def edit(self, edit: Callable[[Edit], Edited]) -> Edited:
+        """Make one more edit. Raise MeshSyncError when it would bring an error, or while what there is is pushed."""
         with self._lock:
-            found = read_commit(self.directory)
-            old = self._read
-            if old is None or old.commit != found.commit or datetime.now(UTC) - old.moment > FRESH:
-                self._read = old = found
-            return old
+            self._raise_if_pushing()
+            self._gathered, done = self.gathered().edited(edit)
+            return done
+
+    def drop(self, path: str = "") -> None:
+        """Forget the edits of a file, or all."""
+        with self._lock:
+            self._raise_if_pushing()
+            found = self.gathered()
+            self._gathered = found.without(path) if path else Gathered(found.base)
+            self.move = None
+
+    def push(self, mark: str, subject: str, allowed: frozenset[str]) -> bool:
+        """Begin to sign and push the edits; False, and nothing is done, when they are not those with this mark."""
+        with self._lock:
+            self._raise_if_pushing()
+            found = self.gathered()
+            if found.mark != mark:
+                return False
+            self.move = None
+            self.pushing = Pushing(found, found.message(subject, allowed))
+            self.pushing.start()
+            return True
+
+    def _raise_if_pushing(self) -> None:
+        if self.pushing and self.pushing.is_running:
+            raise Refused("the edits are being signed and pushed", hint="wait until that is done")

@@ -12,7 +12,8 @@ from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.mesh.render import PLACEHOLDER
 from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard.endpoint import Endpoint
-from mesh_sync.workspace.preview import raise_if_inside, render_one
+from mesh_sync.workspace.committed import Committed
+from mesh_sync.workspace.preview import raise_if_inside, render_one, render_peer
 
 TEXT_SUFFIXES = (".conf", ".txt")
 IMAGE_SUFFIXES = (".svg", ".png")
@@ -24,11 +25,20 @@ SCALE = 6
 
 def text(directory: Path, name: str, private_key_file: Path | None, secret_file: Path | None = None) -> str:
     """The wg-quick text of one peer. Raise MeshSyncError when the list has errors or does not have the peer."""
-    config = render_one(directory, name, private_key_file, secret_file)
+    return complete(render_one(directory, name, private_key_file, secret_file))
+
+
+def complete(config: str) -> str:
+    """The same config. Raise ConfigError when it lacks preshared keys."""
     if PLACEHOLDER in config:
         text = "the mesh uses preshared keys, and without its secret this config would not connect"
         raise ConfigError(text, hint="give --secret-file F; `mesh-sync secret show -o F` gets one from a node")
     return config
+
+
+def text_of(committed: Committed, name: str, private_key: str | None) -> str:
+    """The same of a list that is not in the working tree, with the key itself."""
+    return complete(render_peer(committed.tree, "this list", name, private_key))
 
 
 def addresses(config: str) -> list[str]:

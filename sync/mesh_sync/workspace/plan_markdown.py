@@ -67,7 +67,7 @@ class Entry:
 
 def markdown(preview: Preview, command: str = "mesh-sync plan") -> str:
     """The comment; ``command`` shows all of it where it is too long."""
-    groups = _grouped(preview.nodes)
+    groups = grouped(preview.nodes)
     lines = [MARK, f"### Mesh: {_headline(preview)}", ""]
     if preview.admins:
         lines += ["**Admins change. An admin may change everything:**", ""]
@@ -108,7 +108,7 @@ def _headline(preview: Preview) -> str:
     return f"{count(number, 'node')} would change" if number else "no node would change"
 
 
-def _grouped(nodes: Mapping[str, Sequence[Change]]) -> dict[str, list[Entry]]:
+def grouped(nodes: Mapping[str, Sequence[Change]]) -> dict[str, list[Entry]]:
     """Each change once, by its kind; the kinds in their order, and of each the change of most nodes first."""
     found: dict[str, dict[str, list[str]]] = {}
     for name, changes in nodes.items():

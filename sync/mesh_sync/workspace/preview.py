@@ -37,7 +37,23 @@ def render_one(directory: Path, name: str, private_key_file: Path | None, secret
 
     Raise MeshSyncError when the list has errors or does not have the node.
     """
-    rendered = _renderer(read(directory), str(directory))
+    key = read_private_key(private_key_file) if private_key_file else None
+    return render_peer(read(directory), str(directory), name, key, secret_file, str(private_key_file))
+
+
+def render_peer(
+    tree: Tree,
+    what: str,
+    name: str,
+    private_key: str | None,
+    secret_file: Path | None = None,
+    key_name: str = "the key",
+) -> str:
+    """The wg0.conf of one node of a list that is called ``what``, with its private key, which is called ``key_name``.
+
+    Raise MeshSyncError when the list has errors or does not have the node.
+    """
+    rendered = _renderer(tree, what)
     if name not in rendered.topology.members:
         raise ConfigError(f"{name} is not in the mesh", hint=f"it has: {', '.join(rendered.names[:20])}")
     desired = rendered.desired(name)
@@ -48,12 +64,11 @@ def render_one(directory: Path, name: str, private_key_file: Path | None, secret
             number = rendered.mesh.preshared.secret if rendered.mesh.preshared else NO_SECRET
             raise ConfigError(f"{secret_file} does not have secret {number}, the one in use") from None
     dns = rendered.mesh.peers[name].dns
-    if private_key_file is None:
+    if private_key is None:
         return conf.text(desired, dns=dns)
-    key = read_private_key(private_key_file)
-    if public_key(key) != desired.public_key:
-        raise ConfigError(f"{private_key_file} does not belong to the public key of {name}")
-    return conf.text(desired, key, dns)
+    if public_key(private_key) != desired.public_key:
+        raise ConfigError(f"{key_name} does not belong to the public key of {name}")
+    return conf.text(desired, private_key, dns)
 
 
 def raise_if_inside(file: Path, directory: Path) -> None:
@@ -94,11 +109,19 @@ def plan_between(directory: Path, revisions: str) -> Preview:
             f"{revisions!r} has three dots", hint=f"a plan goes from one list to another: {base}..{head[1:]}"
         )
     trees = files_at(directory, base or "HEAD"), files_at(directory, head or "HEAD") if dots else read(directory)
-    before, after = _renderer(trees[0], base), _renderer(trees[1], head or str(directory))
+    return plan_trees(trees[0], base, trees[1], head or str(directory))
+
+
+def plan_trees(old: Tree, base: str, new: Tree, head: str) -> Preview:
+    """What the change from one tree to another does. Raise MeshSyncError when one of them has errors.
+
+    ``base``, ``head``: what an error calls them.
+    """
+    before, after = _renderer(old, base), _renderer(new, head)
     lists = Differing(before, after)
     names = sorted({*before.names, *after.names} - lists.renamed.keys())
     nodes = {name: changes for name in names if (changes := changes_of(name, lists))}
-    admins = tuple(changed_admins(*(tree.texts.get(SIGNERS_FILE, b"") for tree in trees)))
+    admins = tuple(changed_admins(*(tree.texts.get(SIGNERS_FILE, b"") for tree in (old, new))))
     was, will_be = relayed(before.topology), relayed(after.topology)
     former = shared(before.topology)
     gateways = tuple(text for text in shared(after.topology) if text not in former)
