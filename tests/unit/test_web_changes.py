@@ -261,3 +261,40 @@ def test_the_key_of_a_phone_is_shown_once_and_is_in_no_file(desk: Desk) -> None:
 def test_a_node_has_no_config_to_export(desk: Desk) -> None:
     assert desk.page.ask("/peer/aws/export").status == 404
     assert desk.page.ask("/peer/aws/key", {}).status == 404
+
+
+def test_a_commit_is_taken_back_by_a_new_one(desk: Desk) -> None:
+    text = (desk.mesh / "peers/aws.toml").read_text()
+    desk.toml("aws", text + 'owner = "mistake"\n')
+    desk.push()
+    wrong = desk.git("rev-parse", "HEAD")
+    shown = desk.page.ask("/history")
+    assert "signed by alice@example.org" in shown.shown
+    assert "mistake" in shown.shown
+    plan = desk.page.follow(desk.page.ask("/history/take-back", {"commit": wrong}))
+    assert '-owner = "mistake"' in plan.shown
+    assert "Pushed commit" in desk.push()
+    assert (desk.mesh / "peers/aws.toml").read_text() == text
+    assert desk.git("rev-parse", "HEAD~1") == wrong
+    late = desk.page.ask("/history/take-back", {"commit": wrong})
+    assert (late.status, "has been changed since" in late.shown) == (409, True)
+    for commit in ("HEAD", "--all", "0" * 40, desk.git("rev-list", "--max-parents=0", "HEAD")):
+        assert desk.page.ask("/history/take-back", {"commit": commit}).status == 404
+
+
+def test_signers_come_and_go_and_the_plan_warns(desk: Desk) -> None:
+    kind, added = desk.folder.joinpath("signing.pub").read_text().split()[:2]
+    other = desk.folder / "other-key"
+    if not other.exists():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)
+    public = other.with_suffix(".pub").read_text()
+    assert desk.page.ask("/signers", {"principal": "otto@example.org", "key": "/etc/passwd"}).status == 400
+    assert desk.page.ask("/signers", {"principal": "otto@example.org", "key": f"{kind} x{added}"}).status == 400
+    plan = desk.page.follow(desk.page.ask("/signers", {"principal": "otto@example.org", "key": public}))
+    assert "Admins change" in plan.shown
+    assert "otto@example.org" in desk.page.ask("/signers").shown
+    assert "Pushed commit" in desk.push()
+    fingerprint = subprocess.run(["ssh-keygen", "-lf", str(other)], capture_output=True, text=True, check=True).stdout
+    desk.page.follow(desk.page.ask("/signers/remove", {"fingerprint": fingerprint.split()[1]}))
+    assert "Pushed commit" in desk.push()
+    assert "otto" not in (desk.mesh / "allowed_signers").read_text()

@@ -27,7 +27,7 @@ TOGETHER = {
     "key": KEYS,
     "kind": KINDS,
     "legend": ["fixed", "named", "hidden", "hidden-unmanaged", "off", "never"],
-    "nav": ["mesh", "new", "settings", "plan"],
+    "nav": ["mesh", "new", "settings", "plan", "signers", "history"],
     "state": ["in-the-mesh", "unmanaged", "disabled", "expired", "cut-off", "unreadable"],
     "step": [step.value for step in Step],
     "switch": SWITCHES,

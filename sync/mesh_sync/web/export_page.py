@@ -58,7 +58,7 @@ def _export(page: Page, request: Request) -> Response:
         config = text_of(page.committed(), peer.name, page.private_keys.get(peer.public_key))
         link = "data:application/octet-stream;base64," + base64.b64encode(config.encode()).decode()
         if page.private_keys.pop(peer.public_key, None):
-            picture = is_markup(code(config).svg_inline(scale=4, border=4, light="#fff", dark="#000"))
+            picture = is_markup(code(config).svg_inline(omitsize=True, border=4, light="#fff", dark="#000"))
     except MeshSyncError as error:
         problem = error
     return render(request, "export.html", config=config, picture=picture, link=link, problem=problem, **values)

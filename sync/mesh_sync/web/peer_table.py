@@ -49,13 +49,13 @@ class Row:
 
 _SORTS: Mapping[str, Callable[[Row], Any]] = {
     "name": lambda row: row.name,
+    "state": lambda row: row.state,
     "addresses": lambda row: row.number,
     "endpoint": lambda row: row.endpoints,
     "subnets": lambda row: row.subnets,
     "via": lambda row: row.via,
     "tags": lambda row: row.tags,
     "expires": lambda row: row.expires or "9",
-    "state": lambda row: row.state,
 }
 SORTS = tuple(_SORTS)
 
