@@ -5,7 +5,6 @@ All writers hold one lock.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from mesh_sync.invitation.answer import Request, request_of
 from mesh_sync.system.files import write_atomically
 from mesh_sync.system.lock import locked
 from mesh_sync.typed_toml.fields import peer_name
-from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.reader import read_json
 from mesh_sync.typed_toml.table import Wrong, table
 
@@ -69,7 +68,7 @@ def save(place: Path, invited: Invited) -> None:
     """Keep it. Raise DeviceError, or ConfigError when there are too many."""
     if not _file(place, invited.name).exists() and sum(1 for _ in _files(place)) >= MOST:
         raise ConfigError(f"there are {MOST} invitations already")
-    write_atomically(_file(place, invited.name), json.dumps(plain(invited)))
+    write_atomically(_file(place, invited.name), as_json(invited))
 
 
 def current(place: Path, moment: float) -> tuple[Invited, ...]:

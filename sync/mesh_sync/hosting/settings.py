@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
@@ -17,7 +16,7 @@ from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.system.files import write_atomically
 from mesh_sync.trust import signers
 from mesh_sync.trust.signers import Signers
-from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.reader import read_json
 from mesh_sync.typed_toml.table import Wrong, table
 
@@ -47,7 +46,7 @@ def load(place: Path) -> Hosting:
 
 def save(place: Path, hosting: Hosting) -> None:
     """Raise DeviceError."""
-    write_atomically(_file(place), json.dumps(plain(hosting)))
+    write_atomically(_file(place), as_json(hosting))
 
 
 def listed(place: Path, branch: str) -> Signers:

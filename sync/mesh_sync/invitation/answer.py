@@ -6,7 +6,6 @@ output.
 
 from __future__ import annotations
 
-import json
 from typing import Literal
 
 from attrs import frozen
@@ -14,7 +13,7 @@ from attrs import frozen
 from mesh_sync.invitation.token import Keys
 from mesh_sync.trust.signers import is_public_key
 from mesh_sync.typed_toml.fields import between, one_line, peer_name, text
-from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.reader import read_json
 from mesh_sync.typed_toml.table import Wrong, table
 from mesh_sync.wireguard.keys import is_key
@@ -68,7 +67,7 @@ class Answer:
 
 def text_of(value: Question | Answer) -> str:
     """As it is sent."""
-    return json.dumps(plain(value)) + "\n"
+    return as_json(value) + "\n"
 
 
 def read_question(content: bytes) -> Question | None:

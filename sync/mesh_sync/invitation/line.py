@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 
 from attrs import frozen
@@ -17,7 +16,7 @@ from mesh_sync.errors import ConfigError
 from mesh_sync.invitation.token import is_token
 from mesh_sync.trust.signers import is_public_key
 from mesh_sync.typed_toml.fields import one_line, peer_name, text
-from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.reader import read_json
 from mesh_sync.typed_toml.table import Wrong, list_of, table
 
@@ -48,7 +47,7 @@ class Invitation:
 
 def written(invitation: Invitation) -> str:
     """The line: letters, digits, dots, dashes and underscores, so that no shell changes it."""
-    content = json.dumps(plain(invitation), separators=(",", ":")).encode()
+    content = as_json(invitation).encode()
     return PREFIX + base64.urlsafe_b64encode(_check(content) + content).decode().rstrip("=")
 
 

@@ -6,7 +6,6 @@ are recognized whatever the git host says, and what the admin wants of the peer.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +22,7 @@ from mesh_sync.invitation.ssh_host_key import known_keys
 from mesh_sync.invitation.token import Keys
 from mesh_sync.system.files import write_atomically
 from mesh_sync.typed_toml.fields import anything
-from mesh_sync.typed_toml.plain_types import plain
+from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.reader import read_json
 from mesh_sync.typed_toml.table import Wrong, table
 from mesh_sync.workspace import commits, edit_peer
@@ -86,7 +85,7 @@ def invite(
     invited = Invited(
         name=name, url=url, token_key=asked.token_key if answer else "", until=line.until, values=dict(values)
     )
-    write_atomically(_file(directory, name), json.dumps(plain(invited)))
+    write_atomically(_file(directory, name), as_json(invited))
     return written(line), invited
 
 
