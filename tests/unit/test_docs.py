@@ -39,6 +39,18 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     assert not [link for link in links if not (page.parent / link).exists()]
 
 
+def test_the_index_has_every_page_and_marks_those_that_are_run() -> None:
+    index = ROOT / "docs/README.md"
+    rows = [line for line in index.read_text().splitlines() if line.startswith("| ")]
+    for page in PAGES:
+        name = page.relative_to(index.parent).as_posix() if page.is_relative_to(index.parent) else f"../{page.name}"
+        if page in (index, ROOT / "README.md", ROOT / "CHANGELOG.md"):
+            continue
+        [row] = [row for row in rows if f"]({name})" in row]
+        run = any({"on", "machine"} & block.words.keys() for block in fenced(page.read_text()))
+        assert ("▸" in row) == run, name
+
+
 def test_every_test_that_shows_an_attack_is_there() -> None:
     table = (ROOT / "docs/trust.md").read_text().partition("## Attacks")[2]
     rows = [line.split(" | ")[-1] for line in table.splitlines() if line.startswith("| ")]
@@ -84,6 +96,8 @@ def test_every_command_and_option_that_a_page_has_typed_is_there(page: Path) -> 
 def _unknown(command: click.Command, words: list[str]) -> set[str]:
     """What of these words is neither a command nor one of its options."""
     context = click.Context(command)
+    if isinstance(command, click.Group) and words[:1] == ["…"]:  # any of its commands
+        return set()
     if isinstance(command, click.Group) and words and re.fullmatch(r"[a-z]+[a-z-]*", words[0]):
         part = command.get_command(context, words[0])
         return _unknown(part, words[1:]) if part else {words[0]}
