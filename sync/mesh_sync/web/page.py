@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import RLock
 
@@ -14,6 +14,7 @@ from mesh_sync.web.pushing import Pushing
 from mesh_sync.workspace.committed import Committed, read_commit
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.gathered import Gathered
+from mesh_sync.workspace.preview import commit_in
 
 FRESH = timedelta(minutes=1)
 """How long what was read of a commit is shown; peers expire, so that it is read again then."""
@@ -49,15 +50,17 @@ class Page:
     def gathered(self) -> Gathered:
         """The edits so far, on the list as it is committed now. Raise ConfigError when there is none."""
         with self._lock:
-            found, old = read_commit(self.directory), self._gathered
+            commit, old = commit_in(self.directory, "HEAD")[1], self._gathered
+            if old and old.base.commit == commit and datetime.now(UTC) - old.base.moment < FRESH:
+                return old
+            found = read_commit(self.directory, commit)
             if old is None:
                 self._gathered = Gathered(found)
             elif old.base.commit != found.commit:
                 self._gathered, lost = old.moved_to(found)
                 self.move = Move(old.base, found, lost) if old.files else None
-            elif found.moment - old.base.moment > FRESH:
+            else:
                 self._gathered = old.at(found)
-            assert self._gathered is not None
             return self._gathered
 
     def committed(self) -> Committed:
