@@ -62,7 +62,7 @@ def test_the_list_is_the_list_of_those_whom_the_git_host_knows(mesh: Hosted) -> 
         done = mesh.ssh(node, asked)
         assert "uid=" not in done.stdout
         assert done.returncode == 1 or '"denied"' in done.stdout, (asked, done)
-    forwarded = mesh.ssh(node, "", "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:22", "-N")
+    forwarded = mesh.ssh(node, "", "-W", "127.0.0.1:22")
     assert forwarded.returncode == 255
     mesh.operator.run(["mesh-sync", "peer", "remove", "gone", "-C", WORK, "--push", "--yes"])
     assert mesh.ssh(node, f"git-upload-pack '{PLACE}'").returncode == 255
