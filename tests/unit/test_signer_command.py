@@ -107,6 +107,7 @@ def test_a_signer_that_is_none_begins_no_mesh(
     mesh: Signed, tmp_path: Path, words: list[str], complaint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(mesh.ssh)
+    monkeypatch.setenv("HOME", str(tmp_path))  # where there is no key of the person who runs this
     Path("text").write_text("no key\n")
     ended = mesh_sync("init", tmp_path / "other", *words)
     assert ended.code == 2
