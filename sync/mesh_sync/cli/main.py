@@ -31,7 +31,7 @@ NODE = {
     "rollback": ("control:rollback", "Go back to an earlier applied state and stay there"),
     "pause": ("control:pause", "Stay at the applied commit until `resume`"),
     "resume": ("control:resume", "Follow the list again after `pause` or `rollback`"),
-    "host": ("host:host", "Make a bare repository for a mesh, with the hook that refuses what nodes would refuse, reached by ssh"),
+    "host": ("host:host", "Make a bare repository for a mesh"),
     "rotate-key": ("membership:rotate_key", "Give this node a new WireGuard key without losing a tunnel"),
 }
 REPOSITORY = {
@@ -42,8 +42,8 @@ REPOSITORY = {
     "blame": ("history:blame", "Show which commit gave each key of a peer its value"),
     "render": ("preview:render", "Print the wg0.conf that a node gets, or write those of all nodes"),
     "peer": ("main:peer", "Add, change, remove and show peers"),
-    "invite": ("invite:invite", "Print one line with which a machine becomes the peer NAME: `mesh-sync join LINE` there"),
-    "admit": ("invite:admit", "Let in a machine that has used its invitation: add the peer with its keys, by a signed commit, and push it"),
+    "invite": ("invite:invite", "Print one line with which a machine becomes the peer NAME"),
+    "admit": ("invite:admit", "Let in a machine that has used its invitation"),
     "signer": ("signer:signer", "List, add and remove the SSH keys that may sign commits"),
     "secret": ("secret:secret", "Make, rotate and seal the secret behind preshared keys"),
     "import": ("init:import_", "Import an existing setup into a mesh repository"),
