@@ -8,10 +8,13 @@ from string import Formatter
 
 import pytest
 
+from mesh_sync.errors import Cause
+from mesh_sync.fleet.verify import Doubt, Signature
 from mesh_sync.mesh.edit_toml import KEYS
 from mesh_sync.web.peer_form import GROUPS, SWITCHES
 from mesh_sync.web.peer_table import SORTS
 from mesh_sync.web.texts import CATALOGUES, NAMES, TAGS, Texts, preferred
+from mesh_sync.workspace.fleet_now import Now, Taken
 from mesh_sync.workspace.pairs import How
 from mesh_sync.workspace.plan_markdown import KINDS
 from mesh_sync.workspace.publish import Step
@@ -20,7 +23,9 @@ WEB = Path(__file__).parents[2] / "sync/mesh_sync/web"
 ENGLISH = CATALOGUES["en"]
 PLURAL = ".one"
 TOGETHER = {
+    "cause": [cause.value for cause in Cause if cause.value],
     "column": SORTS,
+    "doubt": [doubt.value for doubt in Doubt],
     "group": GROUPS,
     "guard": ["removed-peers", "empty-list", "remove", "re-key", "all-endpoints"],
     "how": [how.value for how in How],
@@ -28,9 +33,12 @@ TOGETHER = {
     "kind": KINDS,
     "legend": ["fixed", "named", "hidden", "hidden-unmanaged", "off", "never"],
     "nav": ["mesh", "new", "settings", "plan", "signers", "history"],
+    "now": [*(now.value for now in Now), "unknown"],
+    "signature": [signature.value for signature in Signature],
     "state": ["in-the-mesh", "unmanaged", "disabled", "expired", "cut-off", "unreadable"],
     "step": [step.value for step in Step],
     "switch": SWITCHES,
+    "taken": [taken.value for taken in Taken],
     "unseen": ["live", "own", "names", "host", "signature"],
     "why": [how.value for how in How],
 }

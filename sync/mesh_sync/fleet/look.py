@@ -51,11 +51,15 @@ def whom(desired: Desired) -> dict[str, str]:
 
 def hear(node: Node, desired: Desired, asked: dict[str, str], listed: Signers) -> tuple[Heard, ...]:
     """Ask these nodes, by name and address, and verify what they say."""
-    answers = ask(tuple(asked.values()), desired.zone, node.interface)
+    return hear_over(node.interface, desired.mesh, desired.zone, asked, listed)
+
+
+def hear_over(interface: str, mesh: str, zone: str, asked: dict[str, str], listed: Signers) -> tuple[Heard, ...]:
+    """Ask these nodes of a mesh through an interface, and verify what they say."""
+    answers = ask(tuple(asked.values()), zone, interface)
     moment = time.time()
     return tuple(
-        heard(name, answers.get(address), desired.mesh, listed.of(name, desired.mesh), moment)
-        for name, address in asked.items()
+        heard(name, answers.get(address), mesh, listed.of(name, mesh), moment) for name, address in asked.items()
     )
 
 

@@ -20,6 +20,8 @@ from mesh_sync.workspace.graph_summary import LARGE, summary
 
 FINDINGS = 50
 """Findings that are listed at once."""
+QUIET = "/quiet/mesh"
+"""Where the part asks for itself, until the nodes have answered."""
 TAGS = 100
 """Tags that can be chosen from."""
 
@@ -33,7 +35,7 @@ def routes(page: Page) -> list[Route]:
         found = chosen(every, asked)
         last = max(1, -(-len(found) // PAGE))
         asked = evolve(asked, page=min(asked.page, last))
-        part = request.headers.get("hx-request") == "true"
+        part = request.url.path == QUIET or request.headers.get("hx-request") == "true"
         return render(
             request, "mesh_table.html" if part else "mesh.html", current="mesh",
             page=page, committed=committed, asked=asked, found=found, last=last, sorts=SORTS,
@@ -41,9 +43,10 @@ def routes(page: Page) -> list[Route]:
             states=Counter(row.state for row in every),
             tags_of_peers=[tag for tag, _ in Counter(tag for row in every for tag in row.tags).most_common(TAGS)],
             picture=picture(committed, asked, found), findings=committed.findings[:FINDINGS],
+            seen=page.fleet(), again=QUIET + asked.address()[1:],
         )  # fmt: skip
 
-    return [Route("/", mesh)]
+    return [Route("/", mesh), Route(QUIET, mesh)]
 
 
 def picture(committed: Committed, asked: Asked, found: Sequence[Row]) -> object:

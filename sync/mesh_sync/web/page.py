@@ -11,6 +11,8 @@ from attrs import frozen
 
 from mesh_sync.errors import Refused
 from mesh_sync.web.pushing import Pushing
+from mesh_sync.web.watching import Seen, Watching
+from mesh_sync.workspace import fleet_now
 from mesh_sync.workspace.committed import Committed, read_commit
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.gathered import Gathered
@@ -45,6 +47,7 @@ class Page:
         self.pushing: Pushing | None = None
         self.move: Move | None = None
         self._lock = RLock()
+        self._watching = Watching(lambda: fleet_now.look(self.gathered().base))
         self._gathered: Gathered | None = None
 
     def gathered(self) -> Gathered:
@@ -66,6 +69,10 @@ class Page:
     def committed(self) -> Committed:
         """The list with the edits so far."""
         return self.gathered().present
+
+    def fleet(self, since: float = 0.0) -> Seen | None:
+        """What the nodes say, asked after ``since`` (monotonic); None while they are being asked."""
+        return self._watching.seen(since)
 
     @property
     def edits(self) -> int:

@@ -48,12 +48,15 @@ def _show(page: Page, request: Request) -> Response:
     peer, view = committed.peer(name), committed.view
     text = _text(committed, name)
     pairs = pairs_of(view, name) if peer else ()
+    seen = page.fleet()
+    fleet = seen.fleet if seen else None
     return render(
         request, "peer.html", current="mesh", page=page, committed=committed, name=name, peer=peer, text=text,
         facts=view.declared(peer) if peer else {}, effective=view.effective(peer) if peer else {},
         state=view.state(peer) if peer else "unreadable", pairs=pairs,
         most=len(pairs) if "all" in request.query_params else PAIRS,
         findings=[one for one in committed.findings if one.file == peer_path(name)], sent=None,
+        seen=seen, said=fleet.rows.get(name) if fleet else None, now=fleet.pairs(name, pairs) if fleet else {},
     )  # fmt: skip
 
 

@@ -81,8 +81,10 @@ def _push(page: Page, request: Request) -> Response:
 def _pushing(page: Page, request: Request) -> Response:
     if page.pushing is None:
         return RedirectResponse("/plan", 303)
-    part = request.url.path.startswith("/quiet/")
+    part, pushing = request.url.path.startswith("/quiet/"), page.pushing
+    seen = page.fleet(pushing.ended) if pushing.commit and not pushing.is_running else None
+    follows = bool(pushing.commit) and (seen is None or bool(seen.fleet and not seen.fleet.is_done))
     return render(
-        request, "pushing_part.html" if part else "pushing.html", current="plan", page=page, pushing=page.pushing,
-        committed=page.committed(),
+        request, "pushing_part.html" if part else "pushing.html", current="plan", page=page, pushing=pushing,
+        committed=page.committed(), seen=seen, follows=follows, most=PAIRS,
     )  # fmt: skip

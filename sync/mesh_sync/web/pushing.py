@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from threading import Thread
 
 from mesh_sync.errors import DeviceError, MeshSyncError
@@ -16,6 +17,8 @@ class Pushing:
         self.gathered, self.message = gathered, message
         self.step = Step.ASK
         self.commit = ""
+        self.ended = 0.0
+        """When it did, on the monotonic clock."""
         self.notes: tuple[str, ...] = ()
         self.problem: MeshSyncError | None = None
         self._thread = Thread(target=self._run, daemon=True)
@@ -39,6 +42,8 @@ class Pushing:
             self.problem = problem
         except OSError as problem:
             self.problem = DeviceError(str(problem))
+        finally:
+            self.ended = time.monotonic()
 
     def _at(self, step: Step) -> None:
         self.step = step

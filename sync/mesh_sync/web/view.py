@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -28,7 +29,16 @@ def _path(*parts: str) -> str:
     return "/" + "/".join(quote(part, safe="") for part in parts)
 
 
+def _moment(seconds: float) -> str:
+    """A moment in Unix seconds; empty where it is none, as a node could say."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
 _ENVIRONMENT.globals["path"] = _path
+_ENVIRONMENT.filters["moment"] = _moment
 _ENVIRONMENT.filters["printable"] = printable
 
 
