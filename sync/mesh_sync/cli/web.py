@@ -13,7 +13,7 @@ import click
 
 from mesh_sync.cli.options import file, repository_option
 from mesh_sync.errors import ConfigError
-from mesh_sync.workspace.committed import read_commit
+from mesh_sync.workspace.preview import commit_in
 
 PART = ("jinja2", "markupsafe", "starlette", "uvicorn", "anyio", "h11")
 """What the optional part of mesh-sync brings along."""
@@ -45,7 +45,7 @@ def web(directory: Path, port: int | None, path: Path | None, no_browser: bool) 
         text = "the page does not run as root: it needs no right that you do not have"
         raise ConfigError(text, hint="run it as the person whose git and keys sign the commits")
     server, listening, app = map(_part, ("server", "listening", "app"))
-    read_commit(directory)
+    commit_in(directory, "HEAD")
     opens = not no_browser and _has_screen(os.environ)
 
     def opened(url: str, token: str, place: str) -> None:

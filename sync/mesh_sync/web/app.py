@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from starlette.applications import Starlette
@@ -19,7 +21,7 @@ from mesh_sync.web.forms import Form
 from mesh_sync.web.guard import Guard
 from mesh_sync.web.page import Page
 from mesh_sync.web.texts import CATALOGUES
-from mesh_sync.web.view import LANGUAGE, render
+from mesh_sync.web.view import LANGUAGE, compile_templates, render
 
 STATIC = Path(__file__).parent / "static"
 STATUS = {2: 404, 3: 502, 4: 409}
@@ -29,6 +31,7 @@ STATUS = {2: 404, 3: 502, 4: 409}
 def application(directory: Path, entrance: Entrance, used: Callable[[], None]) -> Guard:
     """The page of the working copy ``directory``. ``used`` is called at each request of the person it is for."""
     page = Page(directory)
+    Thread(target=_get_ready, args=(page,), daemon=True).start()
     routes = [
         Route(ENTER, _entering(entrance), methods=["POST"]),
         Route("/language/{language}", _language),
@@ -41,6 +44,13 @@ def application(directory: Path, entrance: Entrance, used: Callable[[], None]) -
     ]
     handlers: dict[Any, Any] = {MeshSyncError: _problem, 404: _missing}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), entrance, _stranger, used)
+
+
+def _get_ready(page: Page) -> None:
+    """Do what the first page needs while the browser starts: compile the templates, check the list."""
+    compile_templates()
+    with suppress(MeshSyncError):  # whoever asks for a page is told
+        _ = page.committed().findings
 
 
 def _entering(entrance: Entrance) -> Callable[[Request], Response]:

@@ -20,7 +20,7 @@ LANGUAGE = "mesh-sync-language"
 
 _ENVIRONMENT = Environment(
     loader=PackageLoader("mesh_sync.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-    lstrip_blocks=True,
+    lstrip_blocks=True, auto_reload=False,
 )  # fmt: skip
 
 
@@ -40,6 +40,12 @@ def _moment(seconds: float) -> str:
 _ENVIRONMENT.globals["path"] = _path
 _ENVIRONMENT.filters["moment"] = _moment
 _ENVIRONMENT.filters["printable"] = printable
+
+
+def compile_templates() -> None:
+    """Compile them all, so that no request waits for that."""
+    for name in _ENVIRONMENT.list_templates():
+        _ENVIRONMENT.get_template(name)
 
 
 def texts_for(request: Request) -> Texts:
