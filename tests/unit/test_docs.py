@@ -95,7 +95,7 @@ def test_every_command_and_option_that_a_page_has_typed_is_there(page: Path) -> 
 
 def _unknown(command: click.Command, words: list[str]) -> set[str]:
     """What of these words is neither a command nor one of its options."""
-    context = click.Context(command)
+    context = click.Context(command, **cli.context_settings)  # click remembers the help option of the first one
     if isinstance(command, click.Group) and words[:1] == ["…"]:  # any of its commands
         return set()
     if isinstance(command, click.Group) and words and re.fullmatch(r"[a-z]+[a-z-]*", words[0]):

@@ -20,6 +20,8 @@ from mesh_sync.repository.remote_address import RemoteAddress
 from mesh_sync.system.files import raise_if_unwritable, write_atomically
 from mesh_sync.system.run import run
 
+CHECKING = 5.0
+"""Seconds for the check of what has come, at least: it is this machine's work, however long the network took."""
 _REF = "refs/mesh/incoming"
 _CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
 _UNSOUND = re.compile(r"object ([0-9a-f]{40}): \w+: (.+)")
@@ -98,7 +100,7 @@ class Incoming:
         for pack in self._place.glob("objects/pack/*.pack"):
             words = ("index-pack", "--verify", "--strict", str(pack))
             try:
-                GitObjects(self._place).git(*words, deadline=max(1.0, end - time.monotonic()))
+                GitObjects(self._place).git(*words, deadline=max(CHECKING, end - time.monotonic()))
             except CommandError as error:
                 if findings := list(unsound(error)):
                     # Not lasting: a remote can add an unsound object to anybody's sound commit.
