@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import Any, Literal, NewType
 
 import pytest
@@ -150,3 +151,8 @@ def test_depth_is_no_weapon() -> None:
         TREE(value)
     with pytest.raises(Wrong, match="is not valid JSON"):
         read_json(b"[" * 100_000)
+
+
+def test_addresses_of_both_ip_versions_in_a_set_are_text_in_one_order() -> None:
+    addresses = frozenset(map(ip_address, ("2001:db8::31", "203.0.113.31", "203.0.113.4")))
+    assert as_json({"addresses": addresses}) == '{"addresses":["2001:db8::31","203.0.113.31","203.0.113.4"]}'

@@ -23,7 +23,7 @@ def as_json(value: object, brief: type | None = None) -> str:
 def _plain(brief: type | None, value: object) -> Any:
     """What the library has no word for, as something that it can go on with: it walks thousands of peers by itself."""
     if isinstance(value, frozenset):
-        return sorted(value)
+        return sorted(value, key=str)  # addresses of the two IP versions have no order among them
     if isinstance(value, Mapping):
         return dict(value)
     kind: Any = type(value)
