@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 
 from e2e.joined_mesh import ALICE, CONFIG, KEY, Done
 from lab import Lab, Node
@@ -133,6 +134,13 @@ class Joining:
     def shown(self) -> str:
         """The fingerprint that it has shown."""
         return self.said.partition("fingerprint ")[2].split()[0]
+
+    def interrupt(self) -> tuple[str, int]:
+        """Ctrl-C, once the keys are handed over; return their fingerprint, and the exit code."""
+        fingerprint = self.fingerprint()
+        self.until("waiting for an admin")
+        self.program.send_signal(signal.SIGINT)
+        return fingerprint, self.end()
 
     def end(self) -> int:
         assert self.program.stdout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import count
 
@@ -28,6 +28,29 @@ def signed_mesh(lab: Lab) -> Mesh:
     mesh.trust(mesh.nodes["a"], ADMIN, first_commit=first)
     mesh.now()
     return mesh
+
+
+def verifying_mesh(lab: Lab, names: Collection[str], signing: Collection[str]) -> Mesh:
+    """Peers 10.0.0.21 and on, up; all verify signatures, those of ``signing`` have the key that the list names."""
+    mesh = Mesh(lab)
+    for number, name in enumerate(names, start=21):
+        mesh.node(name, number)
+    mesh.allow(ADMIN, *(f"{name}@node.lab" for name in signing))
+    mesh.sign_as(ADMIN)
+    first = mesh.push(f"{len(names)} peers")
+    for name, node in mesh.nodes.items():
+        mesh.trust(node, ADMIN, first_commit=first)
+        if name in signing:
+            give_signing_key(mesh, name)
+    mesh.now()
+    return mesh
+
+
+def give_signing_key(mesh: Mesh, name: str) -> None:
+    """The key that the list names for the node."""
+    file = mesh.nodes[name].path("/etc/mesh-sync/signing.key")
+    file.touch(mode=0o600)
+    file.write_text(mesh.operator.path(f"{mesh.home}/signers/{name}@node.lab").read_text())
 
 
 @contextmanager

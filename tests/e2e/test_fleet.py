@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from e2e.running_watchdog import Watchdog, watching
-from e2e.signed_mesh import ADMIN
+from e2e.signed_mesh import ADMIN, verifying_mesh
 from lab import Lab, Node
-from lab.mesh import Mesh, now
+from lab.mesh import now
 from lab.ping import first_answer
 from lab.waiting import until
 
@@ -32,26 +32,10 @@ class World:
     """Four nodes that verify signatures. Each runs its watchdog, unless a test takes it away."""
 
     def __init__(self, lab: Lab, stack: ExitStack) -> None:
-        self.mesh = mesh = Mesh(lab)
-        for number, name in enumerate(NAMES, start=21):
-            mesh.node(name, number)
-        mesh.allow(ADMIN, *(f"{name}@node.lab" for name in SIGNING))
-        mesh.sign_as(ADMIN)
-        first = mesh.push("four peers")
-        for name, node in mesh.nodes.items():
-            mesh.trust(node, ADMIN, first_commit=first)
-            if name in SIGNING:
-                self.give_key(name)
-        mesh.now()
+        self.mesh = mesh = verifying_mesh(lab, NAMES, SIGNING)
         for name in NAMES[1:]:
             first_answer(mesh.nodes["a"], f"10.0.0.{NAMES.index(name) + 21}")
         self.watchdogs = {name: stack.enter_context(watching(node)) for name, node in mesh.nodes.items()}
-
-    def give_key(self, name: str) -> None:
-        """The key that the list names for the node."""
-        file = self.mesh.nodes[name].path("/etc/mesh-sync/signing.key")
-        file.touch(mode=0o600)
-        file.write_text(self.mesh.operator.path(f"{self.mesh.home}/signers/{name}@node.lab").read_text())
 
     def fleet(self, name: str = "a", *options: str) -> tuple[int, dict[str, Any]]:
         done = self.mesh.nodes[name].run(["mesh-sync", "fleet", "--json", *options], check=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 
 import pytest
@@ -141,11 +140,7 @@ def test_a_forged_line_leads_nowhere(mesh: Hosted, new: Node) -> None:
 
 def test_a_hostile_git_host_can_neither_put_its_own_keys_in_nor_show_another_mesh(mesh: Hosted, new: Node) -> None:
     line = mesh.invite("target")
-    joining = Joining(new, line)
-    fingerprint = joining.fingerprint()
-    joining.until("waiting for an admin")
-    joining.program.send_signal(signal.SIGINT)
-    joining.end()
+    fingerprint, _ = Joining(new, line).interrupt()
     record = mesh.lab.git.host.directory / f"{PLACE.lstrip('/')}/mesh-sync/invitations/target.json"
     there = json.loads(record.read_text())
     evil = {**there["request"], "public_key": keys.public_key(keys.generate())}
@@ -190,10 +185,8 @@ def test_without_a_token_the_machine_shows_its_key_and_waits(mesh: Hosted, new: 
 def test_waiting_is_ended_by_ctrl_c_and_goes_on_by_the_same_command(mesh: Hosted, new: Node) -> None:
     line = mesh.invite("patient")
     joining = Joining(new, line)
-    fingerprint = joining.fingerprint()
-    joining.until("waiting for an admin")
-    joining.program.send_signal(signal.SIGINT)
-    assert joining.end() == 130
+    fingerprint, code = joining.interrupt()
+    assert code == 130
     assert "Traceback" not in joining.said
     mesh.admit("patient", fingerprint)
     assert new.run(["mesh-sync", "join", line]).returncode == 0

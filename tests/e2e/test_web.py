@@ -12,9 +12,9 @@ from contextlib import ExitStack
 import pytest
 
 from e2e.running_watchdog import Watchdog, watching
-from e2e.signed_mesh import ADMIN
+from e2e.signed_mesh import ADMIN, verifying_mesh
 from lab import Lab
-from lab.mesh import Mesh, now
+from lab.mesh import now
 from lab.ping import first_answer
 from lab.waiting import until
 from unit.git_identity import VARIABLES
@@ -34,19 +34,7 @@ class World:
     """Three nodes with watchdogs, and the page on a, in a clone that belongs to a person without rights."""
 
     def __init__(self, lab: Lab, stack: ExitStack) -> None:
-        self.mesh = mesh = Mesh(lab)
-        for number, name in enumerate(NAMES, start=21):
-            mesh.node(name, number)
-        mesh.allow(ADMIN, *(f"{name}@node.lab" for name in SIGNING))
-        mesh.sign_as(ADMIN)
-        first = mesh.push("three peers")
-        for name, node in mesh.nodes.items():
-            mesh.trust(node, ADMIN, first_commit=first)
-            if name in SIGNING:
-                file = node.path("/etc/mesh-sync/signing.key")
-                file.touch(mode=0o600)
-                file.write_text(mesh.operator.path(f"{mesh.home}/signers/{name}@node.lab").read_text())
-        mesh.now()
+        self.mesh = mesh = verifying_mesh(lab, NAMES, SIGNING)
         for name in NAMES[1:]:
             first_answer(mesh.nodes["a"], f"10.0.0.{NAMES.index(name) + 21}")
         self.watchdogs: dict[str, Watchdog] = {

@@ -139,7 +139,7 @@ class Running:
 
 @contextmanager
 def serving(directory: Path, *words: str, env: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """The page of a working copy, served by somebody who is not root."""
+    """The page of a working copy, served by an ordinary user."""
     program = [sys.executable, "-c", "from mesh_sync.__main__ import main; main()", "web", "-C", str(directory)]
     own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "HOME": str(directory.parent), **VARIABLES}
     with subprocess.Popen(

@@ -30,7 +30,7 @@ absolute = click.Path(path_type=Path, file_okay=False, resolve_path=True)
 @click.option("--authorized-keys", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="sshd's file for the user that runs this, who is not root. [default: ~/.ssh/authorized_keys]",
               )  # fmt: skip
-@click.option("--remove", is_flag=True, help="Let nobody in by ssh any more. The repository stays.")
+@click.option("--remove", is_flag=True, help="Close the repository to ssh. It stays where it is.")
 def host(
     place: Path,
     keys: tuple[str, ...],

@@ -58,7 +58,7 @@ def make(place: Path, keys: Iterable[str], hook: str, hosting: Hosting, note: No
 
 
 def take_away(place: Path, note: Note) -> Path:
-    """Let nobody in by ssh any more; return the authorized_keys file. The repository stays."""
+    """Close the repository to ssh, and keep it; return the authorized_keys file."""
     hosting = settings.load(place)
     settings.rewrite(hosting.authorized_keys, place, ())
     note(f"+ no key in {hosting.authorized_keys} leads to {place} any more")

@@ -53,7 +53,7 @@ class Entrance:
         return self._session
 
     def admits(self, cookie: str | None) -> bool:
-        """Whether this is the session's cookie. It is none before somebody has entered."""
+        """Whether this is the session's cookie. Before the token is used, no cookie is."""
         return self._is_used and cookie is not None and hmac.compare_digest(cookie.encode(), self._session.encode())
 
 

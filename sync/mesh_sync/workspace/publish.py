@@ -27,7 +27,7 @@ def publish(gathered: Gathered, message: str, at: Callable[[Step], None]) -> tup
     """
     at(Step.ASK)
     upstream = Upstream.of(gathered.base.directory)
-    follow(upstream)
+    catch_up(upstream)
     if upstream.git("rev-parse", "HEAD^{commit}") != gathered.base.commit:
         raise Moved
     notes: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ def publish(gathered: Gathered, message: str, at: Callable[[Step], None]) -> tup
     return upstream.git("rev-parse", "HEAD^{commit}"), notes
 
 
-def follow(upstream: Upstream) -> None:
+def catch_up(upstream: Upstream) -> None:
     """Fetch, and bring the branch to what the host has if it has nothing of its own. Raise Unreachable, Refused."""
     git, remote = upstream.git, shlex.quote(upstream.remote)
     try:
