@@ -50,10 +50,27 @@ class World:
         self.mesh.set("b", persistent_keepalive=20 + self.turn % 10)
         return self.mesh.push()
 
-    def ask(self, url: str, *names: str) -> None:
+    @contextlib.contextmanager
+    def cut_off(self, *names: str) -> Iterator[None]:
+        """These do not reach the git host; afterwards all that the mesh has follow it again."""
+        self._ask(NOWHERE, 3, *names)
+        try:
+            yield
+        finally:
+            self._ask(self.mesh.url, 20, *names)
+            self.mesh.now()
+
+    def _ask(self, url: str, deadline: int, *names: str) -> None:
         for name in names:
-            deadline = 3 if url == NOWHERE else 20
             self.mesh.configure(self.mesh.nodes[name], repository={"urls": [url], "deadline": deadline})
+
+    @contextlib.contextmanager
+    def host_gone(self) -> Iterator[None]:
+        self.lab.git.kill()
+        try:
+            yield
+        finally:
+            self.lab.git.start()
 
     def at(self, commit: str, *names: str) -> bool:
         return all(status(self.mesh.nodes[name])["commit"] == commit for name in names)
@@ -74,18 +91,14 @@ def all_watch(world: World, *names: str) -> Iterator[dict[str, Watchdog]]:
 
 
 def test_a_push_reaches_all_by_one_that_polls_and_the_host_may_be_gone(world: World) -> None:
-    world.ask(NOWHERE, *"bcdef")
-    with all_watch(world, *NAMES) as dogs:
+    with world.cut_off(*"bcdef"), all_watch(world, *NAMES) as dogs:
         commit = world.push()
         found = now_json(world.mesh.nodes["a"])
-        world.lab.git.kill()
-        assert found["commit"] == commit
-        until(lambda: world.at(commit, *NAMES), SOON, what=lambda: "\n".join(dog.said() for dog in dogs.values()))
-        told = [name for name, dog in dogs.items() if "mesh-sync looks for it" in dog.said()]
-        assert set(told) >= set("bcdef")
-    world.lab.git.start()
-    world.ask(world.mesh.url, *"bcdef")
-    world.mesh.now()
+        with world.host_gone():
+            assert found["commit"] == commit
+            until(lambda: world.at(commit, *NAMES), SOON, what=lambda: "\n".join(dog.said() for dog in dogs.values()))
+            told = [name for name, dog in dogs.items() if "mesh-sync looks for it" in dog.said()]
+            assert set(told) >= set("bcdef")
 
 
 def test_a_push_from_a_node_begins_there_and_reaches_the_others(world: World) -> None:
@@ -121,13 +134,11 @@ def test_whom_nobody_has_told_asks_while_the_host_is_gone(world: World) -> None:
         commit = world.push()
         now_json(world.mesh.nodes["a"])
         until(lambda: world.at(commit, "c"), SOON)
-        world.ask(NOWHERE, "b")
-        world.mesh.nodes["b"].run(["mesh-sync", "now"], check=False)
-        assert not world.at(commit, "b")
-        with watching(world.mesh.nodes["b"]) as dog:
-            until(lambda: world.at(commit, "b"), SOON, what=dog.said)
-    world.ask(world.mesh.url, "b")
-    world.mesh.now()
+        with world.cut_off("b"):
+            world.mesh.nodes["b"].run(["mesh-sync", "now"], check=False)
+            assert not world.at(commit, "b")
+            with watching(world.mesh.nodes["b"]) as dog:
+                until(lambda: world.at(commit, "b"), SOON, what=dog.said)
 
 
 def test_canaries_go_first_also_where_the_commit_comes_from_peers_and_the_host_is_gone(world: World) -> None:
@@ -137,47 +148,44 @@ def test_canaries_go_first_also_where_the_commit_comes_from_peers_and_the_host_i
     mesh.set_mesh(rollout={"canary": ["first"], "wait": 3600})
     before = mesh.push()
     mesh.now()
-    world.ask(NOWHERE, *"bc")
-    with all_watch(world, "b", "c"):
-        commit = world.push()
-        with watching(mesh.nodes["a"]):
-            mesh.nodes["a"].run(["mesh-sync", "pause"])
-            with mirroring(world, commit):
-                write_news(mesh.nodes["b"], commit, "f", "10.0.0.26")
-                mesh.nodes["b"].run(["mesh-sync", "now"], check=False)
-            found = status(mesh.nodes["b"])
-            assert (found["commit"], found["held_commit"]) == (before, commit)
-            mesh.nodes["a"].run(["mesh-sync", "resume"])
-            assert now_json(mesh.nodes["a"])["commit"] == commit
-            world.lab.git.kill()
-            until(lambda: world.at(commit, "a", "b", "c"), SOON)
-            world.lab.git.start()
-            world.ask(mesh.url, *"bc")
+    with all_watch(world, "b", "c"), watching(mesh.nodes["a"]):
+        try:
+            with world.cut_off(*"bc"):
+                commit = world.push()
+                mesh.nodes["a"].run(["mesh-sync", "pause"])
+                with mirroring(world, commit):
+                    write_news(mesh.nodes["b"], commit, "f", "10.0.0.26")
+                    mesh.nodes["b"].run(["mesh-sync", "now"], check=False)
+                found = status(mesh.nodes["b"])
+                assert (found["commit"], found["held_commit"]) == (before, commit)
+                mesh.nodes["a"].run(["mesh-sync", "resume"])
+                assert now_json(mesh.nodes["a"])["commit"] == commit
+                with world.host_gone():
+                    until(lambda: world.at(commit, "a", "b", "c"), SOON)
+        finally:
             mesh.sign_as(ADMIN)
             mesh.set_mesh(rollout=None)
             last = mesh.push()
 
-            def follow() -> bool:
-                mesh.now()
-                return world.at(last, *NAMES)
+        def follow() -> bool:
+            mesh.now()
+            return world.at(last, *NAMES)
 
-            until(follow, SOON)
+        until(follow, SOON)
 
 
 def test_now_says_who_gave_it(world: World) -> None:
     """The run that the timer starts uses the news, too."""
     b = world.mesh.nodes["b"]
     commit = world.push()
-    world.ask(NOWHERE, "b")
-    with watching(world.mesh.nodes["a"]):
-        now_json(world.mesh.nodes["a"])
-        write_news(b, commit, "a", "10.0.0.21")
-        until(lambda: listens(world.mesh.nodes["a"]), SOON)
-        found = now_json(b)
-    assert (found["result"], found["commit"]) == ("applied", commit)
-    assert f"commit {commit[:10]} came from a (git://10.0.0.21/mesh)" in found["message"]
-    world.ask(world.mesh.url, "b")
-    world.mesh.now()
+    with world.cut_off("b"):
+        with watching(world.mesh.nodes["a"]):
+            now_json(world.mesh.nodes["a"])
+            write_news(b, commit, "a", "10.0.0.21")
+            until(lambda: listens(world.mesh.nodes["a"]), SOON)
+            found = now_json(b)
+        assert (found["result"], found["commit"]) == ("applied", commit)
+        assert f"commit {commit[:10]} came from a (git://10.0.0.21/mesh)" in found["message"]
 
 
 def write_news(node: Node, commit: str, name: str, address: str) -> None:

@@ -253,22 +253,30 @@ def test_a_peer_that_lies_without_end_does_not_keep_another_from_being_heard(mom
 # -- asking
 
 
-def test_while_the_remotes_do_not_answer_one_peer_after_another_is_asked() -> None:
+def test_while_the_remotes_do_not_answer_peers_are_asked_all_in_their_turn() -> None:
     news, _ = learn(begun(), Learnt(OLD, alone=True), PEERS, "me", 10.0)
     asked, moment = list[str](), 10.0
     assert wait(news, moment) == 0
-    for _ in range(60):
+    for _ in range(2 * len(PEERS)):
         news, acts = step(news, PEERS, "me", moment)
+        assert len({act.peer for act in acts if isinstance(act, Ask)}) == len(acts) == policy.FANOUT
         asked += [act.peer for act in acts if isinstance(act, Ask)]
         assert wait(news, moment) == policy.ASKING
         moment += policy.ASKING
-    assert len(asked) == 60
-    assert set(asked) == set(PEERS), "whoever has it is asked in the end"
+    for begin in range(0, len(asked), len(PEERS)):
+        assert set(asked[begin : begin + len(PEERS)]) == set(PEERS), "one that has it is not left out by chance"
     news, _ = learn(news, Learnt(OLD, alone=True), PEERS, "me", moment - 1)
     assert wait(news, moment - 1) == 1, "not sooner because a run has ended"
     news, _ = learn(news, Learnt(OLD), PEERS, "me", moment)
     assert step(news, PEERS, "me", moment + 100)[1] == ()
     assert wait(news, moment) == float("inf")
+
+
+def test_who_has_two_peers_asks_each_of_them_once_at_a_time() -> None:
+    news, _ = learn(begun(), Learnt(OLD, alone=True), PEERS[:2], "me", 10.0)
+    for number in range(4):
+        news, acts = step(news, PEERS[:2], "me", 10.0 + number * policy.ASKING)
+        assert sorted(act.peer for act in acts if isinstance(act, Ask)) == ["peer0", "peer1"]
 
 
 def test_who_has_no_peer_that_is_up_asks_later() -> None:

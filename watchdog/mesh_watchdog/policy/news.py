@@ -31,7 +31,8 @@ RETRY = 4.0
 PATIENCE = 20.0
 """Seconds within which a commit that was told comes; else who has told of it waits longer."""
 ASKING = 15.0
-"""Seconds after which another peer is asked, while the remotes do not answer: this node may not have been told."""
+"""Seconds after which `FANOUT` other peers are asked, while the remotes do not answer: this node may not have been
+told."""
 REMEMBERED = 16
 """Commits that were applied here, which are no news any more."""
 
@@ -111,7 +112,7 @@ class News:
     """What is known of commits.
 
     ``known``: those that were applied, the newest last; ``told``: when; ``pulled``: when, and because of whom first;
-    ``asking``: when the next peer is asked what it has, None while the remotes answer; ``asked``: so many were.
+    ``asking``: when peers are asked next what they have, None while the remotes answer; ``asked``: so often they were.
     """
 
     known: tuple[str, ...] = ()
@@ -164,11 +165,19 @@ def learn(news: News, learnt: Learnt, peers: Iterable[str], own: str, moment: fl
 
 def choose(peers: Set[str], commit: str, own: str) -> tuple[str, ...]:
     """So many of ``peers``, by chance: other nodes choose others, and this one others for another commit."""
+    return tuple(_shuffled(peers, f"{own} {commit}")[:FANOUT])
 
-    def lot(key: str) -> bytes:
-        return hashlib.sha256(f"{own} {commit} {key}".encode()).digest()
 
-    return tuple(sorted(peers, key=lot)[:FANOUT])
+def in_turn(peers: Set[str], number: int, own: str) -> tuple[str, ...]:
+    """So many of ``peers``, for the time ``number``: all have their turn before one has another."""
+    order = _shuffled(peers, own)
+    begin = number * FANOUT
+    return tuple(order[place % len(order)] for place in range(begin, begin + min(FANOUT, len(order))))
+
+
+def _shuffled(peers: Set[str], lots: str) -> list[str]:
+    """In an order that only ``lots`` decides."""
+    return sorted(peers, key=lambda key: hashlib.sha256(f"{lots} {key}".encode()).digest())
 
 
 def hear(news: News, heard: Heard, moment: float) -> tuple[News, Acts]:
@@ -200,7 +209,7 @@ def step(news: News, peers: Iterable[str], own: str, moment: float) -> tuple[New
         if later.commit == news.applied and (chosen := choose(set(peers) - set(later.told), later.commit, own)):
             acts.append(Tell(later.commit, chosen))
     if news.asking is not None and moment >= news.asking:
-        acts += map(Ask, choose(set(peers), str(news.asked), own)[:1])
+        acts += map(Ask, in_turn(set(peers), news.asked, own))
         news = evolve(news, asking=moment + ASKING, asked=news.asked + 1)
     news = _disappointed(news, [each for each in news.expected if moment >= each.at + PATIENCE], moment)
     for each in news.expected:
