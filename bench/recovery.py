@@ -81,7 +81,7 @@ def _side_by_side(kinds: Sequence[Kind]) -> list[Found]:
         with ThreadPoolExecutor(BUILDERS) as pool:
             list(pool.map(build, kinds))
         print(
-            f"bench: {len(worlds)} labs are up; for {(BOUND + 110) / 60:.0f} minutes it goes on there", file=sys.stderr
+            f"bench: {len(worlds)} labs are up; for {(BOUND + 140) / 60:.0f} minutes it goes on there", file=sys.stderr
         )
         with ThreadPoolExecutor(len(worlds)) as pool:
             return list(pool.map(World.run, worlds))

@@ -33,6 +33,8 @@ EVERY = 30
 TTL = 5
 BOUND = 170.0
 """Seconds for which an end of the outage is waited for; reresolve-dns.sh has done what it can after 135 + 30."""
+SETTLED = 30.0
+"""Seconds after which all that begins with a watchdog is over, in all labs that are up: they share two cores."""
 IDLE = 210.0
 """Seconds from the start after which the peer that roamed, and was idle since, is asked: 135 + 30 are over by then."""
 
@@ -144,6 +146,7 @@ class World:
         """Let everything happen, each case in its own time; the runs differ in the age of the sessions."""
         for number, node in enumerate(self.mesh.nodes.values()):
             self._look_on(node, phase=(number * 11 + self.kind.part * EVERY) % EVERY)
+        time.sleep(SETTLED)
         began = time.monotonic()
         later = 90 * self.kind.part
         moves: dict[str, tuple[float, Callable[[Pings], float], Pings]] = {
