@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from mesh_watchdog.policy.crowd import LARGE
 from mesh_watchdog.policy.observations import Applied, Seen, Snapshot
 from mesh_watchdog.policy.peer import MISSING, NEW, UP
 from mesh_watchdog.policy.state import State
+from mesh_watchdog.report import status_file
 from mesh_watchdog.sense.sense import Inbox, Sense
 from mesh_watchdog.settings import Settings
 from unit.believed import ALIVE, KEY, applied_node, peer
@@ -106,6 +108,108 @@ def test_that_a_peer_of_many_is_heard_for_the_first_time_is_no_reason_to_write(
         return found
 
     assert asyncio.run(asyncio.wait_for(story(), 60)) == [is_news, False, True]
+
+
+class Broken(Scripted):
+    """Fails at its first looks."""
+
+    async def look(self) -> None:
+        await super().look()
+        if self.looks <= 2:
+            raise ValueError("of no use")
+
+
+def test_a_sense_or_a_decision_that_fails_is_told_of_once_and_ends_nothing(
+    daemon: Daemon, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, sound = Broken(), Scripted()
+    daemon.senses = [broken, sound]
+    daemon.settings = Settings(idle_interval=1)
+
+    async def story() -> None:
+        await daemon.start()
+        for _ in range(2):
+            daemon.inbox.put_nowait(Applied(None))  # type: ignore[arg-type]
+            await daemon.step()
+        assert any("acting upon Applied failed" in problem for problem in daemon.view()["problems"])
+        while sound.looks < 2:
+            await daemon.step()
+        assert any("Broken failed: ValueError: of no use" in problem for problem in daemon.view()["problems"])
+        while daemon.problems.present:
+            daemon.inbox.put_nowait(Applied({KEY: peer().declared}))
+            await daemon.step()
+        await daemon.close()
+
+    asyncio.run(asyncio.wait_for(story(), 60))
+    assert caplog.text.count("Broken failed") == 1
+    assert caplog.text.count("acting upon Applied failed") == 1
+    assert "Traceback" in caplog.text
+    assert daemon.state.peers[KEY].phase != NEW
+
+
+def spoilt(folder: Path, how: str) -> None:
+    """Make the folder of the memory one that cannot be written."""
+    shutil.rmtree(folder)
+    if how == "is a file":
+        folder.write_text("")
+    if how == "is full":
+        folder.symlink_to("/dev/full")
+    if how == "leads nowhere":
+        folder.symlink_to(folder.parent / "gone" / "there")
+
+
+@pytest.mark.parametrize("how", ["is a file", "is full", "leads nowhere"])
+def test_a_memory_that_cannot_be_written_is_said_once_until_it_can(
+    daemon: Daemon, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    folder = status_file.memory_file(daemon.node).parent
+
+    async def story() -> None:
+        await daemon.start()
+        await daemon.step()
+        await daemon.step()
+        spoilt(folder, how)
+        for _ in range(3):
+            daemon.remember()
+            daemon.write_status()
+        assert any("watchdog.json cannot be written" in problem for problem in daemon.view()["problems"])
+        folder.unlink()
+        daemon.remember()
+        assert status_file.memory_file(daemon.node).exists()
+        await daemon.close()
+
+    asyncio.run(asyncio.wait_for(story(), 10))
+    assert caplog.text.count("watchdog.json cannot be written") == 1
+    assert not daemon.problems.present
+
+
+def test_what_of_the_memory_cannot_be_written_at_all_ends_nothing(
+    daemon: Daemon, caplog: pytest.LogCaptureFixture
+) -> None:
+    daemon.state = State(peers={(KEY,): evolve(peer(), good="a:1")})  # type: ignore[dict-item]
+    for _ in range(3):
+        daemon.remember()
+    assert caplog.text.count("writing the memory failed: TypeError") == 1
+    assert daemon.problems.present
+    daemon.state = State(peers={KEY: peer()})
+    daemon.remember()
+    assert not daemon.problems.present
+
+
+def test_a_state_folder_that_cannot_be_made_is_a_problem_and_no_end(tmp_path: Path) -> None:
+    """On a disk that is read-only since before the boot, say."""
+    node = applied_node(tmp_path)
+    shutil.rmtree(node.paths.state)
+    node.paths.state.write_text("")
+    made = Daemon(node, Settings(), State())
+    made.senses = made.senses[:1]
+
+    async def story() -> None:
+        await made.start()
+        assert any("new applied states are seen late" in problem for problem in made.view()["problems"])
+        await made.close()
+
+    asyncio.run(asyncio.wait_for(story(), 10))
 
 
 def test_a_sense_that_fails_in_the_background_is_told_of(caplog: pytest.LogCaptureFixture) -> None:

@@ -83,7 +83,8 @@ class Daemon:
     async def start(self, *, probe_all: bool = False) -> None:
         """Take in what there is. ``probe_all``: all peers are asked at once for a sign of life."""
         for sense in self.senses:
-            await sense.start(self.inbox)
+            with self.problems.survived(f"starting {type(sense).__name__}"):
+                await sense.start(self.inbox)
         while not self.inbox.empty():
             if (observation := self.inbox.get_nowait()) is not None:
                 await self._feed(observation)
@@ -114,19 +115,23 @@ class Daemon:
     async def close(self) -> None:
         self._actor.close()
         for sense in self.senses:
-            await sense.stop()
+            with self.problems.survived(f"stopping {type(sense).__name__}"):
+                await sense.stop()
 
     def view(self) -> dict[str, Any]:
         about = {**self.about, "node": self.state.here.name or self.node.name, "troubles": list(self.troubles)}
         return status_file.view(self.state, self.tally, about, self.problems.present, time.monotonic())
 
     def write_status(self) -> None:
-        text = json.dumps(self.view(), separators=(",", ":"))
-        self.problems.set("status", status_file.write(status_file.status_file(self.node), text))
+        with self.problems.survived("writing the status"):
+            text = json.dumps(self.view(), separators=(",", ":"))
+            self.problems.set("status", status_file.write(status_file.status_file(self.node), text))
 
     def remember(self, boot: str = "") -> None:
         """Write the memory; with ``boot`` for the next pass of `once` too."""
-        if self.state.peers:  # else there is no applied state (yet); the memory may be of use when there is
+        if not self.state.peers:  # there is no applied state (yet); the memory may be of use when there is
+            return
+        with self.problems.survived("writing the memory"):
             self.problems.set("memory", memory.save(status_file.memory_file(self.node), self.state, boot))
 
     def _in_use(self) -> tuple[frozenset[str], int]:
@@ -134,15 +139,17 @@ class Daemon:
 
     async def _look(self) -> None:
         for sense in self.senses:
-            await sense.look()
+            with self.problems.survived(type(sense).__name__):
+                await sense.look()
         self._last = time.monotonic()
         self._next = self._last + self.settings.idle_interval  # a snapshot tells better
         self._notice(self.state)
 
     async def _feed(self, observation: Observation) -> None:
         before, moment = self.state, time.monotonic()
-        after, actions = decide(before, observation, moment)
-        self.state = await self._actor.carry_out(actions, before, after)
+        with self.problems.survived(f"acting upon {type(observation).__name__}"):
+            after, actions = decide(before, observation, moment)
+            self.state = await self._actor.carry_out(actions, before, after)
         self._notice(before)
         self._next = moment = time.monotonic()
         if isinstance(observation, Snapshot):

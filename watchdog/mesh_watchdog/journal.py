@@ -8,6 +8,8 @@ import socket
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from attrs import Factory, define
 
@@ -17,6 +19,9 @@ log = logging.getLogger("mesh_watchdog")
 
 REPEAT = 60.0
 """Seconds within which the same thing is not said twice of a peer."""
+
+MOST_FAILURES = 100
+"""Failures that are told apart; a flood of them says no more."""
 
 _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 5))
 
@@ -50,6 +55,7 @@ class Problems:
 
     def __init__(self) -> None:
         self._present: dict[str, str] = {}
+        self._failures = set[str]()
         self.changes = 0
 
     def set(self, what: str, problem: str, over: str = "") -> None:
@@ -62,6 +68,24 @@ class Problems:
                 log.error("%s", problem)
         elif before and over:
             log.info("%s", over)
+
+    @contextmanager
+    def survived(self, what: str) -> Iterator[None]:
+        """Do what may fail in a way that was not thought of, and go on: peers are watched whatever else fails.
+
+        It is said once, with the traceback, and is a problem until ``what`` works.
+        """
+        try:
+            yield
+        except Exception as error:
+            text = f"{what} failed: {type(error).__name__}: {error}"
+            self.changes += self._present.get(what) != text
+            self._present[what] = text
+            if text not in self._failures and len(self._failures) < MOST_FAILURES:
+                self._failures.add(text)
+                log.exception("%s; the watchdog goes on", text)
+        else:
+            self.changes += self._present.pop(what, "") != ""
 
     @property
     def present(self) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ class Service:
             self.daemon.senses.append(PortMapping(node.interface, lambda: self.daemon.state))
         self.again: tuple[Node, Settings] | None = None
         self.jobs = SteadyScheduler(time.monotonic)
-        self.around = Around(node)
+        self.around = Around(node, self.daemon.problems)
         self._written = float("-inf")
         self._said = ""
         self._server: asyncio.Server | None = None
@@ -88,7 +88,8 @@ class Service:
         try:
             await self.daemon.start()
             self.around.look()
-            status_file.write(self.node.code_file, own_code.digest())  # what `mesh-sync setup` asks after an upgrade
+            with self.daemon.problems.survived("noting the version"):  # what `mesh-sync setup` asks after an upgrade
+                status_file.write(self.node.code_file, own_code.digest())
             self._write_status()  # in the place of the last watchdog's
             await self._listen()
             notify("READY=1", f"STATUS=watching {self.node.interface}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from mesh_sync.diagnose.look import troubles
@@ -12,6 +13,7 @@ from mesh_sync.node import clock as clocks
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
 from mesh_sync.wireguard.read import read
+from mesh_watchdog.journal import Problems
 
 INTERVAL = 60
 """Seconds between two looks; a run of `mesh-sync now` looks as often."""
@@ -20,8 +22,9 @@ INTERVAL = 60
 class Around:
     """``troubles``: what the last look found, as JSON objects."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, problems: Problems) -> None:
         self._node = node
+        self._problems = problems
         self._task: asyncio.Task[None] | None = None
         self.troubles: list[Mapping[str, Any]] = []
 
@@ -35,10 +38,10 @@ class Around:
             await asyncio.wait([self._task])
 
     async def _look(self) -> None:
-        try:
-            self.troubles = await asyncio.to_thread(_found, self._node)
-        except MeshSyncError:  # what the readings of the interface say, too
-            self.troubles = []
+        found: list[Mapping[str, Any]] = []
+        with self._problems.survived("looking around"), suppress(MeshSyncError):  # what the readings say, too
+            found = await asyncio.to_thread(_found, self._node)
+        self.troubles = found
 
 
 def _found(node: Node) -> list[Mapping[str, Any]]:

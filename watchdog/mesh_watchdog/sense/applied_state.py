@@ -48,9 +48,9 @@ class AppliedState(Sense, FileSystemEventHandler):
     async def start(self, inbox: Inbox) -> None:
         await super().start(inbox)
         self._loop = asyncio.get_running_loop()
-        make_folder(self._path.parent)
         kinds: list[type[FileSystemEvent]] = [FileClosedEvent, FileCreatedEvent, FileDeletedEvent, FileMovedEvent]
         try:
+            make_folder(self._path.parent)
             self._observer.schedule(self, os.fspath(self._path.parent), event_filter=kinds)
             self._observer.start()
         except OSError as error:
