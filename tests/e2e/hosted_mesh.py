@@ -16,9 +16,12 @@ PLACE = "/srv/home.git"
 
 
 class Hosted:
-    """`alice` at the operator's machine owns the repository; no other key of the lab leads to the git host."""
+    """`alice` at the operator's machine owns the repository; no other key of the lab leads to the git host.
 
-    def __init__(self, lab: Lab) -> None:
+    Unless ``begun``, there is no mesh in it yet.
+    """
+
+    def __init__(self, lab: Lab, *, begun: bool = True) -> None:
         self.lab, self.operator = lab, lab.operator
         self._numbers = itertools.count(100)
         self.url = f"ssh://git@git.example.org{PLACE}"
@@ -26,7 +29,8 @@ class Hosted:
         lab.git.allow(())
         self.host("--key", self.operator.path(f"{KEY}.pub").read_text().strip())
         begin = ["mesh-sync", "init", WORK, "--name", "lab", "--signer", ALICE, "--remote", self.url, "--push"]
-        self.operator.run(begin)
+        if begun:
+            self.operator.run(begin)
 
     def host(self, *words: str) -> str:
         """`mesh-sync host`, as the git host's ordinary user; what it prints."""

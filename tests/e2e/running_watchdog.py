@@ -34,7 +34,7 @@ class Watchdog:
             self.program: Program = node.popen(argv, env=env, stdout=log.fileno())
 
     def ready(self) -> None:
-        until(lambda: "watching wg0" in self.said(), what=self.said)
+        until(lambda: "watching wg0" in self.said(), 60, what=self.said)
 
     def said(self) -> str:
         return self.log.read_text()

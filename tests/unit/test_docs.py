@@ -80,7 +80,17 @@ def test_a_page_with_blocks_that_are_run_is_run_whole(page: Path) -> None:
     assert "assert not story.untold" in test
     shell = [block for block in every if block.language in ("", "sh")]
     ours = [block for block in shell if re.search(r"^\s*mesh-(sync|watchdog) ", block.text, re.MULTILINE)]
-    assert [block.line for block in ours if "on" not in block.words] == []
+    assert [block.line for block in ours if not {"on", "machine"} & block.words.keys()] == []
+
+
+def test_the_chinese_start_has_the_commands_of_the_english_one() -> None:
+    """On the same machines, in the same order: to run one is to run the other."""
+    english, chinese = (
+        [(block.words["machine"], block.text) for block in fenced(page.read_text()) if "machine" in block.words]
+        for page in (ROOT / "docs/start.md", ROOT / "docs/zh/start.md")
+    )
+    assert len(english) == 4
+    assert chinese == english
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
