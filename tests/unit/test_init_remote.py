@@ -8,6 +8,7 @@ import git
 import pytest
 
 from command import mesh_sync
+from mesh_sync.workspace.init import STAGED
 
 
 @pytest.fixture
@@ -58,3 +59,41 @@ def test_options_that_make_no_sense_alone_are_refused(tmp_path: Path, words: tup
     done = mesh_sync("init", tmp_path / "mesh", *words)
     assert (done.code, said in done.err) == (2, True)
     assert not (tmp_path / "mesh").exists()
+
+
+def test_what_did_not_reach_the_git_host_goes_on_by_the_same_command(tmp_path: Path) -> None:
+    words = ("init", tmp_path / "mesh", "--remote", tmp_path / "host.git", "--push")
+    done = mesh_sync(*words)
+    assert done.code == 3
+    assert "to go on: mesh-sync " in done.err
+    first = git.Repo(tmp_path / "mesh").head.commit
+    host = git.Repo.init(tmp_path / "host.git", bare=True, initial_branch="main")
+    for _ in range(2):
+        assert "going on with the mesh repository" in mesh_sync(*words).fine()
+        assert host.head.commit == first
+    other = mesh_sync(*words, "--network", "10.9.0.0/24")
+    assert (other.code, "is not empty" in other.err) == (2, True)
+
+
+def test_an_init_that_fails_leaves_nothing_and_what_a_killed_one_left_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "here"
+    place.mkdir()
+    with monkeypatch.context() as broken:
+        broken.setenv("GIT_COMMITTER_DATE", "never")
+        assert mesh_sync("init", place).code == 1
+        assert mesh_sync("init", tmp_path / "new").code == 1
+    assert not list(place.iterdir())
+    assert not (tmp_path / "new").exists()
+    (place / STAGED / ".git").mkdir(parents=True)
+    (place / "mesh.toml").write_text("half of it")
+    (place / "hooks").mkdir()
+    (place / "mine").write_text("of a person")
+    assert "is not empty" in mesh_sync("init", place).err
+    assert [child.name for child in place.iterdir()] == ["mine"]
+    (place / "mine").unlink()
+    (place / STAGED).mkdir()
+    mesh_sync("init", place).fine()
+    assert not (place / STAGED).exists()
+    mesh_sync("check", place).fine()

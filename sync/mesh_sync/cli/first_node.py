@@ -33,19 +33,26 @@ class FirstNode:
     values: Mapping[str, Any]
     masquerade: str
 
-    def raise_if_it_cannot_be(self) -> None:
-        """Raise ConfigError where this machine is a node already, or cannot be one: before anything is made."""
+    def raise_if_it_cannot_be(self, *, begun: bool) -> None:
+        """Raise ConfigError where this machine is another node already, or cannot be one: before anything is made.
+
+        If the list is ``begun``, it may be this node already: then there is what is left to do.
+        """
         raise_if_not_root("init --node")
         edit_peer.file_of(self.name)
-        if DEFAULT_CONFIG.exists():
+        if DEFAULT_CONFIG.exists() and not (begun and self._is_here()):
             text = f"this machine is a node already: there is {DEFAULT_CONFIG}"
             raise ConfigError(text, hint="mesh-sync leave --purge ends that; or leave out --node")
         known_keys(self.url)
 
+    def _is_here(self) -> bool:
+        node = nodes.load(DEFAULT_CONFIG)
+        return node.name == self.name and self.url in node.repository.urls
+
     def begin(self, directory: Path) -> int:
         """Join the mesh in this working copy, which was pushed; apply it, set up the units; return the exit code.
 
-        The commit that lets the node in is the admin's own.
+        The commit that lets the node in is the admin's own. What is done already is not done again.
         """
         invitation = Invitation(
             mesh="",
@@ -62,8 +69,10 @@ class FirstNode:
         upstream = Upstream.of(directory)
         edit = Edit(directory, commit=True, push=True)
         signing_key = f"{keys.signing_key} {self.name}"
-        if code := present_edit(edit, edit_peer.add(edit, self.name, values, signing_key=signing_key)):
-            return code
+        if not edit_peer.is_committed(edit, self.name, keys.public_key):
+            edited = edit_peer.add(edit, self.name, values, signing_key=signing_key)
+            if code := present_edit(edit, edited):
+                return code
         present_plan.push(upstream, ask=False)
         addresses = invited.let_in(request, click.echo)
         click.echo(f"this machine is {self.name}, {', '.join(addresses)}")

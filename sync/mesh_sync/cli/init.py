@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from shlex import quote
+from shlex import join, quote
 from typing import Any
 
 import click
@@ -12,6 +14,7 @@ import click
 from mesh_sync.cli.first_node import FirstNode
 from mesh_sync.cli.options import existing_file, folder
 from mesh_sync.cli.present_edit import commit_options, present_findings
+from mesh_sync.errors import MeshSyncError
 from mesh_sync.findings import errors
 from mesh_sync.repository.git_command import public
 from mesh_sync.terminal.command_line import count, print_table
@@ -19,7 +22,7 @@ from mesh_sync.trust.ssh_keys import of_this_person
 from mesh_sync.workspace import commits
 from mesh_sync.workspace.edit import Edit
 from mesh_sync.workspace.import_.take_over import SOURCES, Imported, Request, take_over
-from mesh_sync.workspace.init import create
+from mesh_sync.workspace.init import create, is_made
 from mesh_sync.workspace.own_git import OwnGit
 from mesh_sync.workspace.push import follow, push_first
 
@@ -61,6 +64,8 @@ def init(
 ) -> int:
     """Create a mesh repository, ready to push, or pushed.
 
+    With --remote, what was interrupted, or did not reach the git host, goes on where it stopped by the same command.
+
     \b
     Example: a mesh whose nodes accept only commits that you, or signers you add, have signed
       mesh-sync init home --signer alice@example.org --signing-key ~/.ssh/id_ed25519
@@ -78,28 +83,34 @@ def init(
         raise click.UsageError("--push goes with --remote")
     if (endpoint or subnets or masquerade) and not node:
         raise click.UsageError("--endpoint, --subnet and --masquerade go with --node")
-    first = None
+    called, first = name or directory.resolve().name, None
+    begun = remote is not None and is_made(directory, called, networks, signer, remote)
     if node:
         if not (remote and signer):
             raise click.UsageError("--node goes with --remote and --signer")
         lists = {"endpoint": endpoint, "subnets": subnets}
         first = FirstNode(node, remote, {key: list(value) for key, value in lists.items() if value}, masquerade)
-        first.raise_if_it_cannot_be()
-    made = create(directory, name or directory.resolve().name, networks, signer, signing_key, ci_package)
-    if stranger := OwnGit(made).with_identity()[1]:
-        click.secho(stranger, fg="yellow", err=True)
+        first.raise_if_it_cannot_be(begun=begun)
+    if begun:
+        made = directory
+        click.echo(f"going on with the mesh repository in {made}")
+    else:
+        made = create(directory, called, networks, signer, signing_key, ci_package)
+        if stranger := OwnGit(made).with_identity()[1]:
+            click.secho(stranger, fg="yellow", err=True)
     if remote:
-        follow(made, remote)
-    if first or push or (remote and _agrees(remote)):
-        click.echo(f"created a mesh repository in {made}, committed to branch main")
-        push_first(made)
-        click.echo(f"pushed to {public(remote or '')}")
-        if first:
-            return first.begin(made)
-        click.echo(
-            f"next: mesh-sync invite NODE -C {quote(str(made))}" if signer else "next, on each node: mesh-sync join"
-        )
-        return 0
+        with _goes_on():
+            follow(made, remote)
+            if first or push or _agrees(remote):
+                if not begun:
+                    click.echo(f"created a mesh repository in {made}, committed to branch main")
+                push_first(made)
+                click.echo(f"pushed to {public(remote)}")
+                if first:
+                    return first.begin(made)
+                invite = f"mesh-sync invite NODE -C {quote(str(made))}"
+                click.echo(f"next: {invite}" if signer else "next, on each node: mesh-sync join")
+                return 0
     click.echo(f"created a mesh repository in {made}, committed to branch main; next:")
     click.echo(f"  git -C {quote(str(made))} push {'' if remote else 'YOUR-GIT-HOST main'}".rstrip())
     if signer:
@@ -109,6 +120,16 @@ def init(
         click.echo("  mesh-sync join YOUR-GIT-HOST --name NODE --trust none      # on each node")
         click.echo("nodes will accept whatever is pushed; with --signer and --signing-key only signed commits")
     return 0
+
+
+@contextmanager
+def _goes_on() -> Iterator[None]:
+    """If it does not come to its end, say how to go on: by the very command that was typed."""
+    try:
+        yield
+    except (MeshSyncError, OSError, click.Abort, KeyboardInterrupt):
+        click.echo(f"what is done stays; to go on: {join(['mesh-sync', *sys.argv[1:]])}", err=True)
+        raise
 
 
 def _agrees(remote: str) -> bool:

@@ -86,5 +86,5 @@ def _committing(program: git.Git) -> Iterator[git.Git]:
         yield program
     except git.GitCommandError as error:
         said = " ".join((error.stderr.partition("stderr: '")[2] or error.stderr).strip(" '\n").split())
-        text = f"the files are written, but git refused the commit: {said or f'exit {error.status}'}"
+        text = f"git refused the commit: {said or f'exit {error.status}'}"
         raise MeshSyncError(text) from None

@@ -9,6 +9,7 @@ from typing import Any
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.mesh.edit_toml import Value, edited, made
 from mesh_sync.mesh.layout import SIGNERS_FILE, peer_path, sealed_path
+from mesh_sync.mesh.list_changes import peer_at
 from mesh_sync.system.files import write_atomically
 from mesh_sync.trust.guard import TRAILER
 from mesh_sync.trust.signers import parse, without
@@ -16,6 +17,7 @@ from mesh_sync.typed_toml.fields import LABEL
 from mesh_sync.wireguard.keys import generate, public_key, read_private_key
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.edit_signers import with_key
+from mesh_sync.workspace.own_git import OwnGit
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 
@@ -43,6 +45,24 @@ def add(edit: Edit, name: str, values: Mapping[str, Any], new_key: Path | None =
 
     became = f"is written ({', '.join(values['addresses'])})"
     return edit.finish(copy, files, f"{name}: joins the mesh", became, first=keep_key)
+
+
+def is_committed(edit: Edit, name: str, public_key: str) -> bool:
+    """Whether HEAD has this peer, with this key. If an `add` of it ended before its commit, its files are put back."""
+    path, git = file_of(name), OwnGit.of(edit.directory)
+    if _has_key(git.answers("show", f"HEAD:{path}"), public_key):
+        return True
+    file = edit.directory / path
+    if file.is_file() and _has_key(file.read_text(encoding="utf-8", errors="replace"), public_key):
+        git("reset", "--quiet", "--", path, SIGNERS_FILE)
+        git("checkout", "--quiet", "--", SIGNERS_FILE)
+        file.unlink()
+    return False
+
+
+def _has_key(text: str | None, public_key: str) -> bool:
+    peer = peer_at("a", (text or "").encode())
+    return peer is not None and peer.public_key == public_key
 
 
 def change(edit: Edit, name: str, values: Mapping[str, Value], unset: Sequence[str]) -> Edited:

@@ -1,4 +1,4 @@
-"""`mesh-sync init`: a new mesh repository from the template."""
+"""`mesh-sync init`: a new mesh repository from the template, whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,23 +6,28 @@ import ipaddress
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import tomlkit
 
 from mesh_sync.check.examine import examine
-from mesh_sync.errors import ConfigError
+from mesh_sync.errors import CommandError, ConfigError, MeshSyncError
 from mesh_sync.findings import errors
+from mesh_sync.mesh import manifest
 from mesh_sync.mesh.layout import MESH_FILE, SIGNERS_FILE
-from mesh_sync.mesh.tree import Tree
+from mesh_sync.mesh.tree import Tree, from_directory
 from mesh_sync.trust.signers import added, line, parse
 from mesh_sync.trust.ssh_keys import named
 from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.workspace import commits
+from mesh_sync.workspace.own_git import OwnGit
 
 BRANCH = "main"
+STAGED = ".mesh-sync-init"
+"""Where a repository is made, inside its directory: what is there without it is whole."""
 CI_FILES = (".github/workflows/check.yml", ".github/workflows/plan.yml", ".gitlab-ci.yml")
 CI_UNSET = 'MESH_SYNC: ""'
 CI_PACKAGE = re.compile(r"https://[\w./:@%+=?&~-]+#sha256=[0-9a-f]{64}", re.ASCII)
@@ -39,6 +44,7 @@ def create(
 ) -> Path:
     """Make ``directory`` a git repository with the template's files in one commit. ConfigError if it is in use.
 
+    What an interrupted one has left there is no use, and goes; one that fails leaves nothing.
     git itself commits, with the person's own settings; ``admin`` signs, and is the first of allowed_signers.
     ``ci_package`` is what CI installs, as ``URL#sha256=HASH``.
     """
@@ -46,21 +52,70 @@ def create(
     if ci_package and not CI_PACKAGE.fullmatch(ci_package):
         raise ConfigError(f"--ci-package: {ci_package!r} is not https://…#sha256=HASH", hint="sha256sum FILE shows it")
     signers, settings = _signing(admin, key_file) if admin and key_file else ("", {})
-    if directory.exists() and any(directory.iterdir()):
-        raise ConfigError(f"{directory} is not empty", hint="name a new directory")
+    declared = _declared(name, networks)
     try:
-        declared = _declared(name, networks)
-        shutil.copytree(template(), directory, dirs_exist_ok=True)
-        (directory / MESH_FILE).write_bytes(declared)
-        for file in (directory / name for name in CI_FILES if ci_package):
-            text = file.read_text(encoding="utf-8")
-            file.write_text(text.replace(CI_UNSET, f'MESH_SYNC: "{ci_package}"'), encoding="utf-8")
-        if signers:
-            (directory / SIGNERS_FILE).write_text(signers, encoding="utf-8")
+        with _staged(directory) as place:
+            shutil.copytree(template(), place, dirs_exist_ok=True)
+            (place / MESH_FILE).write_bytes(declared)
+            for file in (place / name for name in CI_FILES if ci_package):
+                text = file.read_text(encoding="utf-8")
+                file.write_text(text.replace(CI_UNSET, f'MESH_SYNC: "{ci_package}"'), encoding="utf-8")
+            if signers:
+                (place / SIGNERS_FILE).write_text(signers, encoding="utf-8")
+            commits.begin(place, BRANCH, f"mesh: {name} begins", settings)
+    except shutil.Error as error:
+        raise ConfigError(f"{directory} cannot be written: {error.args[0][0][2]}") from None
     except OSError as error:
         raise ConfigError(f"{directory} cannot be written: {error.strerror}") from None
-    commits.begin(directory, BRANCH, f"mesh: {name} begins", settings)
     return directory
+
+
+@contextmanager
+def _staged(directory: Path) -> Iterator[Path]:
+    """Where to make what ``directory`` will have; it is there at the end, or, if what is done raises, as it was."""
+    new, staged = not directory.exists(), directory / STAGED
+    if staged.exists():
+        _take_away(directory)
+    if not new and any(directory.iterdir()):
+        raise ConfigError(f"{directory} is not empty", hint="name a new directory")
+    try:
+        staged.mkdir(parents=True)
+        yield staged
+        for child in sorted(staged.iterdir(), key=lambda child: child.name == ".git"):  # last: then it is a repository
+            child.rename(directory / child.name)
+        staged.rmdir()
+    except BaseException:
+        _take_away(directory)
+        if new:
+            with suppress(OSError):
+                directory.rmdir()
+        raise
+
+
+def _take_away(directory: Path) -> None:
+    """Remove what an interrupted `_staged` has left in a directory: what it made and had moved, and nothing else."""
+    staged = directory / STAGED
+    if (staged / ".git").exists():
+        for child in {one.name for one in template().iterdir()} | {SIGNERS_FILE}:
+            place = directory / child
+            if not (staged / child).exists():
+                shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+    shutil.rmtree(staged, ignore_errors=True)
+
+
+def is_made(directory: Path, name: str, networks: Sequence[str], admin: str | None, url: str) -> bool:
+    """Whether `create` has made just this here, so that what comes after it can go on: its list, to be pushed to
+    ``url``.
+    """
+    try:
+        git = OwnGit.of(directory)
+        mesh = manifest.read(from_directory(directory).manifests)[0]
+        text = git.answers("show", f"HEAD:{SIGNERS_FILE}") if admin else None
+    except (OSError, MeshSyncError, CommandError):
+        return False
+    same = mesh is not None and mesh.name == name and set(mesh.networks) == set(parse_networks(networks))
+    listed = admin is None or admin in {one.principal for one in parse((text or "").encode())[0].admins}
+    return same and listed and git.answers("remote", "get-url", "origin") in (None, url)
 
 
 def _declared(name: str, networks: Sequence[str]) -> bytes:

@@ -117,12 +117,13 @@ class Outgoing:
 
 
 def follow(directory: Path, url: str) -> None:
-    """Make a new repository's branch follow the same of a git host, as origin. Raise ConfigError."""
+    """Make a new repository's branch follow the same of a git host, as origin, if it does not. Raise ConfigError."""
     git = OwnGit.of(directory)
     branch = git("symbolic-ref", "--short", "HEAD")
     settings = {f"branch.{branch}.remote": "origin", f"branch.{branch}.merge": f"refs/heads/{branch}"}
     try:
-        git("remote", "add", "--", "origin", url)
+        if git.answers("remote", "get-url", "origin") != url:
+            git("remote", "add", "--", "origin", url)
         for name, value in settings.items():
             git("config", "--local", name, value)
     except CommandError as error:
