@@ -15,6 +15,7 @@ from mesh_sync.findings import printable
 from mesh_sync.terminal.command_line import json_option, print_json, print_table
 from mesh_sync.workspace import signed_history
 from mesh_sync.workspace.signed_history import Revision
+from mesh_sync.workspace.typed import in_copy
 
 MANY = 2_000
 """Commits after which it is said how far the reading is."""
@@ -29,19 +30,21 @@ _COLOURS = {"joined": "green", "left": "red", "renamed": "cyan", "admin": "yello
 def log(peer: str, most: int | None, directory: Path, as_json: bool) -> None:
     """Show what changed in the mesh, when, and by whose signature; of PEER, also under its former names.
 
-    A signer is told where the signature matches a key that the list had before that commit. Whether nodes accept
-    what it does is for `mesh-sync check --since` to say.
+    A signer is told where the signature matches a key that the list had before that commit. A commit that nodes which
+    verify signatures would refuse is marked, with the reason; `mesh-sync check --since` says so before a push.
     """
     found = islice(signed_history.log(directory, peer, _progress), most)
     if as_json:
         revisions = list(found)
-        _raise_if_unknown(peer, revisions[:1])
+        _raise_if_unknown(peer, revisions[:1], directory)
         print_json({"commits": [one.as_json() for one in revisions]})
         return
     first = list(islice(found, 1))
-    _raise_if_unknown(peer, first)
+    _raise_if_unknown(peer, first, directory)
     for one in _chained(first, found):
         click.echo(_head(one))
+        if one.refused:
+            click.secho(f"  ! nodes refuse it: {one.refused}", fg="red")
         for change in one.changes:
             click.secho(f"  {change.text}", fg=_COLOURS.get(change.kind))
         if not one.changes:
@@ -61,7 +64,7 @@ def blame(peer: str, directory: Path, as_json: bool) -> None:
         return
     rows = [("key", "value", "commit", "date", "signed by")]
     for one in found:
-        told = (*_when(one.revision), _who(one.revision)) if one.revision else ("-", "-", "not committed yet")
+        told = (*_when(one.revision), _taken(one.revision)) if one.revision else ("-", "-", "not committed yet")
         rows.append((one.key, one.value, *told))
     print_table(rows)
 
@@ -85,14 +88,18 @@ def _who(one: Revision) -> str:
     return printable(one.signer or f"{one.author} ({one.problem})")
 
 
+def _taken(one: Revision) -> str:
+    return f"{_who(one)}; nodes refuse it: {one.refused}" if one.refused else _who(one)
+
+
 def _chained(first: list[Revision], others: Iterator[Revision]) -> Iterator[Revision]:
     yield from first
     yield from others
 
 
-def _raise_if_unknown(peer: str, found: list[Revision]) -> None:
+def _raise_if_unknown(peer: str, found: list[Revision], directory: Path) -> None:
     if peer and not found:
-        raise ConfigError(f"no commit has a peer {peer!r}", hint="mesh-sync peer list")
+        raise ConfigError(f"no commit has a peer {peer!r}", hint=in_copy(directory, "mesh-sync peer list"))
 
 
 def _progress(number: int) -> None:

@@ -1,8 +1,8 @@
 """`mesh-sync log` and `blame`: the commits of a working copy as what they changed in the mesh, and who has signed them.
 
-A key counts that the list before the commit had (of the first commit, its own list), as on nodes; whether it may do
-what the commit does is for `check --since` to say. All is read in pieces, newest first, so that the first lines of a
-history of any length are there at once.
+A key counts that the list before the commit had (of the first commit, its own list), as on nodes; `node_refusal` says
+why nodes would not take the commit. All is read in pieces, newest first, so that the first lines of a history of any
+length are there at once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from mesh_sync.trust.git_history import rules
 from mesh_sync.trust.signature import SSH
 from mesh_sync.typed_toml.reader import read_toml
 from mesh_sync.workspace.edit_peer import file_of
+from mesh_sync.workspace.node_refusal import Found, NodeRefusals
 from mesh_sync.workspace.preview import commit_in
+from mesh_sync.workspace.typed import in_copy
 
 _AUTHOR = re.compile(rb"^author (.*) <", re.MULTILINE)
 FIRST, AT_ONCE = 50, 500
@@ -42,7 +44,8 @@ NONE = "0" * 40
 @frozen
 class Revision:
     """One commit. ``date``, ``author``: when and by whom it says that it was made; ``signer``: whose key has signed it,
-    empty if none that counts; ``problem``: why not.
+    empty if none that counts; ``problem``: why not. ``refused``: why nodes would refuse the commit, empty if they take
+    it.
     """
 
     commit: str
@@ -52,10 +55,12 @@ class Revision:
     problem: str
     subject: str
     changes: tuple[ListChange, ...] = ()
+    refused: str = ""
 
     def as_json(self) -> dict[str, Any]:
         plain = {"commit": self.commit, "date": self.date.isoformat(), "signer": self.signer or None}
-        more = {"problem": self.problem or None, "author": self.author, "subject": self.subject}
+        why = {"problem": self.problem or None, "refused": self.refused or None}
+        more = {**why, "author": self.author, "subject": self.subject}
         return {**plain, **more, "changes": [change.as_json() for change in self.changes]}
 
 
@@ -75,7 +80,7 @@ def log(directory: Path, peer: str = "", note: Note = lambda number: None) -> It
     """
     objects, head = commit_in(directory, "HEAD")
     try:
-        named, size, seen = peer, FIRST, 0
+        named, size, seen, refusals = peer, FIRST, 0, NodeRefusals(objects)
         commits = _commits(objects, head)
         while commits[seen:]:
             some = commits[seen : seen + size]
@@ -86,7 +91,7 @@ def log(directory: Path, peer: str = "", note: Note = lambda number: None) -> It
                 changes = touched(told[name], named) if peer else told[name]
                 named = next((one.old or "" for one in changes if (one.kind, one.new) == ("renamed", named)), named)
                 found += [(name, changes)] if changes or not peer else []
-            yield from _revisions(objects, found, dict(some))
+            yield from _revisions(objects, found, dict(some), refusals)
             seen, size = seen + len(some), AT_ONCE
             note(seen)
     except CommandError as error:
@@ -98,7 +103,8 @@ def blame(directory: Path, peer: str, note: Note = lambda number: None) -> tuple
     try:
         text = (directory / file_of(peer)).read_bytes()
     except OSError:
-        raise ConfigError(f"there is no {peer_path(peer)}", hint="mesh-sync peer list") from None
+        hint = in_copy(directory, f"mesh-sync log {peer}") + " says whether there was one"
+        raise ConfigError(f"there is no {peer_path(peer)}", hint=hint) from None
     present = peer_at(peer, text)
     if present is None:
         raise ConfigError(f"{peer_path(peer)} cannot be read", hint="mesh-sync check says why")
@@ -187,15 +193,26 @@ def _signers(before: bytes | None, after: bytes | None) -> Iterator[ListChange]:
 
 
 def _revisions(
-    objects: GitObjects, found: Sequence[tuple[str, tuple[ListChange, ...]]], parents: Mapping[str, tuple[str, ...]]
+    objects: GitObjects,
+    found: Sequence[tuple[str, tuple[ListChange, ...]]],
+    parents: Mapping[str, tuple[str, ...]],
+    refusals: NodeRefusals,
 ) -> Iterator[Revision]:
-    """The commits with their changes, and who has signed them."""
+    """The commits with their changes, who has signed them, and whether nodes take them."""
     texts = dict(objects.contents([name for name, _ in found], MAX_FILE))
     lists = rules(objects, [each for name, _ in found for each in parents[name] or (name,)])
+    looked: list[Found] = []
+    who: dict[str, tuple[str, str]] = {}
     for name, changes in found:
         text = texts[name] or b""
         commit = Commit(name, parents[name], signature.read(text), (), len(text), git_history.date_in(text))
-        signer, problem = _signer(objects, commit, [lists[each] for each in parents[name] or (name,)])
+        above = [lists[each] for each in parents[name] or (name,)]
+        who[name] = _signer(objects, commit, above)
+        looked.append((commit, above, changes, text.partition(b"\n\n")[2].decode(errors="replace")))
+    refused = refusals.of(looked, {name: problem for name, (_, problem) in who.items()})
+    for commit, _, changes, _ in looked:
+        name, (signer, problem) = commit.name, who[commit.name]
+        text = texts[name] or b""
         head, _, message = text.partition(b"\n\n")
         found_author = _AUTHOR.search(head)
         author, subject = (
@@ -203,7 +220,7 @@ def _revisions(
             for each in (found_author[1] if found_author else b"", message.partition(b"\n")[0])
         )
         date = datetime.fromtimestamp(commit.date, UTC)
-        yield Revision(name, date, author, signer, problem, subject, changes)
+        yield Revision(name, date, author, signer, problem, subject, changes, printable(refused.get(name, "")))
 
 
 def _signer(objects: GitObjects, commit: Commit, lists: Sequence[Rules]) -> tuple[str, str]:

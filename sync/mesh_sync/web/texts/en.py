@@ -274,6 +274,7 @@ TEXTS = {
     "history.peer": "Of one peer",
     "history.signed": "signed by {who}",
     "history.unsigned": "by {who}, signature does not count",
+    "history.refused": "nodes refuse this commit",
     "history.take-back": "Take this back",
     "history.none": "No commit.",
     "signers.words": "Who may sign commits that nodes accept. An admin may change everything, a node its own file.",

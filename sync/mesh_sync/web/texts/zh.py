@@ -265,6 +265,7 @@ TEXTS = {
     "history.peer": "仅看某个节点",
     "history.signed": "由 {who} 签名",
     "history.unsigned": "作者 {who}，签名无效",
+    "history.refused": "节点会拒绝此提交",
     "history.take-back": "撤销此提交",
     "history.none": "没有提交。",
     "signers.words": "谁可以签署各节点接受的提交。管理员可更改一切，节点只能更改自己的文件。",
