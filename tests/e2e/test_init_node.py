@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_it_goes_on_from_wherever_it_was_killed(mesh: Hosted) -> None:
     begin = ("init", "home", "--signer", ALICE, "--signing-key", KEY, "--remote", mesh.url, "--node", "aws")
     words = [*begin, "--endpoint", "203.0.113.9:51820"]
     for number, stage in STAGES:
-        argv = [sys.executable, KILL_AT_STEP, str(number), *words]
+        argv: list[str | Path] = [sys.executable, KILL_AT_STEP, str(number), *words]
         done = node.run(argv, cwd=HOME, env={"STEPS": stage}, check=False, timeout=240)
         assert done.returncode == -9, f"{stage}: {done.stdout}\n{done.stderr}"
     mesh.lab.git.kill()

@@ -134,7 +134,7 @@ def test_what_is_there_is_not_added_and_what_is_not_there_is_not_changed(operato
 def test_commit_takes_that_file_only_and_leaves_the_rest_staged(operator: Operator) -> None:
     operator.put("other", f'public_key = "{key()}"\naddresses = ["10.0.0.77"]\n')
     operator.git.git.add("peers/other.toml")
-    assert "next: git push" in operator.add("azure", "--commit").fine()
+    assert f"next: git -C {operator.place} push" in operator.add("azure", "--commit").fine()
     head = operator.git.head.commit
     assert head.message == "azure: joins the mesh\n"
     assert list(head.stats.files) == ["peers/azure.toml"]

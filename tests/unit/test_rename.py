@@ -148,7 +148,7 @@ def test_what_another_peer_had_under_the_new_name_is_not_inherited(
     ("gcp", "b", "there is no peers/gcp.toml"),
     ("aws", "Frankfurt", "'Frankfurt' is not a peer name"),
     ("aws", "../x", "'../x' is not a peer name"),
-    ("aws", "aws", "peers/aws.toml exists already"),
+    ("aws", "aws", "aws has that name already"),
     ("aws", "none", 'no peer can be called "none"'),
 ])  # fmt: skip
 def test_names_that_cannot_be(operator: Operator, old: str, new: str, why: str) -> None:

@@ -81,7 +81,7 @@ def derived(operator: Operator) -> Operator:
 
 
 def test_a_first_secret_is_sealed_to_every_managed_peer_and_kept_private(operator: Operator) -> None:
-    assert "next: git push" in operator.with_file("new", "--commit", "--at", "2030-01-01T00:00:00Z").fine()
+    assert "; next: git -C " in operator.with_file("new", "--commit", "--at", "2030-01-01T00:00:00Z").fine()
     assert stat.S_IMODE(operator.file.stat().st_mode) == 0o600
     assert operator.sealed_to() == {"aws", "azure"}
     assert operator.opened("aws") == operator.opened("azure") == operator.held
@@ -99,7 +99,7 @@ def test_a_rotation_keeps_the_former_secret_until_it_is_retired(derived: Operato
     assert sorted(derived.held.by_id) == [1, 2]
     assert derived.held.by_id[1] == first != derived.held.by_id[2]
     assert derived.check() == []
-    assert "`mesh-sync secret retire`" in derived.with_file("rotate").err
+    assert "mesh-sync secret retire -C " in derived.with_file("rotate").err
     derived.secret("retire", "--force").fine()
     assert sorted(derived.opened("azure").by_id) == [2]
     assert derived.declared["preshared"] == {"secret": 2}

@@ -12,13 +12,13 @@ from mesh_sync.cli import present
 from mesh_sync.cli.options import directory_argument, file, private_key_option, repository_option, secret_option
 from mesh_sync.findings import some
 from mesh_sync.mesh.peer_view import PeerView
-from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard.conf import PLACEHOLDER
 from mesh_sync.workspace.export import IMAGE_SUFFIXES, addresses, check_output, code, draw, names_no_tunnel, text, write
 from mesh_sync.workspace.graph import dot, nats
 from mesh_sync.workspace.graph import graph as graph_of
 from mesh_sync.workspace.graph_picture import html, svg
 from mesh_sync.workspace.graph_summary import LARGE, summary
+from mesh_sync.workspace.output import write_output
 from mesh_sync.workspace.working_copy import PUBLIC, WorkingCopy
 
 PICTURE_SUFFIXES = (".dot", ".gv", ".svg", ".html")
@@ -90,8 +90,8 @@ def graph(directory: Path, output: Path | None, fleet: BinaryIO | None) -> None:
     mesh = summary(view) if len(copy.mesh.peers) > LARGE else graph_of(view, nats(fleet.read()) if fleet else {})
     drawn = svg(mesh) if kind == ".svg" else html(mesh, tuple(view.rows())) if kind == ".html" else dot(mesh)
     if output:
-        write_atomically(output, drawn, PUBLIC)
+        write_output(output, drawn, PUBLIC)
         click.echo(f"wrote {output}: {mesh}")
     else:
         click.echo(drawn, nl=False)
-    present.list_errors(copy.findings)
+    present.list_errors(copy.findings, copy.directory)

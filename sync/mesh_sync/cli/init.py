@@ -25,6 +25,7 @@ from mesh_sync.workspace.import_.take_over import SOURCES, Imported, Request, ta
 from mesh_sync.workspace.init import create, is_made
 from mesh_sync.workspace.own_git import OwnGit
 from mesh_sync.workspace.push import follow, push_first
+from mesh_sync.workspace.typed import in_copy
 
 
 @click.command()
@@ -83,7 +84,7 @@ def init(
         raise click.UsageError("--push goes with --remote")
     if (endpoint or subnets or masquerade) and not node:
         raise click.UsageError("--endpoint, --subnet and --masquerade go with --node")
-    called, first = name or directory.resolve().name, None
+    called, first = directory.resolve().name if name is None else name, None
     begun = remote is not None and is_made(directory, called, networks, signer, remote)
     if node:
         if not (remote and signer):
@@ -109,7 +110,8 @@ def init(
                 if first:
                     return first.begin(made)
                 invite = f"mesh-sync invite NODE -C {quote(str(made))}"
-                click.echo(f"next: {invite}" if signer else "next, on each node: mesh-sync join")
+                join_there = f"mesh-sync join {quote(public(remote))} --name NODE --trust none"
+                click.echo(f"next: {invite}" if signer else f"next, on each node: {join_there}")
                 return 0
     click.echo(f"created a mesh repository in {made}, committed to branch main; next:")
     click.echo(f"  git -C {quote(str(made))} push {'' if remote else 'YOUR-GIT-HOST main'}".rstrip())
@@ -164,6 +166,8 @@ def import_(edit: Edit, **request: Any) -> int:
     asked = Request(**request)
     if asked.dry_run and edit.push:
         raise click.UsageError("--dry-run writes nothing that --push could push")
+    if asked.dry_run and edit.commit:
+        raise click.UsageError("--dry-run writes nothing that --commit could commit")
     made = take_over(edit, asked, lambda text: click.secho(f"  ! {text}", fg="yellow"))
     if asked.dry_run:
         return _present_dry_run(made, edit.directory)
@@ -184,7 +188,10 @@ def import_(edit: Edit, **request: Any) -> int:
     if made.to_mend:
         click.echo(f"next: mend what `# endpoint =` says in {edit.directory / 'peers'}, then commit and push")
     elif made.edited.commit:
-        click.echo(f"committed {made.edited.commit}" + ("" if edit.push else "; next: git push"))
+        push = "git push URL main" if made.new else "git push"
+        click.echo(
+            f"committed {made.edited.commit}" + ("" if edit.push else f"; next: {in_copy(edit.directory, push)}")
+        )
     elif made.machines:
         click.echo(f"next: look at {edit.directory / 'peers'}, then commit and push")
     return 1 if made.to_mend or errors(made.edited.findings) else 0

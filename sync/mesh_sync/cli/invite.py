@@ -22,6 +22,7 @@ from mesh_sync.workspace import invite as invitations
 from mesh_sync.workspace.edit import Edit
 from mesh_sync.workspace.invite import Invited
 from mesh_sync.workspace.push import Upstream
+from mesh_sync.workspace.typed import in_copy
 
 POLL = 2.0
 """Seconds between two questions whether the machine has handed over its keys."""
@@ -69,7 +70,7 @@ def invite(
         f"on {name}, as root, within {duration(minutes * 60)}:" if invited.until else f"on {name}, as root:", err=True
     )
     click.echo(f"mesh-sync join {line}" if asks else line)
-    later = f"mesh-sync admit {quote(name)}"
+    later = in_copy(directory, f"mesh-sync admit {quote(name)}")
     if not invited.token_key:
         click.echo("this git host takes no requests: `join` shows what to add there, and to the list", err=True)
         return 0
@@ -103,24 +104,21 @@ def admit(directory: Path, name: str, fingerprint: str | None) -> int:
 
 
 def _let_in(directory: Path, invited: Invited, keys: Keys, fingerprint: str | None) -> int:
-    name = invited.name
+    name, again = invited.name, in_copy(directory, f"mesh-sync invite {quote(invited.name)}")
     click.echo(f"{name} has handed over its keys, fingerprint {keys.fingerprint}")
     if fingerprint is not None:
         if not same(keys.fingerprint, fingerprint):
-            hint = f"another machine has used the line; a new one: mesh-sync invite {quote(name)}"
+            hint = f"another machine has used the line; a new one: {again}"
             raise Refused("the fingerprint is not the one that was given; nothing was written", hint=hint)
     elif not click.confirm(f"Is this what `join` shows on {name}?"):
         invitations.withdraw(directory, invited)
-        raise Refused(
-            "not let in; the line is worth nothing any more", hint=f"a new one: mesh-sync invite {quote(name)}"
-        )
+        raise Refused("not let in; the line is worth nothing any more", hint=f"a new one: {again}")
     upstream = Upstream.of(directory)
     edit = Edit(directory, commit=True, push=True)
     if code := present_edit(edit, invitations.admit(edit, invited, keys)):
         return code
     present_plan.push(upstream, ask=False)
     if edit_secrets.shares_secret(edit, name):
-        click.echo(
-            "next, for preshared keys: mesh-sync secret seal --secret-file F --push    # it lacks the mesh secret"
-        )
+        seal = in_copy(directory, "mesh-sync secret seal --secret-file F --push")
+        click.echo(f"next, for preshared keys: {seal}    # it lacks the mesh secret")
     return 0

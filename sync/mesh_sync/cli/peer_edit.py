@@ -14,10 +14,10 @@ from mesh_sync.cli.present_edit import edit_options, present_edit
 from mesh_sync.mesh.edit_toml import KEYS
 from mesh_sync.workspace import edit_peer, edit_secrets, rename_peer
 from mesh_sync.workspace.edit import Edit
+from mesh_sync.workspace.typed import in_copy
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-PLAN = "see what that does with `mesh-sync plan HEAD`, then commit and push"
 name_argument = click.argument("name", metavar="N")
 
 
@@ -90,13 +90,16 @@ def add(edit: Edit, name: str, new_key: Path | None, signing_key: str, secret_fi
     values = _given(keys)
     if ("public_key" in values) == bool(new_key):
         raise click.UsageError("give either --public-key KEY or --new-key FILE")
-    code = present_edit(edit, edit_peer.add(edit, name, values, new_key, signing_key), PLAN)
+    code = present_edit(edit, edit_peer.add(edit, name, values, new_key, signing_key), planned=True)
+    if new_key:
+        click.echo(f"its private key is in {new_key}")
     if code or not edit_secrets.shares_secret(edit, name):
         return code
     if secret_file is None:
-        click.echo("next, for preshared keys: mesh-sync secret seal --secret-file F    # it lacks the mesh secret")
+        seal = in_copy(edit.directory, "mesh-sync secret seal --secret-file F")
+        click.echo(f"next, for preshared keys: {seal}    # it lacks the mesh secret")
         return 0
-    return present_edit(edit, edit_secrets.seal_missing(edit, secret_file), PLAN)
+    return present_edit(edit, edit_secrets.seal_missing(edit, secret_file), planned=True)
 
 
 @click.command("set")
@@ -115,7 +118,7 @@ def set_(edit: Edit, name: str, unset: tuple[str, ...], **keys: Any) -> int:
         raise click.UsageError(f"--unset: there is no key {unknown[0]!r}; the keys are {', '.join(KEYS)}")
     if both := [key for key in unset if key in values]:
         raise click.UsageError(f"{both[0]} cannot be set and unset at once")
-    return present_edit(edit, edit_peer.change(edit, name, values, unset), PLAN)
+    return present_edit(edit, edit_peer.change(edit, name, values, unset), planned=True)
 
 
 @click.command()
@@ -126,13 +129,14 @@ def set_(edit: Edit, name: str, unset: tuple[str, ...], **keys: Any) -> int:
 def remove(edit: Edit, name: str, secret_file: Path | None) -> int:
     """Remove a peer: its file, and its keys in allowed_signers. `peer set N --disabled` keeps both."""
     knows_secret = edit_secrets.shares_secret(edit, name)
-    code = present_edit(edit, edit_peer.remove(edit, name), PLAN)
+    code = present_edit(edit, edit_peer.remove(edit, name), planned=True)
     if code or not knows_secret:
         return code
     if secret_file is None:
-        click.echo("next, for preshared keys: mesh-sync secret rotate --secret-file F    # it knows the mesh secret")
+        rotate = in_copy(edit.directory, "mesh-sync secret rotate --secret-file F")
+        click.echo(f"next, for preshared keys: {rotate}    # it knows the mesh secret")
         return 0
-    return present_edit(edit, edit_secrets.rotate(edit, secret_file), PLAN)
+    return present_edit(edit, edit_secrets.rotate(edit, secret_file), planned=True)
 
 
 @click.command()
@@ -144,7 +148,7 @@ def rename(edit: Edit, old: str, new: str) -> int:
 
     A node goes on by its key; write the new name in its node.toml when you are there.
     """
-    code = present_edit(edit, rename_peer.rename(edit, old, new), PLAN)
+    code = present_edit(edit, rename_peer.rename(edit, old, new), planned=True)
     if not code and rename_peer.keeps_original_name(edit, new):
         click.echo(f"{new} keeps original_name, by which its pairs go: versions that do not know it refuse the list")
     return code

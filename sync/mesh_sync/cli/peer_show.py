@@ -27,7 +27,7 @@ def list_(directory: Path, as_json: bool) -> None:
         print_json({"peers": [view.declared(peer) for _, peer in sorted(copy.mesh.peers.items())]})
     else:
         print_table(tuple(view.rows()))
-    present.list_errors(copy.findings)
+    present.list_errors(copy.findings, copy.directory)
 
 
 @click.command()

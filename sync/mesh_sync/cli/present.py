@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import click
 
@@ -10,6 +11,7 @@ from mesh_sync.diagnose.trouble import Trouble
 from mesh_sync.findings import ERROR, Finding, errors
 from mesh_sync.terminal.command_line import count
 from mesh_sync.wireguard.plan import Change
+from mesh_sync.workspace.typed import in_copy
 
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red")}
 
@@ -41,7 +43,8 @@ def troubles(found: Iterable[Trouble]) -> None:
             click.echo(f"    {trouble.fix}")
 
 
-def list_errors(found: Iterable[Finding]) -> None:
+def list_errors(found: Iterable[Finding], directory: Path) -> None:
     """Say on stderr that what is shown may not be the whole list, if the list has errors."""
     if wrong := errors(found):
-        click.secho(f"the list has {count(len(wrong), 'error')}; next: mesh-sync check", fg="red", err=True)
+        check = in_copy(directory, "mesh-sync check", "")
+        click.secho(f"the list has {count(len(wrong), 'error')}; next: {check}", fg="red", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from mesh_sync.findings import errors
 from mesh_sync.terminal.command_line import count
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.push import Upstream
+from mesh_sync.workspace.typed import in_copy
 
 
 def edit_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -45,8 +47,11 @@ def commit_options(command: Callable[..., int]) -> Callable[..., int]:
     return run
 
 
-def present_edit(edit: Edit, edited: Edited, following: str = "commit and push") -> int:
-    """Print what was written and committed, and what comes next; return the exit code."""
+def present_edit(edit: Edit, edited: Edited, *, planned: bool = False) -> int:
+    """Print what was written and committed, and what comes next; return the exit code.
+
+    ``planned``: `plan` shows what the edit does to nodes.
+    """
     if not edited.path:
         click.echo(f"{edited.message}; nothing was written")
         return 0
@@ -55,7 +60,7 @@ def present_edit(edit: Edit, edited: Edited, following: str = "commit and push")
     wrong = errors(edited.findings)
     if edited.commit:
         click.echo(result)
-        after = "" if edit.push else "; next: git push"
+        after = "" if edit.push else f"; next: {in_copy(edit.directory, 'git push')}"
         click.echo(f"committed {edited.commit}, {edited.message.splitlines()[0]!r}{after}")
         if wrong:
             click.echo(f"not committed: {count(len(wrong), 'error')} that the working copy has from before", err=True)
@@ -66,7 +71,11 @@ def present_edit(edit: Edit, edited: Edited, following: str = "commit and push")
         click.echo(f"{result}, but is not ready to be committed: {still}", err=True)
         return 1
     else:
-        click.echo(f"{result}; next: {following}")
+        plan = f"see what that does with `{in_copy(edit.directory, 'mesh-sync plan HEAD')}`, then " if planned else ""
+        click.echo(f"{result}; next: {plan}commit and push")
+        if trailers := edited.message.partition("\n\n")[2]:
+            lacking = "its message needs this at the end, or nodes may refuse the commit"
+            click.echo(f"{lacking}:\n{indent(trailers, '  ')}")
     return 0
 
 

@@ -16,6 +16,7 @@ from mesh_sync.terminal.exit import complain
 from mesh_sync.workspace.here import node_here
 from mesh_sync.workspace.preview import Preview
 from mesh_sync.workspace.push import Upstream
+from mesh_sync.workspace.typed import in_copy
 
 
 def present_plan(preview: Preview) -> None:
@@ -49,7 +50,7 @@ def push(upstream: Upstream, *, ask: bool) -> None:
     present_plan(outgoing.preview)
     what = f"{count(outgoing.number, 'commit')} to {upstream}"
     if ask and not click.confirm(f"push {what}?"):
-        click.echo("not pushed; next: git push")
+        click.echo(f"not pushed; next: {in_copy(upstream.git.directory, 'git push')}")
         return
     outgoing.push()
     click.echo(f"pushed {what}")

@@ -9,8 +9,8 @@ import click
 
 from mesh_sync.cli.options import directory_argument, private_key_option, repository_option, secret_option
 from mesh_sync.cli.present_plan import present_plan
-from mesh_sync.system.files import write_atomically
 from mesh_sync.terminal.command_line import count, json_option, print_json
+from mesh_sync.workspace.output import write_output
 from mesh_sync.workspace.plan_markdown import markdown
 from mesh_sync.workspace.preview import plan_between, raise_if_inside, render_all, render_one
 
@@ -46,7 +46,7 @@ def render(
             raise click.UsageError(f"-o {output} is a directory; --node writes a file")
         if private_key_file or secret_file:
             raise_if_inside(output, directory)
-        write_atomically(output, config)
+        write_output(output, config)
         click.echo(f"wrote {output}", err=True)
     else:
         raise click.UsageError("give --node N, or --all -o OUT")

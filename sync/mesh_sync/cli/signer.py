@@ -41,7 +41,7 @@ def list_(directory: Path, as_json: bool) -> None:
         _present(found)
         click.echo(f"fingerprint of the mesh {copy.mesh.name}: {fingerprint or 'none before the first commit'}")
     present.findings(unpushed_admins(directory, copy.tree), err=True)
-    present.list_errors(copy.findings)
+    present.list_errors(copy.findings, copy.directory)
 
 
 def _present(found: Signers) -> None:

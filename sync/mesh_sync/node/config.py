@@ -219,8 +219,10 @@ def load(path: Path) -> Node:
         return parse(path.read_bytes(), path)
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist", hint="`mesh-sync join` writes it") from None
-    except OSError as error:
+    except PermissionError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="run it as root") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="--config FILE names node.toml") from None
 
 
 def parse(content: bytes, path: Path) -> Node:

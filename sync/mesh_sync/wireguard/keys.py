@@ -27,13 +27,16 @@ def generate() -> str:
     return base64.b64encode(raw).decode()
 
 
+_MAKES_KEYS = "`mesh-sync join` makes that of a node, `mesh-sync peer add N --new-key FILE` that of a phone"
+
+
 def read_private_key(path: Path) -> str:
     """Read a private key file. Raise ConfigError, which never shows the key."""
     try:
         text = path.read_text().strip()
         _decode(text)
     except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist", hint="`mesh-sync join` makes the key") from None
+        raise ConfigError(f"{path} does not exist", hint=_MAKES_KEYS) from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="run it as root") from None
     except (ValueError, UnicodeDecodeError):

@@ -13,13 +13,13 @@ from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.trust import signers
 from mesh_sync.workspace.own_git import FALLBACK, ROLES
+from mesh_sync.workspace.typed import in_copy
 
-_REJECTED = """\
-the commit is {}: nodes that verify signatures would refuse it. Undo it, have git sign, and commit again:
-  git reset --soft HEAD~1
-  git config gpg.format ssh
-  git config user.signingKey ~/.ssh/id_ed25519
-  git config commit.gpgSign true"""
+_REJECTED = "the commit is {}: nodes that verify signatures would refuse it. Undo it, have git sign, and commit again:"
+_SIGNING = (
+    "git reset --soft HEAD~1", "git config gpg.format ssh", "git config user.signingKey ~/.ssh/id_ed25519",
+    "git config commit.gpgSign true",
+)  # fmt: skip
 
 
 def begin(directory: Path, branch: str, message: str, settings: Mapping[str, str]) -> None:
@@ -50,7 +50,8 @@ def rejection(directory: Path) -> str:
             program(c=[f"gpg.ssh.allowedSignersFile={file.name}"]).verify_commit("HEAD")
         except git.GitCommandError:
             signed = "gpgsig" in program.cat_file("commit", "HEAD").partition("\n\n")[0]
-            return _REJECTED.format(f"signed by no key that {SIGNERS_FILE} had" if signed else "not signed")
+            text = _REJECTED.format(f"signed by no key that {SIGNERS_FILE} had" if signed else "not signed")
+            return "\n  ".join([text, *(in_copy(directory, command) for command in _SIGNING)])
     return ""
 
 

@@ -10,14 +10,15 @@ from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.mesh.edit_toml import Value, edited, made
 from mesh_sync.mesh.layout import SIGNERS_FILE, peer_path, sealed_path
 from mesh_sync.mesh.list_changes import peer_at
-from mesh_sync.system.files import write_atomically
 from mesh_sync.trust.guard import TRAILER
 from mesh_sync.trust.signers import parse, without
 from mesh_sync.typed_toml.fields import LABEL
 from mesh_sync.wireguard.keys import generate, public_key, read_private_key
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.edit_signers import with_key
+from mesh_sync.workspace.output import write_output
 from mesh_sync.workspace.own_git import OwnGit
+from mesh_sync.workspace.typed import in_copy
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 
@@ -28,7 +29,9 @@ def add(edit: Edit, name: str, values: Mapping[str, Any], new_key: Path | None =
     """
     path, copy = file_of(name), edit.open()
     if copy.has(path):
-        raise ConfigError(f"{path} exists already", hint=f"`mesh-sync peer set {name}` changes it")
+        raise ConfigError(
+            f"{path} exists already", hint=f"to change it: {in_copy(edit.directory, f'mesh-sync peer set {name} …')}"
+        )
     private = ""
     if new_key:
         private = read_private_key(new_key) if edit.outside(new_key).exists() else generate()
@@ -41,7 +44,7 @@ def add(edit: Edit, name: str, values: Mapping[str, Any], new_key: Path | None =
 
     def keep_key() -> None:
         if new_key and not new_key.exists():
-            write_atomically(new_key, private + "\n")
+            write_output(new_key, private + "\n")
 
     became = f"is written ({', '.join(values['addresses'])})"
     return edit.finish(copy, files, f"{name}: joins the mesh", became, first=keep_key)

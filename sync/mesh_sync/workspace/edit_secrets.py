@@ -23,6 +23,7 @@ from mesh_sync.wireguard.keys import read_private_key
 from mesh_sync.wireguard.psk_rollover import MOVING
 from mesh_sync.workspace import sealed_files
 from mesh_sync.workspace.edit import Edit, Edited
+from mesh_sync.workspace.typed import in_copy
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 AHEAD = timedelta(minutes=5)
@@ -36,7 +37,9 @@ def new(edit: Edit, file: Path, since: datetime | None = None, *, sealing: bool 
     copy = edit.open()
     if use := copy.mesh.preshared:
         text = f"the mesh already derives its preshared keys from secret {use.secret}"
-        raise ConfigError(text, hint="`mesh-sync secret rotate` changes it")
+        raise ConfigError(
+            text, hint=f"to change it: {in_copy(edit.directory, 'mesh-sync secret rotate --secret-file F')}"
+        )
     present = secret_file.load(file) if os.path.lexists(edit.outside(file)) else Secrets()
     return _begin(edit, copy, file, present, NO_SECRET, since, sealing=sealing)
 
@@ -174,9 +177,12 @@ def _in_use(copy: WorkingCopy, *, settled: bool = False) -> Preshared:
     """What the mesh uses. Raise ConfigError when that is nothing, or is to be ``settled`` and still moves."""
     use = copy.mesh.preshared
     if use is None:
-        raise ConfigError("the mesh has no preshared keys", hint="`mesh-sync secret new` starts using them")
+        raise ConfigError(
+            "the mesh has no preshared keys",
+            hint=f"to begin: {in_copy(copy.directory, 'mesh-sync secret new --secret-file F')}",
+        )
     if settled and use.former is not None:
-        hint = "once every node has it: `mesh-sync secret retire`"
+        hint = f"once every node has it: {in_copy(copy.directory, 'mesh-sync secret retire')}"
         raise ConfigError(f"the mesh is still moving: {in_words(use)}", hint=hint)
     return use
 

@@ -14,6 +14,7 @@ from mesh_sync.trust import signers
 from mesh_sync.trust.signers import Signer, Signers, added, line, without
 from mesh_sync.trust.ssh_keys import named
 from mesh_sync.workspace.edit import Edit, Edited
+from mesh_sync.workspace.typed import in_copy
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 
@@ -21,7 +22,7 @@ def in_force(copy: WorkingCopy) -> Signers:
     """Who may sign. Raise ConfigError when the mesh has no signers."""
     text = copy.text(SIGNERS_FILE)
     if text is None:
-        hint = "`mesh-sync signer add YOU@DOMAIN KEY` creates it"
+        hint = f"to create it: {in_copy(copy.directory, 'mesh-sync signer add YOU@DOMAIN KEY')}"
         raise ConfigError(f"this mesh has no {SIGNERS_FILE}: its commits are not signed", hint=hint)
     return signers.parse(text.encode())[0]
 

@@ -10,9 +10,9 @@ import segno
 
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.mesh.render import PLACEHOLDER
-from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_sync.workspace.committed import Committed
+from mesh_sync.workspace.output import write_output
 from mesh_sync.workspace.preview import raise_if_inside, render_one, render_peer
 
 TEXT_SUFFIXES = (".conf", ".txt")
@@ -83,8 +83,8 @@ def write(file: Path, config: str) -> None:
     """Write the config to ``file``, 0600, in the form that its suffix says."""
     kind = file.suffix.lower()
     if kind in TEXT_SUFFIXES:
-        write_atomically(file, config)
+        write_output(file, config)
         return
     out = io.BytesIO()
     code(config).save(out, kind=kind.removeprefix("."), scale=SCALE)
-    write_atomically(file, out.getvalue())
+    write_output(file, out.getvalue())

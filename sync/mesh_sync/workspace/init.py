@@ -149,9 +149,13 @@ def _signing(admin: str, key_file: Path) -> tuple[str, dict[str, str]]:
 def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
     """The networks given with --network. Raise ConfigError when one is none."""
     try:
-        return tuple(map(ipaddress.ip_network, texts))
+        found = [ipaddress.ip_network(text, strict=False) for text in texts]
     except ValueError as error:
         raise ConfigError(f"--network: {error}") from None
+    for text, network in zip(texts, found, strict=True):
+        if ipaddress.ip_address(text.partition("/")[0]) != network.network_address:
+            raise ConfigError(f"--network: {text} has host bits set; the network is {network}")
+    return tuple(found)
 
 
 def template() -> Path:

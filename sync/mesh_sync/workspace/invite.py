@@ -29,6 +29,7 @@ from mesh_sync.workspace import commits, edit_peer
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.own_git import OwnGit
 from mesh_sync.workspace.push import Upstream
+from mesh_sync.workspace.typed import in_copy
 
 
 @frozen(kw_only=True)
@@ -55,12 +56,11 @@ def invite(
     copy = edit.open()
     path = edit_peer.file_of(name)
     if os.path.lexists(directory / path):
-        raise ConfigError(
-            f"{path} exists already", hint="to invite a machine in its place: mesh-sync peer remove first"
-        )
+        remove = in_copy(directory, f"mesh-sync peer remove {name} --push")
+        raise ConfigError(f"{path} exists already", hint=f"to invite a machine in its place, first: {remove}")
     fingerprint = commits.fingerprint(directory)
     if fingerprint is None:
-        hint = "`mesh-sync signer add YOU@DOMAIN KEY` begins it"
+        hint = f"to begin it: {in_copy(directory, 'mesh-sync signer add YOU@DOMAIN KEY')}"
         raise ConfigError(
             "an invitation leads to a mesh whose commits are signed, and this one has no signers", hint=hint
         )
@@ -95,7 +95,7 @@ def remembered(directory: Path, name: str) -> Invited:
         return _invited(read_json(_file(directory, name).read_bytes()))
     except (OSError, Wrong):
         text = f"no invitation of {name} was made in this clone"
-        raise ConfigError(text, hint=f"mesh-sync invite {quote(name)}") from None
+        raise ConfigError(text, hint=in_copy(directory, f"mesh-sync invite {quote(name)}")) from None
 
 
 def handed_over(invited: Invited) -> Keys | None:

@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from mesh_sync.errors import CommandError, ConfigError, Reason
 from mesh_sync.system.foreground import in_foreground
+from mesh_sync.workspace.typed import in_copy
 
 DEADLINE = 60.0
 """Seconds for a git command that needs no input from the person."""
@@ -47,9 +48,9 @@ class OwnGit:
             raise ConfigError(text, hint=error.stderr.strip()) from None
         if top.resolve() != place:
             text = f"{place} is inside the git repository {top}, where nodes would look for the list at the top"
-            raise ConfigError(text, hint="give the list a repository of its own: `git init` there")
+            raise ConfigError(text, hint=f"give the list a repository of its own: {in_copy(directory, 'git init')}")
         if not git.answers("rev-parse", "--verify", "--quiet", "HEAD^{commit}"):
-            hint = "make the first one: git add --all && git commit"
+            hint = f"make the first one: {in_copy(directory, 'git add --all')} && {in_copy(directory, 'git commit')}"
             raise ConfigError(f"{place} has no commit yet that a change could follow", hint=hint)
         return git
 

@@ -21,7 +21,6 @@ from mesh_sync.mesh.tree import Tree
 from mesh_sync.preshared.derive import with_keys
 from mesh_sync.preshared.secret_file import load
 from mesh_sync.repository.git_objects import GitObjects, git_directory, tree_at
-from mesh_sync.system.files import write_atomically
 from mesh_sync.terminal.command_line import count
 from mesh_sync.wireguard import conf
 from mesh_sync.wireguard.desired import Desired
@@ -29,6 +28,7 @@ from mesh_sync.wireguard.keys import public_key, read_private_key
 from mesh_sync.wireguard.live import Live, LivePeer
 from mesh_sync.wireguard.placement import placed
 from mesh_sync.wireguard.plan import Change, Context, plan
+from mesh_sync.workspace.output import write_output
 from mesh_sync.workspace.working_copy import read
 
 
@@ -83,7 +83,7 @@ def render_all(directory: Path, output: Path) -> int:
     rendered = _renderer(read(directory), str(directory))
     for name in rendered.names:
         text = conf.text(rendered.desired(name), dns=rendered.mesh.peers[name].dns)
-        write_atomically(output / f"{name}.conf", text, durable=False)
+        write_output(output / f"{name}.conf", text, durable=False)
     return len(rendered.names)
 
 

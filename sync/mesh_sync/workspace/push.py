@@ -13,6 +13,7 @@ from mesh_sync.repository.git_command import public
 from mesh_sync.workspace.own_git import OwnGit
 from mesh_sync.workspace.preflight import refusals
 from mesh_sync.workspace.preview import Preview, plan_between
+from mesh_sync.workspace.typed import in_copy
 
 DEADLINE = 180.0
 """Seconds for a push, with the time to type a passphrase."""
@@ -35,18 +36,19 @@ class Upstream:
     def of(cls, directory: Path) -> Upstream:
         """That of a working copy. Raise ConfigError when it follows none."""
         if not directory.exists():
-            hint = f"mesh-sync init {shlex.quote(str(directory))}, and push that first"
+            hint = f"make it without --push; then: {in_copy(directory, 'git push URL main')}"
             raise ConfigError(f"{directory.absolute()} is not there yet, so no git host has it", hint=hint)
         git = OwnGit.of(directory)
         branch = git.answers("symbolic-ref", "--quiet", "--short", "HEAD")
         if branch is None:
-            raise ConfigError("HEAD is on no branch that could be pushed", hint="git switch main")
+            raise ConfigError("HEAD is on no branch that could be pushed", hint=in_copy(directory, "git switch main"))
         fields = "%(upstream:remotename)%0a%(upstream:remoteref)%0a%(upstream)"
         remote, there, tracking = git("for-each-ref", f"--format={fields}", f"refs/heads/{branch}").split("\n")
         if not tracking:
             first, *_ = git("remote").split("\n")
-            once = f"git push --set-upstream {shlex.quote(first or 'origin')} {shlex.quote(branch)}"
-            hint = once if first else f"git remote add origin URL && {once}"
+            words = f"git push --set-upstream {shlex.quote(first or 'origin')} {shlex.quote(branch)}"
+            once = in_copy(directory, words)
+            hint = once if first else f"{in_copy(directory, 'git remote add origin URL')} && {once}"
             raise ConfigError(f"the branch {branch} follows none of a git host", hint=f"once: {hint}")
         return cls(git, remote, there, tracking)
 
@@ -60,7 +62,7 @@ class Upstream:
         """
         base = self.git.answers("rev-parse", "--verify", "--quiet", f"{self.tracking}^{{commit}}")
         if base is None:
-            hint = f"git fetch {shlex.quote(self.remote)}"
+            hint = self._here(f"git fetch {shlex.quote(self.remote)}")
             raise ConfigError(f"this clone does not know {self} yet", hint=hint)
         commit = self.git("rev-parse", "HEAD^{commit}")
         if commit == base:
@@ -70,7 +72,8 @@ class Upstream:
         directory = self.git.directory
         if wrong := errors(refusals(directory, base)):
             lines = "\n".join(map(str, wrong))
-            hint = f"commit what mends it, or undo with `git reset`; `mesh-sync check --since {base[:10]}` looks again"
+            again = self._here(f"mesh-sync check --since {base[:10]}", option="")
+            hint = f"commit what mends it, or undo with `{self._here('git reset')}`; `{again}` looks again"
             raise Refused(f"nothing was pushed, nodes would refuse it:\n{lines}", hint=hint)
         number = int(self.git("rev-list", "--count", f"{base}..{commit}"))
         return Outgoing(self, commit, number, plan_between(directory, f"{base}..{commit}"))
@@ -84,9 +87,10 @@ class Upstream:
             raise self._failed(error) from None
 
     def _failed(self, error: CommandError) -> MeshSyncError:
-        again = "it stays committed here; next: git push"
+        again = f"it stays committed here; next: {self._here('git push')}"
         if error.reason is Reason.DEADLINE:
-            hint = f"whether it took the commit is not known: git fetch {shlex.quote(self.remote)} && git status"
+            look = f"{self._here(f'git fetch {shlex.quote(self.remote)}')} && {self._here('git status')}"
+            hint = f"whether it took the commit is not known: {look}"
             return Unreachable(f"{self.remote} gave no answer within {DEADLINE:g} s", hint=hint)
         status = [line.split("\t")[-1] for line in error.stdout.split("\n") if line.startswith("!\t")]
         if any(line.startswith("[rejected]") for line in status):
@@ -99,7 +103,11 @@ class Upstream:
 
     def _overtaken(self) -> Refused:
         text = f"nothing was pushed: {self} has commits that are not here"
-        return Refused(text, hint="git pull --rebase && mesh-sync check && git push")
+        steps = (self._here("git pull --rebase"), self._here("mesh-sync check", option=""), self._here("git push"))
+        return Refused(text, hint=" && ".join(steps))
+
+    def _here(self, command: str, option: str = "-C") -> str:
+        return in_copy(self.git.directory, command, option)
 
 
 @frozen

@@ -19,6 +19,7 @@ from mesh_sync.trust.signers import parse, renamed
 from mesh_sync.typed_toml.table import Wrong
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.edit_peer import file_of, text_of
+from mesh_sync.workspace.typed import in_copy
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 
@@ -26,6 +27,8 @@ def rename(edit: Edit, old: str, new: str) -> Edited:
     """Give a peer another name. Raise ConfigError when there is no such peer, or the new name is taken."""
     before, after, copy = file_of(old), file_of(new), edit.open()
     text = text_of(copy, before)
+    if old == new:
+        raise ConfigError(f"{old} has that name already", hint="nothing was written")
     if copy.has(after):
         raise ConfigError(f"{after} exists already", hint="a peer gets a name that no other one has")
     files = {after: _own_file(copy.mesh, text, old, new), before: None}
@@ -67,7 +70,7 @@ def _signers(copy: WorkingCopy, old: str, new: str) -> Iterator[tuple[str, str]]
     text = copy.text(SIGNERS_FILE) or ""
     listed, mesh = parse(text.encode())[0], copy.mesh.name
     if listed.of(new, mesh):
-        hint = f"`mesh-sync signer remove {new}@node.{mesh}` takes them out"
+        hint = f"to take them out: {in_copy(copy.directory, f'mesh-sync signer remove {new}@node.{mesh}')}"
         raise ConfigError(f"{SIGNERS_FILE} has keys of {new}@node.{mesh} already", hint=hint)
     if keys := listed.of(old, mesh):
         yield SIGNERS_FILE, renamed(text, keys, f"{new}@node.{mesh}")

@@ -15,12 +15,12 @@ from mesh_sync.mesh.edit_toml import made
 from mesh_sync.mesh.layout import MESH_FILE, peer_path
 from mesh_sync.mesh.model import Mesh
 from mesh_sync.mesh.tree import Tree
-from mesh_sync.system.files import write_atomically
 from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.import_ import name_map, wg_gen_web, wg_meshconf, wg_quick
 from mesh_sync.workspace.import_.machine import NO_RENAMES, Machine, Takeover
 from mesh_sync.workspace.init import create, parse_networks
+from mesh_sync.workspace.output import write_output
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 SOURCES: Mapping[str, Callable[[Path, tuple[Network, ...], Mapping[str, str]], Takeover]] = {
@@ -147,5 +147,5 @@ def _keep_keys(keys: Mapping[str, str], folder: Path | None) -> int:
         if os.path.lexists(file) and (not file.is_file() or file.read_bytes().strip() != key.encode()):
             raise ConfigError(f"{file} exists already and holds something else", hint="name another --keys KEYDIR")
     for file, key in files.items():
-        write_atomically(file, key + "\n")
+        write_output(file, key + "\n")
     return len(files)
