@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -27,6 +27,7 @@ class Desk:
 
     folder: Path
     page: Running
+    who: Sequence[str] = AS_A_USER
 
     @property
     def mesh(self) -> Path:
@@ -34,7 +35,7 @@ class Desk:
 
     def git(self, *words: str, at: str = "mesh") -> str:
         env = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "HOME": str(self.folder)}
-        program = [*AS_A_USER, "git", "-C", str(self.folder / at), *words]
+        program = [*self.who, "git", "-C", str(self.folder / at), *words]
         return subprocess.run(program, env=env, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
 
     def form(self, path: str, number: int = 0) -> dict[str, str]:

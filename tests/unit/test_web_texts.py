@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from string import Formatter
+from typing import get_args
 
 import pytest
 
 from mesh_sync.errors import Cause
 from mesh_sync.fleet.verify import Doubt, Signature
+from mesh_sync.invitation.answer import State
 from mesh_sync.mesh.edit_toml import KEYS
 from mesh_sync.web.peer_form import GROUPS, SWITCHES
 from mesh_sync.web.peer_table import SORTS
@@ -28,11 +30,12 @@ TOGETHER = {
     "doubt": [doubt.value for doubt in Doubt],
     "group": GROUPS,
     "guard": ["removed-peers", "empty-list", "remove", "re-key", "all-endpoints"],
+    "guest": ["not-asked", "by-hand", "in-plan", "listed", "forged", *get_args(State)],
     "how": [how.value for how in How],
     "key": KEYS,
     "kind": KINDS,
     "legend": ["fixed", "named", "hidden", "hidden-unmanaged", "off", "never"],
-    "nav": ["mesh", "new", "settings", "plan", "signers", "history"],
+    "nav": ["mesh", "new", "invite", "settings", "plan", "signers", "history"],
     "now": [*(now.value for now in Now), "unknown"],
     "signature": [signature.value for signature in Signature],
     "state": ["in-the-mesh", "unmanaged", "disabled", "expired", "cut-off", "unreadable"],

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
@@ -24,6 +24,8 @@ from unit.git_identity import VARIABLES
 
 AS_A_USER = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
 """The page does not run as root."""
+IN_PLACE = ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--"] if os.geteuid() == 0 else []
+"""The same, as one whose files are the test's own; so that programs which it starts may read what root may."""
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -138,12 +140,14 @@ class Running:
 
 
 @contextmanager
-def serving(directory: Path, *words: str, env: Mapping[str, str] | None = None) -> Iterator[Running]:
+def serving(
+    directory: Path, *words: str, env: Mapping[str, str] | None = None, who: Sequence[str] = AS_A_USER
+) -> Iterator[Running]:
     """The page of a working copy, served by an ordinary user."""
     program = [sys.executable, "-c", "from mesh_sync.__main__ import main; main()", "web", "-C", str(directory)]
     own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "HOME": str(directory.parent), **VARIABLES}
     with subprocess.Popen(
-        [*AS_A_USER, *program, "--no-browser", *words], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [*who, *program, "--no-browser", *words], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, **own, **(env or {})}, stdin=subprocess.DEVNULL,
     ) as process:  # fmt: skip
         try:

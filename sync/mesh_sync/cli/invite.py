@@ -115,7 +115,9 @@ def _let_in(directory: Path, invited: Invited, keys: Keys, fingerprint: str | No
         raise Refused("not let in; the line is worth nothing any more", hint=f"a new one: {again}")
     upstream = Upstream.of(directory)
     edit = Edit(directory, commit=True, push=True)
-    if code := present_edit(edit, invitations.admit(edit, invited, keys)):
+    edited = invitations.admit(edit, invited, keys)
+    invitations.forget(directory, name)
+    if code := present_edit(edit, edited):
         return code
     present_plan.push(upstream, ask=False)
     if edit_secrets.shares_secret(edit, name):

@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from mesh_sync.errors import MeshSyncError
-from mesh_sync.web import export_page, history_page, mesh_page, peer_page, plan_page
+from mesh_sync.web import export_page, history_page, invite_page, mesh_page, peer_page, plan_page
 from mesh_sync.web.entrance import ENTER, Entrance
 from mesh_sync.web.forms import Form
 from mesh_sync.web.guard import Guard
@@ -37,6 +37,7 @@ def application(directory: Path, entrance: Entrance, used: Callable[[], None]) -
         Route("/language/{language}", _language),
         Mount("/static", StaticFiles(directory=STATIC)),
         *history_page.routes(page),
+        *invite_page.routes(page),
         *mesh_page.routes(page),
         *export_page.routes(page),
         *peer_page.routes(page),

@@ -10,6 +10,7 @@ from threading import RLock
 from attrs import frozen
 
 from mesh_sync.errors import Refused
+from mesh_sync.web.inviting import Inviting
 from mesh_sync.web.pushing import Pushing
 from mesh_sync.web.watching import Seen, Watching
 from mesh_sync.workspace import fleet_now
@@ -44,6 +45,7 @@ class Page:
         self.directory = directory
         self.private_keys: dict[str, str] = {}
         """Keys that were made here for unmanaged peers, by their public keys, until they have been shown once."""
+        self.inviting = Inviting(directory)
         self.pushing: Pushing | None = None
         self.move: Move | None = None
         self._lock = RLock()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from threading import Thread
 
-from mesh_sync.errors import DeviceError, MeshSyncError
+from mesh_sync.errors import CommandError, DeviceError, MeshSyncError
+from mesh_sync.workspace import invite
 from mesh_sync.workspace.gathered import Gathered, Moved
 from mesh_sync.workspace.publish import Step, publish
 
@@ -38,6 +40,8 @@ class Pushing:
     def _run(self) -> None:
         try:
             self.commit, self.notes = publish(self.gathered, self.message, self._at)
+            with suppress(CommandError, OSError):  # of those who are in the list by now; the push is done all the same
+                invite.forget_listed(self.gathered.present)
         except MeshSyncError as problem:
             self.problem = problem
         except OSError as problem:

@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from mesh_sync.errors import ConfigError, MeshSyncError, Refused
 from mesh_sync.invitation import ask, token
-from mesh_sync.invitation.answer import Question
+from mesh_sync.invitation.answer import Question, State
 from mesh_sync.invitation.line import Invitation, written
 from mesh_sync.invitation.ssh_host_key import known_keys
 from mesh_sync.invitation.token import Keys
@@ -26,10 +26,14 @@ from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.reader import read_json
 from mesh_sync.typed_toml.table import Wrong, table
 from mesh_sync.workspace import commits, edit_peer
+from mesh_sync.workspace.committed import Committed
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.own_git import OwnGit
 from mesh_sync.workspace.push import Upstream
 from mesh_sync.workspace.typed import in_copy
+
+MOST = 100
+"""Invitations that are looked at; a git host takes no more."""
 
 
 @frozen(kw_only=True)
@@ -98,33 +102,70 @@ def remembered(directory: Path, name: str) -> Invited:
         raise ConfigError(text, hint=in_copy(directory, f"mesh-sync invite {quote(name)}")) from None
 
 
-def handed_over(invited: Invited) -> Keys | None:
-    """The keys that the invited machine has handed over; None as long as there are none.
+def every_remembered(directory: Path) -> tuple[Invited, ...]:
+    """All that were made in this clone and are not over as far as it knows, by name; at most `MOST`."""
+    found = []
+    for file in sorted(_folder(directory).glob("*.json"))[:MOST]:
+        try:
+            found.append(_invited(read_json(file.read_bytes())))
+        except (OSError, Wrong):
+            continue
+    return tuple(found)
 
-    Raise Refused when the invitation is over, or the git host shows keys that the machine has not signed.
+
+@frozen
+class Standing:
+    """What the git host has of an invitation: its word for that, and the keys that the machine has handed over."""
+
+    state: State
+    keys: Keys | None = None
+
+
+def standing(invited: Invited) -> Standing:
+    """Ask the git host. Raise ConfigError where it takes no requests, Unreachable.
+
+    Raise Refused when it shows keys that the machine has not signed.
     """
     if not invited.token_key:
         hint = "`join` prints the command on the invited machine"
         raise ConfigError("the git host takes no requests: add the peer by hand", hint=hint)
     answer = ask.by_person(invited.url, "request", Question(name=invited.name))
-    state = answer.state if answer else "none"
-    if answer and answer.request:
-        asked = answer.request
-        if not token.is_signed(invited.token_key, invited.name, asked.keys, asked.signature):
-            raise Refused("the git host shows keys that were not handed over by this invitation; do not let them in")
-        return asked.keys
-    if state == "open":
-        return None
+    if answer is None or not answer.request:
+        return Standing(answer.state if answer else "none")
+    asked = answer.request
+    if not token.is_signed(invited.token_key, invited.name, asked.keys, asked.signature):
+        raise Refused("the git host shows keys that were not handed over by this invitation; do not let them in")
+    return Standing(answer.state, asked.keys)
+
+
+def handed_over(invited: Invited) -> Keys | None:
+    """The keys that the invited machine has handed over; None as long as there are none.
+
+    Raise what `standing` does, and Refused when the invitation is over.
+    """
+    found = standing(invited)
+    if found.keys or found.state == "open":
+        return found.keys
     again = f"mesh-sync invite {quote(invited.name)}"
-    raise Refused(f"the invitation of {invited.name} is over ({state})", hint=again)
+    raise Refused(f"the invitation of {invited.name} is over ({found.state})", hint=again)
 
 
 def admit(edit: Edit, invited: Invited, keys: Keys) -> Edited:
     """Add the peer with these keys, and what was asked for when it was invited."""
     values = {**invited.values, "public_key": keys.public_key}
-    edited = edit_peer.add(edit, invited.name, values, signing_key=f"{keys.signing_key} {invited.name}")
-    _file(edit.directory, invited.name).unlink(missing_ok=True)
-    return edited
+    return edit_peer.add(edit, invited.name, values, signing_key=f"{keys.signing_key} {invited.name}")
+
+
+def forget(directory: Path, name: str) -> None:
+    """Remember it no longer: it is let in, or nothing can come of it."""
+    _file(directory, name).unlink(missing_ok=True)
+
+
+def forget_listed(committed: Committed) -> None:
+    """Forget those whose peers the list has."""
+    for invited in every_remembered(committed.directory):
+        if committed.peer(invited.name):
+            forget(committed.directory, invited.name)
 
 
 def withdraw(directory: Path, invited: Invited) -> None:
@@ -133,13 +174,16 @@ def withdraw(directory: Path, invited: Invited) -> None:
         answer = ask.by_person(invited.url, "withdraw", Question(name=invited.name))
         if answer is None or answer.state not in ("withdrawn", "none"):
             raise MeshSyncError("the git host did not withdraw the invitation")
-    _file(directory, invited.name).unlink(missing_ok=True)
+    forget(directory, invited.name)
 
 
 def _file(directory: Path, name: str) -> Path:
+    return _folder(directory) / f"{name}.json"
+
+
+def _folder(directory: Path) -> Path:
     """In git's own folder: never part of a commit."""
-    place = OwnGit(directory)("rev-parse", "--path-format=absolute", "--git-path", "mesh-sync/invitations")
-    return Path(place) / f"{name}.json"
+    return Path(OwnGit(directory)("rev-parse", "--path-format=absolute", "--git-path", "mesh-sync/invitations"))
 
 
 _DENIED = "use a key that `mesh-sync host --key` was given, or that is an admin's in allowed_signers"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mesh_sync.web.texts import en, zh
+from mesh_sync.web.texts import en, en_access, zh, zh_access
 
-CATALOGUES: Mapping[str, Mapping[str, str]] = {"en": en.TEXTS, "zh": zh.TEXTS}
+CATALOGUES: Mapping[str, Mapping[str, str]] = {
+    "en": {**en.TEXTS, **en_access.TEXTS},
+    "zh": {**zh.TEXTS, **zh_access.TEXTS},
+}
 NAMES = {"en": "English", "zh": "中文"}
 TAGS = {"en": "en", "zh": "zh-Hans"}
 """The languages as HTML names them (BCP 47)."""
