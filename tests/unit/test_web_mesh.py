@@ -169,7 +169,7 @@ def test_both_languages_are_served(page: Running) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/peer/aws", "/peer/aws/edit", "/new", "/settings", "/plan", "/history", "/signers", "/invite"],
+    ["/", "/peer/aws", "/peer/aws/edit", "/new", "/settings", "/plan", "/history", "/signers", "/invite", "/secrets"],
 )
 def test_a_page_can_be_used_by_keyboard_and_reader(page: Running, path: str) -> None:
     elements = read(page.ask(path).text).elements

@@ -15,11 +15,14 @@ from mesh_sync.invitation.answer import State
 from mesh_sync.mesh.edit_toml import KEYS
 from mesh_sync.web.peer_form import GROUPS, SWITCHES
 from mesh_sync.web.peer_table import SORTS
+from mesh_sync.web.secrets_page import Applied
 from mesh_sync.web.texts import CATALOGUES, NAMES, TAGS, Texts, preferred
 from mesh_sync.workspace.fleet_now import Now, Taken
 from mesh_sync.workspace.pairs import How
 from mesh_sync.workspace.plan_markdown import KINDS
 from mesh_sync.workspace.publish import Step
+from mesh_sync.workspace.sealed_files import Holding
+from mesh_sync.workspace.secret_state import Stage
 
 WEB = Path(__file__).parents[2] / "sync/mesh_sync/web"
 ENGLISH = CATALOGUES["en"]
@@ -31,12 +34,16 @@ TOGETHER = {
     "group": GROUPS,
     "guard": ["removed-peers", "empty-list", "remove", "re-key", "all-endpoints"],
     "guest": ["not-asked", "by-hand", "in-plan", "listed", "forged", *get_args(State)],
+    "holding": [holding.value for holding in Holding if holding is not Holding.SEALED],
     "how": [how.value for how in How],
     "key": KEYS,
     "kind": KINDS,
     "legend": ["fixed", "named", "hidden", "hidden-unmanaged", "off", "never"],
     "nav": ["mesh", "new", "invite", "settings", "plan", "signers", "history"],
     "now": [*(now.value for now in Now), "unknown"],
+    "secret": [stage.value for stage in Stage],
+    "secret-applied": [applied.value for applied in Applied],
+    "secret-next": [stage.value for stage in Stage],
     "signature": [signature.value for signature in Signature],
     "state": ["in-the-mesh", "unmanaged", "disabled", "expired", "cut-off", "unreadable"],
     "step": [step.value for step in Step],

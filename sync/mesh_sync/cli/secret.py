@@ -106,5 +106,5 @@ def show(directory: Path, secret_file: Path | None, private_key_file: Path | Non
     copy = edit.open()
     click.echo(edit_secrets.in_words(copy.mesh.preshared))
     if copy.mesh.preshared:
-        for name, holds in holders(copy):
-            click.echo(f"  {name}: {holds}")
+        for held in holders(copy):
+            click.echo(f"  {held.name}: {held}")

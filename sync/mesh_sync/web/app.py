@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from mesh_sync.errors import MeshSyncError
-from mesh_sync.web import export_page, history_page, invite_page, mesh_page, peer_page, plan_page
+from mesh_sync.web import export_page, history_page, invite_page, mesh_page, peer_page, plan_page, secrets_page
 from mesh_sync.web.entrance import ENTER, Entrance
 from mesh_sync.web.forms import Form
 from mesh_sync.web.guard import Guard
@@ -42,6 +42,7 @@ def application(directory: Path, entrance: Entrance, used: Callable[[], None]) -
         *export_page.routes(page),
         *peer_page.routes(page),
         *plan_page.routes(page),
+        *secrets_page.routes(page),
     ]
     handlers: dict[Any, Any] = {MeshSyncError: _problem, 404: _missing}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), entrance, _stranger, used)

@@ -1,4 +1,4 @@
-"""What `join` prints for an admin where the git host takes no requests: a `peer add` command, as values. Pure.
+"""What `join` prints for an admin where the git host takes no requests: a `peer add` command, as values.
 
 Nothing of it is run, and no file that it names is read.
 """

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
+
+from attrs import frozen
 
 from mesh_sync.mesh.layout import is_secret_file, peer_name, sealed_path
 from mesh_sync.mesh.model import Peer, Preshared
@@ -44,20 +47,47 @@ def open_with(copy: WorkingCopy, private_key: str) -> Secrets:
     return Secrets()
 
 
-def holders(copy: WorkingCopy) -> Iterator[tuple[str, str]]:
-    """Each managed peer by name, and in words which secrets are sealed to it."""
+class Holding(Enum):
+    """What `secrets/` has for a peer."""
+
+    SEALED = "sealed"
+    NOTHING = "nothing"
+    UNREADABLE = "unreadable"
+    OTHER_KEY = "other-key"
+    """It is sealed to a key that the peer no longer has."""
+
+
+@frozen
+class Held:
+    """Which secrets, by number, are sealed to the managed peer ``name``."""
+
+    name: str
+    holding: Holding
+    numbers: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        has = f"has {', '.join(map(str, self.numbers)) or 'none'}"
+        return {
+            Holding.SEALED: has,
+            Holding.NOTHING: "nothing is sealed to it",
+            Holding.UNREADABLE: "its file cannot be read",
+            Holding.OTHER_KEY: "sealed to a key that it no longer has",
+        }[self.holding]
+
+
+def holders(copy: WorkingCopy) -> Iterator[Held]:
+    """Each managed peer, by name."""
     for peer in sorted(_members(copy), key=lambda peer: peer.name):
         text = copy.tree.texts.get(sealed_path(peer.name))
         sealed = _sealed(text) if text is not None else None
         if text is None:
-            words = "nothing is sealed to it"
+            yield Held(peer.name, Holding.NOTHING)
         elif sealed is None:
-            words = "its file cannot be read"
+            yield Held(peer.name, Holding.UNREADABLE)
         elif sealed.public_key != peer.public_key:
-            words = "sealed to a key that it no longer has"
+            yield Held(peer.name, Holding.OTHER_KEY)
         else:
-            words = f"has {', '.join(map(str, sorted(sealed.boxes))) or 'none'}"
-        yield peer.name, words
+            yield Held(peer.name, Holding.SEALED, tuple(sorted(sealed.boxes)))
 
 
 def _boxes(peer: Peer, present: Sealed | None, numbers: list[int], secrets: Secrets) -> Iterator[tuple[int, bytes]]:
