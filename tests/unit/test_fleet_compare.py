@@ -84,7 +84,7 @@ def test_the_json_has_nothing_of_what_cannot_be_believed() -> None:
     assert rows["a"] == {
         "name": "a", "standing": "current", "doubt": None, "signature": "unsigned", "commit": NEW, "since": 900.0,
         "trial": None, "version": "0.1.0", "result": "in-sync", "cause": "", "ran": 995.0, "up": 11, "stale": 1,
-        "relayed": 2, "nat": "easy", "moment": 1000.0,
+        "relayed": 2, "nat": "easy", "moment": 1000.0, "not_direct": [],
     }  # fmt: skip
     assert (rows["e"]["doubt"], rows["e"]["signature"], rows["e"]["commit"]) == ("forged", "unsigned", None)
     assert (rows["c"]["standing"], rows["c"]["commit"]) == ("silent", None)

@@ -11,13 +11,25 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh_sync.fleet.ask import PAYLOAD
 from mesh_sync.fleet.verify import FRESH, Doubt, Heard, Signature, heard
 from mesh_sync.node import own_signature
 from mesh_sync.node.config import Node, Repository, Trust
 from mesh_sync.node.history import Past
 from mesh_sync.node.last_run import LastRun
 from mesh_sync.node.state import Applied, State, Trial
-from mesh_sync.node.statement import LARGEST, Peers, Statement, joined, read, statement, written
+from mesh_sync.node.statement import (
+    LARGEST,
+    MOST_NAMED,
+    NotDirect,
+    Peers,
+    Statement,
+    joined,
+    named,
+    read,
+    statement,
+    written,
+)
 from mesh_sync.system.run import run
 from mesh_sync.trust import signers, ssh_keys
 from mesh_sync.trust.signers import Signer
@@ -92,6 +104,25 @@ def test_what_is_written_is_read_back_and_more_keys_are_left_out() -> None:
     assert read(written(SAID).encode()) == SAID
     assert "\n" not in written(SAID)
     assert read(json.dumps({**json.loads(written(SAID)), "later": [1]}).encode()) == SAID
+    later = {**json.loads(written(SAID)), "not_direct": [{"peer": "b", "since": 1, "relay": "", "later": [1]}]}
+    assert read(json.dumps(later).encode()) == evolve(SAID, not_direct=(NotDirect(peer="b", since=1),))
+    earlier = {key: value for key, value in json.loads(written(SAID)).items() if key != "not_direct"}
+    assert read(json.dumps(earlier).encode()) == SAID
+
+
+def test_of_a_thousand_peers_that_are_silent_so_many_are_named_that_one_packet_holds_the_answer(a: Keyed) -> None:
+    silent = tuple(NotDirect(peer=f"gateway-{number}", since=int(MOMENT)) for number in range(1000))
+    desired = Desired("lab", "a", "own", 1, 1420, frozenset(), frozenset(), ())
+    many = Peers(up=1, stale=1000, not_direct=silent)
+    applied = State(Applied(ONE, desired=desired, at=MOMENT), trial=Trial(TWO, "f", 8.0, 1, Applied(ONE)))
+    found = statement(applied, LastRun("rolled-back", "not-listed", MOMENT), many, "easy", "0.1.0", MOMENT)
+    assert found is not None
+    assert 5 < len(found.not_direct) <= MOST_NAMED
+    assert found.not_direct[0].peer == "gateway-0"
+    assert not found.names_all
+    assert len(a.sends(found)) < PAYLOAD - 100, "with room for the question"
+    longest = tuple(NotDirect(peer="x" * 63, since=int(MOMENT), relay="y" * 63) for _ in range(9))
+    assert 0 < len(named(longest)) < MOST_NAMED
 
 
 HOSTILE: list[dict[str, Any]] = [
@@ -99,7 +130,9 @@ HOSTILE: list[dict[str, Any]] = [
     {"commit": ONE + "\n"}, {"version": "\x1b[2J"}, {"version": "1" * 41}, {"version": ""}, {"result": "a\u202eb"},
     {"result": "x" * 21}, {"nat": "<b>"}, {"cause": "\n"}, {"up": -1}, {"up": 10**9}, {"up": True}, {"up": 1.5},
     {"moment": 1e300}, {"moment": "now"}, {"moment": None}, {"since": float("nan")}, {"ran": float("inf")},
-    {"mesh": "x" * 300}, {"trial": 7},
+    {"mesh": "x" * 300}, {"trial": 7}, {"not_direct": {}}, {"not_direct": [{"peer": "<b>", "since": 1}]},
+    {"not_direct": [{"peer": "b", "since": -1}]}, {"not_direct": [{"peer": "b", "since": 1, "relay": "\n"}]},
+    {"not_direct": [{"peer": "b", "since": 1}] * 65}, {"not_direct": [7]},
 ]  # fmt: skip
 
 

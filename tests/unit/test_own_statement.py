@@ -20,6 +20,7 @@ from mesh_sync.node import last_run, own_signature
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node, Paths, Repository, Trust
 from mesh_sync.node.last_run import LastRun
+from mesh_sync.node.statement import Peers
 from mesh_sync.reconcile import run as running
 from mesh_sync.system.lock import locked
 from mesh_sync.trust import signers, ssh_keys
@@ -43,7 +44,7 @@ def believed() -> State:
     known = state()
     phases = {AZURE: UP, GCP: NEW, PHONE: MISSING}
     made = {key: evolve(peer, phase=phases[key]) for key, peer in known.peers.items()}
-    return evolve(known, peers=made, relaying=Relaying(peers={PHONE: Carried(AZURE, 0.0)}))
+    return evolve(known, peers=made, relaying=Relaying({"azure": AZURE}, {PHONE: Carried(AZURE, 0.0)}))
 
 
 class Here:
@@ -95,6 +96,8 @@ def test_it_says_what_is_applied_and_how_its_peers_are(here: Here) -> None:
     assert said
     assert (said.commit, said.since, said.result, said.cause) == (ONE, 5.0, "refused", "guard")
     assert (said.up, said.stale, said.relayed) == (1, 1, 1)
+    assert [(one.peer, one.relay) for one in said.not_direct] == [("gcp", ""), ("phone", "azure")]
+    assert said.names_all
 
 
 def test_it_is_signed_with_the_nodes_key(here: Here) -> None:
@@ -152,7 +155,7 @@ def test_a_key_that_cannot_sign_is_a_problem_and_no_silence(here: Here) -> None:
 
 
 def test_counts_of_no_peers() -> None:
-    assert (peers(State()).up, peers(State()).stale, peers(State()).relayed) == (0, 0, 0)
+    assert peers(State(), 0.0) == Peers()
 
 
 # -- as a record

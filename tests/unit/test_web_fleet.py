@@ -13,9 +13,12 @@ from lab.waiting import until
 from mesh_sync.fleet.by_list import Place, place_in, whom
 from mesh_sync.fleet.compare import compared
 from mesh_sync.fleet.verify import Doubt, Heard, Signature
-from mesh_sync.node.statement import Statement
+from mesh_sync.node.statement import NotDirect, Statement
+from mesh_sync.web.mesh_page import live, picture
+from mesh_sync.web.peer_table import Asked, rows
+from mesh_sync.web.texts import Texts
 from mesh_sync.web.watching import Watching
-from mesh_sync.workspace.fleet_now import FleetNow, Now, Taken
+from mesh_sync.workspace.fleet_now import FleetNow, Meets, Now, Taken
 from mesh_sync.workspace.pairs import How, Pair
 from unit.list_keeper import Operator
 from unit.test_web_mesh import AT, listed
@@ -91,16 +94,46 @@ def test_those_come_first_that_need_a_look_and_only_what_counts_is_counted() -> 
     assert not found.is_done
 
 
-def test_of_pairs_only_what_follows_from_the_counts_is_said() -> None:
+def pairs(found: FleetNow, name: str, *listed: Pair) -> dict[str, Now]:
+    others = listed or [Pair(other, How.BOTH) for other in "abcde" if other != name]
+    return {other: meets.now for other, meets in found.pairs(name, others).items()}
+
+
+def test_of_pairs_only_what_follows_from_the_counts_is_said_where_nodes_name_none() -> None:
     found = now(
         said("a", up=2, stale=2), said("b", up=4), said("c", up=3, relayed=1), said("d", up=1, stale=3), Heard("e")
     )
-    assert found.pairs("b", ()) == dict.fromkeys("acde", Now.DIRECT)
-    assert found.pairs("c", ()) == {"a": Now.PASSES, "b": Now.DIRECT}
-    assert found.pairs("a", ()) == {"b": Now.DIRECT, "c": Now.PASSES, "d": Now.PASSES, "e": Now.SILENT}
-    assert found.pairs("e", ()) == {"a": Now.SILENT, "b": Now.DIRECT}
-    assert found.pairs("c", [Pair("b", How.VIA, ("d",))]) == {"a": Now.PASSES}, "there is no tunnel between the two"
-    assert now(said("a"), Heard("b", doubt=Doubt.FORGED)).pairs("b", ()) == {}
+    assert pairs(found, "b") == dict.fromkeys("acde", Now.DIRECT)
+    assert pairs(found, "c") == {"a": Now.PASSES, "b": Now.DIRECT}
+    assert pairs(found, "a") == {"b": Now.DIRECT, "c": Now.PASSES, "d": Now.PASSES, "e": Now.SILENT}
+    assert pairs(found, "e") == {"a": Now.SILENT, "b": Now.DIRECT}
+    assert pairs(found, "c", Pair("b", How.VIA, ("d",)), Pair("a", How.BOTH)) == {"a": Now.PASSES}, "no tunnel"
+    assert pairs(now(said("a"), Heard("b", doubt=Doubt.FORGED)), "b") == {}
+
+
+def test_of_pairs_that_a_node_names_it_is_said_how_they_stand_and_since_when() -> None:
+    apart = (NotDirect(peer="c", since=7), NotDirect(peer="d", since=9, relay="b"))
+    found = now(
+        said("a", up=1, stale=1, relayed=1, not_direct=apart, nat="hard"), said("c", up=3, nat="easy"),
+        said("d", up=1, stale=9, not_direct=(NotDirect(peer="b", since=3),)), asker="x",
+    )  # fmt: skip
+    assert found.pair("c", "a") == Meets(Now.STALE, "a", 7), "the end that does not hear counts"
+    assert found.pair("a", "d") == Meets(Now.RELAYED, "a", 9, "b")
+    assert found.pair("a", "b") == Meets(Now.DIRECT, "a"), "it names all that are not up"
+    assert found.pair("d", "b") == Meets(Now.STALE, "d", 3)
+    assert found.pair("d", "e") is None, "it has not named all"
+    assert found.pair("a", "c", has_tunnel=False) is None
+    assert found.named == (("a", "c"), ("a", "d"), ("b", "d"))
+    assert (found.nat("a"), found.nat("z")) == ("hard", "")
+
+
+def test_the_picture_says_of_which_tunnels_and_nodes_something_is_known() -> None:
+    found = now(said("aws", up=1, stale=1, not_direct=(NotDirect(peer="home", since=7),)), asker="aws")
+    drawn = str(picture(LIST, Asked(), rows(LIST), lambda mesh: live(mesh, found, Texts("zh"))))
+    assert '<line class="direct never"' in drawn
+    assert "<title>aws – home: 失联" in drawn
+    assert drawn.count("</line>") == 1, "of the others nothing is known"
+    assert "1 个连通，1 个失联" in drawn
 
 
 def test_the_nodes_are_asked_once_at_a_time_and_not_for_each_page() -> None:

@@ -18,6 +18,7 @@ from mesh_sync.web.peer_table import SORTS
 from mesh_sync.web.secrets_page import Applied
 from mesh_sync.web.texts import CATALOGUES, NAMES, TAGS, Texts, preferred
 from mesh_sync.workspace.fleet_now import Now, Taken
+from mesh_sync.workspace.graph import NATS
 from mesh_sync.workspace.pairs import How
 from mesh_sync.workspace.plan_markdown import KINDS
 from mesh_sync.workspace.publish import Step
@@ -40,6 +41,7 @@ TOGETHER = {
     "kind": KINDS,
     "legend": ["fixed", "named", "hidden", "hidden-unmanaged", "off", "never"],
     "nav": ["mesh", "new", "invite", "settings", "plan", "signers", "history"],
+    "nat": NATS,
     "now": [*(now.value for now in Now), "unknown"],
     "secret": [stage.value for stage in Stage],
     "secret-applied": [applied.value for applied in Applied],

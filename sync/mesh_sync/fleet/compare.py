@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from mesh_sync.fleet.verify import Heard
 from mesh_sync.node.config import Node
@@ -56,6 +56,7 @@ class Row:
             "doubt": heard.doubt.value if heard.doubt else None,
             "signature": heard.signature.value if heard.signature else None,
             **{name: getattr(said, name, None) for name in SAID},
+            "not_direct": [asdict(one) for one in said.not_direct] if said else [],
         }
 
 

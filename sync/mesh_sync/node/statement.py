@@ -7,6 +7,8 @@ commit for a statement.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
 from attrs import fields, frozen
 
@@ -15,28 +17,60 @@ from mesh_sync.node.state import State
 from mesh_sync.typed_toml.fields import Hook, between, one_line, peer_name, text
 from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.reader import read_json
-from mesh_sync.typed_toml.table import Wrong, table
+from mesh_sync.typed_toml.table import Wrong, list_of, table
 
 NAMESPACE = "mesh-sync-fleet"
 LARGEST = 4096
 """Bytes of a statement and its signature; what is larger is none."""
 MOST_PEERS = 1_000_000
+MOST_NAMED, ROOM = 8, 400
+"""How many peers a statement names, and in how many bytes of JSON: it is to fit a packet."""
+MOST_READ = 64
+"""How many are read: those of a later version, too."""
+
+
+@frozen(kw_only=True)
+class NotDirect:
+    """A peer that is not up directly. ``since``: when it was heard last, or since when the relay carries it, Unix
+    seconds; ``relay``: the peer that does, empty where none does, and the peer is stale.
+    """
+
+    peer: str
+    since: int
+    relay: str = ""
 
 
 @frozen(kw_only=True)
 class Peers:
-    """How many peers the node's watchdog has in each state; ``stale``: neither heard nor relayed."""
+    """How many peers the node's watchdog has in each state; ``stale``: neither heard nor relayed.
+
+    ``not_direct``: the stale and the relayed ones, or some of them.
+    """
 
     up: int = 0
     stale: int = 0
     relayed: int = 0
+    not_direct: tuple[NotDirect, ...] = ()
+
+
+def named(found: Iterable[NotDirect]) -> tuple[NotDirect, ...]:
+    """Of these those that a statement names: stale ones first, by name, as many as there is room for."""
+    chosen: list[NotDirect] = []
+    room = ROOM
+    for one in sorted(found, key=lambda one: (bool(one.relay), one.peer)):
+        room -= len(as_json(one)) + 1
+        if room < 0 or len(chosen) == MOST_NAMED:
+            break
+        chosen.append(one)
+    return tuple(chosen)
 
 
 @frozen(kw_only=True)
 class Statement:
     """``commit``: the one confirmed last, ``since``: when it was applied; ``trial``: one that is applied and not
     confirmed yet. ``result``, ``cause``, ``ran``: of the last run (`LastRun`). ``nat``: the class of the NAT before the
-    node, empty while it is not known. ``moment``: when this was said. Moments are Unix seconds, by the node's clock.
+    node, empty while it is not known. ``not_direct``: see `Peers`; all of them where they are as many as ``stale`` and
+    ``relayed`` together. ``moment``: when this was said. Moments are Unix seconds, by the node's clock.
     """
 
     mesh: str
@@ -53,6 +87,12 @@ class Statement:
     relayed: int = 0
     nat: str = ""
     moment: float
+    not_direct: tuple[NotDirect, ...] = ()
+
+    @property
+    def names_all(self) -> bool:
+        """Whether every peer that is not up directly is named."""
+        return len(self.not_direct) == self.stale + self.relayed
 
 
 def statement(state: State, run: LastRun, peers: Peers, nat: str, version: str, moment: float) -> Statement | None:
@@ -68,6 +108,7 @@ def statement(state: State, run: LastRun, peers: Peers, nat: str, version: str, 
         mesh=desired.mesh, node=desired.name, commit=confirmed.commit, since=entered[-1] if entered else confirmed.at,
         trial=state.trial.commit if state.trial else None, version=version, result=run.result, cause=run.cause,
         ran=run.at, up=peers.up, stale=peers.stale, relayed=peers.relayed, nat=nat, moment=moment,
+        not_direct=named(peers.not_direct),
     )  # fmt: skip
 
 
@@ -116,8 +157,20 @@ def _or_none(hook: Hook) -> Hook:
 _commit, _word = _matching("[0-9a-f]{40}"), _matching("[a-z-]{0,20}")
 _count = between(0, MOST_PEERS, "a number of peers")
 _KEYS = frozenset(each.name for each in fields(Statement))
+_NAMED_KEYS = frozenset(each.name for each in fields(NotDirect))
+_named = table(
+    NotDirect, peer=peer_name, since=between(0, 1 << 40, "a moment"), relay=lambda value: value and peer_name(value)
+)
+
+
+def _not_direct(value: object) -> Any:
+    if not isinstance(value, dict):
+        raise Wrong("is no peer")
+    return _named({key: found for key, found in value.items() if key in _NAMED_KEYS})
+
+
 _statement = table(
     Statement, mesh=one_line(255), node=peer_name, commit=_or_none(_commit), trial=_or_none(_commit),
     version=_matching(r"[0-9A-Za-z.+-]{1,40}"), result=_word, cause=_word, nat=_word,
-    up=_count, stale=_count, relayed=_count,
+    up=_count, stale=_count, relayed=_count, not_direct=list_of(_not_direct, most=MOST_READ),
 )  # fmt: skip

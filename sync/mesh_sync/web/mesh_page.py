@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import evolve
 from starlette.requests import Request
@@ -12,9 +12,11 @@ from starlette.routing import Route
 
 from mesh_sync.web.page import Page
 from mesh_sync.web.peer_table import PAGE, SORTS, Asked, Row, chosen, rows
-from mesh_sync.web.view import is_markup, render
+from mesh_sync.web.texts import Texts
+from mesh_sync.web.view import is_markup, render, texts_for
 from mesh_sync.workspace.committed import Committed
-from mesh_sync.workspace.graph import Graph, Node, graph
+from mesh_sync.workspace.fleet_now import FleetNow, Now
+from mesh_sync.workspace.graph import Edge, Graph, Node, graph
 from mesh_sync.workspace.graph_picture import svg
 from mesh_sync.workspace.graph_summary import LARGE, summary
 
@@ -35,6 +37,8 @@ def routes(page: Page) -> list[Route]:
         found = chosen(every, asked)
         last = max(1, -(-len(found) // PAGE))
         asked = evolve(asked, page=min(asked.page, last))
+        seen, t = page.fleet(), texts_for(request)
+        fleet = seen.fleet if seen and seen.fleet and seen.fleet.answered else None
         part = request.url.path == QUIET or request.headers.get("hx-request") == "true"
         return render(
             request, "mesh_table.html" if part else "mesh.html", current="mesh",
@@ -42,20 +46,45 @@ def routes(page: Page) -> list[Route]:
             rows=found[(asked.page - 1) * PAGE : asked.page * PAGE], number=len(every),
             states=Counter(row.state for row in every),
             tags_of_peers=[tag for tag, _ in Counter(tag for row in every for tag in row.tags).most_common(TAGS)],
-            picture=picture(committed, asked, found), findings=committed.findings[:FINDINGS],
-            seen=page.fleet(), again=QUIET + asked.address()[1:],
+            picture=picture(committed, asked, found, lambda mesh: live(mesh, fleet, t) if fleet else mesh),
+            findings=committed.findings[:FINDINGS],
+            seen=seen, again=QUIET + asked.address()[1:],
         )  # fmt: skip
 
     return [Route("/", mesh), Route(QUIET, mesh)]
 
 
-def picture(committed: Committed, asked: Asked, found: Sequence[Row]) -> object:
+def picture(
+    committed: Committed, asked: Asked, found: Sequence[Row], with_state: Callable[[Graph], Graph] = lambda mesh: mesh
+) -> object:
     """The peers that were asked for and their tunnels, or of many the groups that they are in, as SVG."""
     names = [row.name for row in found if row.name in committed.mesh.peers]
     if len(names) <= LARGE:
-        drawn = graph(committed.view, only=names)
+        drawn = with_state(graph(committed.view, only=names))
         return is_markup(svg(drawn, _to_peer)) if drawn.roots else ""
     return is_markup(svg(_quiet(summary(committed.view), asked.group), lambda node: Asked(group=node.name).address()))
+
+
+def live(mesh: Graph, fleet: FleetNow, t: Texts) -> Graph:
+    """The same with what nodes say, in titles: of themselves, and of tunnels that are not up directly."""
+    apart = {pair: meets for pair in fleet.named if (meets := fleet.pair(*pair))}
+
+    def said(node: Node) -> Node:
+        row, what = fleet.rows.get(node.name, (None, None))
+        if row is None or what is None:
+            return node
+        words = [t(f"taken.{what.value}")]
+        words += [t("fleet.peers", up=row.said.up, stale=row.said.stale, relayed=row.said.relayed)] if row.said else []
+        return evolve(node, lines=(*node.lines, *words))
+
+    def met(edge: Edge) -> Edge:
+        meets = apart.get((min(edge.one, edge.other), max(edge.one, edge.other)))
+        if meets is None:
+            return edge
+        title = f"{edge.one} – {edge.other}: {t(f'now.{meets.now.value}', relay=meets.relay)}"
+        return evolve(edge, title=title, is_down=meets.now is Now.STALE, relayed=edge.relayed or bool(meets.relay))
+
+    return evolve(mesh, nodes=tuple(map(said, mesh.nodes)), edges=tuple(map(met, mesh.edges)))
 
 
 def _to_peer(node: Node) -> str:

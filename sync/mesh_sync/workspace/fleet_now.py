@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import cached_property
 
@@ -13,6 +13,7 @@ from mesh_sync.fleet.by_list import look_by_list
 from mesh_sync.fleet.compare import Fleet, Row, Standing
 from mesh_sync.fleet.verify import Signature
 from mesh_sync.mesh.layout import SIGNERS_FILE
+from mesh_sync.node.statement import Statement
 from mesh_sync.trust import signers
 from mesh_sync.workspace.committed import Committed
 from mesh_sync.workspace.own_git import OwnGit
@@ -47,12 +48,32 @@ _STANDINGS = {
 class Now(Enum):
     """How a pair of peers stands, as far as what nodes say tells it."""
 
+    STALE = "stale"
+    """One of the two does not hear the other, and no relay carries it."""
+    RELAYED = "relayed"
+    """One of the two says that a relay carries the other."""
     DIRECT = "direct"
-    """One of the two has all its peers up, and none of them is relayed."""
+    """One of the two says that the other is up, and not relayed."""
     PASSES = "passes"
     """One of the two is this machine, and the other has answered it; through a relay, maybe."""
     SILENT = "silent"
     """One of the two is this machine, and the other has not answered it."""
+
+
+WORST = (Now.STALE, Now.RELAYED, Now.DIRECT)
+"""Which of two words counts, where the two ends say different things."""
+
+
+@frozen
+class Meets:
+    """How a pair stands. ``by``: which end says so, empty where that follows from an answer; ``since``: when it was
+    heard last, or since when the peer ``relay`` carries the two: Unix seconds by that end's clock, or None.
+    """
+
+    now: Now
+    by: str = ""
+    since: float | None = None
+    relay: str = ""
 
 
 @frozen(slots=False)
@@ -104,14 +125,66 @@ class FleetNow:
         """Whether every node has the newest commit."""
         return self.fleet.is_current
 
-    def pairs(self, name: str, listed: Iterable[Pair]) -> dict[str, Now]:
+    def pairs(self, name: str, listed: Iterable[Pair]) -> dict[str, Meets]:
         """How the peer stands with each other one of which that is known; ``listed``: what the list says of its pairs.
 
         Those that the list leads through a third peer have no tunnel with each other that could be up.
         """
-        third = {pair.other for pair in listed if pair.how is How.VIA}
-        found = _pairs(self.fleet, name)
-        return {other: now for other, now in found if now is not Now.DIRECT or other not in third}
+        found: dict[str, Meets] = {}
+        for pair in listed:
+            if (meets := self.pair(name, pair.other, has_tunnel=pair.how is not How.VIA)) is not None:
+                found[pair.other] = meets
+        return found
+
+    def pair(self, one: str, other: str, *, has_tunnel: bool = True) -> Meets | None:
+        """How two peers stand with each other; None where that is not known."""
+        if has_tunnel:
+            said = (self._says.get(end, _nothing)(far) for end, far in ((one, other), (other, one)))
+            words = [meets for meets in said if meets]
+            if words:
+                return min(words, key=lambda meets: WORST.index(meets.now))
+        if self.asker not in (one, other):
+            return None
+        far = self.rows.get(other if one == self.asker else one)
+        if far is None or far[0].standing is Standing.DOUBTED:
+            return None
+        return Meets(Now.SILENT if far[0].standing is Standing.SILENT else Now.PASSES)
+
+    @cached_property
+    def _says(self) -> dict[str, Callable[[str], Meets | None]]:
+        """By name, what each node that can be believed says of another peer."""
+        return {name: _says(said) for name, (row, _) in self.rows.items() if (said := row.said)}
+
+    @cached_property
+    def named(self) -> tuple[tuple[str, str], ...]:
+        """The pairs that are not up directly, as far as nodes name them, each once."""
+        found = {
+            (min(name, one.peer), max(name, one.peer))
+            for name, (row, _) in self.rows.items() if row.said for one in row.said.not_direct
+        }  # fmt: skip
+        return tuple(sorted(found))
+
+    def nat(self, name: str) -> str:
+        """The class of the NAT before a node, as it says; empty where that is not known."""
+        row, _ = self.rows.get(name, (None, None))
+        return row.said.nat if row and row.said else ""
+
+
+def _says(said: Statement) -> Callable[[str], Meets | None]:
+    """What a node says of another peer: those that it names are not up directly; where it names all, the others are."""
+    apart = {one.peer: one for one in said.not_direct}
+
+    def of(peer: str) -> Meets | None:
+        if one := apart.get(peer):
+            return Meets(Now.RELAYED if one.relay else Now.STALE, said.node, one.since, one.relay)
+        return Meets(Now.DIRECT, said.node) if said.up and said.names_all else None
+
+    return of
+
+
+def _nothing(peer: str) -> Meets | None:  # noqa: ARG001
+    """What a node says that did not answer."""
+    return None
 
 
 def look(committed: Committed) -> FleetNow | None:
@@ -140,21 +213,3 @@ def taken(row: Row) -> Taken:
     if said is None:
         return Taken.SILENT
     return Taken.TRIAL if said.trial else _RESULTS.get(said.result, Taken.BEHIND)
-
-
-def _pairs(fleet: Fleet, name: str) -> Iterator[tuple[str, Now]]:
-    """Nodes say how many of their peers are up, stale and relayed, and not which: what follows from that is known."""
-    rows = {row.name: row for row in fleet.rows}
-    for other in rows.keys() - {name}:
-        if any(_is_whole(rows.get(one)) for one in (name, other)):
-            yield other, Now.DIRECT
-        elif fleet.asker in (name, other):
-            far = rows.get(name if other == fleet.asker else other)
-            if far is not None and far.standing is not Standing.DOUBTED:
-                yield other, Now.SILENT if far.standing is Standing.SILENT else Now.PASSES
-
-
-def _is_whole(row: Row | None) -> bool:
-    """Whether a node says that it has all its peers up, each directly."""
-    said = row.said if row else None
-    return bool(said and said.up and not said.stale and not said.relayed)

@@ -44,6 +44,10 @@ class Edge:
     other: str
     possible: bool = True
     relayed: bool = False
+    title: str = ""
+    """What a picture says of it, where it is pointed at."""
+    is_down: bool = False
+    """Whether it is known not to carry anything now."""
 
 
 @frozen

@@ -114,9 +114,10 @@ def _tunnels(mesh: Graph, spots: dict[str, Spot]) -> Iterator[str]:
         yield f'<circle class="ring" r="{radius:.0f}"><title>each with each</title></circle>'
     for edge in mesh.edges:
         if edge.relayed or not crowded:
-            kind = ("relay" if edge.relayed else "direct") + ("" if edge.possible else " never")
+            kind = ("relay" if edge.relayed else "direct") + ("" if edge.possible and not edge.is_down else " never")
             one, other = spots[edge.one], spots[edge.other]
-            yield f'<line class="{kind}" x1="{one.x:.1f}" y1="{one.y:.1f}" x2="{other.x:.1f}" y2="{other.y:.1f}"/>'
+            line = f'<line class="{kind}" x1="{one.x:.1f}" y1="{one.y:.1f}" x2="{other.x:.1f}" y2="{other.y:.1f}"'
+            yield f"{line}><title>{escape(edge.title)}</title></line>" if edge.title else f"{line}/>"
 
 
 def _peer(node: Node, spot: Spot, link: Callable[[Node], str] | None) -> Iterator[str]:

@@ -14,7 +14,7 @@ from mesh_sync.errors import MeshSyncError
 from mesh_sync.node import last_run, own_signature
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
-from mesh_sync.node.statement import Peers, Statement, joined, statement, written
+from mesh_sync.node.statement import NotDirect, Peers, Statement, joined, statement, written
 from mesh_sync.system.files import stamp
 from mesh_watchdog.journal import Problems
 from mesh_watchdog.policy.peer import UP
@@ -24,6 +24,8 @@ KEPT = 1.0
 """Seconds for which it is told again unseen."""
 LASTING = 5.0
 """Seconds for which it is told again while nothing of it has changed but the time."""
+JUMP = 2.0
+"""Seconds by which the clock has to differ from what it was, to be read again: the moments told are to rest."""
 
 
 class OwnStatement:
@@ -38,6 +40,7 @@ class OwnStatement:
         self._last: Statement | None = None
         self._sent = b""
         self._looked = self._made = float("-inf")
+        self._epoch = 0.0
         self._making = asyncio.Lock()
 
     async def said(self) -> bytes:
@@ -59,7 +62,9 @@ class OwnStatement:
             self._remembered, self._stamp = states.load(self._node.state_file), found
         nat, moment = believed.rendezvous.nat, time.time()
         run = last_run.read(self._node)
-        new = statement(self._remembered, run, peers(believed), nat, __version__, moment)
+        if abs(moment - time.monotonic() - self._epoch) > JUMP:
+            self._epoch = moment - time.monotonic()
+        new = statement(self._remembered, run, peers(believed, self._epoch), nat, __version__, moment)
         same = new and self._last and evolve(new, moment=self._last.moment) == self._last
         if same and time.monotonic() - self._made < LASTING:
             return None
@@ -74,8 +79,22 @@ class OwnStatement:
         return problem
 
 
-def peers(believed: State) -> Peers:
-    """How many peers are in each state."""
-    relayed = sum(bool(believed.relaying.relay_of(key)) for key in believed.peers)
-    phases = Counter(peer.phase for key, peer in believed.peers.items() if not believed.relaying.relay_of(key))
-    return Peers(up=phases[UP], stale=phases.total() - phases[UP], relayed=relayed)
+def peers(believed: State, epoch: float) -> Peers:
+    """How many peers are in each state, and which are not up directly; ``epoch``: when the monotonic clock was 0."""
+    relaying = believed.relaying
+    relayed = sum(bool(relaying.relay_of(key)) for key in believed.peers)
+    phases = Counter(peer.phase for key, peer in believed.peers.items() if not relaying.relay_of(key))
+    relays = {key: name for name, key in relaying.relays.items()}
+    apart = []
+    for key, peer in believed.peers.items():
+        relay, name = relaying.relay_of(key), peer.declared.name
+        if relay and name and relay in relays:
+            apart.append(NotDirect(peer=name, since=_unix(epoch + relaying.peers[key].since), relay=relays[relay]))
+        elif not relay and name and peer.phase != UP:
+            apart.append(NotDirect(peer=name, since=_unix(epoch + peer.heard)))
+    return Peers(up=phases[UP], stale=phases.total() - phases[UP], relayed=relayed, not_direct=tuple(apart))
+
+
+def _unix(moment: float) -> int:
+    """In whole seconds, and not before 1970, whatever the clock says."""
+    return max(0, int(moment))
