@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+import demo_page
+
 from lab import PLACES, Host, Lab, Site, available, reachability, reference_mesh, steady_ping
 from lab.firewall import LETS_NOTHING_BEGIN
 from lab.nat import EASY
@@ -26,6 +28,8 @@ DEADLINE = 6
 """[confirm] deadline of aws in seconds; 30 by default."""
 NEW_SUBNET, NEW_HOST = "192.168.21.0/24", "192.168.21.10"
 NEW_WAN = "203.0.113.112"
+PATIENT = 180
+"""Seconds for a command; what else the machine does may make it slow."""
 SETTLE, PATIENCE = 12, 30
 """Seconds of traffic before azure moves, and the deadline for reaching it again."""
 
@@ -34,7 +38,11 @@ def main() -> int:
     """Run the demo; exit 0 if every step ended as it should."""
     parser = argparse.ArgumentParser(prog="script/demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave the mesh up, and say how to enter a node")
-    keep = parser.parse_args().keep
+    parser.add_argument(
+        "--web", action="store_true",
+        help="build the mesh, and leave it up with the operator's page on it, until Ctrl-C",
+    )  # fmt: skip
+    asked = parser.parse_args()
     if reason := available():
         print(f"the demo cannot run here: {reason}", file=sys.stderr)
         return 1
@@ -50,6 +58,8 @@ def main() -> int:
         apply(sites)
         watchdogs = watch(sites)
         complete = matrix(sites)
+        if asked.web:
+            return web(lab, sites) if complete else 1
         arrived = change(lab, sites)
         refused = attack(lab, sites)
         restored = slip(lab, sites)
@@ -58,7 +68,7 @@ def main() -> int:
         agreed = survey(sites["aws"].gateway)
         fine = complete and arrived and refused and restored and recovered and met and agreed
         say(f"{'Done' if fine else 'FAILED'} after {time.monotonic() - began:.0f} s")
-        if keep:
+        if asked.keep:
             stay(sites)
     return 0 if fine else 1
 
@@ -266,6 +276,14 @@ def survey(node: Host) -> bool:
     return not status
 
 
+def web(lab: Lab, sites: Mapping[str, Site]) -> int:
+    """Leave the mesh up, with the page of alice on the gateway of aws."""
+    say("alice opens the operator's page, in a clone on aws: it asks the nodes, and changes the mesh by pushes")
+    code, socket = demo_page.begin(sites["aws"].gateway, lab.git.daemon_url, lab.operator.path(KEY))
+    demo_page.stay(sites, socket, code)
+    return 0
+
+
 def stay(sites: Mapping[str, Site]) -> None:
     say("The mesh stays up until you press Ctrl-C. To enter a node, as the user who runs this:")
     for site in sites.values():
@@ -279,7 +297,7 @@ def typed(host: Host, argv: list[str], *, status: int = 0, cwd: str | None = Non
     """Show a command as it is typed on a host, and what it prints; return that. It must end with ``status``."""
     name = host.name.removesuffix("-gw")
     print(paint(f"{name}# {shlex.join(argv)}", "1"), flush=True)
-    done = host.run(argv, check=False, timeout=60, cwd=cwd)
+    done = host.run(argv, check=False, timeout=PATIENT, cwd=cwd)
     said = done.stdout + done.stderr
     for line in said.splitlines():
         print(f"  {line}")
