@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from mesh_sync.web.page import Page
-from mesh_sync.web.peer_table import PAGE, SORTS, Asked, Row, chosen, rows
+from mesh_sync.web.peer_table import PAGE, SORTS, Asked, Row, chosen
 from mesh_sync.web.texts import Texts
 from mesh_sync.web.view import is_markup, render, texts_for
 from mesh_sync.workspace.committed import Committed
@@ -33,7 +33,7 @@ def routes(page: Page) -> list[Route]:
 
     def mesh(request: Request) -> Response:
         committed, asked = page.committed(), Asked.of(request.query_params)
-        every = rows(committed)
+        every = page.rows(committed)
         found = chosen(every, asked)
         last = max(1, -(-len(found) // PAGE))
         asked = evolve(asked, page=min(asked.page, last))

@@ -11,13 +11,13 @@ from attrs import frozen
 
 from mesh_sync.errors import Refused
 from mesh_sync.web.inviting import Inviting
+from mesh_sync.web.peer_table import Row, rows
 from mesh_sync.web.pushing import Pushing
 from mesh_sync.web.watching import Seen, Watching
 from mesh_sync.workspace import fleet_now
-from mesh_sync.workspace.committed import Committed, read_commit
+from mesh_sync.workspace.committed import Committed, Head, read_commit
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.gathered import Gathered
-from mesh_sync.workspace.preview import commit_in
 
 FRESH = timedelta(minutes=1)
 """How long what was read of a commit is shown; peers expire, so that it is read again then."""
@@ -51,11 +51,13 @@ class Page:
         self._lock = RLock()
         self._watching = Watching(lambda: fleet_now.look(self.gathered().base))
         self._gathered: Gathered | None = None
+        self._rows: tuple[Committed, tuple[Row, ...]] | None = None
+        self._head = Head(directory)
 
     def gathered(self) -> Gathered:
         """The edits so far, on the list as it is committed now. Raise ConfigError when there is none."""
         with self._lock:
-            commit, old = commit_in(self.directory, "HEAD")[1], self._gathered
+            commit, old = self._head.commit(), self._gathered
             if old and old.base.commit == commit and datetime.now(UTC) - old.base.moment < FRESH:
                 return old
             found = read_commit(self.directory, commit)
@@ -72,14 +74,22 @@ class Page:
         """The list with the edits so far."""
         return self.gathered().present
 
+    def rows(self, committed: Committed) -> tuple[Row, ...]:
+        """The rows of the table of peers, made once for a list as it was read last."""
+        kept = self._rows
+        if kept is None or kept[0] is not committed:
+            self._rows = kept = (committed, rows(committed))
+        return kept[1]
+
     def fleet(self, since: float = 0.0) -> Seen | None:
         """What the nodes say, asked after ``since`` (monotonic); None while they are being asked."""
         return self._watching.seen(since)
 
     @property
     def edits(self) -> int:
-        """How many files the edits change."""
-        return len(self.gathered().files)
+        """How many files the edits change, in the list as it was read last."""
+        found = self._gathered or self.gathered()
+        return len(found.files)
 
     def edit(self, edit: Callable[[Edit], Edited]) -> Edited:
         """Make one more edit. Raise MeshSyncError when it would bring an error, or while what there is is pushed."""

@@ -6,6 +6,7 @@ What lies uncommitted in the working tree has no part in it; a list that has err
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -13,12 +14,14 @@ from pathlib import Path
 from attrs import frozen
 
 from mesh_sync.check.examine import examine
+from mesh_sync.errors import CommandError
 from mesh_sync.findings import Finding, errors
 from mesh_sync.mesh import manifest
 from mesh_sync.mesh.layout import is_peer_file, peer_name
 from mesh_sync.mesh.model import Mesh, Peer
 from mesh_sync.mesh.peer_view import PeerView
 from mesh_sync.mesh.tree import Tree
+from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.workspace.preview import commit_in, files_at
 from mesh_sync.workspace.working_copy import WorkingCopy
 
@@ -79,6 +82,22 @@ class Committed:
     def copy(self) -> WorkingCopy:
         """These files as something that can be edited. Raise MeshSyncError when mesh.toml is broken."""
         return WorkingCopy.of(self.directory, self.tree, self.moment, on_disk=False)
+
+
+class Head:
+    """The commit that a clone is at, for one who asks again and again: where its objects are is looked up once."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._objects: GitObjects | None = None
+
+    def commit(self) -> str:
+        """The commit now. Raise ConfigError when there is no such repository or commit."""
+        if self._objects is not None:
+            with suppress(CommandError):
+                return self._objects.resolve("HEAD")
+        self._objects, commit = commit_in(self._directory, "HEAD")
+        return commit
 
 
 def read_commit(directory: Path, revision: str = "HEAD") -> Committed:

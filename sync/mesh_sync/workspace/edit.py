@@ -12,7 +12,6 @@ from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.findings import Finding, errors
 from mesh_sync.mesh.layout import MESH_FILE
 from mesh_sync.repository.git_objects import GitObjects, git_directory, tree_at
-from mesh_sync.workspace import commits
 from mesh_sync.workspace.draft_commit import Draft
 from mesh_sync.workspace.own_git import OwnGit
 from mesh_sync.workspace.working_copy import WorkingCopy
@@ -73,6 +72,8 @@ class Edit:
             first()
             with copy.written(files):
                 return edited
+        from mesh_sync.workspace import commits  # GitPython, 230 ms of processor time, for those who commit
+
         git, stranger = OwnGit.of(self.directory).with_identity()
         with Draft.of(git, files, message) as draft:
             tree = self._checked(draft.tree, copy)

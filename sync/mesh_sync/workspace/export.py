@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
-
-import segno
+from typing import TYPE_CHECKING
 
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.mesh.render import PLACEHOLDER
@@ -14,6 +13,9 @@ from mesh_sync.wireguard.endpoint import Endpoint
 from mesh_sync.workspace.committed import Committed
 from mesh_sync.workspace.output import write_output
 from mesh_sync.workspace.preview import raise_if_inside, render_one, render_peer
+
+if TYPE_CHECKING:
+    import segno
 
 TEXT_SUFFIXES = (".conf", ".txt")
 IMAGE_SUFFIXES = (".svg", ".png")
@@ -54,6 +56,8 @@ def names_no_tunnel(file: Path) -> bool:
 
 def code(config: str) -> segno.QRCode:
     """The QR code of a config, without its comments. Raise MeshSyncError when it holds more than a code can."""
+    import segno  # 140 ms of processor time, and few exports are pictures
+
     bare = "\n".join(line for line in config.splitlines() if line and not line.startswith("#")) + "\n"
     try:
         return segno.make_qr(bare, error="L", boost_error=False)

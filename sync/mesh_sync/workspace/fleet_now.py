@@ -9,7 +9,6 @@ from functools import cached_property
 
 from attrs import frozen
 
-from mesh_sync.fleet.by_list import look_by_list
 from mesh_sync.fleet.compare import Fleet, Row, Standing
 from mesh_sync.fleet.verify import Signature
 from mesh_sync.mesh.layout import SIGNERS_FILE
@@ -193,6 +192,8 @@ def look(committed: Committed) -> FleetNow | None:
     They are measured by what this clone knows of the branch at the git host; where it follows none, by its own commit.
     Raise MeshSyncError when git fails.
     """
+    from mesh_sync.fleet.by_list import look_by_list  # dnspython, 220 ms of processor time before the page is there
+
     git, mesh, view = OwnGit(committed.directory), committed.mesh, committed.view
     newest = git.answers("rev-parse", "--verify", "--quiet", "@{upstream}^{commit}") or committed.commit
     listed = signers.parse(committed.tree.texts.get(SIGNERS_FILE, b""))[0]

@@ -25,7 +25,7 @@ from mesh_sync.typed_toml.fields import anything
 from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.reader import read_json
 from mesh_sync.typed_toml.table import Wrong, table
-from mesh_sync.workspace import commits, edit_peer
+from mesh_sync.workspace import edit_peer
 from mesh_sync.workspace.committed import Committed
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.own_git import OwnGit
@@ -56,6 +56,8 @@ def invite(
 
     Raise ConfigError where the mesh cannot invite, Unreachable.
     """
+    from mesh_sync.workspace import commits  # GitPython, as in `edit`
+
     edit = Edit(directory, commit=True)
     copy = edit.open()
     path = edit_peer.file_of(name)
