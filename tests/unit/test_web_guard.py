@@ -304,7 +304,17 @@ def test_what_a_hostile_repository_says_is_text(mesh_is_broken: bool) -> None:
         with serving(folder / "mesh") as running:
             running.enter()
             paths = ["/", "/?q=evil", "/?q=%3Cscript%3Ealert(1)%3C/script%3E&sort=%22%3E&group=%3Cb%3E&tag=%3Cb%3E"]
-            paths += ["/peer/evil", "/peer/broken", "/peer/%3Cscript%3E", "/%3Cscript%3E"]
+            paths += [
+                "/plan",
+                "/history",
+                "/signers",
+                "/invite",
+                "/secrets",
+                "/peer/evil",
+                "/peer/broken",
+                "/peer/%3Cscript%3E",
+                "/%3Cscript%3E",
+            ]
             for path in paths:
                 answer = running.ask(path)
                 assert answer.status in (200, 404), (path, answer.text)

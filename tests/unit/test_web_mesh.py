@@ -162,6 +162,8 @@ def test_both_languages_are_served(page: Running) -> None:
     chinese = page.ask("/", headers={"Accept-Language": "zh-CN"})
     assert '<html lang="zh-Hans">' in chinese.text
     assert "对等节点" in chinese.text
+    assert "原文为英文" in page.ask("/history", headers={"Accept-Language": "zh-CN"}).text
+    assert "is in English" not in page.ask("/history").text, "where all is"
     cookie = page.ask("/language/en?to=/plan").headers["Set-Cookie"].partition(";")[0]
     headers = {"Accept-Language": "zh-CN", "Cookie": f"{page.cookie}; {cookie}"}
     assert '<html lang="en">' in page.ask("/plan", headers=headers).text

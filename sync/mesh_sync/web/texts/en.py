@@ -10,6 +10,7 @@ TEXTS = {
     "nav.settings": "mesh.toml",
     "nav.plan": "Plan",
     "languages": "Language",
+    "english": "What check, the plan, git and mesh-sync say is in English.",
     "commit": "commit",
     "enter.title": "One-time code",
     "enter.words": "This page is for whoever started mesh-sync web. The code is on that terminal, and works once.",

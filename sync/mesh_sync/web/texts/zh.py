@@ -10,6 +10,7 @@ TEXTS = {
     "nav.settings": "网络设置 mesh.toml",
     "nav.plan": "变更计划",
     "languages": "语言",
+    "english": "check、变更计划、git 与 mesh-sync 的原文为英文。",
     "commit": "提交",
     "enter.title": "一次性口令",
     "enter.words": "此页面仅供启动 mesh-sync web 的人使用。口令显示在其终端上，只能用一次。",
