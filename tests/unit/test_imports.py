@@ -178,3 +178,12 @@ def test_an_idle_run_imports_no_library_that_it_does_not_need(tmp_path: Path, no
     assert not modules & {"mesh_sync.mesh.model", "mesh_sync.cli.main", "mesh_sync.names.resolve"}
     after = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file() and file.suffix != ".lock"}
     assert after == {file: text for file, text in before.items() if file.suffix != ".lock"}, "it wrote something"
+
+
+def test_the_page_starts_without_what_only_some_uses_need() -> None:
+    code = "import sys, mesh_sync.web.app, mesh_sync.web.server; print(*sys.modules)"
+    modules = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert "starlette" in modules
+    assert not modules & {"dns", "git", "rich", "segno", "mesh_sync.cli"}

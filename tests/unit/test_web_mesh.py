@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from mesh_sync.mesh.peer_view import PeerView
 from mesh_sync.mesh.tree import Tree
 from mesh_sync.web.mesh_page import picture
+from mesh_sync.web.page import Page
 from mesh_sync.web.peer_table import PAGE, Asked, chosen, rows
 from mesh_sync.workspace.committed import Committed
 from mesh_sync.workspace.direct_pairs import no_longer_direct
@@ -126,6 +129,24 @@ def test_pairs_that_a_change_takes_their_direct_way_are_told_once() -> None:
     lost = [(name, pair.other, pair.how) for name, pair in no_longer_direct(before, after)]
     assert sorted(lost) == [("a", "c", How.NEVER), ("a", "d", How.NEVER)]
     assert not list(no_longer_direct(before, before))
+
+
+def test_a_view_asks_git_for_the_head_once_and_makes_the_rows_of_a_commit_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator, log, real = Operator(tmp_path / "mesh"), tmp_path / "log", shutil.which("git")
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin/git"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {log}\nexec {real} "$@"\n')
+    program.chmod(0o755)
+    page = Page(operator.place)
+    made = page.rows(page.committed())
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    assert page.rows(page.committed()) is made
+    assert page.edits == 0
+    assert len(log.read_text().splitlines()) == 1
+    operator.add("azure", "--commit").fine()
+    assert [row.name for row in page.rows(page.committed())] == ["aws", "azure"]
 
 
 @pytest.fixture(scope="module")

@@ -117,7 +117,7 @@ def test_the_page_says_it_with_the_commands_and_without_a_secret(served: tuple[O
     until(lambda: "not known here" in page.ask("/secrets").shown, 60)
     answer = page.ask("/secrets")
     for text in (
-        "The mesh is going to move", "secret 1 since commit", "is not sealed to one node", "late nothing is sealed",
+        "The mesh is about to change", "secret 1 since commit", "is not sealed to one node", "late nothing is sealed",
         "mesh-sync secret seal --secret-file F --push", COMMANDS[Stage.ANNOUNCED], "phone",
     ):  # fmt: skip
         assert text in answer.shown, text
