@@ -19,10 +19,14 @@ OLD = 15.0
 
 @frozen
 class Seen:
-    """What came of asking: None where this machine is no peer. ``began``: on the monotonic clock; ``moment``: Unix."""
+    """What came of asking: None where this machine is no peer.
+
+    ``began`` and ``ended``: on the monotonic clock; ``moment``: when it began, in Unix seconds.
+    """
 
     fleet: FleetNow | None
     began: float
+    ended: float
     moment: float
 
 
@@ -43,7 +47,7 @@ class Watching:
             if is_due and not (self._thread and self._thread.is_alive()):
                 self._thread = Thread(target=self._ask, daemon=True)
                 self._thread.start()
-        if found is None or (found.fleet is not None and (now - found.began > OLD or found.began < since)):
+        if found is None or (found.fleet is not None and (now - found.ended > OLD or found.began < since)):
             return None
         return found
 
@@ -53,4 +57,4 @@ class Watching:
             fleet = self._look()
         except (MeshSyncError, OSError):  # what is wrong with the repository, the pages themselves say
             fleet = None
-        self._seen = Seen(fleet, began, moment)
+        self._seen = Seen(fleet, began, time.monotonic(), moment)

@@ -21,6 +21,8 @@ MARGIN, HEADROOM = 170.0, 50.0
 """Units beside everything, where the names are, and above and below it."""
 LINE = 22
 RADIUS = 8
+LETTER = 8.0
+"""Units that a letter of a name takes, as wide as fonts have it; names are of DNS."""
 MANY = 1500
 """More lines than this are unreadable; then the roots' circle itself stands for "each with each"."""
 STYLE = """
@@ -92,8 +94,10 @@ def svg(mesh: Graph, link: Callable[[Node], str] | None = None) -> str:
     """
     spots = layout(mesh)
     xs, ys = [spot.x for spot in spots.values()] or [0.0], [spot.y for spot in spots.values()] or [0.0]
-    left, top, bottom = min(xs) - MARGIN, min(ys) - HEADROOM, max(ys) + HEADROOM
-    width, height = max(xs) + MARGIN - left, bottom - top + LINE * (0 if link else len(LEGEND))
+    ends = [end for name, spot in spots.items() for end in _reach(name, spot)]
+    left, right = min([min(xs) - MARGIN, *ends]), max([max(xs) + MARGIN, *ends])
+    top, bottom = min(ys) - HEADROOM, max(ys) + HEADROOM
+    width, height = right - left, bottom - top + LINE * (0 if link else len(LEGEND))
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} {top:.0f} {width:.0f} {height:.0f}" '
         f'width="{width:.0f}" role="{"group" if link else "img"}">',
@@ -127,14 +131,26 @@ def _peer(node: Node, spot: Spot, link: Callable[[Node], str] | None) -> Iterato
     facts = escape("\n".join((node.name, node.state, *node.lines)))
     kind = f"node {node.kind}" + (" unmanaged" if node.state == "unmanaged" else "")
     yield f'<g><title>{facts}</title><circle class="{kind}" cx="{spot.x:.1f}" cy="{spot.y:.1f}" r="{RADIUS}"/>'
-    side = math.cos(spot.angle)
-    anchor = "middle" if abs(side) < 0.3 else "start" if side > 0 else "end"
+    side, anchor = math.cos(spot.angle), _anchor(spot)
     x = spot.x + (0 if anchor == "middle" else math.copysign(RADIUS + 5, side))
     y = spot.y + (4 if anchor != "middle" else -RADIUS - 20 if math.sin(spot.angle) < 0 else RADIUS + 16)
     yield f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(node.name)}</text>'
     for address in node.lines[:1]:
         yield f'<text class="more" x="{x:.1f}" y="{y + 14:.1f}" text-anchor="{anchor}">{escape(address)}</text>'
     yield "</g></a>" if link else "</g>"
+
+
+def _anchor(spot: Spot) -> str:
+    """Which end of its name is at a peer (`text-anchor`)."""
+    side = math.cos(spot.angle)
+    return "middle" if abs(side) < 0.3 else "start" if side > 0 else "end"
+
+
+def _reach(name: str, spot: Spot) -> tuple[float, float]:
+    """From where to where a peer's name goes, or less; names are cut at the edges of the picture."""
+    wide = LETTER * len(name)
+    before, behind = {"middle": (wide / 2, wide / 2), "start": (0, wide), "end": (wide, 0)}[_anchor(spot)]
+    return spot.x - before - 2 * RADIUS, spot.x + behind + 2 * RADIUS
 
 
 def _legend(mesh: Graph, x: float, y: float) -> Iterator[str]:
