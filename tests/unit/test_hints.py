@@ -105,3 +105,19 @@ def test_what_cannot_be_written_or_read_is_what_was_typed_and_no_interface(place
         assert (done.code, "cannot be written" in done.err) == (2, True), done.err
     done = mesh_sync("status", "--config", tmp_path)
     assert (done.code, "Is a directory" in done.err, "run it as root" in done.err) == (2, True, False), done.err
+
+
+def test_a_removal_that_was_not_committed_is_committed_by_the_same_command(place: Path, tmp_path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "ssh"], check=True)
+    mesh_sync("signer", "add", "you@example.org", tmp_path / "ssh.pub", "-C", place).fine()
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "node"], check=True)
+    mesh_sync("signer", "add", "aws@node.lab", tmp_path / "node.pub", "-C", place).fine()
+    for words in (["add", "allowed_signers"], ["commit", "-qm", "signers"]):
+        subprocess.run(["git", "-C", place, *words], check=True)
+    mesh_sync("peer", "remove", "aws", "-C", place).fine()
+    assert "committed" in mesh_sync("peer", "remove", "aws", "-C", place, "--commit").fine()
+    said = subprocess.run(["git", "-C", place, "status", "--porcelain"], check=True, capture_output=True, text=True)
+    assert not said.stdout
+    assert "aws@node.lab" not in (place / "allowed_signers").read_text()
+    again = mesh_sync("peer", "remove", "aws", "-C", place, "--commit")
+    assert (again.code, "there is no peers/aws.toml" in again.err) == (2, True)

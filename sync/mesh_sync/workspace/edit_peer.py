@@ -85,17 +85,24 @@ def change(edit: Edit, name: str, values: Mapping[str, Value], unset: Sequence[s
 def remove(edit: Edit, name: str) -> Edited:
     """Remove a peer's file, what is sealed to it, and its keys in allowed_signers, which could add it again.
 
-    A file that cannot be read can be removed too.
+    A file that cannot be read can be removed too. One that is removed and not committed yet can be committed so.
     """
     path, copy = file_of(name), edit.open()
-    if not copy.has(path):
+    git = OwnGit(edit.directory)
+    uncommitted = not copy.has(path) and edit.commit and git.answers("cat-file", "-e", f"HEAD:{path}") is not None
+    if not copy.has(path) and not uncommitted:
         text_of(copy, path)
     files: dict[str, str | None] = {path: None}
     became = "is removed"
-    if (sealed := sealed_path(name)) in copy.tree.texts:
+    sealed = sealed_path(name)
+    if sealed in copy.tree.texts or (uncommitted and git.answers("cat-file", "-e", f"HEAD:{sealed}") is not None):
         files[sealed] = None
         became += f", and {sealed}"
-    signing = copy.text(SIGNERS_FILE) or ""
+    signing = now = copy.text(SIGNERS_FILE) or ""
+    if uncommitted and (text := git.answers("show", f"HEAD:{SIGNERS_FILE}")):
+        keys = parse(text.encode())[0].of(name, copy.mesh.name)
+        # what else was changed there is not for this commit
+        signing = f"{text}\n" if now == without(f"{text}\n", keys) else now
     if keys := parse(signing.encode())[0].of(name, copy.mesh.name):
         files[SIGNERS_FILE] = without(signing, keys)
         became += f", and its {'key' if len(keys) == 1 else f'{len(keys)} keys'} in {SIGNERS_FILE}"
