@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
+from e2e.operators_desk import HOME, PROGRAM, cloned
 from e2e.running_watchdog import Watchdog, watching
-from e2e.signed_mesh import ADMIN, verifying_mesh
+from e2e.signed_mesh import verifying_mesh
 from lab import Lab
 from lab.mesh import now
 from lab.ping import first_answer
 from lab.waiting import until
-from unit.git_identity import VARIABLES
 from unit.web_page import AS_A_USER, Running, read
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -26,8 +24,6 @@ NAMES = ("a", "b", "c")
 SIGNING = ("a", "b")
 """Nodes whose signing key the list names; c has none."""
 SOON = 90
-HOME = "/run/page"
-PROGRAM = [sys.executable, "-c", "from mesh_sync.__main__ import main; main()", "web", "--no-browser"]
 
 
 class World:
@@ -43,29 +39,16 @@ class World:
         self.page = stack.enter_context(self._served())
 
     def _served(self) -> ExitStack:
-        a, stack = self.mesh.nodes["a"], ExitStack()
-        a.run(["git", "clone", "-q", self.mesh.url, f"{HOME}/mesh"])
-        key = self.mesh.operator.path(f"{self.mesh.home}/signers/{ADMIN}")
-        for file in (key, key.with_name(key.name + ".pub")):
-            shutil.copy(file, a.path(f"{HOME}/{'key' if file == key else 'key.pub'}"))
-        settings = {"gpg.format": "ssh", "user.signingKey": f"{HOME}/key", "commit.gpgSign": "true"}
-        for name, value in settings.items():
-            a.run(["git", "-C", f"{HOME}/mesh", "config", name, value])
-        a.run(["chown", "-R", "65534:65534", HOME])
-        self.env = {"HOME": HOME, **VARIABLES}
-        words = ["-C", f"{HOME}/mesh", "--socket", f"{HOME}/socket"]
-        process = a.popen([*AS_A_USER, *PROGRAM, *words], env=self.env)
+        self.desk, stack = cloned(self.mesh, "a"), ExitStack()
+        a, words = self.desk.node, ["--no-browser", "-C", self.desk.place, "--socket", f"{HOME}/socket"]
+        process = a.popen([*AS_A_USER, *PROGRAM, *words], env=self.desk.env)
         stack.callback(process.kill)
         assert process.stdout is not None
         first, second = process.stdout.readline(), process.stdout.readline()
         assert second, first
         self.browser = Running(process, "", second.split()[-1], unix=str(a.path(f"{HOME}/socket"))).enter()
+        self.git = self.desk.git
         return stack
-
-    def git(self, *words: str) -> str:
-        """git as the person with the page runs it."""
-        argv = [*AS_A_USER, "git", "-C", f"{HOME}/mesh", *words]
-        return self.mesh.nodes["a"].run(argv, env=self.env).stdout.strip()
 
     def shown(self, path: str = "/") -> str:
         return self.browser.ask(path).shown
