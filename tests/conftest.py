@@ -21,7 +21,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 LONG = (
     "preshared", "confirm", "rotate_key", "confirm_not_fooled", "preshared_begin", "confirm_killed",
     "wireguard_facts", "watchdog",  # short ones: a worker takes a second file when its first has one or two tests
-    "web_browser", "news", "fleet", "hub", "watchdog_crowd", "rollout",
+    "web_looks", "web_browser", "news", "fleet", "hub", "watchdog_crowd", "rollout",
     "relay", "birthday", "port_mapping", "punch", "exit", "birthday_halves", "mesh_dns", "mesh_calls", "bombs",
     "crashes_killed", "changes", "rollback", "watchdog_leaves_alone", "join_signed", "watchdog_survives",
     "page_disaster", "page_kubernetes", "page_moving",
