@@ -16,6 +16,7 @@ from command import mesh_sync
 from mesh_sync.cli.main import LazyGroup, cli
 
 ROOT = Path(__file__).parents[2]
+KEY = f"{'A' * 42}I="
 
 
 def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -152,8 +153,9 @@ def test_a_full_disk_or_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
     assert "No space left" in result.stderr
 
 
-@pytest.mark.parametrize("words", ["plan", "init {0}/mesh", "peer add x --public-key x"])
+@pytest.mark.parametrize("words", ["plan", "init {0}/mesh", f"peer add x --public-key {KEY} --commit -C {{0}}/made"])
 def test_a_machine_without_git_is_told_so(words: str, tmp_path: Path) -> None:
+    mesh_sync("init", tmp_path / "made").fine()
     program = [sys.executable, "-c", "from mesh_sync.cli.main import main; main()", *words.format(tmp_path).split()]
     result = subprocess.run(program, env={**os.environ, "PATH": "/nonexistent"}, capture_output=True, text=True)
     assert result.returncode == 2

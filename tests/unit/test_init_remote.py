@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 
 import git
@@ -61,12 +63,15 @@ def test_options_that_make_no_sense_alone_are_refused(tmp_path: Path, words: tup
     assert not (tmp_path / "mesh").exists()
 
 
-def test_what_did_not_reach_the_git_host_goes_on_by_the_same_command(tmp_path: Path) -> None:
-    words = ("init", tmp_path / "mesh", "--remote", tmp_path / "host.git", "--push")
+def test_what_did_not_reach_the_git_host_goes_on_by_the_same_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("init", str(tmp_path / "my mesh"), "--name", "mesh", "--remote", str(tmp_path / "host.git"), "--push")
+    monkeypatch.setattr(sys, "argv", ["/usr/local/bin/mesh-sync", *words])
     done = mesh_sync(*words)
     assert done.code == 3
-    assert "to go on: mesh-sync " in done.err
-    first = git.Repo(tmp_path / "mesh").head.commit
+    assert f"to go on: {shlex.join(['mesh-sync', *words])}\n" in done.err
+    first = git.Repo(tmp_path / "my mesh").head.commit
     host = git.Repo.init(tmp_path / "host.git", bare=True, initial_branch="main")
     for _ in range(2):
         assert "going on with the mesh repository" in mesh_sync(*words).fine()

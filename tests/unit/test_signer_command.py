@@ -252,7 +252,7 @@ def test_a_commit_that_every_node_would_refuse_is_said_to_be_one(
     ended = mesh.add_bob("--commit")
     assert ended.code == 0
     assert complaint in ended.err
-    assert "git config gpg.format ssh" in ended.err
+    assert "config gpg.format ssh" in ended.err
 
 
 def test_check_warns_of_the_only_admin_of_keys_that_end_and_of_nodes_that_left(mesh: Signed) -> None:

@@ -166,8 +166,6 @@ def import_(edit: Edit, **request: Any) -> int:
     asked = Request(**request)
     if asked.dry_run and edit.push:
         raise click.UsageError("--dry-run writes nothing that --push could push")
-    if asked.dry_run and edit.commit:
-        raise click.UsageError("--dry-run writes nothing that --commit could commit")
     made = take_over(edit, asked, lambda text: click.secho(f"  ! {text}", fg="yellow"))
     if asked.dry_run:
         return _present_dry_run(made, edit.directory)
