@@ -76,7 +76,6 @@ def test_where_a_private_key_was_put_is_said(place: Path, tmp_path: Path) -> Non
     [
         (("init", "new", "--name", ""), "there can be no such mesh: name"),
         (("init", "new", "--network", "10.0.0.1/24"), "10.0.0.1/24 has host bits set; the network is 10.0.0.0/24"),
-        (("import", "wg-quick", "a.conf", "new", "--dry-run", "--commit"), "--dry-run writes nothing"),
         (("import", "wg-quick", "a.conf", "new", "--push", "--yes"), "without --push; then: git -C new push URL main"),
     ],
 )
