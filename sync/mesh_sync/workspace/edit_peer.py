@@ -50,8 +50,8 @@ def add(edit: Edit, name: str, values: Mapping[str, Any], new_key: Path | None =
     return edit.finish(copy, files, f"{name}: joins the mesh", became, first=keep_key)
 
 
-def is_committed(edit: Edit, name: str, public_key: str) -> bool:
-    """Whether HEAD has this peer, with this key. If an `add` of it ended before its commit, its files are put back."""
+def undo_unless_committed(edit: Edit, name: str, public_key: str) -> bool:
+    """Put back the files of an `add` of this peer that ended before its commit. Return whether HEAD has the peer."""
     path, git = file_of(name), OwnGit.of(edit.directory)
     if _has_key(git.answers("show", f"HEAD:{path}"), public_key):
         return True
