@@ -90,7 +90,7 @@ def list_changes(files: Mapping[str, Version]) -> Iterator[ListChange]:
 def peer_at(name: str, text: bytes | None) -> Peer | None:
     """The peer that a file describes; None where there is none that can be read."""
     try:
-        return None if text is None else attrs.evolve(peer_of(read_toml(text)), name=name)
+        return None if text is None else peer_of(read_toml(text), name=name)
     except Wrong:
         return None
 

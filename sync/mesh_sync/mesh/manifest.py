@@ -57,7 +57,7 @@ def read_peers(files: Mapping[str, bytes], findings: list[Finding]) -> dict[str,
             findings.append(Finding(path, "", f"is {size:,} bytes long; the limit for a peer is {MAX_PEER_FILE:,}"))
             continue
         key = sha256(path.encode(errors="surrogatepass") + b"\0" + files[path]).digest()
-        if peer := known.get(key) or _peer(path, name, files[path], findings):
+        if peer := known.get(key) or _read(path, files[path], peer_of, findings, name=name):
             peers[name] = _last_read[key] = peer
     return peers
 
@@ -71,14 +71,9 @@ def _name_findings(path: str, name: str, seen: dict[str, str]) -> Iterator[Findi
         yield Finding(path, "", f"differs from {other} only in case")
 
 
-def _peer(path: str, name: str, content: bytes, findings: list[Finding]) -> Peer | None:
-    peer = _read(path, content, peer_of, findings)
-    return attrs.evolve(peer, name=name) if peer else None
-
-
-def _read(path: str, content: bytes, hook: Callable[[object], T], findings: list[Finding]) -> T | None:
+def _read(path: str, content: bytes, hook: Callable[..., T], findings: list[Finding], **given: str) -> T | None:
     try:
-        return hook(read_toml(content))
+        return hook(read_toml(content), **given)
     except Wrong as wrong:
         findings += wrong.findings(path)
         return None

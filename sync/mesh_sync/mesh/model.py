@@ -47,7 +47,7 @@ class Peer:
     ``original_name``: of one that was renamed, the name that its pairs go on using (`pair_name`).
     """
 
-    name: str = ""
+    name: str
     public_key: PublicKey
     addresses: tuple[Address, ...]
     endpoint: tuple[Endpoint, ...] = ()

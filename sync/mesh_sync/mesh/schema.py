@@ -85,15 +85,21 @@ def _usable(ip: Address, words: str) -> Address:
 def _network(value: object) -> Network:
     words = text(value)
     try:
-        network = ipaddress.ip_network(words, strict=False)
+        network = ipaddress.ip_network(words)
     except ValueError:
-        raise ValueError(f"{shown(words)} is not a network in CIDR notation") from None
+        raise ValueError(_no_network(words)) from None
     _usable(network.network_address, words)
-    if ipaddress.ip_address(words.partition("/")[0]) != network.network_address:
-        raise ValueError(f"{shown(words)} has host bits set; the network is {network}")
     if network.is_multicast or network.is_loopback or network.is_link_local:
         raise ValueError(f"{shown(words)} cannot be reached through a tunnel")
     return network
+
+
+def _no_network(words: str) -> str:
+    try:
+        network = ipaddress.ip_network(words, strict=False)
+    except ValueError:
+        return f"{shown(words)} is not a network in CIDR notation"
+    return f"{shown(words)} has host bits set; the network is {network}"
 
 
 def nameserver(value: object) -> str:
@@ -190,7 +196,7 @@ peer_of = table(
     tags=list_of(one_line(MAX_TEXT), most=MAX_TAGS),
     description=prose(MAX_DESCRIPTION),
 )
-"""The hook for the table of a peer's file; the peer has no name yet."""
+"""The hook for the table of a peer's file; its caller gives the ``name``, which is the file's."""
 mesh_of = table(
     Mesh,
     _TYPES,

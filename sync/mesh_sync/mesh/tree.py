@@ -103,28 +103,39 @@ def _is_manifest(path: str) -> bool:
 
 def from_directory(root: Path) -> Tree:
     """Read a working copy. OSError if ``root`` cannot be listed."""
-    wanted, findings = choose(_walk(root))
-    return Tree({entry.path: (root / entry.path).read_bytes() for entry in wanted}, tuple(findings))
+    wanted, findings = choose(_walk(os.fspath(root)))
+    return Tree(_read(root, wanted), tuple(findings))
 
 
 def some_files(root: Path, paths: Iterable[str]) -> Tree:
     """Some files of a working copy, as far as they are there. OSError if one cannot be read."""
     there = [(path, (root / path).lstat()) for path in paths if os.path.lexists(root / path)]
     wanted, findings = choose(Entry(path, _as_git(status.st_mode), status.st_size) for path, status in there)
-    return Tree({entry.path: (root / entry.path).read_bytes() for entry in wanted}, tuple(findings))
+    return Tree(_read(root, wanted), tuple(findings))
 
 
-def _walk(root: Path) -> Iterator[Entry]:
-    for folder, folders, names in os.walk(root):
-        here = Path(folder)
-        folders[:] = sorted(name for name in folders if name != ".git")
-        for name in sorted(names + folders):
-            path = here / name
-            status = path.lstat()
-            if stat.S_ISDIR(status.st_mode):
-                yield from _folder(path, path.relative_to(root).as_posix())
-            elif name != ".git":
-                yield Entry(path.relative_to(root).as_posix(), _as_git(status.st_mode), status.st_size)
+def _read(root: Path, entries: Iterable[Entry]) -> dict[str, bytes]:
+    """The files of a working copy by path. Here and below paths are text: thousands of Path objects take a while."""
+    texts = {}
+    for entry in entries:
+        with open(f"{root}/{entry.path}", "rb", buffering=0) as file:  # noqa: PTH123 - see above
+            texts[entry.path] = file.read()
+    return texts
+
+
+def _walk(root: str, inside: str = "") -> Iterator[Entry]:
+    """All below ``root``/``inside``, in the order of git's names; ``inside`` is empty or ends with a slash."""
+    with os.scandir(f"{root}/{inside}") as found:
+        for item in sorted(found, key=lambda item: item.name):
+            path = inside + item.name
+            if item.name == ".git":
+                continue
+            if item.is_dir(follow_symlinks=False):
+                yield from _folder(root, path)
+                yield from _walk(root, path + "/")
+            else:
+                status = item.stat(follow_symlinks=False)
+                yield Entry(path, _as_git(status.st_mode), status.st_size)
 
 
 def _as_git(mode: int) -> int:
@@ -132,9 +143,9 @@ def _as_git(mode: int) -> int:
     return PLAIN[bool(mode & stat.S_IXUSR)] if stat.S_ISREG(mode) else stat.S_IFMT(mode)
 
 
-def _folder(path: Path, shown: str) -> Iterator[Entry]:
+def _folder(root: str, path: str) -> Iterator[Entry]:
     """A directory counts only where a file should be, or when it is a repository of its own."""
-    if (path / ".git").is_file():
-        yield Entry(shown, SUBMODULE, 0)
-    elif _is_manifest(shown):
-        yield Entry(shown, stat.S_IFDIR, 0)
+    if Path(root, path, ".git").is_file():
+        yield Entry(path, SUBMODULE, 0)
+    elif _is_manifest(path):
+        yield Entry(path, stat.S_IFDIR, 0)

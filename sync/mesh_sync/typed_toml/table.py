@@ -60,11 +60,11 @@ class Wrong(ValueError):
 
 def table(
     kind: type[T], known: Mapping[Any, Hook] = _NONE, /, keys: Mapping[str, str | None] = _NONE, **hooks: Hook
-) -> Callable[[object], T]:
+) -> Callable[..., T]:
     """A hook for the attrs class ``kind``. It raises Wrong.
 
     ``hooks``: those of attributes; ``known``: those of types, where it or a class inside it has them. ``keys``: what an
-    attribute is called in the file where that differs; None if the file does not have it.
+    attribute is called in the file where that differs; None if the file does not have it: a caller may give it.
     """
     return _Table(kind, dict(known), keys, hooks)
 
@@ -75,7 +75,7 @@ class _Table(Generic[T]):
     ) -> None:
         self._kind, self._known, self._keys, self._hooks = kind, known, keys, hooks
 
-    def __call__(self, value: object) -> T:
+    def __call__(self, value: object, **given: Any) -> T:
         if not isinstance(value, dict):
             raise Wrong(f"must be a table, not {shown(value)}")
         problems: Problems = []
@@ -95,7 +95,7 @@ class _Table(Generic[T]):
             problems += [(key, "is missing") for key in sorted(self._required - value.keys())]
             problems += [(key, "unknown key") for key in sorted(value.keys() - hooks.keys())]
             raise Wrong(problems)
-        return self._kind(**found)
+        return self._kind(**found, **given)
 
     @cached_property
     def _by_key(self) -> dict[str, tuple[str, Hook]]:
