@@ -73,8 +73,8 @@ def _line(size: int) -> tuple[str, ...]:
     own, children = ((after.own - before.own) / SECONDS, (after.children - before.children) / SECONDS)
     readings = (shown["readings"] - seen["readings"]) * 60 / SECONDS
     received, sent = ((late - early) / SECONDS for late, early in zip(ended, began, strict=True))
-    met = own + children < 0.01 and after.mib < 60 and max(received, sent) < 1000
-    goal = ("1 %, 60 MiB, 1 KB/s", "yes" if met else "NO") if size == 1000 else ("", "")
+    met = own + children < 0.005 and after.mib < 60 and max(received, sent) < 1000
+    goal = ("0.5 %, 60 MiB, 1 KB/s", "yes" if met else "NO") if size == 1000 else ("", "")
     cells = (f"{(own + children):.2%}", f"{children:.2%}", f"{after.mib:.1f} MiB", f"{up:,}", f"{readings:.0f}")
     return (f"{size:,}", *cells, f"{received:.0f} B/s", f"{sent:.0f} B/s", *goal)
 
