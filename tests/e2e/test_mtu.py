@@ -36,6 +36,9 @@ table inet no_word {
     }
 }"""
 """That a packet is too large is told to no sender."""
+FITS = 1400 - 60
+"""An MTU that keeps all within an uplink of 1400. WireGuard pads packets to 16 bytes, but not beyond its MTU: at 1420 a
+packet of 1340 is too large, at 1340 it is not. So it is 1340 or 1320, by who is measured first."""
 SERVE = """
 import socket
 with socket.create_server(("0.0.0.0", 5000)) as server:
@@ -212,8 +215,9 @@ def test_mesh_watchdog_lowers_the_mtu_to_what_the_path_takes(mesh: Mesh, narrow:
     with contextlib.ExitStack() as stack:
         for gateway in gateways:
             stack.enter_context(watching(gateway))
-        until(lambda: {mtu(gateway) for gateway in gateways} == {1320}, seconds=60)
+        until(lambda: all(mtu(gateway) <= FITS for gateway in gateways), seconds=60)
         assert fetched(SITES["aws"].host, SITES["azure"].host) == 3_000_000
+        assert fetched(SITES["azure"].host, SITES["aws"].host) == 3_000_000
         for gateway in gateways:
             assert "MTU" not in now(gateway).stdout
 
