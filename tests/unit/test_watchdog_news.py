@@ -52,7 +52,7 @@ def learnt(news: News, commit: str, moment: float, *refused: str) -> tuple[News,
 def test_three_are_told_at_once_and_three_others_a_little_later() -> None:
     news, first = learnt(begun(), NEW, 10.0)
     assert wait(news, 10.0) == policy.AGAIN
-    news, none = step(news, PEERS, "me", 11.0)
+    news, none = step(news, PEERS, "me", 10.0 + policy.AGAIN / 2)
     assert none == ()
     news, second = step(news, PEERS, "me", 10.0 + policy.AGAIN)
     assert [act.commit for act in (*first, *second) if isinstance(act, Tell)] == [NEW, NEW]

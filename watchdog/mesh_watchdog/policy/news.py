@@ -14,7 +14,7 @@ from attrs import evolve, field, frozen
 
 FANOUT = 3
 """Peers that are told at once, and once more."""
-AGAIN = 2.0
+AGAIN = 1.0
 """Seconds after which other peers are told: the first three may have known, or be gone."""
 PERIOD = 60.0
 """Seconds that the next bounds are about."""
