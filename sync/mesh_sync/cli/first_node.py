@@ -69,7 +69,7 @@ class FirstNode:
         upstream = Upstream.of(directory)
         edit = Edit(directory, commit=True, push=True)
         signing_key = f"{keys.signing_key} {self.name}"
-        if not edit_peer.undo_unless_committed(edit, self.name, keys.public_key):
+        if not edit_peer.is_committed(edit, self.name, keys.public_key):
             edited = edit_peer.add(edit, self.name, values, signing_key=signing_key)
             if code := present_edit(edit, edited):
                 return code

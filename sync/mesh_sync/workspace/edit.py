@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from shlex import quote
 
 from attrs import evolve, frozen
 
 from mesh_sync.check.examine import examine
 from mesh_sync.errors import ConfigError, MeshSyncError
-from mesh_sync.findings import Finding, errors
+from mesh_sync.findings import Finding, errors, some
 from mesh_sync.mesh.layout import MESH_FILE
 from mesh_sync.repository.git_objects import GitObjects, git_directory, tree_at
 from mesh_sync.workspace.draft_commit import Draft
 from mesh_sync.workspace.own_git import OwnGit
+from mesh_sync.workspace.typed import in_copy
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 
@@ -35,6 +37,15 @@ class Edited:
 
 
 @frozen
+class Change:
+    """What an edit makes of the files: their new text, by path; None removes one."""
+
+    files: Mapping[str, str | None]
+    message: str
+    became: str
+
+
+@frozen
 class Edit:
     """An edit of the working copy in ``directory``, whose files are committed too if ``commit``, and then pushed."""
 
@@ -53,6 +64,38 @@ class Edit:
         if file.resolve().is_relative_to(self.directory.resolve()):
             raise ConfigError(f"{file} is inside the mesh repository", hint="keep private keys and secrets elsewhere")
         return file
+
+    def make(self, change_of: Callable[[WorkingCopy], Change], first: Callable[[], None] = lambda: None) -> Edited:
+        """Make the change that is to be made of a working copy, as `finish` does; raise what ``change_of`` raises.
+
+        Who has typed the command without --commit, and types it again with it, has that very change committed.
+        """
+        copy = self.open()
+        try:
+            change = change_of(copy)
+        except MeshSyncError as error:
+            if not self.commit:
+                raise
+            change = self._made_before(copy, change_of, error)
+        return self.finish(copy, change.files, change.message, change.became, first)
+
+    def _made_before(
+        self, copy: WorkingCopy, change_of: Callable[[WorkingCopy], Change], error: MeshSyncError
+    ) -> Change:
+        """The change of HEAD, if the working copy has no other changes of its files. Else raise ``error``."""
+        try:
+            commit = OwnGit(self.directory)("rev-parse", "HEAD")
+            tree = tree_at(GitObjects(git_directory(self.directory)), commit)
+            change = change_of(WorkingCopy.of(self.directory, tree, copy.moment, on_disk=False))
+        except MeshSyncError:
+            raise error from None
+        before = {path: tree.texts.get(path) for path in change.files}
+        if other := [path for path, text in change.files.items() if not copy.says(path, text, before[path])]:
+            add = in_copy(self.directory, f"git add --all -- {' '.join(map(quote, other))}")
+            text = f"{some(other)} has changes that are neither committed nor of this command"
+            hint = f"{text}; to commit them: {add} && {in_copy(self.directory, 'git commit')}"
+            raise ConfigError(error.message, hint=hint) from None
+        return change
 
     def finish(
         self,

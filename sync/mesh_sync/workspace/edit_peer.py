@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from mesh_sync.trust.guard import TRAILER
 from mesh_sync.trust.signers import parse, without
 from mesh_sync.typed_toml.fields import LABEL
 from mesh_sync.wireguard.keys import generate, public_key, read_private_key
-from mesh_sync.workspace.edit import Edit, Edited
+from mesh_sync.workspace.edit import Change, Edit, Edited
 from mesh_sync.workspace.edit_signers import with_key
 from mesh_sync.workspace.output import write_output
 from mesh_sync.workspace.own_git import OwnGit
@@ -27,43 +28,34 @@ def add(edit: Edit, name: str, values: Mapping[str, Any], new_key: Path | None =
 
     ``signing_key`` goes into allowed_signers: with it the peer, a node, may change its own file.
     """
-    path, copy = file_of(name), edit.open()
-    if copy.has(path):
-        raise ConfigError(
-            f"{path} exists already", hint=f"to change it: {in_copy(edit.directory, f'mesh-sync peer set {name} …')}"
-        )
-    private = ""
-    if new_key:
-        private = read_private_key(new_key) if edit.outside(new_key).exists() else generate()
-    values = {"addresses": [str(address) for address in copy.mesh.free_addresses()], **values}
-    if private:
-        values["public_key"] = public_key(private)
-    files: dict[str, str | None] = {path: made(values)}
-    if signing_key:
-        files[SIGNERS_FILE] = with_key(copy, f"{name}@node.{copy.mesh.name}", signing_key)
+    path = file_of(name)
+
+    @cache
+    def private(file: Path) -> str:
+        return read_private_key(file) if edit.outside(file).exists() else generate()
+
+    def added(copy: WorkingCopy) -> Change:
+        if copy.has(path):
+            change = in_copy(edit.directory, f"mesh-sync peer set {name} …")
+            raise ConfigError(f"{path} exists already", hint=f"to change it: {change}")
+        own = {"addresses": [str(address) for address in copy.mesh.free_addresses()], **values}
+        if new_key:
+            own["public_key"] = public_key(private(new_key))
+        files: dict[str, str | None] = {path: made(own)}
+        if signing_key:
+            files[SIGNERS_FILE] = with_key(copy, f"{name}@node.{copy.mesh.name}", signing_key)
+        return Change(files, f"{name}: joins the mesh", f"is written ({', '.join(own['addresses'])})")
 
     def keep_key() -> None:
         if new_key and not new_key.exists():
-            write_output(new_key, private + "\n")
+            write_output(new_key, private(new_key) + "\n")
 
-    became = f"is written ({', '.join(values['addresses'])})"
-    return edit.finish(copy, files, f"{name}: joins the mesh", became, first=keep_key)
-
-
-def undo_unless_committed(edit: Edit, name: str, public_key: str) -> bool:
-    """Put back the files of an `add` of this peer that ended before its commit. Return whether HEAD has the peer."""
-    path, git = file_of(name), OwnGit.of(edit.directory)
-    if _has_key(git.answers("show", f"HEAD:{path}"), public_key):
-        return True
-    file = edit.directory / path
-    if file.is_file() and _has_key(file.read_text(encoding="utf-8", errors="replace"), public_key):
-        git("reset", "--quiet", "--", path, SIGNERS_FILE)
-        git("checkout", "--quiet", "--", SIGNERS_FILE)
-        file.unlink()
-    return False
+    return edit.make(added, first=keep_key)
 
 
-def _has_key(text: str | None, public_key: str) -> bool:
+def is_committed(edit: Edit, name: str, public_key: str) -> bool:
+    """Whether HEAD has a peer of this name with this key."""
+    text = OwnGit(edit.directory).answers("show", f"HEAD:{file_of(name)}")
     peer = peer_at("a", (text or "").encode())
     return peer is not None and peer.public_key == public_key
 
@@ -85,30 +77,27 @@ def change(edit: Edit, name: str, values: Mapping[str, Value], unset: Sequence[s
 def remove(edit: Edit, name: str) -> Edited:
     """Remove a peer's file, what is sealed to it, and its keys in allowed_signers, which could add it again.
 
-    A file that cannot be read can be removed too. One that is removed and not committed yet can be committed so.
+    A file that cannot be read can be removed too.
     """
-    path, copy = file_of(name), edit.open()
-    git = OwnGit(edit.directory)
-    uncommitted = not copy.has(path) and edit.commit and git.answers("cat-file", "-e", f"HEAD:{path}") is not None
-    if not copy.has(path) and not uncommitted:
-        text_of(copy, path)
-    files: dict[str, str | None] = {path: None}
-    became = "is removed"
-    sealed = sealed_path(name)
-    if sealed in copy.tree.texts or (uncommitted and git.answers("cat-file", "-e", f"HEAD:{sealed}") is not None):
-        files[sealed] = None
-        became += f", and {sealed}"
-    signing = now = copy.text(SIGNERS_FILE) or ""
-    if uncommitted and (text := git.answers("show", f"HEAD:{SIGNERS_FILE}")):
-        keys = parse(text.encode())[0].of(name, copy.mesh.name)
-        # what else was changed there is not for this commit
-        signing = f"{text}\n" if now == without(f"{text}\n", keys) else now
-    if keys := parse(signing.encode())[0].of(name, copy.mesh.name):
-        files[SIGNERS_FILE] = without(signing, keys)
-        became += f", and its {'key' if len(keys) == 1 else f'{len(keys)} keys'} in {SIGNERS_FILE}"
-    allowed = [f"remove {name}", *(["empty-list"] if len(copy.mesh.peers.keys() - {name}) < 2 else [])]
-    trailers = "\n".join(f"{TRAILER}: {what}" for what in allowed)
-    return edit.finish(copy, files, f"{name}: leaves the mesh\n\n{trailers}", became)
+    path, sealed = file_of(name), sealed_path(name)
+
+    def removed(copy: WorkingCopy) -> Change:
+        if not copy.has(path):
+            text_of(copy, path)
+        files: dict[str, str | None] = {path: None}
+        became = "is removed"
+        if sealed in copy.tree.texts:
+            files[sealed] = None
+            became += f", and {sealed}"
+        signing = copy.text(SIGNERS_FILE) or ""
+        if keys := parse(signing.encode())[0].of(name, copy.mesh.name):
+            files[SIGNERS_FILE] = without(signing, keys)
+            became += f", and its {'key' if len(keys) == 1 else f'{len(keys)} keys'} in {SIGNERS_FILE}"
+        allowed = [f"remove {name}", *(["empty-list"] if len(copy.mesh.peers.keys() - {name}) < 2 else [])]
+        trailers = "\n".join(f"{TRAILER}: {what}" for what in allowed)
+        return Change(files, f"{name}: leaves the mesh\n\n{trailers}", became)
+
+    return edit.make(removed)
 
 
 def file_of(name: str) -> str:

@@ -13,7 +13,7 @@ from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.trust import signers
 from mesh_sync.trust.signers import Signer, Signers, added, line, without
 from mesh_sync.trust.ssh_keys import named
-from mesh_sync.workspace.edit import Edit, Edited
+from mesh_sync.workspace.edit import Change, Edit, Edited
 from mesh_sync.workspace.typed import in_copy
 from mesh_sync.workspace.working_copy import WorkingCopy
 
@@ -54,14 +54,17 @@ def add(edit: Edit, principal: str, key: str, valid_before: date | None = None) 
 
 def remove(edit: Edit, who: str) -> Edited:
     """Remove all keys of a principal, or the one with this fingerprint (SHA256:…). ConfigError if there is none."""
-    copy = edit.open()
-    present = in_force(copy)
-    gone = tuple(one for one in present.entries if who == one.fingerprint or who.casefold() == one.principal.casefold())
-    if not gone:
-        names = ", ".join(sorted({signer.principal for signer in present.entries})[:20])
-        raise ConfigError(f"{SIGNERS_FILE} has no {shown(who)}", hint=f"it has: {names}")
-    message = f"{', '.join(sorted({signer.principal for signer in gone}))}: may no longer sign"
-    return edit.finish(copy, {SIGNERS_FILE: without(copy.text(SIGNERS_FILE) or "", gone)}, message, "is written")
+
+    def removed(copy: WorkingCopy) -> Change:
+        present = in_force(copy).entries
+        gone = tuple(one for one in present if who == one.fingerprint or who.casefold() == one.principal.casefold())
+        if not gone:
+            names = ", ".join(sorted({signer.principal for signer in present})[:20])
+            raise ConfigError(f"{SIGNERS_FILE} has no {shown(who)}", hint=f"it has: {names}")
+        message = f"{', '.join(sorted({signer.principal for signer in gone}))}: may no longer sign"
+        return Change({SIGNERS_FILE: without(copy.text(SIGNERS_FILE) or "", gone)}, message, "is written")
+
+    return edit.make(removed)
 
 
 def with_key(copy: WorkingCopy, principal: str, key: str, valid_before: datetime | None = None) -> str:

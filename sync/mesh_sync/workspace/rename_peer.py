@@ -15,9 +15,10 @@ from mesh_sync.mesh.layout import SIGNERS_FILE, is_peer_file, peer_path, sealed_
 from mesh_sync.mesh.model import Mesh
 from mesh_sync.mesh.rename_toml import mentions
 from mesh_sync.preshared import sealed
-from mesh_sync.trust.signers import parse, renamed
+from mesh_sync.trust import signers
+from mesh_sync.trust.signers import parse
 from mesh_sync.typed_toml.table import Wrong
-from mesh_sync.workspace.edit import Edit, Edited
+from mesh_sync.workspace.edit import Change, Edit, Edited
 from mesh_sync.workspace.edit_peer import file_of, text_of
 from mesh_sync.workspace.typed import in_copy
 from mesh_sync.workspace.working_copy import WorkingCopy
@@ -25,19 +26,23 @@ from mesh_sync.workspace.working_copy import WorkingCopy
 
 def rename(edit: Edit, old: str, new: str) -> Edited:
     """Give a peer another name. Raise ConfigError when there is no such peer, or the new name is taken."""
-    before, after, copy = file_of(old), file_of(new), edit.open()
-    text = text_of(copy, before)
+    before, after = file_of(old), file_of(new)
     if old == new:
         raise ConfigError(f"{old} has that name already", hint="nothing was written")
-    if copy.has(after):
-        raise ConfigError(f"{after} exists already", hint="a peer gets a name that no other one has")
-    files = {after: _own_file(copy.mesh, text, old, new), before: None}
-    files |= dict(_sealed(copy, old, new))
-    files |= dict(_signers(copy, old, new))
-    also = dict(_mentions(copy, old, new))
-    changed = [*also, *(path for path in files if path == SIGNERS_FILE)]
-    became = f"is what {before} was" + (f"; changed with it: {', '.join(sorted(changed))}" if changed else "")
-    return edit.finish(copy, {**files, **also}, f"{old}: is renamed to {new}", became)
+
+    def renamed(copy: WorkingCopy) -> Change:
+        text = text_of(copy, before)
+        if copy.has(after):
+            raise ConfigError(f"{after} exists already", hint="a peer gets a name that no other one has")
+        files = {after: _own_file(copy.mesh, text, old, new), before: None}
+        files |= dict(_sealed(copy, old, new))
+        files |= dict(_signers(copy, old, new))
+        also = dict(_mentions(copy, old, new))
+        changed = [*also, *(path for path in files if path == SIGNERS_FILE)]
+        became = f"is what {before} was" + (f"; changed with it: {', '.join(sorted(changed))}" if changed else "")
+        return Change({**files, **also}, f"{old}: is renamed to {new}", became)
+
+    return edit.make(renamed)
 
 
 def keeps_original_name(edit: Edit, name: str) -> bool:
@@ -73,7 +78,7 @@ def _signers(copy: WorkingCopy, old: str, new: str) -> Iterator[tuple[str, str]]
         hint = f"to take them out: {in_copy(copy.directory, f'mesh-sync signer remove {new}@node.{mesh}')}"
         raise ConfigError(f"{SIGNERS_FILE} has keys of {new}@node.{mesh} already", hint=hint)
     if keys := listed.of(old, mesh):
-        yield SIGNERS_FILE, renamed(text, keys, f"{new}@node.{mesh}")
+        yield SIGNERS_FILE, signers.renamed(text, keys, f"{new}@node.{mesh}")
 
 
 def _mentions(copy: WorkingCopy, old: str, new: str) -> Iterator[tuple[str, str]]:

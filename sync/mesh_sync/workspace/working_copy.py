@@ -118,6 +118,13 @@ class WorkingCopy:
             return os.path.lexists(self.directory / path)
         return path in self.tree.texts or any(finding.file == path for finding in self.tree.findings)
 
+    def says(self, path: str, *texts: str | bytes | None) -> bool:
+        """Whether a file has one of these texts; None: whether there is none."""
+        present = self.tree.texts.get(path)
+        if present is None:
+            return None in texts and not self.has(path)
+        return present in {text.encode() if isinstance(text, str) else text for text in texts}
+
     def text(self, path: str) -> str | None:
         """One file's text, None if there is none. Raise MeshSyncError when it cannot be edited as text."""
         if path in self.tree.texts:
