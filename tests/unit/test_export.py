@@ -95,7 +95,7 @@ def test_a_code_without_the_key_says_so(operator: Operator) -> None:
 
 @pytest.mark.parametrize("name", ["p.conf", "p.txt", "p.svg", "p.PNG"])
 def test_files_are_for_the_owner_only_from_the_start(operator: Operator, tmp_path: Path, name: str) -> None:
-    file = tmp_path / "new" / name
+    file = tmp_path / name
     operator.export("--private-key-file", operator.key, "-o", file).fine()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [one.name for one in file.parent.iterdir()] == [name], "nothing half-written is left"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from command import mesh_sync
+from mesh_sync.system.shell_words import quote
 from mesh_sync.wireguard import keys
 from mesh_sync.workspace.typed import in_copy
 
@@ -56,6 +58,19 @@ def test_commands_of_hints_work_where_the_person_is(place: Path, tmp_path: Path)
     assert pasted(mesh_sync("peer", "set", "aws", "--mtu", 1300, "-C", place, "--commit").fine()) == 0
 
 
+def test_a_name_that_is_no_text_can_be_worked_in_and_pasted(tmp_path: Path) -> None:
+    made = tmp_path / os.fsdecode(b"caf\xe9 'x'")
+    mesh_sync("init", made, "--name", "lab").fine()
+    key = keys.public_key(keys.generate())
+    said = mesh_sync("peer", "add", "aws", "--public-key", key, "--endpoint", "a:1", "-C", made, "--commit").fine()
+    told = said.partition("next: ")[2].strip()
+    assert told == f"git -C $'{tmp_path}/caf\\xe9 \\x27x\\x27' push"
+    bash = ["bash", "-c", told.replace(" push", " log -1 --format=%s")]
+    assert subprocess.run(bash, check=True, capture_output=True, text=True).stdout == "aws: joins the mesh\n"
+    assert quote("a\nb") == "$'a\\x0ab'"
+    assert quote("café x") == "'café x'"
+
+
 def test_a_removal_that_a_person_commits_is_told_with_the_trailer_that_it_needs(place: Path) -> None:
     said = mesh_sync("peer", "remove", "aws", "-C", place).fine()
     assert "\n  Mesh-Allow: remove aws\n  Mesh-Allow: empty-list\n" in said
@@ -101,9 +116,33 @@ def test_what_cannot_be_written_or_read_is_what_was_typed_and_no_interface(place
     ):  # fmt: skip
         suffix = "svg" if words[0] == "graph" else "conf"
         done = mesh_sync(*words, "-o", f"/proc/none/x.{suffix}")
-        assert (done.code, "cannot be written" in done.err) == (2, True), done.err
+        assert (done.code, "cannot be written: there is no directory /proc/none\n" in done.err) == (2, True), done.err
     done = mesh_sync("status", "--config", tmp_path)
     assert (done.code, "Is a directory" in done.err, "run it as root" in done.err) == (2, True, False), done.err
+
+
+def test_a_file_of_a_command_goes_into_a_directory_that_is_there(place: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "a slip"
+    for words in (
+        ("peer", "add", "phone", "--unmanaged", "--via", "aws", "--new-key", missing / "phone.key", "-C", place),
+        ("secret", "new", "--secret-file", missing / "secret", "-C", place),
+        ("render", place, "--node", "aws", "-o", missing / "aws.conf"),
+    ):
+        done = mesh_sync(*words)
+        assert (done.code, f"mkdir -p '{missing}'" in done.err) == (2, True), done.err
+    assert not missing.exists()
+    mesh_sync("render", place, "--all", "-o", missing / "all").fine()
+    assert (missing / "all/aws.conf").is_file(), "-o OUT of --all names the directory"
+
+
+def test_a_working_copy_that_cannot_be_written_is_about_no_interface(place: Path) -> None:
+    (place / "peers/.aws.toml.new/x").mkdir(parents=True)  # in the way also of root
+    for flag in ((), ("--commit",)):
+        done = mesh_sync("peer", "set", "aws", "--mtu", 1400, "-C", place, *flag)
+        assert (done.code, "aws.toml cannot be written: Is a directory" in done.err) == (2, True), done.err
+
+    done = mesh_sync("render", place, "--node", "aws", "-o", f"/{'x' * 300}/aws.conf")
+    assert (done.code, "aws.conf: File name too long" in done.err) == (2, True), done.err
 
 
 def test_a_removal_that_was_not_committed_is_committed_by_the_same_command(place: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from unit.list_keeper import Operator
 
 def test_one_nodes_config_is_written_where_it_is_told(operator: Operator, tmp_path: Path) -> None:
     printed = mesh_sync("render", operator.place, "--node", "aws").fine()
-    file = tmp_path / "out/aws.conf"
+    file = tmp_path / "aws.conf"
     ended = mesh_sync("render", operator.place, "--node", "aws", "-o", file)
     assert (ended.code, ended.out, ended.err) == (0, "", f"wrote {file}\n")
     assert file.read_text() == printed

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 from pathlib import Path
-from shlex import quote
 
 import click
 
 from mesh_sync.errors import ConfigError
 from mesh_sync.hosting import machine, make
 from mesh_sync.hosting.settings import Hosting
+from mesh_sync.system.shell_words import quote
 from mesh_sync.trust.ssh_keys import named
 from mesh_sync.workspace.init import template
 

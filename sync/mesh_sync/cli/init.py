@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from shlex import join, quote
 from typing import Any
 
 import click
@@ -17,6 +16,7 @@ from mesh_sync.cli.present_edit import commit_options, present_findings
 from mesh_sync.errors import MeshSyncError
 from mesh_sync.findings import errors
 from mesh_sync.repository.git_command import public
+from mesh_sync.system.shell_words import join, quote
 from mesh_sync.terminal.command_line import count, print_table
 from mesh_sync.trust.ssh_keys import of_this_person
 from mesh_sync.workspace import commits

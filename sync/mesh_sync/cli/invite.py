@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from shlex import quote
 
 import click
 
@@ -15,6 +14,7 @@ from mesh_sync.cli.present_edit import present_edit
 from mesh_sync.errors import ConfigError, Refused
 from mesh_sync.invitation.answer import LONGEST
 from mesh_sync.invitation.token import Keys
+from mesh_sync.system.shell_words import quote
 from mesh_sync.terminal.command_line import duration
 from mesh_sync.trust.signers import same
 from mesh_sync.workspace import edit_secrets

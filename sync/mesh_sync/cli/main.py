@@ -12,8 +12,9 @@ from typing import Any
 import click
 
 from mesh_sync import __version__
+from mesh_sync.errors import ConfigError
 from mesh_sync.terminal.command_line import Program
-from mesh_sync.terminal.exit import ending
+from mesh_sync.terminal.exit import ending, said
 
 Commands = Mapping[str, tuple[str, str]]
 """By name: ``module:attribute`` below mesh_sync.cli, and the line about the command in its group's help."""
@@ -84,6 +85,14 @@ class LazyGroup(Program):
         module, _, attribute = place.partition(":")
         command: click.Command = getattr(import_module(f"mesh_sync.cli.{module}"), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OSError as error:  # on a node it is about the interface
+            if ctx.invoked_subcommand in REPOSITORY:
+                raise ConfigError(said(error)) from None
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         for title, section in self.sections.items():

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 
 import click
 
 from mesh_sync.cli.options import directory_argument, private_key_option, repository_option, secret_option
 from mesh_sync.cli.present_plan import present_plan
+from mesh_sync.system.shell_words import quote
 from mesh_sync.terminal.command_line import count, json_option, print_json
 from mesh_sync.workspace.output import write_output
 from mesh_sync.workspace.plan_markdown import markdown

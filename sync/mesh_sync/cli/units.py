@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from shlex import quote
 
 import click
 
@@ -12,6 +11,7 @@ from mesh_sync.errors import ConfigError
 from mesh_sync.hosting.machine import hosted
 from mesh_sync.node import config as nodes
 from mesh_sync.node.config import DEFAULT_CONFIG, Node
+from mesh_sync.system.shell_words import quote
 from mesh_sync.terminal.command_line import config_option
 from mesh_sync.units import leave as way_out
 from mesh_sync.units.set_up import advice, raise_if_not_root, set_up

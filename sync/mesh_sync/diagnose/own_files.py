@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 
 from mesh_sync.diagnose.check import Seen, Subject
 from mesh_sync.diagnose.trouble import WARNING, Trouble
 from mesh_sync.errors import CommandError, ConfigError
 from mesh_sync.system.run import is_installed, run
+from mesh_sync.system.shell_words import quote
 from mesh_sync.wireguard.keys import public_key, read_private_key
 
 PROGRAMS = {"wg": "--version", "ip": "-V", "git": "--version", "nft": "--version"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from attrs import frozen
@@ -17,6 +16,7 @@ from mesh_sync.node.config import Repository
 from mesh_sync.repository.fresh_copy import FreshCopy, Note
 from mesh_sync.repository.git_command import public
 from mesh_sync.repository.git_objects import tree_at
+from mesh_sync.system.shell_words import join
 
 
 @frozen(kw_only=True)
@@ -80,7 +80,7 @@ class JoinRequest:
         words += ["--signing-key", signing_key] if signing_key else []
         lists = (("--address", self.addresses), ("--endpoint", self.endpoints), ("--subnet", self.subnets))
         words += [word for option, items in lists for item in items for word in (option, item)]
-        return shlex.join([*words, "--commit"])
+        return join([*words, "--commit"])
 
 
 def raise_if_taken(copy: FreshCopy, request: JoinRequest, public_key: str) -> None:

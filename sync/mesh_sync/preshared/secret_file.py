@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from shlex import quote
 
 from attrs import frozen
 
@@ -19,6 +18,7 @@ from mesh_sync.preshared import derive, sealed
 from mesh_sync.preshared.derive import Secrets
 from mesh_sync.preshared.sealed_box import opened
 from mesh_sync.system.files import write_atomically
+from mesh_sync.system.shell_words import quote
 from mesh_sync.wireguard.desired import Desired
 
 KEPT = 4

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from shlex import quote
 
 from attrs import evolve, frozen
 
@@ -29,6 +28,7 @@ from mesh_sync.reconcile.verdict import Verdict, stay
 from mesh_sync.repository.git_command import public, raise_if_local
 from mesh_sync.repository.git_objects import GitObjects, tree_at
 from mesh_sync.repository.remote import Head, Remote
+from mesh_sync.system.shell_words import quote
 from mesh_sync.trust import git_history, guard_history
 from mesh_sync.trust.descent import below_nodes
 from mesh_sync.trust.guard import REMOVE, remembered, standing

@@ -52,7 +52,7 @@ _ENVIRONMENT = {
 def git_directory(working_copy: Path) -> Path:
     """Where the objects of a working copy are. Raise CommandError when it is none, ConfigError when it is SHA-256."""
     start = ["git", "-c", f"safe.directory={working_copy.absolute()}", "-C", str(working_copy), "rev-parse"]
-    directory = Path(run([*start, "--absolute-git-dir"]).removesuffix("\n"))
+    directory = Path(os.fsdecode(run_bytes([*start, "--absolute-git-dir"]).removesuffix(b"\n")))
     if run([*start, "--show-object-format"]).strip() != "sha1":
         raise ConfigError(f"{working_copy} is a SHA-256 repository, which mesh-sync does not read")
     return directory

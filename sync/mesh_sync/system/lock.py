@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, BinaryIO
 
 from mesh_sync.errors import ConfigError, DeviceError, Locked
 from mesh_sync.system.files import make_folder
+from mesh_sync.system.shell_words import quote
 
 if TYPE_CHECKING:
     pass

@@ -42,9 +42,14 @@ def ending(run: Callable[[], int], program: str = "mesh-sync") -> NoReturn:
             raise
         problem = ConfigError("git is not installed", hint="install it, or put its directory on PATH")
     except OSError as error:
-        problem = DeviceError(f"{error.filename or 'input or output'}: {error.strerror or error}")
+        problem = DeviceError(said(error))
     complain(problem, program)
     sys.exit(problem.exit_code)
+
+
+def said(error: OSError) -> str:
+    """What the system has refused, and where."""
+    return f"{error.filename or 'input or output'}: {error.strerror or error}"
 
 
 def complain(error: MeshSyncError, program: str = "mesh-sync") -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 from tempfile import TemporaryDirectory
 
 from mesh_sync.errors import CommandError, ConfigError, DeviceError, Reason
 from mesh_sync.findings import shown
 from mesh_sync.system.files import make_folder, write_atomically
 from mesh_sync.system.run import run
+from mesh_sync.system.shell_words import quote
 from mesh_sync.trust.signers import is_public_key
 
 MAX_KEY_FILE = 16 * 1024

@@ -9,7 +9,6 @@ import os
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
-from shlex import quote
 
 from attrs import evolve
 
@@ -20,6 +19,7 @@ from mesh_sync.node.config import Node
 from mesh_sync.node.fingerprint import trust_root
 from mesh_sync.node.state import Anchor, State
 from mesh_sync.repository.git_objects import GitObjects, git_directory
+from mesh_sync.system.shell_words import quote
 from mesh_sync.trust import git_history, signers
 from mesh_sync.trust.authorization import Authorization, Rules, Untrusted
 from mesh_sync.trust.descent import admins_commit, anchor_at, position

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from shlex import join
 
 from attrs import frozen
 
+from mesh_sync.system.shell_words import join
 from mesh_sync.units.unit_file import is_ours
 
 BOOT, TIMER, PASS = "mesh-sync-up.service", "mesh-sync.timer", "mesh-sync.service"

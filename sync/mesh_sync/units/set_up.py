@@ -7,7 +7,6 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
-from shlex import quote
 
 from attrs import frozen
 
@@ -16,6 +15,7 @@ from mesh_sync.node import state as states
 from mesh_sync.node.config import DEFAULT_CONFIG, Node
 from mesh_sync.system import own_code
 from mesh_sync.system.run import is_installed, run
+from mesh_sync.system.shell_words import quote
 from mesh_sync.units.machine import Place, carry_out, look, sources
 from mesh_sync.units.needed import Missing, missing
 from mesh_sync.units.plan import DAEMON, PASS, setting_up

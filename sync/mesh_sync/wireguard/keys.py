@@ -6,10 +6,10 @@ import base64
 import binascii
 import os
 from pathlib import Path
-from shlex import quote
 
 from mesh_sync.errors import ConfigError
 from mesh_sync.system.files import write_atomically
+from mesh_sync.system.shell_words import quote
 
 
 def public_key(private_key: str) -> str:

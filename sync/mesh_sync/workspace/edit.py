@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from shlex import quote
 
 from attrs import evolve, frozen
 
@@ -13,6 +12,7 @@ from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.findings import Finding, errors, some
 from mesh_sync.mesh.layout import MESH_FILE
 from mesh_sync.repository.git_objects import GitObjects, git_directory, tree_at
+from mesh_sync.system.shell_words import quote
 from mesh_sync.workspace.draft_commit import Draft
 from mesh_sync.workspace.own_git import OwnGit
 from mesh_sync.workspace.typed import in_copy

@@ -15,7 +15,7 @@ from mesh_sync.mesh.edit_toml import with_preshared
 from mesh_sync.mesh.layout import MESH_FILE, is_secret_file, peer_path
 from mesh_sync.mesh.model import NO_SECRET, Preshared
 from mesh_sync.mesh.tree import some_files
-from mesh_sync.preshared import secret_file
+from mesh_sync.preshared import derive, secret_file
 from mesh_sync.preshared.derive import SIZE, Secrets
 from mesh_sync.terminal.command_line import count
 from mesh_sync.typed_toml.fields import LABEL
@@ -23,6 +23,7 @@ from mesh_sync.wireguard.keys import read_private_key
 from mesh_sync.wireguard.psk_rollover import MOVING
 from mesh_sync.workspace import sealed_files
 from mesh_sync.workspace.edit import Edit, Edited
+from mesh_sync.workspace.output import write_output
 from mesh_sync.workspace.typed import in_copy
 from mesh_sync.workspace.working_copy import WorkingCopy
 
@@ -61,7 +62,7 @@ def _begin(
     """Save a new secret in ``file`` before anything else refers to it, then move the mesh to it."""
     number = max([*present.by_id, former]) + 1
     secrets = Secrets({**present.by_id, number: os.urandom(SIZE)})
-    secret_file.save(file, secrets)
+    write_output(file, derive.text(secrets))
     use = Preshared(secret=number, former=former, since=since or _soon(copy))
     message = f"mesh: preshared keys move to secret {number}"
     return _finish(edit, copy, use, secrets, message, f"nodes move to secret {number} from {use.since}", sealing)
@@ -108,7 +109,7 @@ def seal_missing(edit: Edit, file: Path | None, private_key_file: Path | None = 
 def copy_out(edit: Edit, output: Path, file: Path | None, private_key_file: Path | None) -> int:
     """Write the secrets to ``output`` (0600), to carry to a node by hand; return how many."""
     secrets = _at_hand(edit, file, private_key_file)
-    secret_file.save(edit.outside(output), secrets)
+    write_output(edit.outside(output), derive.text(secrets))
     return len(secrets.by_id)
 
 

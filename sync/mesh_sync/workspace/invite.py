@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from attrs import field, frozen
@@ -20,7 +19,7 @@ from mesh_sync.invitation.answer import Question, State
 from mesh_sync.invitation.line import Invitation, written
 from mesh_sync.invitation.ssh_host_key import known_keys
 from mesh_sync.invitation.token import Keys
-from mesh_sync.system.files import write_atomically
+from mesh_sync.system.shell_words import quote
 from mesh_sync.typed_toml.fields import anything
 from mesh_sync.typed_toml.plain_types import as_json
 from mesh_sync.typed_toml.reader import read_json
@@ -28,6 +27,7 @@ from mesh_sync.typed_toml.table import Wrong, table
 from mesh_sync.workspace import edit_peer
 from mesh_sync.workspace.committed import Committed
 from mesh_sync.workspace.edit import Edit, Edited
+from mesh_sync.workspace.output import make_output_folder, write_output
 from mesh_sync.workspace.own_git import OwnGit
 from mesh_sync.workspace.push import Upstream
 from mesh_sync.workspace.typed import in_copy
@@ -91,7 +91,8 @@ def invite(
     invited = Invited(
         name=name, url=url, token_key=asked.token_key if answer else "", until=line.until, values=dict(values)
     )
-    write_atomically(_file(directory, name), as_json(invited))
+    make_output_folder(_folder(directory))
+    write_output(_file(directory, name), as_json(invited))
     return written(line), invited
 
 
@@ -185,7 +186,7 @@ def _file(directory: Path, name: str) -> Path:
 
 def _folder(directory: Path) -> Path:
     """In git's own folder: never part of a commit."""
-    return Path(OwnGit(directory)("rev-parse", "--path-format=absolute", "--git-path", "mesh-sync/invitations"))
+    return directory / OwnGit(directory)("rev-parse", "--git-path", "mesh-sync/invitations")
 
 
 _DENIED = "use a key that `mesh-sync host --key` was given, or that is an admin's in allowed_signers"

@@ -40,14 +40,17 @@ class OwnGit:
         git = cls(directory)
         place = directory.resolve()
         try:
-            top = Path(git("rev-parse", "--show-toplevel"))
+            inside, _, up = git("rev-parse", "--is-inside-work-tree", "--show-cdup").partition("\n")
         except CommandError as error:
             if error.reason is Reason.NOT_FOUND:
                 raise ConfigError("git is not installed", hint="install it, or put its directory on PATH") from None
             text = f"{place} is not in a git repository: nothing can be committed there"
             raise ConfigError(text, hint=error.stderr.strip()) from None
-        if top.resolve() != place:
-            text = f"{place} is inside the git repository {top}, where nodes would look for the list at the top"
+        if inside != "true":
+            raise ConfigError(f"{place} is in a git repository without files: nothing can be committed there")
+        if up:
+            above = (place / up).resolve()
+            text = f"{place} is inside the git repository {above}, where nodes would look for the list at the top"
             raise ConfigError(text, hint=f"give the list a repository of its own: {in_copy(directory, 'git init')}")
         if not git.answers("rev-parse", "--verify", "--quiet", "HEAD^{commit}"):
             hint = f"make the first one: {in_copy(directory, 'git add --all')} && {in_copy(directory, 'git commit')}"

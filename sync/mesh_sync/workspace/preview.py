@@ -28,7 +28,7 @@ from mesh_sync.wireguard.keys import public_key, read_private_key
 from mesh_sync.wireguard.live import Live, LivePeer
 from mesh_sync.wireguard.placement import placed
 from mesh_sync.wireguard.plan import Change, Context, plan
-from mesh_sync.workspace.output import write_output
+from mesh_sync.workspace.output import make_output_folder, write_output
 from mesh_sync.workspace.working_copy import read
 
 
@@ -81,6 +81,7 @@ def raise_if_inside(file: Path, directory: Path) -> None:
 def render_all(directory: Path, output: Path) -> int:
     """Write OUT/N.conf for every node of the list; return how many."""
     rendered = _renderer(read(directory), str(directory))
+    make_output_folder(output)
     for name in rendered.names:
         text = conf.text(rendered.desired(name), dns=rendered.mesh.peers[name].dns)
         write_output(output / f"{name}.conf", text, durable=False)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from enum import Enum
 
 from mesh_sync.errors import CommandError, Refused, Unreachable
+from mesh_sync.system.shell_words import quote
 from mesh_sync.workspace.gathered import Gathered, Moved
 from mesh_sync.workspace.push import Upstream
 
@@ -43,7 +43,7 @@ def publish(gathered: Gathered, message: str, at: Callable[[Step], None]) -> tup
 
 def catch_up(upstream: Upstream) -> None:
     """Fetch, and bring the branch to what the host has if it has nothing of its own. Raise Unreachable, Refused."""
-    git, remote = upstream.git, shlex.quote(upstream.remote)
+    git, remote = upstream.git, quote(upstream.remote)
     try:
         git("fetch", "--quiet", "--", upstream.remote)
     except CommandError as error:

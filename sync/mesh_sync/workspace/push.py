@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from attrs import frozen
@@ -10,6 +9,7 @@ from attrs import frozen
 from mesh_sync.errors import CommandError, ConfigError, MeshSyncError, Reason, Refused, Unreachable
 from mesh_sync.findings import errors
 from mesh_sync.repository.git_command import public
+from mesh_sync.system.shell_words import quote
 from mesh_sync.workspace.own_git import OwnGit
 from mesh_sync.workspace.preflight import refusals
 from mesh_sync.workspace.preview import Preview, plan_between
@@ -46,7 +46,7 @@ class Upstream:
         remote, there, tracking = git("for-each-ref", f"--format={fields}", f"refs/heads/{branch}").split("\n")
         if not tracking:
             first, *_ = git("remote").split("\n")
-            words = f"git push --set-upstream {shlex.quote(first or 'origin')} {shlex.quote(branch)}"
+            words = f"git push --set-upstream {quote(first or 'origin')} {quote(branch)}"
             once = in_copy(directory, words)
             hint = once if first else f"{in_copy(directory, 'git remote add origin URL')} && {once}"
             raise ConfigError(f"the branch {branch} follows none of a git host", hint=f"once: {hint}")
@@ -62,7 +62,7 @@ class Upstream:
         """
         base = self.git.answers("rev-parse", "--verify", "--quiet", f"{self.tracking}^{{commit}}")
         if base is None:
-            hint = self._here(f"git fetch {shlex.quote(self.remote)}")
+            hint = self._here(f"git fetch {quote(self.remote)}")
             raise ConfigError(f"this clone does not know {self} yet", hint=hint)
         commit = self.git("rev-parse", "HEAD^{commit}")
         if commit == base:
@@ -89,7 +89,7 @@ class Upstream:
     def _failed(self, error: CommandError) -> MeshSyncError:
         again = f"it stays committed here; next: {self._here('git push')}"
         if error.reason is Reason.DEADLINE:
-            look = f"{self._here(f'git fetch {shlex.quote(self.remote)}')} && {self._here('git status')}"
+            look = f"{self._here(f'git fetch {quote(self.remote)}')} && {self._here('git status')}"
             hint = f"whether it took the commit is not known: {look}"
             return Unreachable(f"{self.remote} gave no answer within {DEADLINE:g} s", hint=hint)
         status = [line.split("\t")[-1] for line in error.stdout.split("\n") if line.startswith("!\t")]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
+
+from mesh_sync.system.shell_words import quote
 
 
 def in_copy(directory: Path, command: str, option: str = "-C") -> str:

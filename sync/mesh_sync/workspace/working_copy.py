@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from shlex import quote
 
 from attrs import frozen
 
 from mesh_sync.check.examine import Read, examine
-from mesh_sync.errors import ConfigError, DeviceError, MeshSyncError
+from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.findings import WARNING, Finding, errors
 from mesh_sync.mesh import manifest
 from mesh_sync.mesh.layout import MESH_FILE, PEERS
 from mesh_sync.mesh.model import Mesh
 from mesh_sync.mesh.tree import Tree, from_directory
-from mesh_sync.system.files import write_atomically
+from mesh_sync.system.shell_words import quote
+from mesh_sync.workspace.output import write_output
 
 PUBLIC = 0o644
 
@@ -110,7 +110,7 @@ class WorkingCopy:
                 return file.readlink()
             return file.read_bytes() if os.path.lexists(file) else None
         except OSError as error:
-            raise DeviceError(f"{file} cannot be read: {error.strerror}") from None
+            raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
 
     def has(self, path: str) -> bool:
         """Whether there is something at a path, be it a file that cannot be read."""
@@ -143,7 +143,7 @@ def read(directory: Path) -> Tree:
     try:
         return from_directory(directory)
     except OSError as error:
-        raise ConfigError(f"{directory} cannot be read: {error}") from None
+        raise ConfigError(f"{error.filename or directory} cannot be read: {error.strerror}") from None
 
 
 def read_list(directory: Path) -> Tree:
@@ -172,5 +172,5 @@ def _put(path: Path, text: str | bytes | Path | None) -> None:
             return
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
-        raise DeviceError(f"{path} cannot be changed: {error.strerror}") from None
-    write_atomically(path, text, PUBLIC)
+        raise ConfigError(f"{path} cannot be changed: {error.strerror}") from None
+    write_output(path, text, PUBLIC)

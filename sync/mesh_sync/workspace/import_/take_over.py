@@ -20,7 +20,7 @@ from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.import_ import name_map, wg_gen_web, wg_meshconf, wg_quick
 from mesh_sync.workspace.import_.machine import NO_RENAMES, Machine, Takeover
 from mesh_sync.workspace.init import create, parse_networks
-from mesh_sync.workspace.output import write_output
+from mesh_sync.workspace.output import make_output_folder, write_output
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 SOURCES: Mapping[str, Callable[[Path, tuple[Network, ...], Mapping[str, str]], Takeover]] = {
@@ -146,6 +146,7 @@ def _keep_keys(keys: Mapping[str, str], folder: Path | None) -> int:
     for file, key in files.items():
         if os.path.lexists(file) and (not file.is_file() or file.read_bytes().strip() != key.encode()):
             raise ConfigError(f"{file} exists already and holds something else", hint="name another --keys KEYDIR")
+    make_output_folder(folder)
     for file, key in files.items():
         write_output(file, key + "\n")
     return len(files)
