@@ -192,6 +192,8 @@ def import_(edit: Edit, **request: Any) -> int:
         )
     elif made.machines:
         click.echo(f"next: look at {edit.directory / 'peers'}, then commit and push")
+    else:
+        click.echo(f"the list is as it was; what of it is not committed yet: {in_copy(edit.directory, 'git status')}")
     return 1 if made.to_mend or errors(made.edited.findings) else 0
 
 

@@ -53,7 +53,7 @@ def read_text(file: Path, notes: list[str], most: int | None = None) -> str:
         if wide or b"\0" in data:
             raise ConfigError(f"{file} is not a text file") from None
     notes.append(f"{file.name}: is not UTF-8, and is read as Latin-1")
-    return data.decode("latin-1")
+    return data.removeprefix(codecs.BOM_UTF8).decode("latin-1")
 
 
 def note_settings(value_of: Callable[[str], str], whose: str, notes: list[str]) -> None:
