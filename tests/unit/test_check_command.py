@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,30 @@ def test_a_home_directory_is_not_read_through_for_keys(tmp_path: Path, option: t
     assert ended.code == 2
     assert "is not a mesh repository: it has no mesh.toml" in ended.err
     assert "private key" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("export", "pc"), ("render", "--node", "pc"), ("render", "--all", "-o", "out"), ("plan",), ("plan", "HEAD"),
+     ("log",), ("blame", "pc"), ("peer", "list"), ("graph",)],
+)  # fmt: skip
+@pytest.mark.parametrize("versioned", [False, True])
+def test_nor_by_any_other_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], versioned: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("key").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
+    if versioned:
+        for git in (
+            ["init", "-q"],
+            ["add", "."],
+            ["commit", "-qm", "dot files"],
+            ["commit", "-qm", "x", "--allow-empty"],
+        ):
+            subprocess.run(["git", *git], check=True)
+    ended = mesh_sync(*words)
+    assert ended.code == 2 or (versioned and words == ("log",)), ended.err
+    assert "compromised" not in ended.out + ended.err
 
 
 @pytest.mark.parametrize(("path", "words"), [

@@ -31,7 +31,7 @@ def check(directory: Path, since: str | None, hook: bool, as_json: bool) -> int:
         return _check_push(directory)
     if since is not None and not since.strip():
         raise click.UsageError("--since: BASE is empty; for the first push of a branch it is zeros, as git has it")
-    tree = read_list(directory)
+    tree = read_list(directory, "DIR")
     moment = datetime.now(UTC)
     mesh, findings = examine(tree, moment, advice=True)
     if since is None:

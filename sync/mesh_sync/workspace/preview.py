@@ -13,7 +13,7 @@ from mesh_sync.check.signers import changed_admins
 from mesh_sync.errors import CommandError, ConfigError, MeshSyncError, Reason
 from mesh_sync.findings import Finding, errors
 from mesh_sync.mesh.differing import Differing
-from mesh_sync.mesh.layout import MESH_FILE, SIGNERS_FILE
+from mesh_sync.mesh.layout import MESH_FILE, SIGNERS_FILE, is_peer_file
 from mesh_sync.mesh.model import NO_SECRET, Mesh, Peer
 from mesh_sync.mesh.peer_view import relayed, shared
 from mesh_sync.mesh.render import Renderer
@@ -29,7 +29,7 @@ from mesh_sync.wireguard.live import Live, LivePeer
 from mesh_sync.wireguard.placement import placed
 from mesh_sync.wireguard.plan import Change, Context, plan
 from mesh_sync.workspace.output import make_output_folder, write_output
-from mesh_sync.workspace.working_copy import read
+from mesh_sync.workspace.working_copy import read_list
 
 
 def render_one(directory: Path, name: str, private_key_file: Path | None, secret_file: Path | None = None) -> str:
@@ -38,7 +38,7 @@ def render_one(directory: Path, name: str, private_key_file: Path | None, secret
     Raise MeshSyncError when the list has errors or does not have the node.
     """
     key = read_private_key(private_key_file) if private_key_file else None
-    return render_peer(read(directory), str(directory), name, key, secret_file, str(private_key_file))
+    return render_peer(read_list(directory), str(directory), name, key, secret_file, str(private_key_file))
 
 
 def render_peer(
@@ -80,7 +80,7 @@ def raise_if_inside(file: Path, directory: Path) -> None:
 
 def render_all(directory: Path, output: Path) -> int:
     """Write OUT/N.conf for every node of the list; return how many."""
-    rendered = _renderer(read(directory), str(directory))
+    rendered = _renderer(read_list(directory, "DIR"), str(directory))
     make_output_folder(output)
     for name in rendered.names:
         text = conf.text(rendered.desired(name), dns=rendered.mesh.peers[name].dns)
@@ -109,7 +109,7 @@ def plan_between(directory: Path, revisions: str) -> Preview:
         raise ConfigError(
             f"{revisions!r} has three dots", hint=f"a plan goes from one list to another: {base}..{head[1:]}"
         )
-    trees = files_at(directory, base or "HEAD"), files_at(directory, head or "HEAD") if dots else read(directory)
+    trees = files_at(directory, base or "HEAD"), files_at(directory, head or "HEAD") if dots else read_list(directory)
     return plan_trees(trees[0], base, trees[1], head or str(directory))
 
 
@@ -221,7 +221,8 @@ def commit_in(directory: Path, revision: str) -> tuple[GitObjects, str]:
         objects = GitObjects(git_directory(directory))
     except CommandError as error:
         known = error.reason is Reason.EXIT_STATUS
-        raise ConfigError(f"{directory} is not a git repository" if known else error.message) from None
+        text = f"{directory.absolute()} is not a git repository" if known else error.message
+        raise ConfigError(text, hint="-C DIR names another directory" if known else "") from None
     try:
         return objects, objects.resolve(revision)
     except CommandError:
@@ -230,6 +231,8 @@ def commit_in(directory: Path, revision: str) -> tuple[GitObjects, str]:
 
 def _renderer(tree: Tree, what: str) -> Renderer:
     """What renders a tree for its nodes. Raise MeshSyncError, which names it ``what``, when it has errors."""
+    if not any(path == MESH_FILE or is_peer_file(path) for path in tree.texts):
+        raise ConfigError(f"{what} is not a list of a mesh: it has no {MESH_FILE}")
     moment = datetime.now(UTC)
     mesh, findings = examine(tree, moment)
     wrong = errors(findings)

@@ -50,7 +50,7 @@ class WorkingCopy:
         """Read a working copy. Raise ConfigError when there is none, MeshSyncError when its mesh.toml is broken."""
         if not os.path.lexists(directory / MESH_FILE):
             raise _no_list(directory, "-C DIR")
-        return cls.of(directory, read(directory), datetime.now(UTC))
+        return cls.of(directory, read_list(directory), datetime.now(UTC))
 
     @classmethod
     def of(cls, directory: Path, tree: Tree, moment: datetime, *, on_disk: bool = True) -> WorkingCopy:
@@ -138,19 +138,17 @@ class WorkingCopy:
         return None
 
 
-def read(directory: Path) -> Tree:
-    """The files of a working copy. Raise ConfigError when it cannot be read at all."""
+def read_list(directory: Path, option: str = "-C DIR") -> Tree:
+    """The files of a working copy. Raise ConfigError, and read nothing, where nothing looks like a mesh repository.
+
+    ``option``: how the command is told of another directory.
+    """
+    if not any(os.path.lexists(directory / name) for name in (MESH_FILE, PEERS)):
+        raise _no_list(directory, option)
     try:
         return from_directory(directory)
     except OSError as error:
         raise ConfigError(f"{error.filename or directory} cannot be read: {error.strerror}") from None
-
-
-def read_list(directory: Path) -> Tree:
-    """The files of a working copy. Raise ConfigError, and read nothing, where nothing looks like a mesh repository."""
-    if not any(os.path.lexists(directory / name) for name in (MESH_FILE, PEERS)):
-        raise _no_list(directory, "DIR")
-    return read(directory)
 
 
 def _no_list(directory: Path, option: str) -> ConfigError:
