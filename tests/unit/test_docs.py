@@ -134,3 +134,11 @@ def test_the_picture_of_the_readme_is_what_graph_draws_of_its_mesh(tmp_path: Pat
     mesh_sync(*words.split(), "-C", place).fine()
     mesh_sync("graph", place, "-o", tmp_path / "mesh.svg").fine()
     assert (tmp_path / "mesh.svg").read_text() == (ROOT / "docs/mesh.svg").read_text()
+
+
+def test_no_example_keeps_a_private_key_in_the_list() -> None:
+    """It would be refused there; examples are typed in the list's directory."""
+    texts = [page.read_text() for page in PAGES]
+    kept = re.findall(r"--(?:new-key|secret-file|private-key-file)[ =]([\w./~$]+)", "\n".join(texts))
+    assert len(kept) > 10
+    assert not [file for file in kept if not file.startswith(("~/", "/", "$", "F", "../"))]

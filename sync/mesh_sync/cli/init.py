@@ -97,7 +97,7 @@ def init(
         click.echo(f"going on with the mesh repository in {made}")
     else:
         made = create(directory, called, networks, signer, signing_key, ci_package)
-        if stranger := OwnGit(made).with_identity()[1]:
+        if not first and (stranger := OwnGit(made).with_identity()[1]):  # else the node's commit tells it
             click.secho(stranger, fg="yellow", err=True)
     if remote:
         with _goes_on():

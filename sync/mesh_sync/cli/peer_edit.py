@@ -84,8 +84,8 @@ def add(edit: Edit, name: str, new_key: Path | None, signing_key: str, secret_fi
 
     \b
     Example: a phone that reaches the mesh through `aws`
-      mesh-sync peer add phone --new-key phone.key --unmanaged --via aws
-      mesh-sync export phone --private-key-file phone.key --qr
+      mesh-sync peer add phone --new-key ~/phone.key --unmanaged --via aws
+      mesh-sync export phone --private-key-file ~/phone.key --qr
     """
     values = _given(keys)
     if ("public_key" in values) == bool(new_key):

@@ -134,9 +134,7 @@ def firewall_hint(port: int) -> str:
         command = f"ufw allow {port}/udp"
     elif is_installed("firewall-cmd"):
         command = f"firewall-cmd --permanent --add-port={port}/udp && firewall-cmd --reload"
-    return (
-        f"peers reach this node at UDP port {port}; a firewall in between has to let it in, here such as by: {command}"
-    )
+    return f"peers reach this node at UDP port {port}; a firewall has to let that in, on this machine by: {command}"
 
 
 def advice(failed: tuple[str, ...]) -> str:
