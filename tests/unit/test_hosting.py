@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from command import mesh_sync
 from mesh_sync.errors import ConfigError
-from mesh_sync.hosting import ledger, make
+from mesh_sync.hosting import ledger, machine, make
 from mesh_sync.hosting.authorized_keys import Access, lines, places, replaced
 from mesh_sync.hosting.ledger import Invited
 from mesh_sync.invitation import token
@@ -26,6 +27,20 @@ def test_no_key_leads_to_a_shell_and_each_has_one_line() -> None:
     assert [line.rpartition(" ssh-ed25519 ")[2] for line in found] == [key.split()[1] for key in (OWNER, NODE, GUEST)]
     assert all(line.startswith('restrict,command="/usr/bin/mesh-sync host-session /srv/home.git ') for line in found)
     assert 'invited home",expiry-time="' in found[2]
+
+
+def test_a_place_that_its_owner_could_not_get_to_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    with pytest.raises(ConfigError, match="is closed to other users") as refused:
+        machine.raise_unless_open(tmp_path / "new/home.git")
+    assert "/srv/home.git" in refused.value.hint
+    machine.raise_unless_open(Path("/srv/new/home.git"))
+
+
+@pytest.mark.parametrize("name", ["a b", "-oProxyCommand=x", "aws.com:ssh", "a\nb"])
+def test_a_name_that_is_no_host_is_refused(name: str) -> None:
+    done = mesh_sync("host", "/srv/home.git", "--name", name, "--key", OWNER, "--user", "root")  # root: never made
+    assert (done.code, "is not HOST or HOST:PORT" in done.err) == (2, True), done.err
 
 
 def test_the_lines_of_others_and_of_another_repository_stay() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -42,6 +43,16 @@ def test_what_is_there_already_is_not_lost(tmp_path: Path, host: git.Repo) -> No
     done = mesh_sync("init", tmp_path / "second", "--remote", host.git_dir, "--push")
     assert done.code == 4, done.err
     assert host.head.commit == before
+
+
+def test_an_address_that_was_mistyped_can_be_corrected(tmp_path: Path, host: git.Repo) -> None:
+    mesh_sync("init", tmp_path / "my mesh", "--name", "lab", "--remote", tmp_path / "hots.git", "--push")
+    again = ("init", tmp_path / "my mesh", "--name", "lab", "--remote", host.git_dir, "--push")
+    refused = mesh_sync(*again)
+    assert (refused.code, "hots.git" in refused.err) == (2, True), refused.err
+    subprocess.run(shlex.split(refused.err.partition("elsewhere: ")[2].partition(";")[0]), check=True)
+    mesh_sync(*again).fine()
+    assert host.head.commit == git.Repo(tmp_path / "my mesh").head.commit
 
 
 def test_a_git_host_that_is_not_there_is_said(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from mesh_sync.system.shell_words import quote
 from mesh_sync.trust.ssh_keys import named
 from mesh_sync.workspace.init import template
 
+_NAME = re.compile(r"\w[\w.-]*(:\d{1,5})?", re.ASCII)
 absolute = click.Path(path_type=Path, file_okay=False, resolve_path=True)
 
 
@@ -52,6 +54,8 @@ def host(
     if remove:
         _remove(place, user, root=root)
         return
+    if name and not _NAME.fullmatch(name):
+        raise click.BadParameter(f"{name!r} is not HOST or HOST:PORT", param_hint="--name")
     given = [" ".join(named(key).split()[:2]) for key in keys]
     if not root:
         file = authorized_keys or Path(pwd.getpwuid(os.geteuid()).pw_dir) / ".ssh/authorized_keys"
@@ -60,6 +64,7 @@ def host(
         make.make(place, given, hook, hosting, click.echo)
         click.echo(f"{place} is hosted by {pwd.getpwuid(os.geteuid()).pw_name}")
         return
+    machine.raise_unless_open(place)
     machine.raise_without_sshd()
     if not given:
         given = [" ".join(named(str(machine.operators_key(click.echo))).split()[:2])]

@@ -6,6 +6,7 @@ import grp
 import os
 import pwd
 import socket
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,14 @@ HOST_KEYS = Path("/etc/ssh")
 SHELL = "/bin/sh"
 """sshd starts a forced command by it. No password, and no key without such a command, leads to it."""
 DEADLINE = 60.0
+
+
+def raise_unless_open(place: Path) -> None:
+    """Raise ConfigError where a folder above ``place`` lets no other user pass, as /root does."""
+    for folder in place.parents:
+        if folder.exists() and not folder.stat().st_mode & stat.S_IXOTH:
+            text = f"{folder} is closed to other users, and the one who is to own {place} has to pass it"
+            raise ConfigError(text, hint=f"name another PATH, such as /srv/{place.name}")
 
 
 def make_user(name: str, place: Path, note: Note) -> None:

@@ -19,11 +19,14 @@ from mesh_sync.findings import errors
 from mesh_sync.mesh import manifest
 from mesh_sync.mesh.layout import MESH_FILE, SIGNERS_FILE
 from mesh_sync.mesh.tree import Tree, from_directory
+from mesh_sync.repository.git_command import public
+from mesh_sync.system.shell_words import quote
 from mesh_sync.trust.signers import added, line, parse
 from mesh_sync.trust.ssh_keys import named
 from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.workspace import commits
 from mesh_sync.workspace.own_git import OwnGit
+from mesh_sync.workspace.typed import in_copy
 
 BRANCH = "main"
 STAGED = ".mesh-sync-init"
@@ -105,7 +108,7 @@ def _take_away(directory: Path) -> None:
 
 def is_made(directory: Path, name: str, networks: Sequence[str], admin: str | None, url: str) -> bool:
     """Whether `create` has made just this here, so that what comes after it can go on: its list, to be pushed to
-    ``url``.
+    ``url``. Raise ConfigError where only that is another one: it may have been a slip.
     """
     try:
         git = OwnGit.of(directory)
@@ -115,7 +118,12 @@ def is_made(directory: Path, name: str, networks: Sequence[str], admin: str | No
         return False
     same = mesh is not None and mesh.name == name and set(mesh.networks) == set(parse_networks(networks))
     listed = admin is None or admin in {one.principal for one in parse((text or "").encode())[0].admins}
-    return same and listed and git.answers("remote", "get-url", "origin") in (None, url)
+    origin = git.answers("remote", "get-url", "origin")
+    if same and listed and origin not in (None, url):
+        change = in_copy(directory, f"git remote set-url origin {quote(url)}")
+        text = f"{directory} is that mesh already, and its origin is {public(origin or '')}"
+        raise ConfigError(text, hint=f"to push it elsewhere: {change}; then the same command again")
+    return same and listed
 
 
 def _declared(name: str, networks: Sequence[str]) -> bytes:
