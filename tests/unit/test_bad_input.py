@@ -55,7 +55,7 @@ PEER: dict[str, tuple[str, list[str]]] = {
     "a key twice in one file": (peer(1, next_public_key=f'"{key(1)}"'), [":next_public_key: is also the public_key of a"]),
     # addresses
     "an address outside": (peer(1, addresses='["10.9.0.1"]'), [":addresses[0]: 10.9.0.1 lies in none of the mesh's networks (10.0.0.0/24)"]),
-    "a network for an address": (peer(1, addresses='["10.0.0.0/24"]'), [":addresses[0]: '10.0.0.0/24' is a network; write the peer's own address, such as 10.0.0.0"]),
+    "a network for an address": (peer(1, addresses='["10.0.0.0/24"]'), [":addresses[0]: '10.0.0.0/24' is a network; write the peer's own address, such as 10.0.0.1"]),
     "an address with the network's length": (peer(1, addresses='["10.0.0.1/24"]'), [":addresses[0]: '10.0.0.1/24' is a network; write the peer's own address, such as 10.0.0.1"]),
     "the network's own address": (peer(1, addresses='["10.0.0.0"]'), [":addresses[0]: 10.0.0.0 is the network or broadcast address of 10.0.0.0/24"]),
     "the address of all": (peer(1, addresses='["10.0.0.255"]'), [":addresses[0]: 10.0.0.255 is the network or broadcast address of 10.0.0.0/24"]),

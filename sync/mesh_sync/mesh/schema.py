@@ -72,7 +72,8 @@ def _address(value: object) -> Address:
         return _usable(address, words)
     assert interface is not None
     if interface.network.prefixlen != interface.max_prefixlen:
-        raise ValueError(f"{shown(words)} is a network; write the peer's own address, such as {interface.ip}")
+        own = max(interface.ip, interface.network[1])
+        raise ValueError(f"{shown(words)} is a network; write the peer's own address, such as {own}")
     return _usable(interface.ip, words)
 
 

@@ -62,7 +62,8 @@ class Edit:
     def outside(self, file: Path) -> Path:
         """``file``, which holds or will hold a secret. Raise ConfigError when it is inside the repository."""
         if file.resolve().is_relative_to(self.directory.resolve()):
-            raise ConfigError(f"{file} is inside the mesh repository", hint="keep private keys and secrets elsewhere")
+            hint = f"keep private keys and secrets elsewhere, such as in ~/{file.name}"
+            raise ConfigError(f"{file} is inside the mesh repository", hint=hint)
         return file
 
     def make(self, change_of: Callable[[WorkingCopy], Change], first: Callable[[], None] = lambda: None) -> Edited:

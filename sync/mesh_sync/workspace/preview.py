@@ -226,7 +226,7 @@ def commit_in(directory: Path, revision: str) -> tuple[GitObjects, str]:
     try:
         return objects, objects.resolve(revision)
     except CommandError:
-        raise ConfigError(f"{revision!r} is not a commit of {directory}") from None
+        raise ConfigError(f"{revision!r} is not a commit of {directory.absolute()}") from None
 
 
 def _renderer(tree: Tree, what: str) -> Renderer:
