@@ -302,6 +302,17 @@ def test_who_the_commit_is_by_is_said_when_git_does_not_know_the_person(operator
     assert operator.git.head.commit.author.name == "Alice"
 
 
+def test_who_begins_a_signed_mesh_is_its_signer(operator: Operator, tmp_path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
+    made = tmp_path / "new"
+    ended = mesh_sync("init", made, "--signer", "alice@example.org", "--signing-key", tmp_path / "key")
+    assert (ended.code, ended.err) == (0, "")
+    ended = mesh_sync("peer", "add", "aws", "--public-key", key(), "--endpoint", "a:1", "-C", made, "--commit")
+    assert (ended.code, ended.err) == (0, "")
+    by = subprocess.run(["git", "-C", made, "log", "--format=%an <%ae>"], check=True, capture_output=True, text=True)
+    assert by.stdout == "alice <alice@example.org>\n" * 2
+
+
 def test_who_begins_a_mesh_is_said_too(operator: Operator, tmp_path: Path) -> None:
     ended = mesh_sync("init", tmp_path / "new")
     assert ended.code == 0

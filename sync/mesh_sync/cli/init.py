@@ -34,7 +34,8 @@ from mesh_sync.workspace.typed import in_copy
 @click.option("--network", "networks", multiple=True, metavar="CIDR", default=("10.0.0.0/24",), show_default=True,
               help="A range for the peers' addresses; may be repeated.")  # fmt: skip
 @click.option("--signer", metavar="YOU@DOMAIN",
-              help="Your name in allowed_signers; nodes then accept signed commits only.")  # fmt: skip
+              help="Your name in allowed_signers, and in commits if git knows none; nodes then accept signed commits "
+                   "only.")  # fmt: skip
 @click.option("--signing-key", type=existing_file, metavar="F",
               help="Your SSH key, or its public half if an agent holds it; goes with --signer.")  # fmt: skip
 @click.option("--remote", metavar="URL",
@@ -97,7 +98,7 @@ def init(
         click.echo(f"going on with the mesh repository in {made}")
     else:
         made = create(directory, called, networks, signer, signing_key, ci_package)
-        if not first and (stranger := OwnGit(made).with_identity()[1]):  # else the node's commit tells it
+        if stranger := OwnGit(made).with_identity()[1]:
             click.secho(stranger, fg="yellow", err=True)
     if remote:
         with _goes_on():

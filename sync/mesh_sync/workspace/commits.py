@@ -22,12 +22,18 @@ _SIGNING = (
 )  # fmt: skip
 
 
-def begin(directory: Path, branch: str, message: str, settings: Mapping[str, str]) -> None:
-    """Make ``directory`` a repository with these settings, and commit all that is in it."""
-    with (
-        git.Repo.init(directory, initial_branch=branch, object_format="sha1") as repository,
-        _committing(repository.git) as program,
-    ):
+def begin(directory: Path, branch: str, message: str, settings: Mapping[str, str], person: str | None = None) -> None:
+    """Make ``directory`` a repository with these settings, and commit all that is in it.
+
+    ``person``: YOU@DOMAIN, by whom commits in it are if git does not know who makes them.
+    """
+    with git.Repo.init(directory, initial_branch=branch, object_format="sha1") as repository, _refusal():
+        program = repository.git
+        if not _knows_who(program):
+            if person:
+                settings = {**settings, "user.name": person.partition("@")[0], "user.email": person}
+            else:
+                program.update_environment(**{f"GIT_{who}_{what}": text for who in ROLES for what, text in FALLBACK})
         for name, value in settings.items():
             program.config("--local", name, value)
         program.add("--all")
@@ -76,15 +82,20 @@ def _show(program: git.Git, revision: str) -> str:
         return ""
 
 
-@contextmanager
-def _committing(program: git.Git) -> Iterator[git.Git]:
-    """Give git a committer where it has none configured and would refuse; its refusal is a MeshSyncError."""
+def _knows_who(program: git.Git) -> bool:
+    """Whether git has a committer, and would not refuse."""
     try:
         program.var("GIT_AUTHOR_IDENT"), program.var("GIT_COMMITTER_IDENT")
     except git.GitCommandError:
-        program.update_environment(**{f"GIT_{who}_{what}": text for who in ROLES for what, text in FALLBACK})
+        return False
+    return True
+
+
+@contextmanager
+def _refusal() -> Iterator[None]:
+    """What git refuses is a MeshSyncError."""
     try:
-        yield program
+        yield
     except git.GitCommandError as error:
         said = " ".join((error.stderr.partition("stderr: '")[2] or error.stderr).strip(" '\n").split())
         text = f"git refused the commit: {said or f'exit {error.status}'}"

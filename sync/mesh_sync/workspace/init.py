@@ -65,7 +65,7 @@ def create(
                 file.write_text(text.replace(CI_UNSET, f'MESH_SYNC: "{ci_package}"'), encoding="utf-8")
             if signers:
                 (place / SIGNERS_FILE).write_text(signers, encoding="utf-8")
-            commits.begin(place, BRANCH, f"mesh: {name} begins", settings)
+            commits.begin(place, BRANCH, f"mesh: {name} begins", settings, admin)
     except shutil.Error as error:
         raise ConfigError(f"{directory} cannot be written: {error.args[0][0][2]}") from None
     except OSError as error:
