@@ -103,3 +103,18 @@ def test_what_was_killed_half_way_goes_on_and_what_others_have_changed_stays(pla
     refused = mesh_sync(*add, "--commit")
     assert (refused.code, "git add --all -- allowed_signers" in refused.err.replace(f" -C {place}", "")) == (2, True)
     assert signers.read_text() == edited
+
+
+def test_a_change_of_the_secret_that_is_not_committed_is_not_made_twice(place: Path, tmp_path: Path) -> None:
+    new = ("secret", "new", "--secret-file", tmp_path / "secret", "-C", place)
+    mesh_sync(*new).fine()
+    kept = (tmp_path / "secret").read_text()
+    for words in (new, ("secret", "retire", "--force", "-C", place)):
+        refused = mesh_sync(*words, "--commit")
+        assert (refused.code, "the last change is not committed yet: preshared keys" in refused.err) == (2, True)
+        assert (tmp_path / "secret").read_text() == kept
+    add_all, commit = refused.err.partition("to commit them: ")[2].strip().split(" && ")
+    subprocess.run(shlex.split(add_all), check=True)
+    subprocess.run([*shlex.split(commit), "-qm", "secret"], check=True)
+    assert git(place, "status", "--porcelain") == ""
+    mesh_sync("secret", "retire", "--force", "-C", place, "--commit").fine()

@@ -102,4 +102,4 @@ def _present(node: Node, config: Path, *, purged: bool, acted: bool) -> None:
     for place in hosted():
         click.echo(f"this machine still hosts {place}; to end that: mesh-sync host {quote(place)} --remove")
     click.echo("to take it out of the mesh, an admin runs, in a working copy of the list:")
-    click.echo(f"  mesh-sync peer remove {node.name} --commit --push")
+    click.echo(f"  mesh-sync peer remove {node.name} --push")

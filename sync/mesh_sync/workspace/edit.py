@@ -85,18 +85,25 @@ class Edit:
     ) -> Change:
         """The change of HEAD, if the working copy has no other changes of its files. Else raise ``error``."""
         try:
-            commit = OwnGit(self.directory)("rev-parse", "HEAD")
-            tree = tree_at(GitObjects(git_directory(self.directory)), commit)
-            change = change_of(WorkingCopy.of(self.directory, tree, copy.moment, on_disk=False))
+            head = self.head(copy)
+            change = change_of(head)
         except MeshSyncError:
             raise error from None
-        before = {path: tree.texts.get(path) for path in change.files}
+        before = {path: head.tree.texts.get(path) for path in change.files}
         if other := [path for path, text in change.files.items() if not copy.says(path, text, before[path])]:
-            add = in_copy(self.directory, f"git add --all -- {' '.join(map(quote, other))}")
             text = f"{some(other)} has changes that are neither committed nor of this command"
-            hint = f"{text}; to commit them: {add} && {in_copy(self.directory, 'git commit')}"
-            raise ConfigError(error.message, hint=hint) from None
+            raise ConfigError(error.message, hint=f"{text}; {self.how_to_commit(*other)}") from None
         return change
+
+    def head(self, copy: WorkingCopy) -> WorkingCopy:
+        """The list as it is committed, at the moment of ``copy``. Raise MeshSyncError where it cannot be read."""
+        tree = tree_at(GitObjects(git_directory(self.directory)), OwnGit(self.directory)("rev-parse", "HEAD"))
+        return WorkingCopy.of(self.directory, tree, copy.moment, on_disk=False)
+
+    def how_to_commit(self, *paths: str) -> str:
+        """What a person types to commit what is in the working copy."""
+        add = in_copy(self.directory, f"git add --all -- {' '.join(map(quote, paths))}")
+        return f"to commit them: {add} && {in_copy(self.directory, 'git commit')}"
 
     def finish(
         self,

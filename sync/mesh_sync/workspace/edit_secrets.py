@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from attrs import evolve
 from mesh_sync.errors import ConfigError, MeshSyncError
 from mesh_sync.mesh import manifest
 from mesh_sync.mesh.edit_toml import with_preshared
-from mesh_sync.mesh.layout import MESH_FILE, is_secret_file, peer_path
+from mesh_sync.mesh.layout import MESH_FILE, SECRETS, is_secret_file, peer_path
 from mesh_sync.mesh.model import NO_SECRET, Preshared
 from mesh_sync.mesh.tree import some_files
 from mesh_sync.preshared import derive, secret_file
@@ -35,7 +36,7 @@ MOVED = timedelta(seconds=MOVING)
 
 def new(edit: Edit, file: Path, since: datetime | None = None, *, sealing: bool = True) -> Edited:
     """A first secret: into ``file``, and sealed to every managed peer unless it is handed out in files."""
-    copy = edit.open()
+    copy = _opened(edit)
     if use := copy.mesh.preshared:
         text = f"the mesh already derives its preshared keys from secret {use.secret}"
         raise ConfigError(
@@ -47,13 +48,27 @@ def new(edit: Edit, file: Path, since: datetime | None = None, *, sealing: bool 
 
 def rotate(edit: Edit, file: Path, since: datetime | None = None) -> Edited:
     """A new secret; the former one works until `retire`."""
-    copy = edit.open()
+    copy = _opened(edit)
     use = _in_use(copy, settled=True)
     present = secret_file.load(edit.outside(file))
     if use.secret not in present:
         raise ConfigError(f"{file} does not have secret {use.secret}, the one in use: it belongs to another mesh")
     sealing = any(map(is_secret_file, copy.tree.texts))
     return _begin(edit, copy, file, present, use.secret, since, sealing=sealing)
+
+
+def _opened(edit: Edit) -> WorkingCopy:
+    """The working copy. Raise ConfigError if a commit of the next change would also have one that was not committed."""
+    copy = edit.open()
+    before = now = copy.mesh.preshared
+    if edit.commit:
+        with suppress(MeshSyncError):
+            before = edit.head(copy).mesh.preshared
+    if before != now:
+        text = f"the last change is not committed yet: {in_words(now)}"
+        sealed = [SECRETS] if any(map(is_secret_file, copy.tree.texts)) else []
+        raise ConfigError(text, hint=edit.how_to_commit(MESH_FILE, *sealed))
+    return copy
 
 
 def _begin(
@@ -70,7 +85,7 @@ def _begin(
 
 def off(edit: Edit, since: datetime | None = None) -> Edited:
     """Back to no preshared keys; the secret works until `retire`."""
-    copy = edit.open()
+    copy = _opened(edit)
     use = Preshared(secret=NO_SECRET, former=_in_use(copy, settled=True).secret, since=since or _soon(copy))
     says = f"nodes stop using preshared keys from {use.since}"
     return _finish(edit, copy, use, Secrets(), "mesh: stops using preshared keys", says)
@@ -81,7 +96,7 @@ def retire(edit: Edit, *, force: bool = False) -> Edited:
 
     Raise MeshSyncError (1) while pairs are still moving, unless ``force``.
     """
-    copy = edit.open()
+    copy = _opened(edit)
     use = _in_use(copy)
     if use.former is None:
         return Edited("there is no former secret")
