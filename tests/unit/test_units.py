@@ -13,6 +13,7 @@ import pytest
 from mesh_sync.errors import Locked, Unreachable
 from mesh_sync.node.config import DEFAULT_CONFIG, Node, Paths, Repository, Trust
 from mesh_sync.system.run import DEADLINE
+from mesh_sync.units.set_up import firewall_hint
 from mesh_watchdog.news.serve import AT_ONCE
 from mesh_watchdog.news.served import MEMORY
 from mesh_watchdog.settings import Settings
@@ -38,6 +39,27 @@ def systemd_analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def values(unit: Path, key: str) -> list[str]:
     lines = re.findall(rf"(?m)^{key}=(.*)$", unit.read_text())
     return " ".join(lines).split()
+
+
+@pytest.mark.parametrize(
+    ("program", "command"),
+    [
+        ("ufw", "ufw allow 51821/udp"),
+        ("firewall-cmd", "firewall-cmd --permanent --add-port=51821/udp && firewall-cmd --reload"),
+        ("nft", "nft insert rule inet filter input udp dport 51821 accept"),
+        ("nft, whose table is not there", ""),
+    ],
+)
+def test_the_firewall_that_is_here_is_told_how_to_let_peers_in(
+    program: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / program.partition(",")[0]
+    file.write_text(f"#!/bin/sh\nexit {'1' if ',' in program else '0'}\n")
+    file.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said = firewall_hint(51821)
+    assert said.startswith("peers reach this node at UDP port 51821; a firewall has to let that in")
+    assert said.partition(", on this machine by: ")[2] == command
 
 
 def test_systemd_finds_nothing_wrong_with_them(tmp_path: Path) -> None:

@@ -93,10 +93,12 @@ def lacking(node: Node) -> Missing:
 
 def _kernel_has_wireguard() -> bool:
     """As far as can be seen without making an interface: a container may have to ask its host."""
-    if MODULE.exists():
-        return True
+    return MODULE.exists() or _works("modprobe", "--dry-run", "--quiet", "wireguard")
+
+
+def _works(*argv: str) -> bool:
     try:
-        run(["modprobe", "--dry-run", "--quiet", "wireguard"])
+        run(argv)
     except CommandError:
         return False
     return True
@@ -128,13 +130,16 @@ def _is_stale(node: Node) -> bool:
 
 
 def firewall_hint(port: int) -> str:
-    """What lets WireGuard in, by the firewall that is here."""
-    command = f"nft insert rule inet filter input udp dport {port} accept"
+    """What lets WireGuard in, by the firewall that is here, if it is one that is known."""
+    command = ""
     if is_installed("ufw"):
         command = f"ufw allow {port}/udp"
     elif is_installed("firewall-cmd"):
         command = f"firewall-cmd --permanent --add-port={port}/udp && firewall-cmd --reload"
-    return f"peers reach this node at UDP port {port}; a firewall has to let that in, on this machine by: {command}"
+    elif _works("nft", "list", "chain", "inet", "filter", "input"):
+        command = f"nft insert rule inet filter input udp dport {port} accept"
+    here = f", on this machine by: {command}" if command else ""
+    return f"peers reach this node at UDP port {port}; a firewall has to let that in{here}"
 
 
 def advice(failed: tuple[str, ...]) -> str:
