@@ -15,6 +15,8 @@ def test_one_nodes_config_is_written_where_it_is_told(operator: Operator, tmp_pa
     ended = mesh_sync("render", operator.place, "--node", "aws", "-o", file)
     assert (ended.code, ended.out, ended.err) == (0, "", f"wrote {file}\n")
     assert file.read_text() == printed
+    assert mesh_sync("render", operator.place, "--node", "aws", "-o", "-").fine() == printed
+    assert mesh_sync("export", "aws", "-C", operator.place, "-o", "-").fine() == printed
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 

@@ -9,7 +9,14 @@ from typing import BinaryIO
 import click
 
 from mesh_sync.cli import present
-from mesh_sync.cli.options import directory_argument, file, private_key_option, repository_option, secret_option
+from mesh_sync.cli.options import (
+    directory_argument,
+    file,
+    or_stdout,
+    private_key_option,
+    repository_option,
+    secret_option,
+)
 from mesh_sync.findings import some
 from mesh_sync.mesh.peer_view import PeerView
 from mesh_sync.wireguard.conf import PLACEHOLDER
@@ -30,7 +37,7 @@ PICTURE_SUFFIXES = (".dot", ".gv", ".svg", ".html")
 @private_key_option
 @secret_option
 @click.option("--qr", is_flag=True, help="Show it as a QR code, for the camera of a phone.")
-@click.option("-o", "--output", type=file, metavar="FILE",
+@click.option("-o", "--output", type=file, callback=or_stdout, metavar="FILE",
               help="Write it to FILE (0600): .conf as text, .svg and .png as a QR code.")  # fmt: skip
 def export(
     name: str, directory: Path, private_key_file: Path | None, secret_file: Path | None, qr: bool, output: Path | None
@@ -65,7 +72,7 @@ def export(
 
 @click.command()
 @directory_argument
-@click.option("-o", "--output", type=file, metavar="FILE",
+@click.option("-o", "--output", type=file, callback=or_stdout, metavar="FILE",
               help="Write to FILE, in the format of its suffix: .dot or .gv, .svg, .html.")  # fmt: skip
 @click.option("--fleet", type=click.File("rb"), metavar="FILE",
               help="Show what NATs nodes are behind: what `mesh-sync fleet --json` printed; - is stdin.")  # fmt: skip

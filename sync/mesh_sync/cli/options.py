@@ -22,6 +22,11 @@ private_key_option = click.option("--private-key-file", type=file, metavar="F",
 secret_option = click.option("--secret-file", type=file, metavar="F", help="The mesh secret, for preshared keys.")
 
 
+def or_stdout(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
+    """For the option that names a file instead of stdout: `-` is stdout."""
+    return None if value == Path("-") else value
+
+
 def date_or_moment(_: click.Context, __: click.Parameter, value: str | None) -> date | None:
     """A date, or a moment (a datetime), as TOML writes them."""
     if value is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mesh_sync.cli.options import directory_argument, private_key_option, repository_option, secret_option
+from mesh_sync.cli.options import directory_argument, or_stdout, private_key_option, repository_option, secret_option
 from mesh_sync.cli.present_plan import present_plan
 from mesh_sync.system.shell_words import quote
 from mesh_sync.terminal.command_line import count, json_option, print_json
@@ -19,7 +19,7 @@ from mesh_sync.workspace.preview import plan_between, raise_if_inside, render_al
 @directory_argument
 @click.option("--node", "name", metavar="N", help="The node whose wg0.conf to print.")
 @click.option("--all", "every", is_flag=True, help="Write the files of all nodes.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT",
+@click.option("-o", "--output", type=click.Path(path_type=Path), callback=or_stdout, metavar="OUT",
               help="The file for --node (0600), or the directory for --all: each file is OUT/N.conf.")  # fmt: skip
 @private_key_option
 @secret_option
