@@ -63,6 +63,13 @@ def test_what_a_phone_has_scanned_holds_when_a_peer_is_added_or_the_hub_moves(tm
     assert "is an address" not in before.err
 
 
+def test_a_config_that_can_reach_no_peer_is_a_warning(tmp_path: Path) -> None:
+    operator = Operator(tmp_path)
+    assert "has an endpoint" not in operator.export().err
+    operator.peer("set", "aws", "--unset", "endpoint")
+    assert f"so it reaches none: mesh-sync peer set N --endpoint HOST:PORT -C {tmp_path}" in operator.export().err
+
+
 def test_an_endpoint_that_no_ddns_can_lead_elsewhere_is_a_warning(operator: Operator) -> None:
     assert "203.0.113.1:51820 is an address" in operator.export().err
 

@@ -62,6 +62,8 @@ ODD = {
     "a network within another": INTERFACE + AT_A + "AllowedIPs = 10.1.0.2/32, 192.168.0.0/16, 192.168.10.0/24\n",
     "networks of two": INTERFACE + AT_A + "AllowedIPs = 10.1.0.2/32, 192.168.128.0/17\n"
     + AT_B.replace("10.1.0.3/32", "10.1.0.3/32, 192.168.0.0/17"),
+    "a network in two sections": INTERFACE + AT_A + "AllowedIPs = 10.1.0.2/32, 192.168.10.1/24\n"
+    + AT_B.replace("10.1.0.3/32", "10.1.0.3/32, 192.168.10.2/24"),
     "two addresses": INTERFACE + AT_A + "AllowedIPs = 10.1.0.2/32, 10.1.0.200/32, 10.1.0.201/32\n" + AT_B,
     "a single address elsewhere": INTERFACE + AT_A + "AllowedIPs = 10.1.0.2/32, 172.16.5.9/32\n" + AT_B,
     "only single addresses": INTERFACE.replace("/24", "/32") + AT_A + "AllowedIPs = 10.1.0.2/32, 192.168.10.1/24\n",
@@ -80,6 +82,15 @@ def test_an_odd_file_keeps_its_tunnels(odd: str, mesh: Path, tmp_path: Path) -> 
     (tmp_path / "me.conf").write_bytes(ODD[odd].encode())
     mesh_sync("import", "wg-quick", tmp_path / "me.conf", mesh).fine()
     assert rendered(mesh, "me") == tunnels(ODD[odd])
+
+
+def test_an_address_in_two_sections_is_the_last_ones_and_that_is_said(mesh: Path, tmp_path: Path) -> None:
+    (tmp_path / "me.conf").write_text(INTERFACE + AT_A + "AllowedIPs = 10.1.0.3/32\n" + AT_B)
+    said = notes(mesh_sync("import", "wg-quick", tmp_path / "me.conf", mesh))
+    assert {peer["public_key"] for peer in peers(mesh).values()} == {keys.public_key(ME), B}
+    assert any(
+        f"AllowedIPs of {A}: 10.1.0.3/32 is in two sections; wg gives it to the last, {B}" in one for one in said
+    )
 
 
 def test_host_bits_mean_the_network_and_further_addresses_are_kept(mesh: Path, tmp_path: Path) -> None:

@@ -20,12 +20,23 @@ from mesh_sync.cli.options import (
 from mesh_sync.findings import some
 from mesh_sync.mesh.peer_view import PeerView
 from mesh_sync.wireguard.conf import PLACEHOLDER
-from mesh_sync.workspace.export import IMAGE_SUFFIXES, addresses, check_output, code, draw, names_no_tunnel, text, write
+from mesh_sync.workspace.export import (
+    IMAGE_SUFFIXES,
+    addresses,
+    check_output,
+    code,
+    draw,
+    endpoints,
+    names_no_tunnel,
+    text,
+    write,
+)
 from mesh_sync.workspace.graph import dot, nats
 from mesh_sync.workspace.graph import graph as graph_of
 from mesh_sync.workspace.graph_picture import html, svg
 from mesh_sync.workspace.graph_summary import LARGE, summary
 from mesh_sync.workspace.output import write_output
+from mesh_sync.workspace.typed import in_copy
 from mesh_sync.workspace.working_copy import PUBLIC, WorkingCopy
 
 PICTURE_SUFFIXES = (".dot", ".gv", ".svg", ".html")
@@ -53,6 +64,9 @@ def export(
     if PLACEHOLDER in config and (qr or (output and output.suffix.lower() in IMAGE_SUFFIXES)):
         warning = "this code has a placeholder for the private key; --private-key-file F fills it in"
         click.secho(warning, fg="yellow", err=True)
+    if not endpoints(config):
+        give = in_copy(directory, "mesh-sync peer set N --endpoint HOST:PORT")
+        click.secho(f"no peer in this config has an endpoint, so it reaches none: {give}", fg="yellow", err=True)
     if fixed := addresses(config):
         found = f"{fixed[0]} is an address" if len(fixed) == 1 else f"{some(fixed)} are addresses"
         warning = f"{found}: where that changes, this config has to be exported again; not with a name (DDNS)"

@@ -45,8 +45,12 @@ def text_of(committed: Committed, name: str, private_key: str | None) -> str:
 
 def addresses(config: str) -> list[str]:
     """The endpoints in a config that are addresses, and no names that can lead elsewhere one day."""
-    endpoints = (line.partition(" = ")[2] for line in config.splitlines() if line.startswith("Endpoint = "))
-    return [endpoint for endpoint in endpoints if Endpoint.parse(endpoint).address is not None]
+    return [endpoint for endpoint in endpoints(config) if Endpoint.parse(endpoint).address is not None]
+
+
+def endpoints(config: str) -> list[str]:
+    """The endpoints in a config."""
+    return [line.partition(" = ")[2] for line in config.splitlines() if line.startswith("Endpoint = ")]
 
 
 def names_no_tunnel(file: Path) -> bool:

@@ -166,6 +166,12 @@ def _peers(files: Sequence[_File], notes: list[str]) -> dict[str, _Peer]:
         peers[key] = _Peer(key, file, addresses=addresses, behind=tuple(behind))
         note_settings(file.conf.interface.whole, file.name, notes)
     for file in files:
+        last = {
+            one.network: section
+            for section in file.conf.peers
+            for one in interfaces(section.many("AllowedIPs"), "", [])
+            if not section.disabled
+        }
         for section in file.conf.peers:
             key = section.one("PublicKey")
             if not is_key(key):
@@ -175,7 +181,15 @@ def _peers(files: Sequence[_File], notes: list[str]) -> dict[str, _Peer]:
             if section.one("PresharedKey"):
                 notes.append(f"{file.name}: PresharedKey {of} is not imported: {SETTINGS_LEFT['PresharedKey']}")
                 notes.append(PRESHARED)
-            networks = tuple(interfaces(section.many("AllowedIPs"), f"{file.name}: AllowedIPs {of}", notes))
+            listed = list(interfaces(section.many("AllowedIPs"), f"{file.name}: AllowedIPs {of}", notes))
+            taken = [one for one in listed if last.get(one.network, section).one("PublicKey") != key]
+            for one in taken:
+                other = last[one.network]
+                whose = other.name or other.one("PublicKey")
+                notes.append(
+                    f"{file.name}: AllowedIPs {of}: {one} is in two sections; wg gives it to the last, {whose}"
+                )
+            networks = tuple(one for one in listed if one not in taken)
             peers.setdefault(key, _Peer(key)).claims.append(_Claim(file, section, networks))
     return peers
 
