@@ -107,6 +107,11 @@ def test_a_server_of_wg_easy(mesh: Path) -> None:
     assert 'alice-s-phone: was called "Alice\'s phone"; names are unique DNS labels' in notes(ended)
 
 
+def test_a_client_whose_name_means_something_to_the_list_gets_another(mesh: Path) -> None:
+    imported(mesh, f"{INTERFACE}# Client: none (1)\n[Peer]\nPublicKey = {A}\nAllowedIPs = 10.6.0.2/32\n").fine()
+    assert names(mesh) == {SERVER: "wg0", A: "none-2"}
+
+
 def test_a_client_that_is_commented_out_is_said_and_gives_no_name(mesh: Path) -> None:
     old = f"# old\n#[Peer]\n#PublicKey = {A}\n#AllowedIPs = 10.6.0.2/32\n"
     ended = imported(mesh, f"{INTERFACE}\n{old}# new\n[Peer]\nPublicKey = {B}\nAllowedIPs = 10.6.0.3/32\n")

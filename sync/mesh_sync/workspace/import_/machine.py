@@ -9,6 +9,7 @@ from types import MappingProxyType
 from attrs import field, frozen
 
 from mesh_sync.mesh.edit_toml import Value
+from mesh_sync.mesh.exits import NONE
 from mesh_sync.mesh.model import NAT_KEEPALIVE
 from mesh_sync.wireguard.endpoint import Address, Endpoint, Network
 
@@ -100,7 +101,7 @@ class Names:
     def __init__(self, notes: list[str], renames: Mapping[str, str]) -> None:
         self._notes = notes
         self._renames = renames
-        self._taken = set(renames.values())
+        self._taken = {NONE, *renames.values()}
 
     def make(self, wanted: str, public_key: str) -> str:
         """The name that a person wants; else a free DNS label like ``wanted``, with a note if it had to change."""
