@@ -11,6 +11,7 @@ import git
 import pytest
 
 from command import mesh_sync
+from mesh_sync.wireguard import keys
 from mesh_sync.workspace.init import STAGED
 
 
@@ -43,6 +44,21 @@ def test_what_is_there_already_is_not_lost(tmp_path: Path, host: git.Repo) -> No
     done = mesh_sync("init", tmp_path / "second", "--remote", host.git_dir, "--push")
     assert done.code == 4, done.err
     assert host.head.commit == before
+
+
+def test_a_new_mesh_has_a_name_that_a_nodes_line_in_allowed_signers_can_have(tmp_path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
+    signer = ("--signer", "you@example.org", "--signing-key", tmp_path / "key")
+    refused = mesh_sync("init", tmp_path / "x", "--name", "our mesh", *signer)
+    assert (refused.code, "'our mesh' has ' '" in refused.err) == (2, True), refused.err
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "node"], check=True)
+    for called, name in (("our mesh", "our-mesh"), ("a*,!@#b", "a-b"), ("中文", "中文")):
+        made = tmp_path / called
+        mesh_sync("init", made, *signer).fine()
+        key = keys.public_key(keys.generate())
+        add = ("peer", "add", "aws", "--public-key", key, "--endpoint", "a:1", "--signing-key", tmp_path / "node.pub")
+        mesh_sync(*add, "-C", made, "--commit").fine()
+        assert f"aws@node.{name} " in (made / "allowed_signers").read_text()
 
 
 def test_an_address_that_was_mistyped_can_be_corrected(tmp_path: Path, host: git.Repo) -> None:

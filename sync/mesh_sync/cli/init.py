@@ -22,7 +22,7 @@ from mesh_sync.trust.ssh_keys import of_this_person
 from mesh_sync.workspace import commits
 from mesh_sync.workspace.edit import Edit
 from mesh_sync.workspace.import_.take_over import SOURCES, Imported, Request, take_over
-from mesh_sync.workspace.init import create, is_made
+from mesh_sync.workspace.init import create, is_made, name_of
 from mesh_sync.workspace.own_git import OwnGit
 from mesh_sync.workspace.push import follow, push_first
 from mesh_sync.workspace.typed import in_copy
@@ -85,7 +85,7 @@ def init(
         raise click.UsageError("--push goes with --remote")
     if (endpoint or subnets or masquerade) and not node:
         raise click.UsageError("--endpoint, --subnet and --masquerade go with --node")
-    called, first = directory.resolve().name if name is None else name, None
+    called, first = name_of(directory) if name is None else name, None
     begun = remote is not None and is_made(directory, called, networks, signer, remote)
     if node:
         if not (remote and signer):

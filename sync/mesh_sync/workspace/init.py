@@ -29,6 +29,8 @@ from mesh_sync.workspace.own_git import OwnGit
 from mesh_sync.workspace.typed import in_copy
 
 BRANCH = "main"
+_ODD = re.compile(r"[^\w.+-]+")
+"""What would end, or be taken for a pattern in, NAME@node.MESH of allowed_signers."""
 STAGED = ".mesh-sync-init"
 """Where a repository is made, inside its directory: what is there without it is whole."""
 CI_FILES = (".github/workflows/check.yml", ".github/workflows/plan.yml", ".gitlab-ci.yml")
@@ -126,12 +128,20 @@ def is_made(directory: Path, name: str, networks: Sequence[str], admin: str | No
     return same and listed
 
 
+def name_of(directory: Path) -> str:
+    """What a new mesh in ``directory`` is called, unless a person gives it a name: like the directory."""
+    return _ODD.sub("-", directory.resolve().name).strip("-") or "mesh"
+
+
 def _declared(name: str, networks: Sequence[str]) -> bytes:
     """The template's mesh.toml with this name. Raise ConfigError when no mesh can have it."""
     document = tomlkit.parse((template() / MESH_FILE).read_text(encoding="utf-8"))
     document["name"] = name
     document["networks"] = list(networks)
     text = tomlkit.dumps(document).encode()
+    if odd := _ODD.search(name):
+        why = f"there can be no such mesh: name: {name!r} has {odd[0]!r}"
+        raise ConfigError(why, hint="letters, digits and any of _ . + - can be in a node's line of allowed_signers")
     if wrong := errors(examine(Tree({MESH_FILE: text}), datetime.now(UTC))[1]):
         raise ConfigError(f"there can be no such mesh: {wrong[0].key}: {wrong[0].message}")
     return text

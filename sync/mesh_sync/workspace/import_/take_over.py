@@ -19,7 +19,7 @@ from mesh_sync.wireguard.endpoint import Network
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.import_ import name_map, wg_gen_web, wg_meshconf, wg_quick
 from mesh_sync.workspace.import_.machine import NO_RENAMES, Machine, Takeover
-from mesh_sync.workspace.init import create, parse_networks
+from mesh_sync.workspace.init import create, name_of, parse_networks
 from mesh_sync.workspace.output import make_output_folder, write_output
 from mesh_sync.workspace.working_copy import WorkingCopy
 
@@ -86,7 +86,7 @@ def take_over(edit: Edit, request: Request, note: Callable[[str], None]) -> Impo
     if present:
         copy = present
     else:  # as `create` will create it
-        declared = {"format": 1, "name": directory.resolve().name, "networks": list(map(str, takeover.networks))}
+        declared = {"format": 1, "name": name_of(directory), "networks": list(map(str, takeover.networks))}
         tree = Tree({MESH_FILE: tomlkit.dumps(declared).encode()})
         copy = WorkingCopy.of(directory, tree, datetime.now(UTC))
     known: dict[str, str] = {peer.public_key: name for name, peer in copy.mesh.peers.items()}
