@@ -174,6 +174,17 @@ def test_peer_add_and_remove_see_to_the_secret_or_say_how(derived: Operator) -> 
     assert sorted(derived.opened("aws").by_id) == [1, 2]
 
 
+def test_nothing_is_done_by_halves_when_the_secret_cannot_be_seen_to(derived: Operator) -> None:
+    public = keys.public_key(keys.generate())
+    add = ("peer", "add", "gcp", "--public-key", public, "--endpoint", "203.0.113.3:51820", "-C", derived.mesh)
+    refused = mesh_sync(*add, "--secret-file", derived.file.with_name("none"))
+    assert (refused.code, (derived.mesh / "peers/gcp.toml").exists()) == (2, False)
+    derived.with_file("rotate").fine()
+    refused = mesh_sync("peer", "remove", "azure", "-C", derived.mesh, "--secret-file", derived.file)
+    assert (refused.code, "still moving" in refused.err) == (2, True)
+    assert (derived.mesh / "peers/azure.toml").exists()
+
+
 def test_out_of_band_nothing_is_sealed_and_nothing_is_missed(operator: Operator) -> None:
     operator.with_file("new", "--out-of-band").fine()
     operator.secret("retire", "--force").fine()

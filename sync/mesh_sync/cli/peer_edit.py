@@ -90,6 +90,8 @@ def add(edit: Edit, name: str, new_key: Path | None, signing_key: str, secret_fi
     values = _given(keys)
     if ("public_key" in values) == bool(new_key):
         raise click.UsageError("give either --public-key KEY or --new-key FILE")
+    if secret_file and edit_secrets.shares_secret(edit, name):
+        edit_secrets.raise_unless_it_seals(edit, secret_file)
     code = present_edit(edit, edit_peer.add(edit, name, values, new_key, signing_key), planned=True)
     if new_key:
         click.echo(f"its private key is in {new_key}")
@@ -129,6 +131,8 @@ def set_(edit: Edit, name: str, unset: tuple[str, ...], **keys: Any) -> int:
 def remove(edit: Edit, name: str, secret_file: Path | None) -> int:
     """Remove a peer: its file, and its keys in allowed_signers. `peer set N --disabled` keeps both."""
     knows_secret = edit_secrets.shares_secret(edit, name)
+    if knows_secret and secret_file:
+        edit_secrets.raise_unless_it_rotates(edit, secret_file)
     code = present_edit(edit, edit_peer.remove(edit, name), planned=True)
     if code or not knows_secret:
         return code

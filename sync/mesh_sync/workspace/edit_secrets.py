@@ -49,10 +49,7 @@ def new(edit: Edit, file: Path, since: datetime | None = None, *, sealing: bool 
 def rotate(edit: Edit, file: Path, since: datetime | None = None) -> Edited:
     """A new secret; the former one works until `retire`."""
     copy = _opened(edit)
-    use = _in_use(copy, settled=True)
-    present = secret_file.load(edit.outside(file))
-    if use.secret not in present:
-        raise ConfigError(f"{file} does not have secret {use.secret}, the one in use: it belongs to another mesh")
+    use, present = _to_rotate(edit, copy, file)
     sealing = any(map(is_secret_file, copy.tree.texts))
     return _begin(edit, copy, file, present, use.secret, since, sealing=sealing)
 
@@ -69,6 +66,20 @@ def _opened(edit: Edit) -> WorkingCopy:
         sealed = [SECRETS] if any(map(is_secret_file, copy.tree.texts)) else []
         raise ConfigError(text, hint=edit.how_to_commit(MESH_FILE, *sealed))
     return copy
+
+
+def raise_unless_it_rotates(edit: Edit, file: Path) -> None:
+    """Raise ConfigError where `rotate` would: before what comes first is done."""
+    _to_rotate(edit, _opened(edit), file)
+
+
+def _to_rotate(edit: Edit, copy: WorkingCopy, file: Path) -> tuple[Preshared, Secrets]:
+    """What is in use, and the secrets in ``file``, which have it."""
+    use = _in_use(copy, settled=True)
+    present = secret_file.load(edit.outside(file))
+    if use.secret not in present:
+        raise ConfigError(f"{file} does not have secret {use.secret}, the one in use: it belongs to another mesh")
+    return use, present
 
 
 def _begin(
@@ -114,11 +125,24 @@ def seal_missing(edit: Edit, file: Path | None, private_key_file: Path | None = 
 
     They come from the operator's ``file``, or are those that a node's private key opens.
     """
-    copy, secrets = edit.open(), _at_hand(edit, file, private_key_file)
-    use = _in_use(copy)
+    copy = edit.open()
+    use, secrets = _to_seal(edit, copy, file, private_key_file)
+    return _finish(edit, copy, use, secrets, f"mesh: secret {use.secret} is sealed to peers that lacked it")
+
+
+def raise_unless_it_seals(edit: Edit, file: Path) -> None:
+    """Raise ConfigError where `seal_missing` would: before what comes first is done."""
+    _to_seal(edit, edit.open(), file, None)
+
+
+def _to_seal(
+    edit: Edit, copy: WorkingCopy, file: Path | None, private_key_file: Path | None
+) -> tuple[Preshared, Secrets]:
+    """What is in use, and the secrets at hand, which have it."""
+    secrets, use = _at_hand(edit, file, private_key_file), _in_use(copy)
     if use.secret not in secrets:
         raise ConfigError(f"secret {use.secret}, the one in use, is not in it", hint="use another --secret-file")
-    return _finish(edit, copy, use, secrets, f"mesh: secret {use.secret} is sealed to peers that lacked it")
+    return use, secrets
 
 
 def copy_out(edit: Edit, output: Path, file: Path | None, private_key_file: Path | None) -> int:
