@@ -64,7 +64,7 @@ def export(
     if PLACEHOLDER in config and (qr or (output and output.suffix.lower() in IMAGE_SUFFIXES)):
         warning = "this code has a placeholder for the private key; --private-key-file F fills it in"
         click.secho(warning, fg="yellow", err=True)
-    if not endpoints(config):
+    if "\n[Peer]\n" in config and not endpoints(config):
         give = in_copy(directory, "mesh-sync peer set N --endpoint HOST:PORT")
         click.secho(f"no peer in this config has an endpoint, so it reaches none: {give}", fg="yellow", err=True)
     if fixed := addresses(config):
