@@ -94,6 +94,10 @@ class Statement:
         """Whether every peer that is not up directly is named."""
         return len(self.not_direct) == self.stale + self.relayed
 
+    def of(self, peer: str) -> NotDirect | None:
+        """What it says of a peer that it names: one that is not up directly."""
+        return next((one for one in self.not_direct if one.peer == peer), None)
+
 
 def statement(state: State, run: LastRun, peers: Peers, nat: str, version: str, moment: float) -> Statement | None:
     """Given what a node remembers, and what its watchdog believes, return what it says at ``moment``; None where it has

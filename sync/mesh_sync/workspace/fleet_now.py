@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from enum import Enum
 from functools import cached_property
 
@@ -12,7 +12,6 @@ from attrs import frozen
 from mesh_sync.fleet.compare import Fleet, Row, Standing
 from mesh_sync.fleet.verify import Signature
 from mesh_sync.mesh.layout import SIGNERS_FILE
-from mesh_sync.node.statement import Statement
 from mesh_sync.trust import signers
 from mesh_sync.workspace.committed import Committed
 from mesh_sync.workspace.own_git import OwnGit
@@ -138,9 +137,8 @@ class FleetNow:
     def pair(self, one: str, other: str, *, has_tunnel: bool = True) -> Meets | None:
         """How two peers stand with each other; None where that is not known."""
         if has_tunnel:
-            said = (self._says.get(end, _nothing)(far) for end, far in ((one, other), (other, one)))
-            words = [meets for meets in said if meets]
-            if words:
+            said = (self._said(one, other), self._said(other, one))
+            if words := [meets for meets in said if meets]:
                 return min(words, key=lambda meets: WORST.index(meets.now))
         if self.asker not in (one, other):
             return None
@@ -149,10 +147,14 @@ class FleetNow:
             return None
         return Meets(Now.SILENT if far[0].standing is Standing.SILENT else Now.PASSES)
 
-    @cached_property
-    def _says(self) -> dict[str, Callable[[str], Meets | None]]:
-        """By name, what each node that can be believed says of another peer."""
-        return {name: _says(said) for name, (row, _) in self.rows.items() if (said := row.said)}
+    def _said(self, name: str, peer: str) -> Meets | None:
+        """What a node that can be believed says of another peer; None where it says nothing of it."""
+        row, _ = self.rows.get(name, (None, None))
+        if row is None or (said := row.said) is None:
+            return None
+        if apart := said.of(peer):
+            return Meets(Now.RELAYED if apart.relay else Now.STALE, name, apart.since, apart.relay)
+        return Meets(Now.DIRECT, name) if said.up and said.names_all else None
 
     @cached_property
     def named(self) -> tuple[tuple[str, str], ...]:
@@ -167,23 +169,6 @@ class FleetNow:
         """The class of the NAT before a node, as it says; empty where that is not known."""
         row, _ = self.rows.get(name, (None, None))
         return row.said.nat if row and row.said else ""
-
-
-def _says(said: Statement) -> Callable[[str], Meets | None]:
-    """What a node says of another peer: those that it names are not up directly; where it names all, the others are."""
-    apart = {one.peer: one for one in said.not_direct}
-
-    def of(peer: str) -> Meets | None:
-        if one := apart.get(peer):
-            return Meets(Now.RELAYED if one.relay else Now.STALE, said.node, one.since, one.relay)
-        return Meets(Now.DIRECT, said.node) if said.up and said.names_all else None
-
-    return of
-
-
-def _nothing(peer: str) -> Meets | None:  # noqa: ARG001
-    """What a node says that did not answer."""
-    return None
 
 
 def look(committed: Committed) -> FleetNow | None:
