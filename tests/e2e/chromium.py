@@ -54,3 +54,10 @@ def opened(browser: Browser, *, like: BrowserContext | None = None, script: bool
     )  # fmt: skip
     context.set_default_timeout(PATIENCE * 1000)
     return context
+
+
+def enter(window: BrowserContext, url: str, file: str) -> None:
+    """Have a window enter the page at an address by the file that opens it."""
+    with window.new_page() as page:
+        page.goto(file)
+        page.wait_for_url(url)

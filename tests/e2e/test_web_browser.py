@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Error, Page, expect
 
-from e2e.chromium import PATIENCE, chromium, opened
+from e2e.chromium import PATIENCE, chromium, enter, opened
 from e2e.operators_desk import HOME, cloned
 from e2e.running_watchdog import watching
 from e2e.signed_mesh import verifying_mesh
@@ -52,10 +52,7 @@ class World:
         self.url, self.file = stack.enter_context(self.desk.page())
         self.browser = stack.enter_context(chromium(mesh.nodes["a"]))
         self.window = opened(self.browser)
-        page = self.window.new_page()
-        page.goto(self.file)
-        expect(page.get_by_role("heading", name="Mesh lab")).to_be_visible()
-        page.close()
+        enter(self.window, self.url, self.file)
 
     def at(self, path: str = "/", window: BrowserContext | None = None) -> Page:
         page = (window or self.window).new_page()
