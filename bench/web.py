@@ -27,12 +27,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import mesh_sync
+from mesh_sync.web import app
 from unit.web_page import Answer, Running
 
 SIZES = (1000, 5000)
 AS_A_USER = ["unshare", "--user", "--map-user=1000", "--map-group=1000"] if os.geteuid() == 0 else []
 """The page does not run as root; to this one, what root has is its own."""
-STATIC = ("/static/page.css", "/static/htmx.min.js", "/static/icon.svg")
+STATIC = tuple(f"/static/{file.name}" for file in app.STATIC.iterdir() if file.suffix in (".css", ".js", ".svg"))
 """What a browser fetches with the first page."""
 QUIET = 1.0
 """Seconds without CPU time after which the page is done with what it does by itself."""

@@ -1,4 +1,4 @@
-"""Prints the copyright file of the Debian package: the project's license, and that of every library in it.
+"""Prints the copyright file of the Debian package: the project's license, and those of every library and script in it.
 
 Usage: package_copyright.py FOLDER     FOLDER: where pip has installed the libraries
 """
@@ -14,6 +14,9 @@ from pathlib import Path
 LICENSE = Path(__file__).parents[1] / "LICENSE"
 HEAD = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: mesh-sync\n"
 PLACE = "usr/share/mesh-sync/lib"
+STATIC = "mesh_sync/web/static"
+SCRIPTS = {"d3": "ISC", "htmx": "0BSD"}
+"""What begins the names of scripts of the operator's page that others have written, and their license."""
 OWNER = re.compile(r"\W*copyright (\(c\)|©|\d)", re.IGNORECASE)
 APACHE = "On Debian systems, the license is in /usr/share/common-licenses/Apache-2.0."
 
@@ -22,6 +25,10 @@ def main() -> int:
     """Print the file. Exit 1 when a library has no license in it."""
     print(HEAD)
     print(_stanza(["*"], "MIT", LICENSE.read_text()))
+    static = Path(__file__).parents[1] / "sync" / STATIC
+    for name, identifier in SCRIPTS.items():
+        files = sorted(f"{PLACE}/{STATIC}/{file.name}" for file in static.glob(f"{name}*.min.js"))
+        print(_stanza(files, identifier, (static / f"{name}.LICENSE").read_text()))
     [folder] = map(Path, sys.argv[1:])
     for info in sorted(folder.glob("*.dist-info"), key=lambda path: path.name.lower()):
         if info.name.startswith("mesh_sync-"):

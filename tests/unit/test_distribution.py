@@ -72,6 +72,20 @@ def test_the_wheel_has_every_module(wheel: set[str]) -> None:
         assert modules <= wheel
 
 
+def test_the_wheel_and_the_package_have_the_scripts_of_the_page_with_their_licenses(
+    wheel: set[str], tmp_path: Path
+) -> None:
+    static = ROOT / "sync/mesh_sync/web/static"
+    assert {f"mesh_sync/web/static/{name}" for name in relative_files(static)} <= wheel
+    licenses = {name for name in wheel if ".dist-info/licenses/" in name}
+    assert {Path(name).name for name in licenses} == {"LICENSE", "d3.LICENSE", "htmx.LICENSE"}
+    program = [sys.executable, str(ROOT / "script/package_copyright.py"), str(tmp_path)]
+    said = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+    for file in static.glob("*.min.js"):
+        assert f"usr/share/mesh-sync/lib/mesh_sync/web/static/{file.name}" in said
+    assert "Copyright: 2010-2026 Mike Bostock\nLicense: ISC\n" in said
+
+
 def test_the_version_stands_in_one_place() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["project"]["dynamic"] == ["version"]

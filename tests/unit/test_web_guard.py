@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import os
 import socket
@@ -24,8 +25,16 @@ from mesh_sync.web.entrance import Entrance, redirect_file
 from unit.list_keeper import Operator
 from unit.web_page import AS_A_USER, Running, given_away, place, read, serving
 
-HTMX = "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717"
-"""SHA-256 of dist/htmx.min.js in htmx.org 2.0.11, as npm has it."""
+PUBLISHED = {
+    "htmx": "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717",
+    "d3-dispatch": "5afe071dad74c14cd580f540c9ec85b0755eed78b7f9ed3e9f63b989fc41aa4b",
+    "d3-force": "ed05b52ecfe280d753ebab954e4e1f24097952480a9d277be55b6ba297bf4a9b",
+    "d3-quadtree": "6bd9974b3efdf9c22942a6fb9a5a027ee39f81a6c27b09a3444c9e911796f439",
+    "d3-timer": "f6b80ed73b21d01658db60d1c04adb88adc70f885346ae07d59ed69ba0348849",
+}
+"""SHA-256 of dist/NAME.min.js as npm has it: of htmx.org 2.0.11, d3-force 3.0.1, and 3.0.2 of the other three."""
+SCRIPT = 60_000
+"""Bytes of all scripts, gzipped, at most."""
 
 
 @pytest.fixture(scope="module")
@@ -204,9 +213,14 @@ def test_no_address_of_ours_leads_elsewhere(page: Running, to: str) -> None:
     assert page.ask(f"/language/zh?to={to}").headers["Location"] == "/"
 
 
-def test_the_script_is_the_one_that_was_published() -> None:
-    assert hashlib.sha256((STATIC / "htmx.min.js").read_bytes()).hexdigest() == HTMX
+def test_scripts_are_those_that_were_published_with_their_licenses_and_one_of_our_own() -> None:
+    files = {file.name: file.read_bytes() for file in STATIC.glob("*.js")}
+    assert {name: hashlib.sha256(text).hexdigest() for name, text in files.items() if name != "drag.js"} == {
+        f"{name}.min.js": digest for name, digest in PUBLISHED.items()
+    }
+    assert sum(len(gzip.compress(text)) for text in files.values()) <= SCRIPT
     assert "Zero-Clause BSD" in (STATIC / "htmx.LICENSE").read_text()
+    assert "Mike Bostock" in (STATIC / "d3.LICENSE").read_text()
 
 
 def test_root_is_refused() -> None:
@@ -273,6 +287,7 @@ def test_without_the_optional_part_a_sentence_says_what_to_install() -> None:
         assert "mesh-sync[web]" in done.stderr
 
 
+OURS = {f"/static/{file.name}" for file in STATIC.glob("*.js")}
 NASTY = """"'><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}{0}&lt;"""
 
 
@@ -319,9 +334,9 @@ def test_what_a_hostile_repository_says_is_text(mesh_is_broken: bool) -> None:
                 answer = running.ask(path)
                 assert answer.status in (200, 404), (path, answer.text)
                 reader = read(answer.text)
-                assert [each for tag, each in reader.elements if tag == "script"] == [
-                    {"src": "/static/htmx.min.js", "defer": None}
-                ]
+                scripts = [each for tag, each in reader.elements if tag == "script"]
+                assert all(each.keys() == {"src", "defer"} for each in scripts)
+                assert {each["src"] for each in scripts} <= OURS
                 assert not [tag for tag, each in reader.elements if tag == "img" or "onerror" in each]
                 assert "49{0}" not in "".join(reader.texts)
             shown = running.ask("/").shown
