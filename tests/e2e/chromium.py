@@ -45,11 +45,13 @@ def chromium(node: Node) -> Iterator[Browser]:
     until(lambda: node.run(["pgrep", "chromium"], check=False).returncode == 1, 30, what="the end of Chromium")
 
 
-def opened(browser: Browser, *, like: BrowserContext | None = None, script: bool = True) -> BrowserContext:
-    """A browser's window; ``like``: with the cookies of another."""
+def opened(
+    browser: Browser, *, like: BrowserContext | None = None, script: bool = True, language: str = "en"
+) -> BrowserContext:
+    """A browser's window; ``like``: with the cookies of another; ``language``: which pages are asked for."""
     width, height = DESKTOP
     context = browser.new_context(
-        java_script_enabled=script, storage_state=like.storage_state() if like else None, locale="en",
+        java_script_enabled=script, storage_state=like.storage_state() if like else None, locale=language,
         viewport={"width": width, "height": height},
     )  # fmt: skip
     context.set_default_timeout(PATIENCE * 1000)

@@ -63,6 +63,7 @@ class World:
         """Sign and push the plan that the page shows: all nodes take the commit up, and the page says so; return it."""
         page.get_by_role("button", name="Sign and push").click()
         expect(page.get_by_text("Pushed commit")).to_be_visible()
+        expect(page.locator("header .count")).to_have_count(0)
         commit = self.desk.git("rev-parse", "HEAD")
         self._say(page, "behind")
         self.mesh.now()

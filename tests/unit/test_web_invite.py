@@ -142,7 +142,7 @@ def test_a_machine_is_invited_compared_let_in_and_pushed(desk: Inviter) -> None:
     assert desk.hand_over(said, keys) == "in"
     assert keys.public_key in (desk.mesh / "peers/home.toml").read_text()
     assert f'home@node.home namespaces="git" {keys.signing_key}' in (desk.mesh / "allowed_signers").read_text()
-    assert "There is no invitation" in desk.part(), "it is forgotten once the list has the peer"
+    assert "has made no invitations" in desk.part(), "it is forgotten once the list has the peer"
 
 
 def test_a_line_is_shown_once_and_its_token_is_in_no_file_of_the_clone(desk: Inviter) -> None:

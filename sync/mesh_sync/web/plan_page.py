@@ -82,6 +82,8 @@ def _pushing(page: Page, request: Request) -> Response:
     if page.pushing is None:
         return RedirectResponse("/plan", 303)
     part, pushing = request.url.path.startswith("/quiet/"), page.pushing
+    if "from" in request.query_params and not pushing.is_running:  # the whole page is another by now, its head too
+        return Response(headers={"HX-Refresh": "true"})
     seen = page.fleet(pushing.ended) if pushing.commit and not pushing.is_running else None
     follows = bool(pushing.commit) and (seen is None or bool(seen.fleet and not seen.fleet.is_done))
     return render(

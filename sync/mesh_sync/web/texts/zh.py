@@ -275,7 +275,7 @@ TEXTS = {
     "peer.history": "此节点的变更与签名记录",
     "history.peer": "仅看某个节点",
     "history.signed": "由 {who} 签名",
-    "history.unsigned": "作者 {who}，签名无效",
+    "history.unsigned": "作者 {who}，签名无效：",
     "history.refused": "节点会拒绝此提交",
     "history.take-back": "撤销此提交",
     "history.none": "没有提交。",

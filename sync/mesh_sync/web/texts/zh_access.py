@@ -43,7 +43,7 @@ TEXTS = {
     "guest.used": "另一台机器已用过此邀请",
     "guest.expired": "邀请已过期",
     "guest.withdrawn": "邀请已撤回",
-    "guest.none": "Git 主机不知道此邀请",
+    "guest.none": "Git 主机上没有此邀请",
     "guest.denied": "Git 主机不向您的密钥透露此信息",
     "guest.wrong": "Git 主机不理解此查询",
     "guest.failed": "Git 主机未能应答：原因见其日志",
