@@ -13,15 +13,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
+from starlette.datastructures import Headers
 
 from command import mesh_sync
 from lab.waiting import until
 from mesh_sync.web import listening, server
 from mesh_sync.web.app import STATIC, application
 from mesh_sync.web.entrance import Entrance, redirect_file
+from mesh_sync.web.guard import refusal
 from unit.list_keeper import Operator
 from unit.web_page import AS_A_USER, Running, given_away, place, read, serving
 
@@ -35,6 +39,16 @@ PUBLISHED = {
 """SHA-256 of dist/NAME.min.js as npm has it: of htmx.org 2.0.11, d3-force 3.0.1, and 3.0.2 of the other three."""
 SCRIPT = 60_000
 """Bytes of all scripts, gzipped, at most."""
+
+
+GUARDING = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",  # no-referrer: Chromium says "Origin: null" of our own forms
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +85,9 @@ def test_two_hosts_in_one_request_are_none(page: Running) -> None:
             f"GET / HTTP/1.1\r\nHost: {page.host}\r\nHost: evil.example\r\nCookie: {page.cookie}\r\n\r\n".encode()
         )
         assert made.recv(100).split()[1] in (b"400", b"403")
+    with page.connect() as made:
+        made.sendall(f"GET / HTTP/1.0\r\nCookie: {page.cookie}\r\n\r\n".encode())
+        assert made.recv(100).split()[1] == b"403", "no host is none, either"
 
 
 @pytest.mark.parametrize(
@@ -98,6 +115,9 @@ def test_a_form_of_this_page_is_taken(page: Running) -> None:
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "get"])
 def test_other_methods_are_not_taken(page: Running, method: str) -> None:
     assert page.ask("/", method=method).status in (400, 405)
+    refused = refusal(method, "/", Headers({"Host": "localhost", "Sec-Fetch-Site": "same-origin"}))
+    assert refused, "whatever the routes behind it take"
+    assert refused.status_code == 405
 
 
 @pytest.mark.parametrize("cookie", [None, "", "x=1", "{name}=", "{name}=x", "{name}=\xe4", "{name}"])
@@ -113,6 +133,20 @@ def test_the_token_lets_in_once(page: Running) -> None:
     for token in (page.token, "", "x"):
         again = page.ask("/enter", {"token": token})
         assert (again.status, again.headers["Set-Cookie"]) == (401, None)
+
+
+def test_another_token_lets_nobody_in_and_spends_nothing() -> None:
+    entrance = Entrance("8080")
+    assert [entrance.enter(token) for token in ("", "x", f"{entrance.token}x")] == [None] * 3
+    assert entrance.enter(entrance.token)
+
+
+def test_no_cookie_is_good_before_the_token_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.token_urlsafe", lambda size: "known")
+    entrance = Entrance("8080")
+    assert not entrance.admits("known")
+    entrance.enter("known")
+    assert entrance.admits("known")
 
 
 def test_the_cookie_is_for_this_page_alone() -> None:
@@ -160,11 +194,10 @@ def test_neither_token_nor_cookie_is_in_the_process_list(page: Running) -> None:
 def test_every_answer_has_the_browser_on_its_guard(page: Running, path: str) -> None:
     headers = page.ask(path).headers
     policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
-    assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
-    assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'"
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert headers["Referrer-Policy"] == "same-origin"  # no-referrer: Chromium says "Origin: null" of our own forms
+    none = dict.fromkeys(("default-src", "base-uri", "frame-ancestors"), "'none'")
+    own = dict.fromkeys(("script-src", "style-src", "connect-src", "form-action"), "'self'")
+    assert policy == {**none, **own, "img-src": "'self' data:"}
+    assert {name: headers[name] for name in GUARDING} == GUARDING
     assert headers["Server"] is None
 
 
@@ -187,6 +220,14 @@ def test_a_body_is_bounded(page: Running) -> None:
         assert b" 413 " in made.recv(100)
     assert page.ask("/", headers={"X": "x" * 20_000}).status == 431
     assert page.ask("/").status == 200
+
+
+def test_so_many_connections_are_taken_and_no_more(page: Running) -> None:
+    with ExitStack() as stack:
+        for _ in range(server.MOST_CONNECTIONS):
+            stack.enter_context(page.connect())
+        until(lambda: page.ask("/static/icon.svg").status == 503, 30)
+    until(lambda: page.ask("/static/icon.svg").status == 200, 30)
 
 
 def test_who_sends_nothing_whole_does_not_stay(page: Running, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +311,13 @@ def test_it_ends_by_itself_when_it_is_not_used(tmp_path: Path) -> None:
     while time.monotonic() < used + 4:
         assert running.ask("/").status == 200
         time.sleep(0.5)
-    until(lambda: not thread.is_alive(), 60)
+
+    def has_ended() -> bool:
+        with suppress(OSError, HTTPException):  # what a page asks for by itself is no use
+            running.ask("/quiet/mesh")
+        return not thread.is_alive()
+
+    until(has_ended, 60)
     assert not Path(file).exists()
     running.process.wait()
 
