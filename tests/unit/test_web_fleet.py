@@ -127,6 +127,13 @@ def test_of_pairs_that_a_node_names_it_is_said_how_they_stand_and_since_when() -
     assert (found.nat("a"), found.nat("z")) == ("hard", "")
 
 
+def test_through_a_relay_that_does_not_hear_one_of_two_nothing_passes() -> None:
+    apart = {"a": NotDirect(peer="b", since=9, relay="r"), "r": NotDirect(peer="b", since=7)}
+    relayed = said("a", up=1, relayed=1, not_direct=(apart["a"],))
+    assert now(relayed, said("r", up=2)).pair("a", "b") == Meets(Now.RELAYED, "a", 9, "r")
+    assert now(relayed, said("r", up=1, stale=1, not_direct=(apart["r"],))).pair("a", "b") == Meets(Now.STALE, "r", 7)
+
+
 def test_the_picture_says_of_which_tunnels_and_nodes_something_is_known() -> None:
     found = now(said("aws", up=1, stale=1, not_direct=(NotDirect(peer="home", since=7),)), asker="aws")
     drawn = str(picture(LIST, Asked(), rows(LIST), lambda mesh: live(mesh, found, Texts("zh"))))

@@ -139,13 +139,19 @@ class FleetNow:
         if has_tunnel:
             said = (self._said(one, other), self._said(other, one))
             if words := [meets for meets in said if meets]:
-                return min(words, key=lambda meets: WORST.index(meets.now))
+                worst = min(words, key=lambda meets: WORST.index(meets.now))
+                return self._lost_behind(worst.relay, one, other) or worst
         if self.asker not in (one, other):
             return None
         far = self.rows.get(other if one == self.asker else one)
         if far is None or far[0].standing is Standing.DOUBTED:
             return None
         return Meets(Now.SILENT if far[0].standing is Standing.SILENT else Now.PASSES)
+
+    def _lost_behind(self, relay: str, one: str, other: str) -> Meets | None:
+        """That one of two peers is stale for the relay between them: then nothing passes by it, either."""
+        said = [self._said(relay, end) for end in (one, other)] if relay else []
+        return next((meets for meets in said if meets and meets.now is Now.STALE), None)
 
     def _said(self, name: str, peer: str) -> Meets | None:
         """What a node that can be believed says of another peer; None where it says nothing of it."""
