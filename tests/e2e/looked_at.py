@@ -55,6 +55,12 @@ def faults(page: Page, name: str, language: str) -> list[str]:
     return found
 
 
+def press(page: Page, selector: str = "form:has(button.main)") -> None:
+    """The button of a form, whatever it says in whichever language; the answer is there afterwards."""
+    with page.expect_navigation():
+        page.locator(selector).locator("button").last.click()
+
+
 @frozen
 class Focus:
     """What has the focus: its number in the page (-1: nothing), its text and id, and whether that is seen."""

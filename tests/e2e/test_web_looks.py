@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.chromium import PATIENCE, chromium, enter, opened
-from e2e.looked_at import faults, tab, tab_to
+from e2e.looked_at import faults, press, tab, tab_to
 from e2e.worst_lists import LONG, crowd, small
 from lab import Lab
 from mesh_sync.web.view import LANGUAGE
@@ -53,12 +53,6 @@ def world(lab: Lab) -> Iterator[World]:
 @pytest.fixture
 def page(world: World) -> Page:
     return world.tab
-
-
-def press(page: Page, selector: str = "form:has(button.main)") -> None:
-    """The button of a form, whatever it says in whichever language; the answer is there afterwards."""
-    with page.expect_navigation():
-        page.locator(selector).locator("button").last.click()
 
 
 def edited(page: Page, world: World) -> None:

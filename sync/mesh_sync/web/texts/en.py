@@ -230,7 +230,7 @@ TEXTS = {
     "now.direct": "up, direct",
     "now.passes": "answers here",
     "now.silent": "no answer here",
-    "now.stale": "stale: not heard",
+    "now.stale": "stale",
     "now.relayed": "relayed by {relay}",
     "meets.heard": "last heard {moment}",
     "meets.says": "({name} says so)",

@@ -221,7 +221,7 @@ TEXTS = {
     "now.direct": "连通，直连",
     "now.passes": "对本机有应答",
     "now.silent": "对本机无应答",
-    "now.stale": "失联：未收到对方数据",
+    "now.stale": "失联",
     "now.relayed": "经 {relay} 中继",
     "meets.heard": "最后一次收到于 {moment}",
     "meets.says": "（据 {name}）",
