@@ -29,10 +29,18 @@ OTHER = 8123
 """The port of another web page of the operator's machine."""
 ATTACK = """<!DOCTYPE html><title>elsewhere</title>
 <form method="post" action="{url}peer/c/remove"><button>a prize</button></form>
+<a href="{url}">look</a>
 <iframe src="{url}peer/c" title="framed"></iframe>
 """
 FETCH = """url => fetch(url, {method: 'POST', mode: 'no-cors', credentials: 'include', body: new URLSearchParams()})
   .then(() => 'answered', () => 'refused')"""
+INJECTED = """url => {
+  const script = document.createElement('script');
+  script.textContent = 'window.ran = true';
+  document.head.append(script);
+  return fetch(url, {mode: 'no-cors'}).then(() => true, () => false).then(told => [Boolean(window.ran), told]);
+}"""
+"""What a script would do that had found its way into a page: run, and tell another one."""
 expect.set_options(timeout=PATIENCE * 1000)
 
 
@@ -233,3 +241,18 @@ def test_a_form_of_another_page_in_the_same_browser_changes_nothing(
     attack.close()
     page.goto(f"{world.url}plan")
     expect(page.get_by_text(EMPTY)).to_be_visible()
+
+
+@pytest.mark.parametrize("where", ["another site", "a file"])
+def test_a_link_of_another_site_finds_nobody_who_has_entered(
+    world: World, elsewhere: dict[str, str], where: str
+) -> None:
+    """The cookie stays at home (SameSite=Strict), whatever else stands against a request."""
+    with world.window.new_page() as page:
+        page.goto(elsewhere[where])
+        page.get_by_role("link", name="look").click()
+        expect(page.get_by_role("heading", name="One-time code")).to_be_visible()
+
+
+def test_a_script_in_a_page_would_neither_run_nor_reach_another(page: Page, elsewhere: dict[str, str]) -> None:
+    assert page.evaluate(INJECTED, elsewhere["another port"]) == [False, False]
