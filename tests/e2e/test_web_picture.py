@@ -105,6 +105,9 @@ def test_a_peer_is_dragged_and_those_who_are_near_make_room(page: Page) -> None:
     assert math.dist(after["azure"], after["cabin"]) > 50
     assert [name for name in before if moved(before, after, name) > 2] == ["azure", "cabin"], "the others stay"
     assert not page.evaluate(LOOSE)
+    take(page, "azure", before["azure"])
+    page.mouse.up()
+    assert moved(before, settled(page), "cabin") < 5, "it goes back to its place"
 
 
 def test_who_is_behind_a_relay_goes_along_with_it(page: Page) -> None:

@@ -77,7 +77,7 @@
       if (Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY) < STILL) return;
       wasDragged = true;
       peer.link.setPointerCapture(event.pointerId);
-      if (!calm.matches) forces.alphaTarget(LIVELY).restart();
+      if (!calm.matches) forces.alpha(LIVELY).alphaTarget(LIVELY).restart();
     }
     const to = at(svg, event);
     peer.x = peer.fx = x + to.x - from.x;
@@ -91,7 +91,7 @@
     held = null;
     if (!wasDragged) return;
     if (calm.matches) draw(svg, forces.alpha(1).tick(STEPS).nodes());
-    else forces.alphaTarget(0);
+    else forces.alpha(1).alphaTarget(0).restart(); // after a short drag, too, all come to rest
   }
   document.addEventListener("pointerup", release);
   document.addEventListener("pointercancel", release);
