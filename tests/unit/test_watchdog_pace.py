@@ -9,6 +9,8 @@ import pytest
 
 from mesh_watchdog import jobs
 from mesh_watchdog.policy import polling
+from mesh_watchdog.policy.actions import SetEndpoint
+from mesh_watchdog.policy.endpoint_search import attempt
 from mesh_watchdog.policy.observations import Seen
 from mesh_watchdog.policy.peer import SEARCHING
 from mesh_watchdog.policy.state import State
@@ -105,6 +107,16 @@ def test_the_interface_is_read_often_only_while_something_happens(
 ) -> None:
     state = State(peers={KEY: peer(**changes)}, interface=True, flowed=999.0 if flowing else 0.0)
     assert polling.next_poll(state, 1000.0, idle=5.0) == pytest.approx(seconds)
+
+
+def test_a_peer_that_has_spent_its_writes_is_no_reason_to_read_the_interface_all_the_time() -> None:
+    tries = (("203.0.113.77:1", "dns"), ("203.0.113.78:1", "dns"))
+    spent = peer(phase=SEARCHING, asked=900.0, heard=900.0, tries=tries, next_round=1300.0, allowance=0.4, wrote=1000.0)
+    after, done = attempt(KEY, spent, State(), 1000.0)
+    assert not done
+    assert polling.next_poll(State(peers={KEY: after}, interface=True), 1000.0, idle=15.0) == pytest.approx(9.0)
+    _, done = attempt(KEY, after, State(), 1009.0)
+    assert SetEndpoint(KEY, "203.0.113.77:1", "dns") in done
 
 
 def test_keepalives_and_probes_are_no_traffic() -> None:

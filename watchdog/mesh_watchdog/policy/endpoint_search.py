@@ -113,7 +113,7 @@ def _share(found: tuple[Candidate, ...], turn: int) -> tuple[Candidate, ...]:
 def _try_next(key: str, peer: PeerState, moment: float) -> tuple[PeerState, list[Action]]:
     allowance = min(WRITES_AT_ONCE, peer.allowance + (moment - peer.wrote) / WRITE_EVERY)
     if allowance < 1:
-        return peer, []
+        return evolve(peer, next_try=moment + (1 - allowance) * WRITE_EVERY), []
     (endpoint, source), *rest = peer.tries
     afresh = peer.stranger and source in (SEEN, TOLD)
     pause = TRY_AFRESH if afresh else _pause(peer, moment)
