@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from mesh_watchdog.policy.crowd import LARGE
-from mesh_watchdog.policy.watched import ANCHORS, IN_RESERVE, IN_USE, SAMPLE
+from mesh_watchdog.policy.relayed import Carried, Relaying
+from mesh_watchdog.policy.watched import ANCHORS, CARRIED, IN_RESERVE, IN_USE, SAMPLE
 from sim import Node, World, at
 from sim.scenes import back_after, mesh
 
@@ -127,6 +129,17 @@ def test_a_dead_peer_that_is_asked_in_its_turn_rests_afterwards(large: tuple[Wor
     world.run(900)
     assert (traffic(one)[1] - before) / 900 < BUDGET
     assert not [key for key in always if one.phase(key) != "up"]
+
+
+def test_of_a_crowd_that_relays_carry_few_are_asked_all_the_time(large: tuple[World, Node]) -> None:
+    world, one = large
+    always = set(anchors(one))
+    carried = {key: Carried("relay", world.clock.now) for key in one.tunnels if key not in always}
+    assert one.state
+    one.state = evolve(one.state, relaying=Relaying(peers=carried))
+    one.probes.clear()
+    world.run(120)
+    assert sum(count >= 3 for key, count in one.probes.items() if key not in always) == CARRIED
 
 
 def test_another_one_takes_the_place_of_an_anchor_that_does_not_answer(large: tuple[World, Node]) -> None:

@@ -189,6 +189,16 @@ def test_the_other_end_is_told_again_and_ever_less_often() -> None:
     assert world.carries == []
 
 
+def test_where_hundreds_are_relayed_their_other_ends_are_told_ever_less_often() -> None:
+    world = relayed()
+    crowd = {f"k{number}": Carried(FIRST, 0.0, readings=relaying.READINGS) for number in range(599)}
+    known = world.state.relaying
+    world.state = evolve(world.state, relaying=evolve(known, peers={**known.peers, **crowd}))
+    for _ in range(650):
+        world.look()
+    assert len(world.told()) == len(relaying.TELL_AGAIN) + 1
+
+
 def test_when_the_relay_dies_the_second_one_carries_at_once() -> None:
     world = relayed()
     world.phase(FIRST, SEARCHING, asked=world.moment)

@@ -41,11 +41,11 @@ def is_local_outage(peers: Mapping[str, PeerState], surroundings: Surroundings, 
     """
     if not surroundings.versions:
         return True
-    doubtful = {key for key, peer in peers.items() if is_in_doubt(peer, moment)}
+    doubtful = {key for key, peer in peers.items() if peer.asked is not None and is_in_doubt(peer, moment)}
     heard = {
         _site(peer)
         for key, peer in peers.items()
-        if peer.lived and moment - peer.heard < HEARD_LATELY and key not in doubtful
+        if moment - peer.heard < HEARD_LATELY and peer.lived and key not in doubtful
     }
     silent = {_site(peers[key]) for key in doubtful} - heard
     return _are_most(len(silent), len(heard))
@@ -69,7 +69,7 @@ def witnesses(peers: Mapping[str, PeerState], moment: float) -> tuple[str, ...]:
 
     None where it would be no local outage even if all these were silent: then nothing waits for them.
     """
-    doubtful = {_site(peer) for peer in peers.values() if is_in_doubt(peer, moment)}
+    doubtful = {_site(peer) for peer in peers.values() if peer.asked is not None and is_in_doubt(peer, moment)}
     if not doubtful:
         return ()
     asked = dict[str, str]()

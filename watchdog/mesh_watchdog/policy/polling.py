@@ -51,8 +51,9 @@ def next_poll(state: State, moment: float, *, idle: float) -> float:
     if state.birthday.round:
         wait = min(wait, 2 * TRYING)
     for peer in state.peers.values():
-        rests = peer.phase == UP and peer.asked is None and peer.wanted is None and not peer.tries  # as nearly all do
-        if peer.phase != MISSING and not rests:
+        if peer.phase == UP and peer.asked is None and peer.wanted is None and not peer.tries:  # as nearly all do
+            continue
+        if peer.phase != MISSING:
             wait = min(wait, _patience(peer, moment, idle))
     for due in state.probe_all:
         wait = min(wait, due - moment)

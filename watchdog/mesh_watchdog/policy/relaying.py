@@ -34,7 +34,9 @@ CARRY_HARD = 1.0
 CARRY_KNOWN = 1.2
 """The same for a peer that was heard before: by then it is surely silent (R3), and traffic may be waiting."""
 TELL_AGAIN = (1.0, 2.0, 5.0, 10.0, 25.0)
-"""Seconds between messages to the other end that it is relayed; the last repeats, as that end may have restarted."""
+"""Seconds between messages to the other end that it is relayed; the last repeats, as that end may have restarted …"""
+TELL_EVERY = 0.5
+"""… but where many are relayed only so often that there is one of these messages in this time."""
 SEEN_AGE = 180.0
 """Seconds for which a relay's sighting of the peer counts: as long as a session lasts without a handshake."""
 HEARD_LATELY = 1.0
@@ -100,7 +102,8 @@ def step(state: State, moment: float) -> Decision:
     if not state.relaying.relays:
         return state, ()
     state, asks = _settled(_as_found(state, moment), moment)
-    state, done = _see_to(state, list(state.peers), moment)
+    carried = state.relaying.peers
+    state, done = _see_to(state, [key for key, one in state.peers.items() if one.phase != UP or key in carried], moment)
     return state, (*asks, *done)
 
 
@@ -206,6 +209,8 @@ def _tell(state: State, key: str, now: Carried, moment: float) -> Decision:
     if moment < now.tell:
         return state, ()
     pause = repeating(TELL_AGAIN, now.told)
+    if pause == TELL_AGAIN[-1]:
+        pause = max(pause, TELL_EVERY * sum(bool(each.relay) for each in state.relaying.peers.values()))
     state = _with(state, key, evolve(now, tell=moment + pause, told=now.told + 1))
     return state, (Call(key, (now.relay,), own_candidates(state), relayed=True),)
 
@@ -244,9 +249,12 @@ def _as_found(state: State, moment: float) -> State:
 
 def _found(state: State, moment: float) -> Iterator[tuple[str, Carried]]:
     holders: Mapping[str, str] | None = None
+    known = state.relaying.peers
     for key, peer in state.peers.items():
-        now = state.relaying.peers.get(key)
-        if peer.seen is None or (now and moment - now.since < 1.0):  # this reading may be older
+        if peer.seen is None or (peer.seen.carries and key not in known):  # nearly all
+            continue
+        now = known.get(key)
+        if now and moment - now.since < 1.0:  # this reading may be older
             continue
         if peer.seen.carries:
             if now and now.relay:

@@ -24,6 +24,9 @@ ANCHORS = 4
 """Peers with an endpoint in the list that are always watched: they know where this node is …"""
 IN_RESERVE = 8
 """… and others that take their places while they do not answer."""
+CARRIED = 32
+"""Peers that a relay carries that are always watched, those that it has carried for the shortest time; others have
+their turn with the sample, and are taken back as soon as they are heard."""
 SAMPLE = 3600.0
 """Every other peer is asked once in this time, on the average."""
 LEAST = 0.75
@@ -32,6 +35,7 @@ TOGETHER = 15.0
 """Seconds; those whose time has come are asked at its multiples, as in `peer_step`."""
 AWAITED = 60.0
 """A peer that has others look for this node is watched for so long."""
+_HEARD = (UP, NEW)
 
 
 def order(peers: Mapping[str, Declared], own: str) -> tuple[str, ...]:
@@ -64,7 +68,7 @@ def resting(state: State, seen_to: Iterable[str]) -> dict[str, PeerState]:
     if len(state.peers) < LARGE:
         return {}
     rested = dict[str, PeerState]()
-    for key in {key for key, peer in state.peers.items() if peer.silent}.difference(seen_to):
+    for key in {key for key, peer in state.peers.items() if peer.phase not in _HEARD and peer.silent}.difference(seen_to):
         when = _next_sample(key, state)
         if state.peers[key].next_round < when:
             rested[key] = evolve(state.peers[key], phase=SEARCHING, next_round=when)
@@ -80,9 +84,10 @@ def is_asked_with_all(key: str, peer: PeerState, state: State, moment: float) ->
 
 
 def _always(state: State) -> set[str]:
-    """The anchors, the relays and what those carry, and the gateways that stand in for each other."""
+    """The anchors, the relays and some of what those carry, and the gateways that stand in for each other."""
     answering = [key for key in state.anchors if key in state.peers and state.peers[key].phase in (NEW, UP)]
-    carried = (key for key, now in state.relaying.peers.items() if now.relay)
+    relayed = [(now.since, key) for key, now in state.relaying.peers.items() if now.relay]
+    carried = (key for _, key in sorted(relayed, reverse=True)[:CARRIED])
     anchors = (*state.anchors[: ANCHORS - 1], *answering[:ANCHORS])
     return {*anchors, *state.relaying.relays.values(), *carried, *(state.leading.gateways & state.peers.keys())}
 
