@@ -68,7 +68,8 @@ def resting(state: State, seen_to: Iterable[str]) -> dict[str, PeerState]:
     if len(state.peers) < LARGE:
         return {}
     rested = dict[str, PeerState]()
-    for key in {key for key, peer in state.peers.items() if peer.phase not in _HEARD and peer.silent}.difference(seen_to):
+    silent = {key for key, peer in state.peers.items() if peer.phase not in _HEARD and peer.silent}
+    for key in silent.difference(seen_to):
         when = _next_sample(key, state)
         if state.peers[key].next_round < when:
             rested[key] = evolve(state.peers[key], phase=SEARCHING, next_round=when)
