@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from bench import converge, faults, living, nat, recovery, recovery_cost, rendering, scale, table, trust, web
+from bench import converge, faults, living, nat, recovery, recovery_cost, rendering, scale, table, trust, web, week
 from bench.series import Row
 
 from lab import available
@@ -24,7 +24,7 @@ ROWS: Mapping[str, Callable[[bool], Iterator[Row]]] = {
     "trust": trust.trust,
 }
 BY_DEFAULT = ("idle", "render", "all", "apply")
-TABLES = ("recovery", "cost", "faults", "nat", "scale", "converge", "web")
+TABLES = ("recovery", "cost", "faults", "nat", "scale", "converge", "web", "week")
 """Measured only when they are asked for; each has tables of its own."""
 IN_LAB = ("idle", "apply", "recovery", "cost", "faults", "nat", "converge")
 
@@ -38,7 +38,8 @@ def main() -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="recovery: one run, without keepalives; faults: each once; nat: each twice; scale, web: each once",
+        help="recovery: one run, without keepalives; faults: each once; nat: each twice; scale, web: each once; "
+        "week: a tenth of it",
     )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.add_argument("--before", type=Path, metavar="DIR", help="of idle: beside the version in this checkout")
@@ -82,6 +83,10 @@ def main() -> None:
         for lines in web.web(1 if asked.quick else 10 if asked.full else 3):
             print(f"{show(lines)}\n", flush=True)
         print(web.NOTE)
+    if "week" in names:
+        for lines in week.week(asked.quick):
+            print(f"{show(lines)}\n", flush=True)
+        print(week.NOTE)
     if "converge" in names:
         print(f"{show(converge.converge(2 if asked.quick else 20 if asked.full else 8))}\n{converge.NOTE}")
     in_lab = not reason and bool(set(names) & {*IN_LAB, "scale"})
