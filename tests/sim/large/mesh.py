@@ -174,6 +174,6 @@ class Mesh:
         found = {}
         for name, one in self.sampled.items():
             tunnels = one.tunnels.values()
-            spent = max(1.0, self.now - one.born)
+            spent = max(1.0, self.now - one.born - one.slept)
             found[name] = (sum(each.rx for each in tunnels) / spent, sum(each.tx for each in tunnels) / spent)
         return found

@@ -13,9 +13,9 @@ from mesh_watchdog.policy.actions import Action, Call, Carry, LookUp, Probe, Set
 from mesh_watchdog.policy.news import Ask, Heard, Pull, Tell
 from mesh_watchdog.policy.observations import Applied, Declared, Here, Reported, Seen, Sighting, Sought, Surroundings
 from mesh_watchdog.policy.state import State
-from sim.large.kinds import is_hidden
+from sim.large.kinds import EASY, is_hidden
 from sim.underlay import PORT, Packet
-from sim.world import Node
+from sim.world import Node, at
 
 if TYPE_CHECKING:
     from sim.large.mesh import Mesh
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Sampled(Node):
     """``placed``: the relay that has a peer's allowed IPs; ``answered``: when a user's packet to a peer was last
     answered; ``steps``: how often the policy was asked; ``asleep``: it is not, meanwhile; ``changed``: when it was last
-    switched on or off, or moved; ``born``: when its interface was made."""
+    switched on or off, or moved; ``born``: when its interface was made, ``slept``: how long it has slept since."""
 
     mesh: Mesh
     kind: str
@@ -34,6 +34,7 @@ class Sampled(Node):
     steps: int = 0
     asleep: bool = False
     born: float = 0.0
+    slept: float = 0.0
     changed: float = 0.0
     _seen: dict[str, Seen] = field(factory=dict)
     _stale: set[str] = field(factory=set)
@@ -52,7 +53,7 @@ class Sampled(Node):
         for table in (self.placed, self._seen, self._stale):
             table.clear()
         self.interface, self.asleep, self.changed = True, False, self.world.clock.now
-        self.born = self.changed
+        self.born, self.slept = self.changed, 0.0
         for key in peers:
             self._join(key)
         self.watch(peers)
@@ -65,11 +66,15 @@ class Sampled(Node):
         self.interface, self.asleep, self.changed = False, True, self.world.clock.now
 
     def wake(self) -> None:
-        self.interface, self.asleep, self.changed = True, False, self.world.clock.now
+        now = self.world.clock.now
+        self.slept += now - self.changed
+        self.interface, self.asleep, self.changed = True, False, now
         self._observe(self.surroundings())
 
     def _join(self, key: str) -> None:
         where, is_kept = self.mesh.where_listed(key), is_hidden(self.kind) and self.mesh.declared[key].relay
+        if self.state is None and not where and self.mesh.nodes[key].kind == EASY:
+            where = at(self.mesh.nodes[key].site.public[4])  # the week begins with a mesh that has met
         self.connect(key, where, 25.0 if is_kept else 0.0)
         self._stale.add(key)
 
