@@ -146,7 +146,7 @@ class Life:
 
     def _relay_off(self) -> None:
         if node := self._some(RELAY):
-            self._leave_off(node, 10 * MINUTE, 6 * HOUR)
+            self._leave_off(node, 20 * MINUTE, 6 * HOUR)
 
     def _part(self) -> None:
         nodes = list(self.mesh.nodes.values())
