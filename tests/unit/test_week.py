@@ -6,6 +6,8 @@ import pytest
 
 from mesh_watchdog.policy import crowd, polling, watched
 from sim.large import Life, Mesh
+from sim.large.audit import Audit
+from sim.large.figures import BACK
 
 NODES, DAYS, PACE = 60, 0.03, 32
 pytestmark = pytest.mark.timeout(300)
@@ -16,6 +18,18 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixty are many."""
     for module in (crowd, polling, watched):
         monkeypatch.setattr(module, "LARGE", NODES // 2)
+
+
+def test_who_was_carried_by_a_relay_that_dies_is_reached_through_another() -> None:
+    mesh = Mesh(1, NODES, ("easy",))
+    mesh.world.run(300)
+    one = mesh.sampled["easy0"]
+    peer, relay = next(iter(one.placed.items()))
+    mesh.switch_off(mesh.nodes[relay])
+    Audit(mesh, one, peer)
+    mesh.world.run(BACK + 60)
+    assert mesh.figures.audits == 1
+    assert not mesh.figures.lost
 
 
 def life(seed: int) -> Life:
