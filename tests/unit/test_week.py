@@ -1,4 +1,4 @@
-"""A day of sixty nodes within some hours, with the real policy on two of them (`sim.large` says what is modelled)."""
+"""A day of sixty nodes within 43 minutes, with the real policy on two of them (`sim.large` says what is modelled)."""
 
 from __future__ import annotations
 
