@@ -50,7 +50,7 @@ class Desk:
         opener, found = f"{HOME}/opener", f"{self.place}.opened"
         self.node.path(opener).write_text(OPENER)
         self.node.path(opener).chmod(0o755)
-        screen = {"DISPLAY": ":0", "BROWSER": f"{opener} %s", "OPENED": found}
+        screen = {"TMPDIR": HOME, "DISPLAY": ":0", "BROWSER": f"{opener} %s", "OPENED": found}
         process = self.node.popen([*AS_A_USER, *PROGRAM, "-C", self.place], env={**self.env, **screen})
         try:
             assert process.stdout is not None

@@ -84,7 +84,7 @@ def net(world: World) -> World:
 
 
 def test_the_page_says_what_each_node_has_applied_and_whether_that_is_signed(net: World) -> None:
-    net.say("/", **dict.fromkeys(NAMES, "2 up, 0 stale, 0 relayed"))
+    net.say("/", **dict.fromkeys(NAMES, "2 up"))
     shown = net.shown()
     assert "from a at" in shown
     assert "2 answers are signed" in shown

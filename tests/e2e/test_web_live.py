@@ -31,7 +31,7 @@ CUT = """table inet cut {
 SAID = {
     "a": "up to date",
     "b": "up to date",
-    "r": "4 up, 1 stale, 0 relayed",
+    "r": "4 up, 1 stale",
     "s": "behind",
     "q": "refused: its history is not signed as it has to be",
     "z": "no answer",

@@ -146,6 +146,7 @@ def serving(
     """The page of a working copy, served by an ordinary user."""
     program = [sys.executable, "-c", "from mesh_sync.__main__ import main; main()", "web", "-C", str(directory)]
     own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "HOME": str(directory.parent), **VARIABLES}
+    own["TMPDIR"] = own["HOME"]  # what is killed removes nothing
     with subprocess.Popen(
         [*who, *program, "--no-browser", *words], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, **own, **(env or {})}, stdin=subprocess.DEVNULL,

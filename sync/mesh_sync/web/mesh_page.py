@@ -13,7 +13,7 @@ from starlette.routing import Route
 from mesh_sync.web.page import Page
 from mesh_sync.web.peer_table import PAGE, SORTS, Asked, Row, chosen
 from mesh_sync.web.texts import Texts
-from mesh_sync.web.view import is_markup, render, texts_for
+from mesh_sync.web.view import is_markup, peers_said, render, texts_for
 from mesh_sync.workspace.committed import Committed
 from mesh_sync.workspace.fleet_now import FleetNow, Now
 from mesh_sync.workspace.graph import Edge, Graph, Node, graph
@@ -74,7 +74,7 @@ def live(mesh: Graph, fleet: FleetNow, t: Texts) -> Graph:
         if row is None or what is None:
             return node
         words = [t(f"taken.{what.value}")]
-        words += [t("fleet.peers", up=row.said.up, stale=row.said.stale, relayed=row.said.relayed)] if row.said else []
+        words += [peers_said(t, row.said.up, row.said.stale, row.said.relayed)] if row.said else []
         return evolve(node, lines=(*node.lines, *words))
 
     def met(edge: Edge) -> Edge:

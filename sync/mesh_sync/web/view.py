@@ -37,7 +37,15 @@ def _moment(seconds: float) -> str:
         return ""
 
 
+def peers_said(t: Texts, up: int, stale: int, relayed: int) -> str:
+    """How many peers of a node are up; and stale, and relayed, if there are any."""
+    words = t("fleet.up", n=up)
+    words += t("fleet.stale", n=stale) if stale else ""
+    return words + (t("fleet.relayed", n=relayed) if relayed else "")
+
+
 _ENVIRONMENT.globals["path"] = _path
+_ENVIRONMENT.globals["peers_said"] = peers_said
 _ENVIRONMENT.filters["moment"] = _moment
 _ENVIRONMENT.filters["printable"] = printable
 
