@@ -63,8 +63,8 @@ class Sites:
     def met(self, one: str, other: str) -> bool:
         """Whether the one reaches the other, at the address of its NAT."""
         found = endpoint(self.nodes[one], key_of(self.nodes[other]))
-        peer = next(peer for peer in self.watchdogs[one].written()["peers"] if peer["name"] == other)
-        return peer["state"] == "up" and found.startswith(self.outside(other) + ".")
+        states = {peer["name"]: peer["state"] for peer in self.watchdogs[one].written()["peers"]}  # at first, none
+        return states.get(other) == "up" and found.startswith(self.outside(other) + ".")
 
     def all_met(self, *names: str) -> bool:
         return all(self.met(one, other) for one, other in permutations(names, 2))

@@ -30,8 +30,8 @@ def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[t
 
 
 COMMANDS = dict(commands())
-MAKERS = {("init",), ("join",), ("import",)}
-"""They make a directory that is not there."""
+MAKERS = {("init",), ("join",), ("import",), ("host",)}
+"""They make a directory that is not there, and host a user of the system."""
 READERS = [path for path, command in COMMANDS.items() if not isinstance(command, click.Group) and path not in MAKERS]
 
 
