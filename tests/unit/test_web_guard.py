@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -180,6 +181,18 @@ def test_the_file_that_opens_the_page_is_the_operators_alone() -> None:
             {"type": "hidden", "name": "token", "value": entrance.token},
         ]
     assert not file.parent.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_file_that_opens_the_page_goes_with_it_however_it_is_ended(number: signal.Signals) -> None:
+    with place() as folder:
+        Operator(folder / "mesh")
+        given_away(folder)
+        with serving(folder / "mesh") as running:
+            assert list(folder.glob("mesh-sync-web-*/open.html"))
+            running.process.send_signal(number)
+            assert running.process.wait(30) == 130
+        assert not list(folder.glob("mesh-sync-web-*"))
 
 
 def test_neither_token_nor_cookie_is_in_the_process_list(page: Running) -> None:

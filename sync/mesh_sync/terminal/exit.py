@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 from mesh_sync.errors import ConfigError, DeviceError, MeshSyncError
@@ -20,7 +21,9 @@ class OutputClosed(Exception):
 
 def ending(run: Callable[[], int], program: str = "mesh-sync") -> NoReturn:
     """Run, and exit with the code that it returns; what a person can cause never ends in a traceback."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the programs it started end too
+    for number in (signal.SIGTERM, signal.SIGHUP):  # so that the programs that it started end too, and its files go
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup has SIGHUP ignored
+            signal.signal(number, signal.default_int_handler)
     close_to_others()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding lacks is escaped
@@ -28,7 +31,8 @@ def ending(run: Callable[[], int], program: str = "mesh-sync") -> NoReturn:
     try:
         sys.exit(run())
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        with suppress(OSError):  # the terminal may be gone
+            print("stopped", file=sys.stderr)
         sys.exit(130)
     except (BrokenPipeError, OutputClosed):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
