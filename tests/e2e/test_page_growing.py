@@ -63,6 +63,7 @@ def test_each_addition_does_what_the_page_says(lab: Lab) -> None:
         story.tell("Behind a NAT", 2)
         until(lambda: dogs["cabin"].all_are("up"), 120, what=dogs["cabin"].said)
         until(lambda: dogs["cabin"].written()["nat"] == "easy", 120, what=dogs["cabin"].said)
+        until(lambda: dogs["cabin"].peer("home")["endpoint"] == "203.0.113.132:51820", 120, what=dogs["cabin"].said)
         story.tell("Behind a NAT")
 
         story.tell("Add a phone", 2)
