@@ -5,7 +5,7 @@ at the pace of `policy.polling`, on the simulated WireGuard, NATs and DNS of `si
 of commits (`policy.news`), and which peers are their anchors.
 
 **Modelled.** The watchdogs of the other nodes (`Modelled`): they answer, follow a relay, open their NAT when they hear
-who looks for them, and send something after a move; they search for nobody and ask nobody in turn, so the sampled node
+who looks for them, and send something after a move; they search for no peer and ask none in turn, so the sampled node
 does all the work of its pairs. Two modelled nodes exchange nothing but news and what relays and anchors see; their
 packets arrive unless one is off or a partition lies between. mesh-sync is a delay; the kernel answers at once; a
 relayed news packet arrives if nothing lies between its ends.
