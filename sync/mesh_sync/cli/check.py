@@ -26,7 +26,7 @@ from mesh_sync.workspace.working_copy import read_list
               help="As the pre-receive hook of the repository DIR on a git host: check what is pushed.")  # fmt: skip
 @json_option
 def check(directory: Path, since: str | None, hook: bool, as_json: bool) -> int:
-    """Check a mesh repository. Every finding is a line, file:key: message; exit 1 if one is an error."""
+    """Check a mesh repository. Prints a line for each finding, file:key: message; exits 1 if any is an error."""
     if hook:
         return _check_push(directory)
     if since is not None and not since.strip():

@@ -21,10 +21,9 @@ _COLOURS = {"ok": "green", "warning": "yellow", "error": "red", "skipped": "whit
 @config_option
 @json_option
 def doctor(config: Path, as_json: bool) -> int:
-    """Look for what keeps this node from working, and how to mend it.
+    """Find what keeps this node from working, and how to fix it.
 
-    Changes nothing. Each check is told as it ends. Exit code 1: something is wrong; 0: nothing is, or there are
-    warnings only.
+    Changes nothing. Reports each check as it ends. Exits 1 if something is wrong, 0 if there are warnings at most.
     """
     node = nodes.load(config)
     try:

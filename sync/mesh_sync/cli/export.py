@@ -55,8 +55,8 @@ def export(
 ) -> None:
     """Print the config of an unmanaged peer, as text or as a QR code.
 
-    The config does not follow the list: export it again when the mesh changes. That of a peer with `via` has one
-    tunnel and changes least; it stays as it is even when that peer moves to another machine (`peer set --machine`).
+    The config does not follow the list: export it again when the mesh changes. With `via` the peer has a single tunnel,
+    and its config rarely changes, not even when that peer moves to another machine (`peer set --machine`).
     """
     if output:
         check_output(output, directory, bool(private_key_file or secret_file))
@@ -91,15 +91,15 @@ def export(
 @click.option("--fleet", type=click.File("rb"), metavar="FILE",
               help="Show what NATs nodes are behind: what `mesh-sync fleet --json` printed; - is stdin.")  # fmt: skip
 def graph(directory: Path, output: Path | None, fleet: BinaryIO | None) -> None:
-    """Draw the mesh: peers, and the tunnels between them. Without -o in Graphviz's language, to stdout.
+    """Draw the mesh: peers, and the tunnels between them. Without -o, print it in Graphviz's language.
 
-    Of more than 100 peers it draws groups: by the first tag of each, or without tags by what they do.
+    Above 100 peers it draws groups: by each peer's first tag, or by role where there are no tags.
 
     \b
     Example: a page with the picture and a table of the peers
       mesh-sync graph -o mesh.html
 
-    
+    \b
     Example: the same on a node, with the NATs that nodes find themselves behind
       mesh-sync fleet --json | mesh-sync graph --fleet - -o mesh.html
     """

@@ -56,7 +56,7 @@ def log(peer: str, most: int | None, directory: Path, as_json: bool) -> None:
 @repository_option
 @json_option
 def blame(peer: str, directory: Path, as_json: bool) -> None:
-    """Show which commit gave each key of a peer its value, when, and who signed that."""
+    """Show which commit gave each key of a peer its value, when, and who signed it."""
     found = signed_history.blame(directory, peer, _progress)
     if as_json:
         keys = [{"key": one.key, "value": one.value, "set_by": _set_by(one.revision)} for one in found]

@@ -42,12 +42,12 @@ def host(
     authorized_keys: Path | None,
     remove: bool,
 ) -> None:
-    """Make a bare repository for a mesh, with the hook that refuses what nodes would refuse, reached by ssh.
+    """Make a bare repository for a mesh, reached over ssh, with a hook that refuses what nodes would refuse.
 
-    As root it belongs to a system user of its own; else to who runs this. That user's authorized_keys follow the list:
-    an admin's and a node's keys of allowed_signers lead to this repository and to nothing else; who leaves the list is
-    out. `mesh-sync invite` asks it to take the keys of an invited machine. No port is opened but sshd's own, and no
-    program stays running. Safe to repeat.
+    Run by root, it belongs to a system user of its own; otherwise to you. That user's authorized_keys follow the list:
+    the keys of admins and nodes in allowed_signers open this repository and nothing else, and a key that leaves the
+    list no longer does. `mesh-sync invite` asks it to take the keys of an invited machine. It needs no port but sshd's,
+    and leaves no program running. Safe to repeat.
     """
     make.raise_unless_plain(place)
     root = os.geteuid() == 0

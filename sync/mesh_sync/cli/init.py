@@ -64,16 +64,16 @@ def init(
     masquerade: str,
     ci_package: str | None,
 ) -> int:
-    """Create a mesh repository, ready to push, or pushed.
+    """Create a mesh repository, and push it if you like.
 
-    With --remote, what was interrupted, or did not reach the git host, goes on where it stopped by the same command.
+    With --remote, run the same command again if it was interrupted or could not reach the git host: it continues.
 
     \b
     Example: a mesh whose nodes accept only commits that you, or signers you add, have signed
       mesh-sync init home --signer alice@example.org --signing-key ~/.ssh/id_ed25519
 
     \b
-    Example: the same where `mesh-sync host` has made a place for it, and this machine is its first node
+    Example: the same in a repository that `mesh-sync host` made, with this machine as its first node
       mesh-sync init home --signer alice@example.org --remote ssh://meshgit@aws.com/srv/home.git \\
           --node aws --endpoint aws.com:51820
     """

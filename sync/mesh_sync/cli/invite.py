@@ -53,11 +53,11 @@ def invite(
     minutes: int,
     wait: bool | None,
 ) -> int:
-    """Print one line with which a machine becomes the peer NAME: `mesh-sync join LINE` there.
+    """Print one line that lets a machine join as the peer NAME: run `mesh-sync join LINE` there.
 
-    The line has the address and host key of the git host, the mesh's fingerprint, and a token by which one machine can
-    hand over its keys, for an hour. That lets no machine in: you compare a fingerprint, and sign the commit. With a git
-    host that `mesh-sync host` has not made there is no token; `join` then shows what to do.
+    The line holds the git host's address and host key, the mesh's fingerprint, and a token with which one machine can
+    hand over its keys, for an hour. The token admits no machine: you do, by comparing a fingerprint and signing the
+    commit. A git host that `mesh-sync host` did not set up takes no tokens; `join` then shows what to do.
     """
     asks = sys.stdin.isatty() and sys.stdout.isatty()
     wait = asks if wait is None else wait
@@ -85,12 +85,12 @@ def invite(
 
 @click.command()
 @click.argument("name", metavar="NAME")
-@click.option("--fingerprint", metavar="X", help="What `join` shows on that machine; nothing is asked then.")
+@click.option("--fingerprint", metavar="X", help="The fingerprint that `join` shows there, instead of a question.")
 @repository_option
 def admit(directory: Path, name: str, fingerprint: str | None) -> int:
-    """Let in a machine that has used its invitation: add the peer with its keys, by a signed commit, and push it.
+    """Admit a machine that has used its invitation: add the peer with its keys, in a signed commit, and push it.
 
-    The keys are shown as one fingerprint, to be compared with what `join` shows on that machine.
+    Shows the fingerprint of its keys, to compare with the one that `join` shows on that machine.
     """
     invited = invitations.remembered(directory, name)
     if fingerprint is None and not (sys.stdin.isatty() and sys.stdout.isatty()):

@@ -50,7 +50,7 @@ CLEAR = "\033[K"
 @click.option("--identity-file", type=existing_file, metavar="F", help="The ssh key for the git host.")
 @click.option("--known-hosts-file", type=existing_file, metavar="F", help="The ssh host keys to accept.")
 @click.option("--wait", type=click.FloatRange(min=0), metavar="SECONDS",
-              help="With LINE: how long to wait to be let in. [default: until Ctrl-C]")  # fmt: skip
+              help="With LINE: how long to wait for an admin. [default: until Ctrl-C]")  # fmt: skip
 @click.option("--setup/--no-setup", "sets_up", default=True, show_default=True,
               help="With LINE: whether to apply the list and set up the units, as `setup` does.")  # fmt: skip
 @config_option
@@ -58,11 +58,11 @@ CLEAR = "\033[K"
 def join(context: click.Context, /, config: Path, wait: float | None, sets_up: bool, **options: Any) -> int:
     """Make this machine a node of a mesh: its keys, a free address, node.toml, and its file in the list.
 
-    With LINE, as `mesh-sync invite` prints it, that is all: keys are made and handed over, an admin is waited for, the
-    list is applied and the units are set up. The line says which mesh it is, so that nothing is asked.
+    With LINE, which `mesh-sync invite` prints, it does everything: makes keys and hands them over, waits for an admin,
+    applies the list, and sets up the units. The line says which mesh it is, so there are no questions.
 
-    With URL and --trust signed it shows what to compare with what an admin says: the git host's key, the signers, the
-    first and newest commit of the history, and one fingerprint of it all. What is accepted is kept beside node.toml.
+    With URL and --trust signed it shows what to compare with an admin's word: the git host's key, the signers, the
+    first and newest commit of the history, and one fingerprint of it all. What you accept is kept beside node.toml.
     """
     if is_line(options["url"]):
         given = [name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
@@ -113,7 +113,7 @@ def _note(text: str) -> None:
 @click.command("rotate-key")
 @click.option("--wait", type=click.FloatRange(min=0), default=180.0, show_default=True, metavar="SECONDS",
               help="How long the other nodes may take to prepare.")  # fmt: skip
-@click.option("--force", is_flag=True, help="Then switch anyway, without the nodes that are not prepared.")
+@click.option("--force", is_flag=True, help="Switch after that even if some nodes are not prepared.")
 @config_option
 def rotate_key(config: Path, wait: float, force: bool) -> None:
     """Give this node a new WireGuard key without losing a tunnel.

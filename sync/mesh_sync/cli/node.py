@@ -27,7 +27,7 @@ from mesh_sync.terminal.exit import complain
 @click.command()
 @config_option
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
-@click.option("--retry", is_flag=True, help="Evaluate a commit that was refused or rolled back once more.")
+@click.option("--retry", is_flag=True, help="Evaluate a refused or rolled-back commit again.")
 @click.option("--wait", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS",
               help="How long to wait for another run to end.")  # fmt: skip
 @json_option
@@ -35,13 +35,13 @@ from mesh_sync.terminal.exit import complain
 def now(config: Path, dry_run: bool, retry: bool, wait: float, as_json: bool, note: Callable[[str], None]) -> int:
     """Pull the list, check it, and make this node match.
 
-    When no remote answers, or the new commit is refused, the last applied state stays in force. A machine that no list
-    has had yet waits to be let in, which is no failure.
+    When no remote answers, or the new commit is refused, the last applied state stays in force. A machine that is
+    not in the list yet waits to be admitted; that is not a failure.
 
     A new commit is rolled back unless a previously live peer and a remote answer within `[confirm] deadline` of
     node.toml; if no peer was live, a remote is enough. If going back helps, it is tried once more; if that fails too,
     this node refuses it until a newer one comes, or --retry. If going back does not help, the next run retries it, and
-    later ones ever more rarely.
+    later runs do so ever more rarely.
     """
     run = partial(run_now, dry_run=dry_run, retry=retry, wait=wait, note=note)
     return report(config, as_json, run, dry_run=dry_run)

@@ -63,7 +63,7 @@ def render(
     help="For a pull request: counts, then each change once with its nodes. Text of the list is inert in it.",
 )
 def plan(revisions: str, directory: Path, as_json: bool, as_markdown: bool) -> None:
-    """Show what a change to the list does to every node, and to who is an admin. BASE alone: up to the working copy."""
+    """Show what a change to the list does to every node and to the admins. BASE alone: up to the working copy."""
     if as_json and as_markdown:
         raise click.UsageError("give --json or --markdown")
     preview = plan_between(directory, revisions)

@@ -22,7 +22,7 @@ FAILED = 6
 @click.command()
 @click.option("--watchdog/--no-watchdog", default=True, show_default=True,
               help="Whether mesh-watchdog runs; without it, a peer that moves silently stays lost.")  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Show which steps that takes, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the steps, and change nothing.")
 @config_option
 def setup(config: Path, watchdog: bool, dry_run: bool) -> int:
     """Install, enable and start the systemd units of this node.
