@@ -193,7 +193,7 @@ def test_without_root_it_says_what_it_did_not_look_at(a: Node) -> None:
     argv = ["setpriv", "--reuid=65534", "--clear-groups", "mesh-sync", "doctor", "--json", "--config", "/run/node.toml"]
     done = a.run(argv, check=False)
     found = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
-    assert found["interface"]["skipped"] == found["private key"]["skipped"] == "only root can look at this"
+    assert found["interface"]["skipped"] == found["private key"]["skipped"] == "only root can check this"
     assert found["resolvers"]["result"] == "ok"
 
 

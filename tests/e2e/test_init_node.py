@@ -54,7 +54,7 @@ def test_it_goes_on_from_wherever_it_was_killed(mesh: Hosted) -> None:
     mesh.lab.git.kill()
     done = node.run(["mesh-sync", *words], cwd=HOME, check=False, timeout=240)
     assert done.returncode == 3, done.stderr
-    assert f"to go on: mesh-sync {' '.join(words)}" in done.stderr
+    assert f"to continue: mesh-sync {' '.join(words)}" in done.stderr
     mesh.lab.git.start()
     done = node.run(["mesh-sync", *words], cwd=HOME, check=False, timeout=240)
     assert done.returncode == 0, done.stderr

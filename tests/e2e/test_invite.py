@@ -176,7 +176,7 @@ def test_without_a_token_the_machine_shows_its_key_and_waits(mesh: Hosted, new: 
         assert joining.end() == 1
         assert "the git host has to let in this SSH key, to read and to push: ssh-ed25519 " in joining.said
         assert "mesh-sync peer add plain --public-key " in joining.said
-        assert "an admin has not let this machine in within 1 s" in joining.said
+        assert "no admin has admitted this machine within 1 s" in joining.said
     finally:
         mesh.plain_access(False)
         mesh.operator.run(["git", "-C", WORK, "remote", "set-url", "origin", mesh.url])

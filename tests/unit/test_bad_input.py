@@ -144,7 +144,7 @@ BETWEEN: dict[str, tuple[Files, list[str]]] = {
         "peers/d.toml": peer(4, subnets='["0.0.0.0/2", "64.0.0.0/2", "128.0.0.0/1", "198.51.100.0/24"]')}, [
         "peers/c.toml:subnets: warning: is offered as an exit (::/1) that no peer uses: exit = \"c\" in a peer's file, or in mesh.toml for all",
         "peers/d.toml:subnets: warning: is offered as an exit (0.0.0.0/2, 64.0.0.0/2, 128.0.0.0/1) that no peer uses: exit = \"d\" in a peer's file, or in mesh.toml for all",
-        "peers/d.toml:subnets[3]: 198.51.100.0/24 overlaps b's 198.51.100.0/24; two sites with the same network say in `nat_subnet` what the mesh sees instead, two gateways of one network have a `priority` each"]),
+        "peers/d.toml:subnets[3]: 198.51.100.0/24 overlaps b's 198.51.100.0/24; give two sites with the same network a `nat_subnet` each, two gateways of one network a `priority` each"]),
     "networks that are translated wrong": ({
         "mesh.toml": MESH, "peers/a.toml": peer(1, subnets='["192.168.1.0/24", "192.168.2.0/24"]', nat_subnet='"10.1.1.0/24"'),
         "peers/b.toml": peer(2, subnets='["192.168.1.0/24"]', nat_subnet='"10.1.2.0/25"'),

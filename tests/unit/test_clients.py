@@ -91,13 +91,11 @@ PHONE = "peers/phone.toml"
 SAID = {
     "no default route without an exit": (
         phone(export_routes='["0.0.0.0/0"]'),
-        f"{PHONE}:export_routes[0]: 0.0.0.0/0 is a default route, and phone uses no exit: "
-        'exit = "PEER" says by which it leaves',
+        f'{PHONE}:export_routes[0]: 0.0.0.0/0 is a default route, and phone uses no exit: name one, exit = "PEER"',
     ),
     "nor in pieces": (
         phone(export_routes='["128.0.0.0/1"]'),
-        f"{PHONE}:export_routes[0]: 128.0.0.0/1 is a default route, and phone uses no exit: "
-        'exit = "PEER" says by which it leaves',
+        f'{PHONE}:export_routes[0]: 128.0.0.0/1 is a default route, and phone uses no exit: name one, exit = "PEER"',
     ),
     "a network that is nowhere": (
         phone(export_routes='["10.0.0.0/24", "192.168.9.0/24"]'),
@@ -168,8 +166,8 @@ def test_routes_that_never_leave_by_the_exit_are_a_warning() -> None:
 def test_a_client_that_leaves_by_an_exit_needs_a_nameserver_that_answers_there() -> None:
     hub = {"peers/hub.toml": peer(1, subnets=BOTH)}
     said = [
-        f"{PHONE}:dns: warning: what phone asks the nameserver of the network that it is in goes to hub, where that "
-        'may not answer: dns = ["IP"] names one that does'
+        f"{PHONE}:dns: warning: what phone asks the nameserver of its own network goes to hub, where it may get no "
+        'answer: name one that answers, dns = ["IP"]'
     ]
     assert findings({**LISTED, **hub, PHONE: phone(exit='"hub"')}) == said
     assert findings({**LISTED, **hub, PHONE: phone(), "mesh.toml": 'exit = "hub"\n' + MESH}) == said

@@ -65,7 +65,7 @@ def test_one_that_does_not_end_is_told_at_its_deadline_and_they_are_told_as_they
 
 def test_what_it_cannot_look_at_is_skipped_and_says_why(subject: Subject) -> None:
     check = Check("a", fails)
-    assert seen(evolve(subject, is_root=False), check)["a"].skipped == "only root can look at this"
+    assert seen(evolve(subject, is_root=False), check)["a"].skipped == "only root can check this"
     assert seen(evolve(subject, desired=None), check)["a"].skipped == "nothing is applied yet: mesh-sync now"
     assert seen(evolve(subject, desired=None), evolve(check, needs=frozenset()))["a"].troubles
 

@@ -97,11 +97,11 @@ def test_what_did_not_reach_the_git_host_goes_on_by_the_same_command(
     monkeypatch.setattr(sys, "argv", ["/usr/local/bin/mesh-sync", *words])
     done = mesh_sync(*words)
     assert done.code == 3
-    assert f"to go on: {shlex.join(['mesh-sync', *words])}\n" in done.err
+    assert f"to continue: {shlex.join(['mesh-sync', *words])}\n" in done.err
     first = git.Repo(tmp_path / "my mesh").head.commit
     host = git.Repo.init(tmp_path / "host.git", bare=True, initial_branch="main")
     for _ in range(2):
-        assert "going on with the mesh repository" in mesh_sync(*words).fine()
+        assert "continuing with the mesh repository" in mesh_sync(*words).fine()
         assert host.head.commit == first
     other = mesh_sync(*words, "--network", "10.9.0.0/24")
     assert (other.code, "is not empty" in other.err) == (2, True)

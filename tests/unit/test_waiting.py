@@ -23,7 +23,7 @@ DESIRED = Desired(
 def test_who_is_not_in_the_list_yet_waits() -> None:
     found = outcome(NODE, Verdict(State(remote=HEAD), NOT_LISTED), Done())
     assert (found.result, found.exit_code, found.uneventful) == (WAITING, 0, True)
-    assert found.in_sync == "aws waits to be let into the mesh: commit 1111111111 does not have it yet"
+    assert found.in_sync == "aws waits to be admitted to the mesh: commit 1111111111 does not have it yet"
     assert found.as_json()["message"] == "aws is not in the list"
 
 

@@ -129,7 +129,7 @@ def test_a_machine_is_invited_compared_let_in_and_pushed(desk: Inviter) -> None:
     assert "has not handed over its keys yet" in desk.wait_for("has not handed over")
     keys = keys_of_a_machine()
     assert desk.hand_over(said, keys) == "waiting"
-    shown = desk.wait_for("waits to be let in")
+    shown = desk.wait_for("waits to be admitted")
     for text in (keys.fingerprint, keys.public_key, "home.example.org:51820", "192.168.7.0/24"):
         assert text in shown
     form = {"name": "home", "fingerprint": keys.fingerprint}
@@ -159,7 +159,7 @@ def test_other_keys_than_those_that_were_seen_are_not_let_in(desk: Inviter) -> N
     form = {"name": "swapped", "fingerprint": seen.fingerprint, "same": "1"}
     assert desk.page.ask("/invite/let-in", form).status == 409, "none have come"
     desk.hand_over(said, keys_of_a_machine())
-    desk.wait_for("waits to be let in")
+    desk.wait_for("waits to be admitted")
     assert "not the keys that you saw" in desk.page.ask("/invite/let-in", form).shown
     assert "There are no edits" in desk.page.ask("/plan").shown
 
@@ -218,7 +218,7 @@ def test_what_join_prints_for_an_admin_is_looked_at_and_let_in(desk: Inviter) ->
         "--endpoint office.example.org:51820 \\\n --subnet 192.168.9.0/24 --commit --push"
     )
     shown = desk.page.ask("/invite/by-hand", {"text": text})
-    for part in (keys.fingerprint, "office.example.org:51820", "192.168.9.0/24", "office asks to be let in"):
+    for part in (keys.fingerprint, "office.example.org:51820", "192.168.9.0/24", "office asks to be admitted"):
         assert part in shown.shown
     assert "There are no edits" in desk.page.ask("/plan").shown
     plan = desk.page.follow(desk.page.ask("/invite/by-hand", {"text": text, "same": "1"}))

@@ -13,10 +13,7 @@ from mesh_sync.wireguard.endpoint import Address, Network
 
 Claim = tuple[Network, Peer, str]
 """A subnet, whose it is, and its key in the file."""
-SAME_LAN = (
-    "; two sites with the same network say in `nat_subnet` what the mesh sees instead, "
-    "two gateways of one network have a `priority` each"
-)
+SAME_LAN = "; give two sites with the same network a `nat_subnet` each, two gateways of one network a `priority` each"
 IPV6_MIN_MTU = 1280
 """Bytes (RFC 8200, section 5)."""
 

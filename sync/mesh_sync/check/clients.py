@@ -37,9 +37,9 @@ def _without_nameservers(mesh: Mesh) -> Iterator[Finding]:
         exit_, outside = exit_of(mesh, peer)
         if exit_ and set(outside) & set(peer.export_routes or outside):
             text = (
-                f"what {peer.name} asks the nameserver of the network that it is in goes to {exit_}, where that may not"
+                f"what {peer.name} asks the nameserver of its own network goes to {exit_}, where it may get no answer"
             )
-            yield Finding(peer.file, "dns", f'{text} answer: dns = ["IP"] names one that does', WARNING)
+            yield Finding(peer.file, "dns", f'{text}: name one that answers, dns = ["IP"]', WARNING)
 
 
 def _not_exported(peer: Peer) -> Iterator[Finding]:
@@ -60,7 +60,7 @@ def _routes(reach: Reach, peer: Peer) -> Iterator[Finding]:
         if twice[route] > 1:
             yield Finding(peer.file, key, f"{route} is listed twice")
         elif route in leaving and not exit_:
-            text = f'{route} is a default route, and {peer.name} uses no exit: exit = "PEER" says by which it leaves'
+            text = f'{route} is a default route, and {peer.name} uses no exit: name one, exit = "PEER"'
             yield Finding(peer.file, key, text)
         elif not reach.meets(route, peer) and not any(contains(one, route) or contains(route, one) for one in outside):
             yield Finding(peer.file, key, f"{route} is neither the mesh's own nor behind a peer")

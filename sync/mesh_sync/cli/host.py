@@ -90,4 +90,4 @@ def _remove(place: Path, user: str, *, root: bool) -> None:
         machine.remove_user(user, click.echo)
     else:
         make.take_away(place, click.echo)
-        click.echo(f"{place} is hosted no more; the repository itself stays")
+        click.echo(f"{place} is no longer hosted; the repository itself stays")

@@ -95,7 +95,7 @@ def init(
         first.raise_if_it_cannot_be(begun=begun)
     if begun:
         made = directory
-        click.echo(f"going on with the mesh repository in {made}")
+        click.echo(f"continuing with the mesh repository in {made}")
     else:
         made = create(directory, called, networks, signer, signing_key, ci_package)
         if stranger := OwnGit(made).with_identity()[1]:
@@ -131,7 +131,7 @@ def _goes_on() -> Iterator[None]:
     try:
         yield
     except (MeshSyncError, OSError, click.Abort, KeyboardInterrupt):
-        click.echo(f"what is done stays; to go on: {join(['mesh-sync', *sys.argv[1:]])}", err=True)
+        click.echo(f"what is done is kept; to continue: {join(['mesh-sync', *sys.argv[1:]])}", err=True)
         raise
 
 
@@ -194,7 +194,7 @@ def import_(edit: Edit, **request: Any) -> int:
     elif made.machines:
         click.echo(f"next: look at {edit.directory / 'peers'}, then commit and push")
     else:
-        click.echo(f"the list is as it was; what of it is not committed yet: {in_copy(edit.directory, 'git status')}")
+        click.echo(f"the list is unchanged; see what is not committed: {in_copy(edit.directory, 'git status')}")
     return 1 if made.to_mend or errors(made.edited.findings) else 0
 
 

@@ -112,7 +112,7 @@ def _let_in(directory: Path, invited: Invited, keys: Keys, fingerprint: str | No
             raise Refused("the fingerprint is not the one that was given; nothing was written", hint=hint)
     elif not click.confirm(f"Is this what `join` shows on {name}?"):
         invitations.withdraw(directory, invited)
-        raise Refused("not let in; the line is worth nothing any more", hint=f"a new one: {again}")
+        raise Refused("not admitted; the line no longer works", hint=f"a new one: {again}")
     upstream = Upstream.of(directory)
     edit = Edit(directory, commit=True, push=True)
     edited = invitations.admit(edit, invited, keys)

@@ -115,7 +115,7 @@ def set_(edit: Edit, name: str, unset: tuple[str, ...], **keys: Any) -> int:
     values = _given(keys)
     unset = tuple(key.replace("-", "_") for key in unset)
     if not values and not unset:
-        raise click.UsageError("say what to set or --unset")
+        raise click.UsageError("give a key to set, or --unset")
     if unknown := [key for key in unset if key not in KEYS]:
         raise click.UsageError(f"--unset: there is no key {unknown[0]!r}; the keys are {', '.join(KEYS)}")
     if both := [key for key in unset if key in values]:

@@ -45,7 +45,7 @@ def push(upstream: Upstream, *, ask: bool) -> None:
     """
     outgoing = upstream.outgoing()
     if outgoing is None:
-        click.echo(f"there is nothing to push: {upstream} has it all")
+        click.echo(f"nothing to push: {upstream} is up to date")
         return
     present_plan(outgoing.preview)
     what = f"{count(outgoing.number, 'commit')} to {upstream}"

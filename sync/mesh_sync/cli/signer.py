@@ -80,6 +80,6 @@ def add(principal: str, key: str, edit: Edit, valid_before: date | None) -> int:
 def remove(who: str, edit: Edit) -> int:
     """Remove all keys of WHO, or the one with the fingerprint WHO (SHA256:…).
 
-    The last admin cannot be removed: no key could change the mesh any more.
+    The last admin cannot be removed: no key could change the mesh then.
     """
     return present_edit(edit, edit_signers.remove(edit, who))

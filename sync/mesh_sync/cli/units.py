@@ -83,7 +83,7 @@ def leave(config: Path, purge: bool, yes: bool) -> int:
     for folder in done.kept:
         click.secho(f"  ! {folder} is not of mesh-sync's making, and stays", fg="yellow")
     if node is None:
-        click.echo(f"there is no {config}, and no unit of mesh-sync any more; if its interface is: ip link delete wg0")
+        click.echo(f"there is no {config}, and no unit of mesh-sync; if its interface is left: ip link delete wg0")
     else:
         _present(node, config, purged=purge and not done.failed, acted=done.acted)
     return FAILED if done.failed else 0

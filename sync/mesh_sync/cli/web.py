@@ -55,7 +55,7 @@ def web(directory: Path, port: int | None, path: Path | None, no_browser: bool) 
 
     at = listening.on_unix_socket(path) if path else listening.on_loopback(port or 0)
     server.serve(at, lambda entrance, use: app.application(directory, entrance, use), opened)
-    click.echo("the page was not used for an hour, and has ended")
+    click.echo("stopped: the page was not used for an hour")
 
 
 def _part(name: str) -> Any:

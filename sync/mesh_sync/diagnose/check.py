@@ -56,5 +56,5 @@ class Check:
     def missing(self, subject: Subject) -> str:
         """Why it cannot look, empty if it can."""
         if "root" in self.needs and not subject.is_root:
-            return "only root can look at this"
+            return "only root can check this"
         return "nothing is applied yet: mesh-sync now" if "applied" in self.needs and not subject.desired else ""

@@ -52,7 +52,7 @@ def serve(place: Path, role: str, who: str, asked: str) -> int:
     hosting = settings.load(place)
     signer = _signer(place, hosting, who) if role == "signer" else None
     if role == "signer" and signer is None:
-        raise Rejected("the list does not have this key any more")
+        raise Rejected("this key is no longer in the list")
     if found := _VERB.fullmatch(asked):
         is_admin = role == "owner" or (signer is not None and not signer.is_node)
         try:
@@ -64,7 +64,7 @@ def serve(place: Path, role: str, who: str, asked: str) -> int:
         return 0
     found = _GIT.fullmatch(asked)
     if not found or role == "invited":
-        raise Rejected("there is no shell here" if not found else "an admin has not let this machine in yet")
+        raise Rejected("there is no shell here" if not found else "no admin has admitted this machine yet")
     if found[2].rstrip("/") != str(place):
         raise Rejected("there is no such repository here for this key")
     return _git(place, hosting, found[1], node=signer.principal.partition("@")[0] if signer and signer.is_node else "")

@@ -177,7 +177,7 @@ class _Clock:
         passed = time.monotonic() - self._begun
         most = self._waiting.most
         if most is not None and passed + seconds > most:
-            text = f"an admin has not let this machine in within {most:g} s"
+            text = f"no admin has admitted this machine within {most:g} s"
             raise NotYet(text, hint="its keys stay; the same command goes on waiting")
         self._waiting.progress(passed)
         time.sleep(seconds)

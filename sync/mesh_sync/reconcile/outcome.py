@@ -99,7 +99,7 @@ class Outcome:
         """The sentence about an interface that is as it should be, or has to wait."""
         if self.waiting:
             commit = f"commit {self.remote_commit[:10]}" if self.remote_commit else "the list"
-            return f"{self.node.name} waits to be let into the mesh: {commit} does not have it yet"
+            return f"{self.node.name} waits to be admitted to the mesh: {commit} does not have it yet"
         at = f"commit {self.commit[:10]}" if self.commit else "nothing yet"
         if self.elsewhere:
             where = f"the list has {self.node.name} on the machine {self.elsewhere}"

@@ -1,4 +1,4 @@
-"""Who waits to be let in, with the fingerprint to compare; an invitation for one more machine; a proposal by hand."""
+"""Who waits to be admitted, with the fingerprint to compare; an invitation for one more machine; a proposal by hand."""
 
 from __future__ import annotations
 
