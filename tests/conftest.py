@@ -10,8 +10,12 @@ import signal
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 
 REQUIRED = os.environ.get("CI") == "true" or os.environ.get("MESH_SYNC_REQUIRE_E2E") == "1"
+
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")  # how long an example takes says how busy the machine is
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a shell that keeps Ctrl-C from it, and so from every program that the tests start.

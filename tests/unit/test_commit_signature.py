@@ -253,7 +253,7 @@ def mutated(data: bytes, changes: list[tuple[str, float, bytes]]) -> bytes:
     return data
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=mutations(), after=mutations())
 @example(before=[], after=[("line", 0.2, b"gpgsig-sha256 x\n")])
 @example(before=[("piece", 0.5, b"\0")], after=[])

@@ -42,7 +42,7 @@ def slow(before: Renderer, after: Renderer, name: str) -> tuple[Change, ...]:
 
 
 @given(pairs())
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 def test_the_difference_is_that_of_the_whole_interfaces(pair: tuple[Mesh, Mesh]) -> None:
     before, after = (Renderer(mesh, MOMENT) for mesh in pair)
     lists = Differing(before, after)

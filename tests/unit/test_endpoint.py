@@ -14,7 +14,7 @@ from mesh_sync.wireguard.elsewhere import no_name, nowhere
 from mesh_sync.wireguard.endpoint import Address, Endpoint
 from mesh_sync.wireguard.plan import is_literal
 
-calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+calmly = settings(suppress_health_check=[HealthCheck.too_slow])
 """However busy the machine is."""
 LABELS = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=63).filter(
     lambda label: not label.startswith("-") and not label.endswith("-")

@@ -53,7 +53,7 @@ def test_two_peers_may_name_the_same_network_when_both_have_a_priority() -> None
     assert findings(TWO) == []
     [said] = findings({**TWO, "peers/b.toml": peer(2, subnets=NET)})
     assert said.startswith(f"peers/b.toml:subnets[0]: {LAN} overlaps a's {LAN}; ")
-    assert said.endswith("two gateways of one network have a `priority` each")
+    assert said.endswith("two gateways of one network a `priority` each")
 
 
 SEEN = {"subnets": NET, "nat_subnet": '"10.1.1.0/24"'}
@@ -93,7 +93,7 @@ WRONG: dict[str, tuple[Files, list[str]]] = {
 @pytest.mark.parametrize(("files", "said"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_with_it(files: Files, said: list[str]) -> None:
     found = [line.removeprefix("peers/") for line in findings({**TWO, **files})]
-    assert [line.partition("; two sites")[0] for line in found] == said
+    assert [line.partition("; give two sites")[0] for line in found] == said
 
 
 def test_both_may_translate_it_alike() -> None:

@@ -78,7 +78,7 @@ def test_importing_again_changes_nothing_but_can_still_fetch_the_keys(source: st
     before = peers(mesh)
     again = mesh_sync("import", source, path, mesh, "--keys", mesh.parent / "keys")
     assert "imported 0 peers" in again.fine()
-    assert f"what of it is not committed yet: git -C {mesh} status" in again.out
+    assert f"see what is not committed: git -C {mesh} status" in again.out
     assert peers(mesh) == before
     assert len(list((mesh.parent / "keys").iterdir())) >= 3
 

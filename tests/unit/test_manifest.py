@@ -20,7 +20,7 @@ from mesh_sync.mesh.tree import Tree, from_directory
 from mesh_sync.typed_toml.reader import read_toml
 from mesh_sync.wireguard.endpoint import Endpoint
 
-calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+calmly = settings(suppress_health_check=[HealthCheck.too_slow])
 """However busy the machine is."""
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = base64.b64encode(b"k" * 32).decode()

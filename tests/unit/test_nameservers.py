@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_sync.names.nameservers import DOUBT, PATIENCE, STAGGER, VERSIONS, Query, Race, Reply, Unresolved
@@ -15,7 +15,6 @@ END = 3.0
 REPLIES = st.sampled_from([SILENT, "address", Unresolved.NO_NAME, Unresolved.NO_ADDRESS, Unresolved.FAILURE])
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.fixed_dictionaries({version: st.tuples(REPLIES, st.floats(0, 2.5)) for version in VERSIONS}), max_size=4

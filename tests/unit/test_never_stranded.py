@@ -215,7 +215,6 @@ def test_one_push_by_an_admin_brings_every_node_to_the_same_state(tmp_path: Path
         max_examples=attacks or 25,
         derandomize=not attacks,
         stateful_step_count=14,
-        deadline=None,
         phases=(Phase.generate,),  # a shorter example would take minutes to find
         suppress_health_check=list(HealthCheck),
     )

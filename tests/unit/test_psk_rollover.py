@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
@@ -210,7 +210,6 @@ def test_nothing_is_held_over_where_there_is_no_session_to_keep_or_the_list_says
     assert held_over(evolve(ONLY, valid_until=MOVE + 1), STEP, (), MOVE).valid_until == MOVE + 1
 
 
-@settings(deadline=None)
 @given(st.floats(0, 119), st.floats(0, 60), LOOKS, LOOKS)
 def test_a_change_in_one_step_that_the_other_end_pulls_within_a_minute_costs_no_session(
     phase: float, later: float, here: list[float], there: list[float]

@@ -65,14 +65,14 @@ nearly: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(trees)
 def test_what_is_written_as_json_is_read_back(tree: Tree) -> None:
     for text in (as_json(tree), as_json(tree, Tree)):
         assert TREE(read_json(text.encode())) == tree
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(anything | nearly)
 def test_any_json_is_a_value_or_wrong(value: Any) -> None:
     try:

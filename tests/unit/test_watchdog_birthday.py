@@ -193,7 +193,7 @@ wishes = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from([EASY, HARD]), wishes)
 def test_whatever_is_said_rounds_are_few(nat: str, said: list[tuple[float, str, int, str, Standing, bool]]) -> None:
     life = NatLife(nat)

@@ -67,7 +67,7 @@ def worst_minute(moments: list[float]) -> int:
     return max((sum(start <= moment < start + MINUTE for moment in moments) for start in moments), default=0)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(LIES)
 def test_no_lie_disturbs_a_live_peer_or_floods_a_victim(lies: list[Lie]) -> None:
     life = LiedTo()

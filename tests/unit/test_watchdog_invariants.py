@@ -35,7 +35,7 @@ EVENTS = st.lists(
     ),
     max_size=16,
 )
-calmly = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+calmly = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
 
 class History:

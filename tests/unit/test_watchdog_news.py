@@ -192,7 +192,7 @@ COMMITS = st.integers(0, 40).map(lambda number: f"{number:040x}")
 EVENTS = st.lists(st.tuples(st.floats(0.0, 2.0), st.one_of(st.builds(Heard, TELLERS, COMMITS), COMMITS, st.none())))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(EVENTS)
 def test_whatever_is_told_the_looks_are_few(events: list[tuple[float, Heard | str | None]]) -> None:
     news, moment = begun(), 0.0
@@ -225,7 +225,7 @@ def test_whatever_is_told_the_looks_are_few(events: list[tuple[float, Heard | st
     assert len(news.cautions) <= len(PEERS)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(MOMENTS)
 def test_one_peer_has_a_node_look_at_most_each_five_seconds(moments: list[float]) -> None:
     news, moment, pulls = begun(), 0.0, list[float]()
@@ -236,7 +236,7 @@ def test_one_peer_has_a_node_look_at_most_each_five_seconds(moments: list[float]
     assert all(after - before >= policy.PAUSE for before, after in itertools.pairwise(pulls))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(MOMENTS)
 def test_a_peer_that_lies_without_end_does_not_keep_another_from_being_heard(moments: list[float]) -> None:
     news, moment, looks = begun(), 0.0, 0
