@@ -100,8 +100,8 @@ class World:
         places = () if age is None else (Sighting(WHERE, age, own),)
         return self.see(Reported(relay, key, places))
 
-    def sought(self, relay: str, by: str = B, *, relayed: bool = True) -> list[Action]:
-        return self.see(Sought(by, relay, (), relayed))
+    def sought(self, relay: str, by: str = B, *, relayed: bool = True, direct: bool = False) -> list[Action]:
+        return self.see(Sought(by, relay, (), relayed and not direct, direct))
 
     @property
     def carries(self) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import dns.message
 import dns.rcode
@@ -80,18 +81,19 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Node:
     return Node(monkeypatch)
 
 
-def notice(about: str, of: str, places: Sequence[Sighting] = OWN, *, relayed: bool = False) -> bytes:
-    return notices.notice(about, of, places, SERVICES, relayed=relayed)
+def notice(about: str, of: str, places: Sequence[Sighting] = OWN, **way: Any) -> bytes:
+    return notices.notice(about, of, places, SERVICES, **way)
 
 
 def where(answer: dns.message.Message) -> tuple[Sighting, ...]:
     return notices.places(answer, answer.question[0].name)
 
 
-def test_a_call_is_passed_on_and_answered(node: Node) -> None:
-    [answer] = node.told((AT_GCP, notice(AZURE, GCP)))
+@pytest.mark.parametrize("way", [{}, {"relayed": True}, {"direct": True}], ids=str)
+def test_a_call_is_passed_on_and_answered(node: Node, way: dict[str, Any]) -> None:
+    [answer] = node.told((AT_GCP, notice(AZURE, GCP, **way)))
     assert where(answer) == (Sighting("203.0.113.2:51820", 7.0),)
-    assert node.passed == [(notices.Notice(GCP, (Sighting("203.0.113.3:40000"), *OWN)), AT_AZURE)]
+    assert node.passed == [(notices.Notice(GCP, (Sighting("203.0.113.3:40000"), *OWN), **way), AT_AZURE)]
     assert node.heard == []
 
 
@@ -129,8 +131,9 @@ def test_one_that_calls_without_end_is_refused_and_its_target_has_peace(node: No
 
 def test_that_it_is_looked_for_is_observed(node: Node) -> None:
     places = (Sighting("203.0.113.3:40000", 1.0), *OWN)
-    node.told((AT_AZURE, notice(GCP, GCP, places)), (AT_AZURE, notice(GCP, GCP, places, relayed=True)))
-    assert node.heard == [Sought(GCP, AZURE, places), Sought(GCP, AZURE, places, relayed=True)]
+    ways: list[dict[str, Any]] = [{}, {"relayed": True}, {"direct": True}]
+    node.told(*[(AT_AZURE, notice(GCP, GCP, places, **way)) for way in ways])
+    assert node.heard == [Sought(GCP, AZURE, places, **way) for way in ways]
     assert node.passed == [], "what is passed on is not passed on again"
 
 

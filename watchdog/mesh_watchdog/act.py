@@ -125,7 +125,8 @@ class Actor:
             after = await self._carry(moves, before, after)
         if leads := [action for action in actions if isinstance(action, Lead)]:
             after = await self._lead(leads, before, after)
-        await self._probe([one.key for one in actions if isinstance(one, Probe) and one.key in after.peers], after)
+        probes = [one.key for one in actions if isinstance(one, Probe) and one.key in after.peers]
+        await self._probe(probes, before, after)
         self._tally.probes = self._prober.sent
         return after
 
@@ -155,9 +156,10 @@ class Actor:
         undone = {one.key: before.peers[one.key] for one in chosen if one.key not in result.done}
         return evolve(after, peers={**after.peers, **undone})
 
-    async def _probe(self, keys: Sequence[str], after: State) -> None:
-        """A packet to a peer that is relayed would say nothing of its own tunnel."""
-        relayed = frozenset(key for key in keys if after.relaying.relay_of(key))
+    async def _probe(self, keys: Sequence[str], before: State, after: State) -> None:
+        """Data for a peer that is relayed goes through the relay, and what comes directly from one that relays us is no
+        data that its WireGuard accepts: an empty packet is."""
+        relayed = frozenset(key for key in keys if before.relaying.relay_of(key) or after.relaying.relay_of(key))
         for key in keys:
             if key not in relayed:
                 self._prober.send(after.peers[key].declared.probe)

@@ -33,7 +33,7 @@ class Calls(Sense):
         try:
             said = self._views.standing(now=call.now)
             question = notices.notice(
-                about, here.key, own, directory.services, relayed=call.relayed, standing=said
+                about, here.key, own, directory.services, relayed=call.relayed, direct=call.direct, standing=said
             )  # fmt: skip
         except ValueError:  # no key (yet)
             return

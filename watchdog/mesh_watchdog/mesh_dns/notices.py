@@ -1,8 +1,9 @@
 """What nodes tell each other about where peers are: DNS NOTIFY with hints in the answer section (RFC 1996). Pure.
 
 A question `<b32>…` SRV asks where that peer is, and is passed on to it; the type TXT says that the asker's packets come
-through the node that is asked. Places are in the answer section, each an SRV with an address of its own: the asker's
-under its own name; in an answer, or in a question that is passed on, under the name in the question.
+through the node that is asked, the type PTR that they no longer do. Places are in the answer section, each an SRV with
+an address of its own: the asker's under its own name; in an answer, or in a question that is passed on, under the name
+in the question.
 """
 
 from __future__ import annotations
@@ -42,13 +43,15 @@ class Notice:
     """A question that came by NOTIFY.
 
     ``about``: a public key. ``told``: where that peer is; if empty, the sender asks, and ``own`` is where the sender
-    can be reached. ``relayed``: see above. ``standing``: what the peer says of itself whose places these are.
+    can be reached. ``relayed``, ``direct``: see above. ``standing``: what the peer says of itself whose places these
+    are.
     """
 
     about: str
     told: tuple[Sighting, ...] = ()
     own: tuple[Sighting, ...] = ()
     relayed: bool = False
+    direct: bool = False
     standing: Standing = Standing()
 
 
@@ -58,7 +61,8 @@ def notice(
     sightings: Sequence[Sighting],
     services: dns.name.Name,
     *,
-    relayed: bool,
+    relayed: bool = False,
+    direct: bool = False,
     standing: Standing = SILENT,
 ) -> bytes:
     """A question about the peer ``about``, with the places of the peer ``of`` (keys), and what that says of itself."""
@@ -66,7 +70,7 @@ def notice(
     message.set_opcode(dns.opcode.NOTIFY)
     message.flags |= dns.flags.AA
     message.use_edns(0, payload=MAX_SIZE)
-    kind = RdataType.TXT if relayed else RdataType.SRV
+    kind = RdataType.TXT if relayed else RdataType.PTR if direct else RdataType.SRV
     message.question.append(dns.rrset.RRset(names.service(about, services), IN, kind))
     return with_places(message, names.service(of, services), sightings, standing)
 
@@ -109,15 +113,15 @@ def read(message: dns.message.Message, asker: Collection[str], services: dns.nam
     """The notice in a NOTIFY from the peer whose keys are ``asker``; None if it asks what nodes do not tell."""
     question = message.question[0]
     about = names.key_of(question.name, services)
-    kinds = (RdataType.SRV, RdataType.TXT)
-    if about is None or question.rdclass != IN or question.rdtype not in kinds:
+    kind = question.rdtype
+    if about is None or question.rdclass != IN or kind not in (RdataType.SRV, RdataType.TXT, RdataType.PTR):
         return None
     told = places(message, question.name) if about not in asker else ()
     asking = [names.service(key, services) for key in asker]
     own = () if told else tuple(found for name in asking for found in places(message, name))
     said = [standing(message, name) for name in ([question.name] if told else asking)]
     ours = next((each for each in said if each != Standing()), Standing())
-    return Notice(about, told, own, question.rdtype == RdataType.TXT, ours)
+    return Notice(about, told, own, relayed=kind == RdataType.TXT, direct=kind == RdataType.PTR, standing=ours)
 
 
 def standing(message: dns.message.Message, name: dns.name.Name) -> Standing:

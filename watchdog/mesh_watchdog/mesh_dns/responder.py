@@ -222,7 +222,7 @@ class Responder(Sense):
         """This node is looked for: so says ``observer``."""
         by = self._views.directory.listed.get(notice.about)
         if by is not None and by != observer and self._sought.take(by):
-            self.inbox.put_nowait(Sought(by, observer, notice.told, notice.relayed, notice.standing))
+            self.inbox.put_nowait(Sought(by, observer, notice.told, notice.relayed, notice.direct, notice.standing))
 
     def _pass_on(self, caller: str, about: str, view: View, notice: Notice) -> None:
         """Tell the peer ``about`` that ``caller`` looks for it, where that one is, and what it says of itself."""
@@ -231,7 +231,8 @@ class Responder(Sense):
         if not places or not declared.managed or not self._passed.take(about):
             return
         told = notices.notice(
-            caller, caller, places, directory.services, relayed=notice.relayed, standing=notice.standing
+            caller, caller, places, directory.services,
+            relayed=notice.relayed, direct=notice.direct, standing=notice.standing,
         )  # fmt: skip
         self.spawn(self._tell(told, declared.probe))
 

@@ -75,14 +75,15 @@ class Announce:
 class Call:
     """Ask ``observers`` where a peer is, and have them tell it who looks for it and where that one is (``candidates``).
 
-    With this node's own key the question is just "where do you see me?". ``relayed``: see `Sought`; ``now``: this node
-    is ready for a round with the peer.
+    With this node's own key the question is just "where do you see me?". ``relayed``, ``direct``: see `Sought`;
+    ``now``: this node is ready for a round with the peer.
     """
 
     about: str
     observers: tuple[str, ...]
     candidates: tuple[str, ...] = ()
     relayed: bool = False
+    direct: bool = False
     now: bool = False
 
 

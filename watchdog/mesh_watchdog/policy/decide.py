@@ -69,6 +69,8 @@ def decide(state: State, observation: Observation, moment: float) -> Decision:
             state, said = rendezvous.take_report(state, observation, moment)
             state, moves = relaying.take_report(state, observation, moment)
             return state, (*said, *moves)
+        case Sought(direct=True):
+            return relaying.take_return(state, observation, moment)
         case Sought():
             state = rendezvous.take_search(state, observation, moment)
             state, moves = relaying.take_search(state, observation, moment)

@@ -193,13 +193,15 @@ class Reported:
 class Sought:
     """``observer`` passes on that the peer ``by`` looks for this node, and where that peer is.
 
-    ``relayed``: the peer has given up on a direct path for now, and its packets come through ``observer``.
+    ``relayed``: the peer has given up on a direct path for now, and its packets come through ``observer``. ``direct``:
+    they no longer do, for it has heard this node directly.
     """
 
     by: str
     observer: str
     sightings: tuple[Sighting, ...] = ()
     relayed: bool = False
+    direct: bool = False
     standing: Standing = Standing()
 
 

@@ -15,8 +15,8 @@ class Carried:
     """A peer that is or was carried. ``relay``: the key of the relay that carries it, empty when none does any longer.
 
     ``since``: when that began; ``tell``: when the other end is told next, ``told``: how often it was; ``returns``: how
-    many direct paths lately did not last; ``readings``: of the interface since then, up to the last that may still
-    show what was received before, which was at ``settled``.
+    many direct paths lately did not last; ``freed``: the other end sends directly already; ``readings``: of the
+    interface since then, up to the last that may still show what was received before, which was at ``settled``.
     """
 
     relay: str
@@ -24,6 +24,7 @@ class Carried:
     tell: float = float("inf")
     told: int = 0
     returns: int = 0
+    freed: bool = False
     readings: int = 0
     settled: float = float("inf")
 

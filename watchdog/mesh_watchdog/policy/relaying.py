@@ -47,6 +47,10 @@ SETTLED = 3.0
 """Within this many seconds of a move, if the ends chose different relays, both take the later one of the order."""
 READINGS = 2
 """This many readings after a move may still show what was received before it."""
+RETURNED, UNSURE = 3.0, 10.0
+"""For RETURNED seconds a return stands, whatever the other end says: its word may be older than ours, and it hears the
+packet that goes with ours. What it says from then on, until UNSURE, counts even if we hear it: the path leads only one
+way."""
 HOLD, LONGEST_HOLD = 5.0, 300.0
 """After a direct path that did not last, the next one waits HOLD seconds, then twice that, up to LONGEST_HOLD …"""
 STEADY = 600.0
@@ -83,13 +87,32 @@ def take_search(state: State, sought: Sought, moment: float) -> Decision:
         state = _with_seen(state, relay, key, seen)
     if sought.relayed and _is_followed(state, key, relay, moment):
         return _carry(state, key, relay, moment)
+    if sought.relayed and state.relaying.relay_of(key):
+        state = _with(state, key, evolve(state.relaying.peers[key], freed=False))
+    return _see_to(state, [key], moment)
+
+
+def take_return(state: State, sought: Sought, moment: float) -> Decision:
+    """A relay passes on that a peer which it carried for us is sent to directly again, as it has heard us.
+
+    As soon as we hear it, too, ours go the same way: two ends that wait for times of their own would never meet. If we
+    do not, it is told so when it believes it again.
+    """
+    key, now = sought.by, state.relaying.peers.get(sought.by)
+    if now is None or not now.relay or not is_relay(state, sought.observer):
+        return state, ()
+    state = _with(state, key, evolve(now, freed=True, tell=min(now.tell, moment + RETURNED), told=0))
     return _see_to(state, [key], moment)
 
 
 def _is_followed(state: State, key: str, relay: str, moment: float) -> bool:
     """Whether a peer whose packets come through this relay gets ours through it too."""
     peer, now = state.peers[key], state.relaying.peers.get(key, Carried("", float("-inf")))
-    if not is_ready(state, relay) or now.relay == relay or (peer.lived and moment - peer.heard < HEARD_LATELY):
+    if not is_ready(state, relay) or now.relay == relay:
+        return False
+    if not now.relay and moment - now.since < UNSURE:
+        return moment - now.since >= RETURNED
+    if peer.lived and moment - peer.heard < HEARD_LATELY:
         return False
     if not now.relay or not is_ready(state, now.relay) or moment - now.since >= SETTLED:
         return True
@@ -184,7 +207,7 @@ def _patience(state: State, key: str) -> float:
 
 def _hold(now: Carried) -> float:
     """How long a peer is carried at least."""
-    return min(HOLD * 2 ** (now.returns - 1), LONGEST_HOLD) if now.returns else 0.0
+    return min(HOLD * 2 ** (now.returns - 1), LONGEST_HOLD) if now.returns and not now.freed else 0.0
 
 
 def _carry(state: State, key: str, relay: str, moment: float) -> Decision:
@@ -199,9 +222,11 @@ def _carry(state: State, key: str, relay: str, moment: float) -> Decision:
 
 
 def _direct(state: State, key: str, moment: float) -> Decision:
-    returns = state.relaying.peers[key].returns
-    state = _with(state, key, Carried("", moment, returns=returns))
-    return state, (Carry(key, "", f"is reached directly, at {state.peers[key].endpoint}"),)
+    """Take it back; the other end is told, and sent a packet, so that it does the same."""
+    was = state.relaying.peers[key]
+    state = _with(state, key, Carried("", moment, returns=was.returns))
+    text = f"is reached directly, at {state.peers[key].endpoint}"
+    return state, (Carry(key, "", text), Call(key, (was.relay,), own_candidates(state), direct=True), Probe(key))
 
 
 def _tell(state: State, key: str, now: Carried, moment: float) -> Decision:
