@@ -25,6 +25,10 @@ NAMES = ("a", "b", "c", "d")
 SIGNING = ("a", "b", "c")
 """Nodes that have a signing key, which the list names; d has none."""
 SOON = 60
+CUT = """table inet cut {
+    chain input { type filter hook input priority -1; meta l4proto udp drop; }
+    chain output { type filter hook output priority -1; meta l4proto udp drop; }
+}"""
 LIAR = Path(__file__).with_name("lying_nameserver.py")
 
 
@@ -138,6 +142,24 @@ def test_a_node_without_a_watchdog_is_silent(net: World) -> None:
     code, found = net.fleet()
     assert (code, found["counts"]["silent"]) == (1, 1)
     assert net.standings()["c"] == "silent"
+
+
+def test_a_peer_that_a_watchdog_has_not_heard_yet_is_new_and_soon_stale(net: World) -> None:
+    """d says nothing more when the watchdog of a begins."""
+    a, d = net.mesh.nodes["a"], net.mesh.nodes["d"]
+    net.watchdogs["a"].end()
+    d.run(["nft", "-f", "-"], input=CUT)
+    try:
+        net.watchdogs["a"] = Watchdog(a)
+        net.watchdogs["a"].ready()
+        until(lambda: only(net, "a")["up"] == 2, SOON, what=lambda: str(only(net, "a")))
+        said = only(net, "a")
+        assert (said["stale"], said["new"], said["not_direct"]) == (0, 1, [])
+        until(lambda: only(net, "a")["stale"] == 1, SOON, what=lambda: str(only(net, "a")))
+        said = only(net, "a")
+        assert (said["new"], [one["peer"] for one in said["not_direct"]]) == (0, ["d"])
+    finally:
+        d.run(["nft", "delete", "table", "inet", "cut"])
 
 
 def test_one_that_repeats_the_words_of_another_is_not_believed(net: World) -> None:

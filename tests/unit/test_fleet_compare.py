@@ -20,7 +20,7 @@ from mesh_sync.wireguard.desired import Desired, DesiredPeer
 
 OLD, NEW, OTHER = "1" * 40, "2" * 40, "3" * 40
 SAID = Statement(mesh="lab", node="a", commit=NEW, since=900.0, version="0.1.0", result="in-sync", ran=995.0,
-                 up=11, stale=1, relayed=2, nat="easy", moment=1000.0)  # fmt: skip
+                 up=11, stale=1, relayed=2, new=3, nat="easy", moment=1000.0)  # fmt: skip
 
 
 def at(name: str, commit: str | None, doubt: Doubt | None = None) -> Heard:
@@ -84,7 +84,7 @@ def test_the_json_has_nothing_of_what_cannot_be_believed() -> None:
     assert rows["a"] == {
         "name": "a", "standing": "current", "doubt": None, "signature": "unsigned", "commit": NEW, "since": 900.0,
         "trial": None, "version": "0.1.0", "result": "in-sync", "cause": "", "ran": 995.0, "up": 11, "stale": 1,
-        "relayed": 2, "nat": "easy", "moment": 1000.0, "not_direct": [],
+        "relayed": 2, "new": 3, "nat": "easy", "moment": 1000.0, "not_direct": [],
     }  # fmt: skip
     assert (rows["e"]["doubt"], rows["e"]["signature"], rows["e"]["commit"]) == ("forged", "unsigned", None)
     assert (rows["c"]["standing"], rows["c"]["commit"]) == ("silent", None)
@@ -96,7 +96,7 @@ def test_the_table_and_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None
     show(fleet(), 1000.0)
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split("\t") == [
-        "a", NEW[:10], "100 s", "in-sync, 5.0 s ago", "11/1/2", "easy", "unsigned", "0.1.0",
+        "a", NEW[:10], "100 s", "in-sync, 5.0 s ago", "11/1/2, 3 new", "easy", "unsigned", "0.1.0",
     ]  # fmt: skip
     assert lines[5].split("\t") == ["e", "doubted", *["-"] * 4, "unsigned", "-"]
     assert f"b, f: not at {NEW[:10]} yet" in lines

@@ -20,7 +20,7 @@ from mesh_sync.node import last_run, own_signature
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node, Paths, Repository, Trust
 from mesh_sync.node.last_run import LastRun
-from mesh_sync.node.statement import Peers
+from mesh_sync.node.statement import NotDirect, Peers
 from mesh_sync.reconcile import run as running
 from mesh_sync.system.lock import locked
 from mesh_sync.trust import signers, ssh_keys
@@ -31,10 +31,11 @@ from mesh_watchdog.mesh_dns.answers import TCP_SIZE, answer, packed
 from mesh_watchdog.mesh_dns.own_statement import OwnStatement, peers
 from mesh_watchdog.mesh_dns.responder import Responder
 from mesh_watchdog.mesh_dns.views import Views
-from mesh_watchdog.policy.peer import MISSING, NEW, UP
+from mesh_watchdog.policy.crowd import LARGE
+from mesh_watchdog.policy.peer import MISSING, NEW, SEARCHING, SUSPECT, UP, PeerState
 from mesh_watchdog.policy.relayed import Carried, Relaying
 from mesh_watchdog.policy.state import State
-from unit.mesh_in_dns import AZURE, GCP, PHONE, VIEW, ask, state
+from unit.mesh_in_dns import AZURE, DECLARED, GCP, PHONE, VIEW, ask, key, state
 
 ONE, TWO = "1" * 40, "2" * 40
 NAME = "_fleet.mesh.internal."
@@ -43,7 +44,8 @@ NAME = "_fleet.mesh.internal."
 def believed() -> State:
     known = state()
     phases = {AZURE: UP, GCP: NEW, PHONE: MISSING}
-    made = {key: evolve(peer, phase=phases[key]) for key, peer in known.peers.items()}
+    began = time.monotonic() - own_statement.HEARD_WITHIN - 1
+    made = {key: evolve(peer, phase=phases[key], since=began, heard=began) for key, peer in known.peers.items()}
     return evolve(known, peers=made, relaying=Relaying({"azure": AZURE}, {PHONE: Carried(AZURE, 0.0)}))
 
 
@@ -95,7 +97,7 @@ def test_it_says_what_is_applied_and_how_its_peers_are(here: Here) -> None:
     said = found.statement
     assert said
     assert (said.commit, said.since, said.result, said.cause) == (ONE, 5.0, "refused", "guard")
-    assert (said.up, said.stale, said.relayed) == (1, 1, 1)
+    assert (said.up, said.stale, said.relayed, said.new) == (1, 1, 1, 0)
     assert [(one.peer, one.relay) for one in said.not_direct] == [("gcp", ""), ("phone", "azure")]
     assert said.names_all
 
@@ -155,7 +157,25 @@ def test_a_key_that_cannot_sign_is_a_problem_and_no_silence(here: Here) -> None:
 
 
 def test_counts_of_no_peers() -> None:
-    assert peers(State(), 0.0) == Peers()
+    assert peers(State(), 0.0, 0.0) == Peers()
+
+
+@pytest.mark.parametrize("phase", [NEW, SUSPECT, SEARCHING, MISSING])
+def test_a_peer_that_was_not_heard_yet_is_new_and_stale_soon(phase: str) -> None:
+    known = evolve(state(), peers={GCP: PeerState(declared=DECLARED[GCP], phase=phase, since=9.0, heard=5.0)})
+    assert peers(known, 0.0, 34.9) == Peers(new=1)
+    assert peers(known, 0.0, 35.1) == Peers(stale=1, not_direct=(NotDirect(peer="gcp", since=5),))
+    lived = evolve(known, peers={GCP: evolve(known.peers[GCP], lived=True)})
+    assert peers(lived, 0.0, 6.0).stale == 1, "it was heard, and is no more"
+
+
+def test_of_a_large_mesh_a_peer_is_new_until_it_was_asked() -> None:
+    peer = PeerState(declared=DECLARED[GCP], since=0.0, heard=0.0)
+    many = {key(number): peer for number in range(LARGE)}
+    assert peers(State(peers=many), 0.0, 3000.0) == Peers(new=LARGE)
+    assert peers(State(peers=many), 0.0, 3601.0).stale == LARGE
+    asked = State(peers={**many, GCP: evolve(peer, asked=3000.0)})
+    assert [peers(asked, 0.0, moment).stale for moment in (3001.0, 3031.0)] == [0, 1]
 
 
 # -- as a record

@@ -109,6 +109,7 @@ def test_of_pairs_only_what_follows_from_the_counts_is_said_where_nodes_name_non
     assert pairs(found, "e") == {"a": Now.SILENT, "b": Now.DIRECT}
     assert pairs(found, "c", Pair("b", How.VIA, ("d",)), Pair("a", How.BOTH)) == {"a": Now.PASSES}, "no tunnel"
     assert pairs(now(said("a"), Heard("b", doubt=Doubt.FORGED)), "b") == {}
+    assert now(said("a", up=3, new=1), asker="x").pair("a", "b") is None, "it may be b that was not heard yet"
 
 
 def test_of_pairs_that_a_node_names_it_is_said_how_they_stand_and_since_when() -> None:
@@ -135,12 +136,12 @@ def test_through_a_relay_that_does_not_hear_one_of_two_nothing_passes() -> None:
 
 
 def test_the_picture_says_of_which_tunnels_and_nodes_something_is_known() -> None:
-    found = now(said("aws", up=1, stale=1, not_direct=(NotDirect(peer="home", since=7),)), asker="aws")
+    found = now(said("aws", up=1, stale=1, new=2, not_direct=(NotDirect(peer="home", since=7),)), asker="aws")
     drawn = str(picture(LIST, Asked(), rows(LIST), lambda mesh: live(mesh, found, Texts("zh"))))
     assert '<line class="direct never"' in drawn
     assert "<title>aws – home: 失联" in drawn
     assert drawn.count("</line>") == 1, "of the others nothing is known"
-    assert "1 个连通，1 个失联" in drawn
+    assert "1 个连通，1 个失联，2 个尚未收到" in drawn
 
 
 def test_the_nodes_are_asked_once_at_a_time_and_not_for_each_page() -> None:

@@ -39,8 +39,8 @@ def fleet(config: Path, as_json: bool, watch: bool) -> int:
     """Ask every node of the mesh which commit it has applied.
 
     The nodes are asked over the tunnel, all at once, within two seconds; this needs the node.toml of a node, so run it
-    on one. Of a node's peers, so many are up/stale/relayed. Exit code 1 if a node lags behind, is silent, or says what
-    cannot be believed.
+    on one. Of a node's peers, so many are up/stale/relayed, and new if its watchdog has just begun and not heard
+    them yet. Exit code 1 if a node lags behind, is silent, or says what cannot be believed.
     """
     node = _node(config)
     while True:
@@ -100,7 +100,7 @@ def _row(row: Row, moment: float) -> tuple[str, ...]:
         _short(said.commit) + (" (on trial: " + _short(said.trial) + ")" if said.trial else ""),
         duration(moment - said.since) if said.since is not None else "-",
         f"{run}, {duration(moment - said.ran)} ago" if said.ran is not None else run,
-        f"{said.up}/{said.stale}/{said.relayed}",
+        f"{said.up}/{said.stale}/{said.relayed}" + (f", {said.new} new" if said.new else ""),
         said.nat or "-",
         _signature(row),
         said.version,

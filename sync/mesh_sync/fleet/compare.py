@@ -15,7 +15,8 @@ from mesh_sync.node.state import State
 from mesh_sync.node.statement import Statement
 
 SAID = (
-    "commit", "since", "trial", "version", "result", "cause", "ran", "up", "stale", "relayed", "nat", "moment",
+    "commit", "since", "trial", "version", "result", "cause", "ran", "up", "stale", "relayed", "new", "nat",
+    "moment",
 )  # fmt: skip
 """What `fleet --json` tells of a statement."""
 

@@ -42,7 +42,8 @@ class NotDirect:
 
 @frozen(kw_only=True)
 class Peers:
-    """How many peers the node's watchdog has in each state; ``stale``: neither heard nor relayed.
+    """How many peers the node's watchdog has in each state; ``stale``: neither heard nor relayed; ``new``: the same, of
+    one that has not had the time to be heard since that watchdog began.
 
     ``not_direct``: the stale and the relayed ones, or some of them.
     """
@@ -50,6 +51,7 @@ class Peers:
     up: int = 0
     stale: int = 0
     relayed: int = 0
+    new: int = 0
     not_direct: tuple[NotDirect, ...] = ()
 
 
@@ -85,14 +87,15 @@ class Statement:
     up: int = 0
     stale: int = 0
     relayed: int = 0
+    new: int = 0
     nat: str = ""
     moment: float
     not_direct: tuple[NotDirect, ...] = ()
 
     @property
     def names_all(self) -> bool:
-        """Whether every peer that is not up directly is named."""
-        return len(self.not_direct) == self.stale + self.relayed
+        """Whether every peer that is not up directly is named. Of the new ones none is."""
+        return not self.new and len(self.not_direct) == self.stale + self.relayed
 
     def of(self, peer: str) -> NotDirect | None:
         """What it says of a peer that it names: one that is not up directly."""
@@ -111,8 +114,8 @@ def statement(state: State, run: LastRun, peers: Peers, nat: str, version: str, 
     return Statement(
         mesh=desired.mesh, node=desired.name, commit=confirmed.commit, since=entered[-1] if entered else confirmed.at,
         trial=state.trial.commit if state.trial else None, version=version, result=run.result, cause=run.cause,
-        ran=run.at, up=peers.up, stale=peers.stale, relayed=peers.relayed, nat=nat, moment=moment,
-        not_direct=named(peers.not_direct),
+        ran=run.at, up=peers.up, stale=peers.stale, relayed=peers.relayed, new=peers.new, nat=nat,
+        moment=moment, not_direct=named(peers.not_direct),
     )  # fmt: skip
 
 
@@ -176,5 +179,5 @@ def _not_direct(value: object) -> Any:
 _statement = table(
     Statement, mesh=one_line(255), node=peer_name, commit=_or_none(_commit), trial=_or_none(_commit),
     version=_matching(r"[0-9A-Za-z.+-]{1,40}"), result=_word, cause=_word, nat=_word,
-    up=_count, stale=_count, relayed=_count, not_direct=list_of(_not_direct, most=MOST_READ),
+    up=_count, stale=_count, relayed=_count, new=_count, not_direct=list_of(_not_direct, most=MOST_READ),
 )  # fmt: skip

@@ -74,7 +74,8 @@ def live(mesh: Graph, fleet: FleetNow, t: Texts) -> Graph:
         if row is None or what is None:
             return node
         words = [t(f"taken.{what.value}")]
-        words += [peers_said(t, row.said.up, row.said.stale, row.said.relayed)] if row.said else []
+        if own := row.said:
+            words.append(peers_said(t, own.up, own.stale, own.relayed, own.new))
         return evolve(node, lines=(*node.lines, *words))
 
     def met(edge: Edge) -> Edge:

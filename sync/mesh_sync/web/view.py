@@ -37,11 +37,12 @@ def _moment(seconds: float) -> str:
         return ""
 
 
-def peers_said(t: Texts, up: int, stale: int, relayed: int) -> str:
-    """How many peers of a node are up; and stale, and relayed, if there are any."""
+def peers_said(t: Texts, up: int, stale: int, relayed: int, new: int) -> str:
+    """How many peers of a node are up; and stale, relayed and new, if there are any."""
     words = t("fleet.up", n=up)
     words += t("fleet.stale", n=stale) if stale else ""
-    return words + (t("fleet.relayed", n=relayed) if relayed else "")
+    words += t("fleet.relayed", n=relayed) if relayed else ""
+    return words + (t("fleet.new", n=new) if new else "")
 
 
 _ENVIRONMENT.globals["path"] = _path

@@ -17,8 +17,10 @@ from mesh_sync.node.config import Node
 from mesh_sync.node.statement import NotDirect, Peers, Statement, joined, statement, written
 from mesh_sync.system.files import stamp
 from mesh_watchdog.journal import Problems
-from mesh_watchdog.policy.peer import UP
+from mesh_watchdog.policy.crowd import LARGE
+from mesh_watchdog.policy.peer import UP, PeerState
 from mesh_watchdog.policy.state import State
+from mesh_watchdog.policy.watched import SAMPLE
 
 KEPT = 1.0
 """Seconds for which it is told again unseen."""
@@ -26,6 +28,10 @@ LASTING = 5.0
 """Seconds for which it is told again while nothing of it has changed but the time."""
 JUMP = 2.0
 """Seconds by which the clock has to differ from what it was, to be read again: the moments told are to rest."""
+
+HEARD_WITHIN = 30.0
+"""Seconds after a watchdog began, or first asked a peer, within which it has heard one that lives: who cannot be asked
+asks by itself (`peer_step.PROBE_IDLE`)."""
 
 
 class OwnStatement:
@@ -64,7 +70,7 @@ class OwnStatement:
         run = last_run.read(self._node)
         if abs(moment - time.monotonic() - self._epoch) > JUMP:
             self._epoch = moment - time.monotonic()
-        new = statement(self._remembered, run, peers(believed, self._epoch), nat, __version__, moment)
+        new = statement(self._remembered, run, peers(believed, self._epoch, time.monotonic()), nat, __version__, moment)
         same = new and self._last and evolve(new, moment=self._last.moment) == self._last
         if same and time.monotonic() - self._made < LASTING:
             return None
@@ -79,20 +85,37 @@ class OwnStatement:
         return problem
 
 
-def peers(believed: State, epoch: float) -> Peers:
-    """How many peers are in each state, and which are not up directly; ``epoch``: when the monotonic clock was 0."""
+def peers(believed: State, epoch: float, moment: float) -> Peers:
+    """How many peers are in each state, and which are not up directly. ``epoch``: when the monotonic clock was 0;
+    ``moment``: now, on that clock.
+    """
     relaying = believed.relaying
-    relayed = sum(bool(relaying.relay_of(key)) for key in believed.peers)
-    phases = Counter(peer.phase for key, peer in believed.peers.items() if not relaying.relay_of(key))
+    counts = Counter[str]()
     relays = {key: name for name, key in relaying.relays.items()}
     apart = []
     for key, peer in believed.peers.items():
         relay, name = relaying.relay_of(key), peer.declared.name
+        if relay:
+            state = "relayed"
+        elif peer.phase == UP:
+            state = "up"
+        else:
+            state = "new" if _is_new(peer, believed, moment) else "stale"
+        counts[state] += 1
         if relay and name and relay in relays:
             apart.append(NotDirect(peer=name, since=_unix(epoch + relaying.peers[key].since), relay=relays[relay]))
-        elif not relay and name and peer.phase != UP:
+        elif state == "stale" and name:
             apart.append(NotDirect(peer=name, since=_unix(epoch + peer.heard)))
-    return Peers(up=phases[UP], stale=phases.total() - phases[UP], relayed=relayed, not_direct=tuple(apart))
+    return Peers(**counts, not_direct=tuple(apart))
+
+
+def _is_new(peer: PeerState, believed: State, moment: float) -> bool:
+    """Whether its silence says nothing yet. In a large mesh it may be asked as late as the sample is."""
+    if peer.lived:
+        return False
+    if peer.asked is not None:
+        return moment - peer.asked < HEARD_WITHIN
+    return moment - peer.heard < (SAMPLE if len(believed.peers) >= LARGE else HEARD_WITHIN)
 
 
 def _unix(moment: float) -> int:

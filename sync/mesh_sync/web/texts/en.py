@@ -199,6 +199,7 @@ TEXTS = {
     "fleet.up": "{n} up",
     "fleet.stale": ", {n} stale",
     "fleet.relayed": ", {n} relayed",
+    "fleet.new": ", {n} not heard yet",
     "fleet.since": "since {moment}",
     "fleet.says": "What the node says",
     "fleet.ran": "Last run",

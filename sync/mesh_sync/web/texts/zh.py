@@ -190,6 +190,7 @@ TEXTS = {
     "fleet.up": "{n} 个连通",
     "fleet.stale": "，{n} 个失联",
     "fleet.relayed": "，{n} 个经中继",
+    "fleet.new": "，{n} 个尚未收到",
     "fleet.since": "自 {moment} 起",
     "fleet.says": "节点自述",
     "fleet.ran": "上次运行",
