@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from attrs import evolve, frozen
 
 from mesh_sync.mesh.layout import SIGNERS_FILE
 from mesh_sync.repository.git_objects import GitObjects
+from mesh_sync.system.at_once import at_once
 from mesh_sync.system.cpu_limit import CHECKING
 from mesh_sync.trust import git_history, quota
 from mesh_sync.trust.authorization import Authorization, Commit, Untrusted, trust_anchor
@@ -84,16 +85,15 @@ class _Pass:
     def run(self, commits: Sequence[Commit], bases: Sequence[str], tail: Sequence[Commit] = ()) -> Verification:
         """``tail``: the commits at the end that no admin has signed above."""
         limit: Untrusted | None = None
-        with ThreadPoolExecutor(THREADS) as pool:
-            start, number = 0, AT_ONCE
-            while start < len(commits):
-                limit = self._limit()
-                if limit or len(self._problems) >= MOST_PROBLEMS:
-                    break
-                if start:
-                    self._note(f"verified {len(self._good):,} of {len(commits):,} commits")
-                self._verify(commits[start : start + number], pool)
-                start, number = start + number, AT_ONCE if self._problems else min(2 * number, MOST_AT_ONCE)
+        start, number = 0, AT_ONCE
+        while start < len(commits):
+            limit = self._limit()
+            if limit or len(self._problems) >= MOST_PROBLEMS:
+                break
+            if start:
+                self._note(f"verified {len(self._good):,} of {len(commits):,} commits")
+            self._verify(commits[start : start + number])
+            start, number = start + number, AT_ONCE if self._problems else min(2 * number, MOST_AT_ONCE)
         if not limit and not self._problems:
             self._check_list_of(commits[-1])
             self._check_size_of(tail)
@@ -128,14 +128,14 @@ class _Pass:
             here = authorization.by_name.get(here.parents[0])
         return None
 
-    def _verify(self, commits: Iterable[Commit], pool: ThreadPoolExecutor) -> None:
+    def _verify(self, commits: Iterable[Commit]) -> None:
         some = [commit for commit in commits if not self._follows_bad(commit)]
         began = time.process_time()
         known = self._authorization.rules
         names = [name for commit in some for name in (*commit.parents, commit.name) if name not in known]
         self._authorization.learn(git_history.rules(self._repository, names, self._files))
         self._reading += time.process_time() - began
-        problems = self._signature_problems([commit for commit in some if commit.name not in self._known], pool)
+        problems = self._signature_problems([commit for commit in some if commit.name not in self._known])
         signed = [commit for commit in some if commit.name not in self._known and not problems[commit.name]]
         problems.update(self._edit_problems([commit for commit in signed if self._authorization.is_by_node(commit)]))
         for commit in some:
@@ -153,11 +153,17 @@ class _Pass:
             return True
         return False
 
-    def _signature_problems(self, commits: Sequence[Commit], pool: ThreadPoolExecutor) -> dict[str, Untrusted | None]:
+    def _signature_problems(self, commits: Sequence[Commit]) -> dict[str, Untrusted | None]:
         """Why each commit's signature does not count, or None. Only where git decides is there anything to wait for."""
         by_git = [commit for commit in commits if not commit.signature.ed25519]
-        found = dict(zip([commit.name for commit in by_git], pool.map(self._signature_problem, by_git), strict=True))
-        return {**found, **{c.name: self._signature_problem(c) for c in commits if c.signature.ed25519}}
+        turns = [by_git[turn::THREADS] for turn in range(min(THREADS, len(by_git)))]
+        found = self._problems_of([commit for commit in commits if commit.signature.ed25519])
+        for problems in at_once(*(partial(self._problems_of, turn) for turn in turns)):
+            found |= problems()
+        return found
+
+    def _problems_of(self, commits: Sequence[Commit]) -> dict[str, Untrusted | None]:
+        return {commit.name: self._signature_problem(commit) for commit in commits}
 
     def _signature_problem(self, commit: Commit) -> Untrusted | None:
         authorization = self._authorization
