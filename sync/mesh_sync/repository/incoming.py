@@ -60,8 +60,9 @@ class Incoming:
     ) -> None:
         remove(self._place)
 
-    def fetch(self, env: Mapping[str, str], seconds: float) -> str:
-        """Let the remote send the branch; return its commit, checked and in the copy.
+    def fetch(self, env: Mapping[str, str], seconds: float, *, direct: bool = False) -> str:
+        """Let the remote send the branch; return its commit, checked and in the copy. ``direct``: by ``env``, no user's
+        settings lead to another address.
 
         Raise Refused when what it sends is no sound git history, Unreachable when it delivers nothing, CommandError
         when git fails, DeviceError when this machine's disk is full or not to be written.
@@ -70,11 +71,12 @@ class Incoming:
         env = {**env, **self._address.environment}
         # The whole history, however deep: nothing else makes git give up when a web server offers loose files instead
         # of git's protocol. Those would come without a bound and without a check.
-        effective = run(self._git("ls-remote", "--get-url", "--", self._address.bare), env=env)
+        bare = self._address.bare
+        effective = bare if direct else run(self._git("ls-remote", "--get-url", "--", bare), env=env)
         deep = ["--depth=2147483647"] if effective.startswith("http") else []
         shallow = [] if self._bare.whole else ["--update-shallow"]
         words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *shallow, *deep)
-        argv = self._git(*words, "--", self._address.bare, f"+refs/heads/{self._branch}:{_REF}")
+        argv = self._git(*words, "--", bare, f"+refs/heads/{self._branch}:{_REF}")
         try:
             run(argv, env=env, deadline=seconds)
         except CommandError as error:

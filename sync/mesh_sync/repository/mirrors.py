@@ -91,7 +91,7 @@ class Mirrors(Remote):
         self.bare.sweep()
         small = BareCopy(self.bare.place, min(MAX_SIZE, self.settings.max_size), whole=True)
         with Incoming(small, RemoteAddress.of(teller.url), BRANCH) as incoming:
-            commit = incoming.fetch(_OWN, seconds)
+            commit = incoming.fetch(_OWN, seconds, direct=True)
         told, objects = self._news.commit, self.bare.objects
         if commit != told and not (objects.has(told) and objects.descends(commit, told)):
             raise Unreachable(f"{teller.url} does not have the commit that it told of")

@@ -12,7 +12,7 @@ from mesh_sync.repository.git_objects import GitObjects
 from mesh_sync.trust import signature
 from mesh_sync.trust.authorization import Commit
 from mesh_sync.trust.commit_signature import is_signed
-from mesh_sync.trust.git_history import commit_at, commits, rules
+from mesh_sync.trust.git_history import commit_at, commits, rules, signed_at
 from mesh_sync.trust.signers import Signers
 
 FAR = 10_000
@@ -36,7 +36,7 @@ def position(repository: GitObjects, anchor: Anchor, head: str, own: Signers) ->
 
 def anchor_at(repository: GitObjects, commit: str) -> Anchor:
     """What a node remembers of a commit that it trusts."""
-    return Anchor(commit, commit_at(repository, commit).signed)
+    return Anchor(commit, signed_at(repository, commit))
 
 
 def admins_commit(repository: GitObjects, commit: str, signers: Signers) -> str:

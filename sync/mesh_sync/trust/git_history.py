@@ -55,11 +55,21 @@ def commits(repository: GitObjects, head: str, known: Iterable[str]) -> tuple[Co
 
 def commit_at(repository: GitObjects, name: str) -> Commit:
     """One commit, without edits. Raise CommandError when it is not there."""
+    text = _text(repository, name)
+    line = repository.git("rev-list", "--no-walk", "--parents", name).decode()
+    return Commit(name, tuple(line.split()[1:]), signature.read(text), size=len(text), date=date_in(text))
+
+
+def signed_at(repository: GitObjects, name: str) -> str:
+    """`Commit.signed` of one commit. Raise CommandError when it is not there."""
+    return Commit(name, (), signature.read(_text(repository, name))).signed
+
+
+def _text(repository: GitObjects, name: str) -> bytes:
     [(_, text)] = repository.contents([name], MAX_FILE)
     if text is None:
         raise Untrusted(f"commit {name[:10]} is longer than {MAX_FILE:,} bytes")
-    line = repository.git("rev-list", "--no-walk", "--parents", name).decode()
-    return Commit(name, tuple(line.split()[1:]), signature.read(text), size=len(text), date=date_in(text))
+    return text
 
 
 def dates_before(repository: GitObjects, some: Sequence[Commit]) -> dict[str, int]:
