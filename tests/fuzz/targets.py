@@ -113,7 +113,7 @@ def dump(data: bytes) -> None:
 
 
 def ip_json(data: bytes) -> None:
-    for parse in (live.parse_link, lambda shown: live.parse_routes(shown, 4), live.has_exit_rules):
+    for parse in (live.parse_link, live.parse_routes, live.has_exit_rules):
         with contextlib.suppress(DeviceError):
             understood(["ip"], text(data), parse)
 

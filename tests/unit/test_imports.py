@@ -122,8 +122,7 @@ def node(tmp_path: Path) -> dict[str, str]:
     program(
         programs,
         "ip",
-        f"case \"$*\" in *address*) echo '{json.dumps([link])}' ;; -4*route*) echo '{json.dumps(routes)}' ;; "
-        "*) echo '[]' ;; esac",
+        f"case \"$*\" in *-batch*) echo '{json.dumps([link])}'; echo '{json.dumps(routes)}' ;; *) echo '[]' ;; esac",
     )
     remember(tmp_path, commit, own, other)
     return {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}

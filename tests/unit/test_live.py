@@ -47,12 +47,12 @@ def test_an_address_listing_tells_mtu_state_and_addresses_but_not_link_local_one
 
 
 def test_routes_are_networks_whatever_ip_calls_them() -> None:
-    ours = [route for route in captured("ip-route-4.json") if route.get("table") != "local"]
-    assert parse_routes(ours, 4) == {
-        "routes": {"10.0.0.0/24", "192.168.20.0/24", "10.9.9.9/32"}, "exit_routes": {"0.0.0.0/0"},
-    }  # fmt: skip
-    ours = [route for route in captured("ip-route-6.json") if route.get("table") != "local"]
-    assert parse_routes(ours, 6) == {"routes": {"fd00::/64", "fd00::1/128"}, "exit_routes": {"::/0"}}
+    four, six = captured("ip-route-4.json"), captured("ip-route-6.json")
+    ours = {"routes": {"10.0.0.0/24", "192.168.20.0/24", "10.9.9.9/32"}, "exit_routes": {"0.0.0.0/0"}}
+    assert parse_routes(four) == ours
+    others = {"routes": {"fd00::/64", "fd00::1/128"}, "exit_routes": {"::/0"}}
+    assert parse_routes(six) == others
+    assert parse_routes([*four, *six]) == {field: ours[field] | others[field] for field in ours}
 
 
 def test_the_exit_rules_count_only_together() -> None:

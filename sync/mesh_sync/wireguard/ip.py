@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from mesh_sync.errors import CommandError, DeviceError, Reason
 from mesh_sync.system.run import PACKAGES, run
 from mesh_sync.wireguard.desired import EXIT_TABLE
-from mesh_sync.wireguard.live import has_exit_rules, longest_outside, merged_routes, parse_link, parse_routes
+from mesh_sync.wireguard.live import has_exit_rules, longest_outside, parse_link, parse_routes
 
 T = TypeVar("T")
 
@@ -26,16 +26,10 @@ def link(interface: str) -> dict[str, Any] | None:
     return _ask(["ip", "-json", "address", "show", "dev", interface], parse_link)
 
 
-def routes(interface: str) -> dict[str, frozenset[str]]:
-    """Destinations routed into the interface, by table, as fields of `Live`."""
-    four, six = (
-        _ask(
-            ["ip", f"-{version}", "-json", "route", "show", "table", "all", "dev", interface],
-            partial(parse_routes, version=version),
-        )
-        for version in (4, 6)
-    )
-    return merged_routes(four, six)
+def link_and_routes(interface: str) -> dict[str, Any] | None:
+    """The same, and the destinations routed into it, by table."""
+    lines = (f"address show dev {interface}", f"route show table all dev {interface}")
+    return _ask(["ip", "-json", "-batch", "-"], lambda shown: {**parse_link(shown[0]), **parse_routes(shown[1])}, lines)
 
 
 def exit_rules() -> frozenset[int]:
@@ -113,15 +107,18 @@ def understood(argv: Sequence[str], text: str, parse: Callable[[list[Any]], T]) 
     """What ``parse`` makes of the JSON that a program printed. Raise DeviceError when it is not what was expected."""
     try:
         return parse(json.loads(text) if text.strip() else [])
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         _expect_iproute2()
         raise DeviceError(f"`{' '.join(argv)}` printed something unexpected") from None
 
 
-def _ask(argv: list[str], parse: Callable[[list[Any]], T]) -> T | None:
-    """None when there is no such interface."""
+def _ask(argv: list[str], parse: Callable[[list[Any]], T], lines: Sequence[str] = ()) -> T | None:
+    """None when there is no such interface. Of a batch of ``lines``, the list of what each has shown is parsed."""
     try:
-        return understood(argv, run(argv), parse)
+        if not lines:
+            return understood(argv, run(argv), parse)
+        shown = run(argv, input="\n".join(lines) + "\n").strip().split("\n")
+        return understood(argv, f"[{','.join(shown)}]", parse)
     except CommandError as error:
         if error.says(*NO_INTERFACE):
             return None

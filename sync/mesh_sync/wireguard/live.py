@@ -129,18 +129,17 @@ TABLES = {"main": "routes", str(EXIT_TABLE): "exit_routes"}
 """Our routing tables, and the fields of `Live` that hold what is in them."""
 
 
-def parse_routes(routes: Iterable[Mapping[str, Any]], version: int) -> dict[str, frozenset[str]]:
-    """Given `ip -json route show table all` of one IP version, return the destinations in our tables as networks."""
+def parse_routes(routes: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+    """Given `ip -json route show table all`, return the destinations in our tables as networks.
+
+    Which IP version a default route is of, only its preference tells: IPv4 has none (rtnetlink(7), RTA_PREF).
+    """
     found: dict[str, set[str]] = {field: set() for field in TABLES.values()}
     for route in routes:
         if (field := TABLES.get(route.get("table", "main"))) and _unicast(route):
-            found[field].add(_network(str(route["dst"]), version))
+            dst = str(route["dst"])
+            found[field].add(_network(dst, 6 if ":" in dst or "pref" in route else 4))
     return {field: frozenset(networks) for field, networks in found.items()}
-
-
-def merged_routes(*parts: Mapping[str, frozenset[str]] | None) -> dict[str, frozenset[str]]:
-    """What `parse_routes` found of several IP versions; None where there is no interface."""
-    return {field: frozenset().union(*(part[field] for part in parts if part)) for field in TABLES.values()}
 
 
 def longest_outside(routes: Iterable[Mapping[str, Any]], interface: str) -> int | None:

@@ -21,10 +21,9 @@ def read(interface: str, memory: Path, *concerned: Desired | None) -> Live | Non
     paths = turned_on.union(*(desired.sysctls for desired in known))
     gates = bool(paths) or any(desired.firewall for desired in known)
     forwards = any(desired.passages for desired in known) or open_chains.marker(memory).exists()
-    link, dump, routes, rules, chains = at_once(
-        lambda: ip.link(interface),
+    link, dump, rules, chains = at_once(
+        lambda: ip.link_and_routes(interface),
         lambda: wg.dump(interface),
-        lambda: ip.routes(interface),
         lambda: firewall.live_rules(interface) if gates else frozenset(),
         lambda: open_chains.read(interface, open_chains.marker(memory)) if forwards else Found(),
     )
@@ -42,6 +41,5 @@ def read(interface: str, memory: Path, *concerned: Desired | None) -> Live | Non
         turned_on=turned_on,
         firewall=rules(),
         forward=chains(),
-        **routes(),
         **fields,
     )
