@@ -10,7 +10,7 @@ from mesh_sync.mesh.differing import Differing
 from mesh_sync.mesh.model import Mesh
 from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.topology import Neighbour
-from mesh_sync.terminal.command_line import count
+from mesh_sync.terminal.say import count
 from mesh_sync.wireguard.desired import DesiredPeer
 from mesh_sync.wireguard.plan import Change
 from mesh_sync.workspace.preview import changes_between, changes_of

@@ -179,6 +179,17 @@ def test_an_idle_run_imports_no_library_that_it_does_not_need(tmp_path: Path, no
     assert after == {file: text for file, text in before.items() if file.suffix != ".lock"}, "it wrote something"
 
 
+def test_a_run_with_news_says_what_it_did_without_what_it_does_not_need() -> None:
+    code = (
+        "import sys, mesh_sync.cli.timer, mesh_sync.cli.present_outcome, mesh_sync.reconcile.now\n"
+        "import mesh_sync.reconcile.mirrored, mesh_sync.reconcile.auto_rollback; print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(done.stdout.split())
+    assert "mesh_sync.trust.verify_commits" in modules
+    assert not modules & ({*HEAVY, "concurrent.futures", "logging", "mesh_sync.cli.main"} - {"nacl"})
+
+
 def test_the_page_starts_without_what_only_some_uses_need() -> None:
     code = "import sys, mesh_sync.web.app, mesh_sync.web.server; print(*sys.modules)"
     modules = set(

@@ -13,7 +13,8 @@ from mesh_sync.cli import present
 from mesh_sync.cli.options import directory_argument
 from mesh_sync.findings import errors, some
 from mesh_sync.mesh.peer_view import PeerView
-from mesh_sync.terminal.command_line import count, json_option, print_json
+from mesh_sync.terminal.command_line import json_option, print_json
+from mesh_sync.terminal.say import count
 from mesh_sync.workspace.unpushed_admins import unpushed_admins
 from mesh_sync.workspace.working_copy import read_list
 

@@ -12,7 +12,8 @@ from mesh_sync.diagnose.trouble import ERROR
 from mesh_sync.node import config as nodes
 from mesh_sync.reconcile.doctor import Report, checks, examined, subject_of, worst
 from mesh_sync.system.run import end_all
-from mesh_sync.terminal.command_line import config_option, count, json_option, print_json
+from mesh_sync.terminal.command_line import config_option, json_option, print_json
+from mesh_sync.terminal.say import count
 
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "red", "skipped": "white"}
 

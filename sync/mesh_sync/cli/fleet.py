@@ -17,7 +17,8 @@ from mesh_sync.fleet.look import look
 from mesh_sync.fleet.verify import Doubt
 from mesh_sync.node import config as nodes
 from mesh_sync.node.config import Node
-from mesh_sync.terminal.command_line import config_option, count, duration, json_option, print_json, print_table
+from mesh_sync.terminal.command_line import config_option, json_option, print_json, print_table
+from mesh_sync.terminal.say import count, duration
 
 BETWEEN = 1.0
 """Seconds between two looks of --watch, on top of what a look takes."""

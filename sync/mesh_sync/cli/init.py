@@ -17,7 +17,8 @@ from mesh_sync.errors import MeshSyncError
 from mesh_sync.findings import errors
 from mesh_sync.repository.git_command import public
 from mesh_sync.system.shell_words import join, quote
-from mesh_sync.terminal.command_line import count, print_table
+from mesh_sync.terminal.command_line import print_table
+from mesh_sync.terminal.say import count
 from mesh_sync.trust.ssh_keys import of_this_person
 from mesh_sync.workspace import commits
 from mesh_sync.workspace.edit import Edit

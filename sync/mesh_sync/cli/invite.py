@@ -15,7 +15,7 @@ from mesh_sync.errors import ConfigError, Refused
 from mesh_sync.invitation.answer import LONGEST
 from mesh_sync.invitation.token import Keys
 from mesh_sync.system.shell_words import quote
-from mesh_sync.terminal.command_line import duration
+from mesh_sync.terminal.say import duration
 from mesh_sync.trust.signers import same
 from mesh_sync.workspace import edit_secrets
 from mesh_sync.workspace import invite as invitations

@@ -20,7 +20,8 @@ from mesh_sync.membership.join import join as run_join
 from mesh_sync.membership.rotate_key import rotate_key as rotate
 from mesh_sync.node import config as nodes
 from mesh_sync.node.config import Node
-from mesh_sync.terminal.command_line import config_option, duration
+from mesh_sync.terminal.command_line import config_option
+from mesh_sync.terminal.say import duration
 from mesh_sync.units.machine import Place
 from mesh_sync.units.set_up import WITHOUT_SYSTEMD, raise_if_not_root
 

@@ -13,15 +13,15 @@ import click
 
 from mesh_sync.cli import present
 from mesh_sync.cli.options import verbose_option
-from mesh_sync.errors import MeshSyncError, Refused, RolledBack
+from mesh_sync.cli.present_outcome import present_outcome
+from mesh_sync.errors import MeshSyncError
 from mesh_sync.findings import printable
 from mesh_sync.node import config as nodes
 from mesh_sync.node import state as states
 from mesh_sync.reconcile.outcome import Outcome
 from mesh_sync.reconcile.run import run_now
 from mesh_sync.reconcile.status import look
-from mesh_sync.terminal.command_line import config_option, count, json_option, print_json, print_table
-from mesh_sync.terminal.exit import complain
+from mesh_sync.terminal.command_line import config_option, json_option, print_json, print_table
 
 
 @click.command()
@@ -78,33 +78,6 @@ def _failed(config: Path, error: MeshSyncError) -> dict[str, Any]:
         name = state.called(node.name)
     found = {"node": name, "result": "failed", "commit": state.applied.commit, "remote_commit": state.remote.commit}
     return {**found, "changes": [], "findings": [], "troubles": [], "message": error.message}
-
-
-def present_outcome(found: Outcome, *, dry_run: bool) -> None:
-    """Print the changes and the result on stdout, and what went wrong on stderr."""
-    if found.waiting:
-        click.echo(found.in_sync)
-        return
-    interface = found.node.interface
-    present.changes(found.changes)
-    present.findings(found.findings, err=isinstance(found.problem, Refused))
-    present.notes(found.notes)
-    present.troubles(found.troubles)
-    acted = [change for change in found.changes if change.acted]
-    at = f"commit {found.commit[:10]}" if found.commit else "nothing yet"
-    if found.problem:
-        complain(found.problem)
-        if found.commit and isinstance(found.problem, RolledBack) and acted:
-            click.echo(f"{interface} is back at {at} ({count(found.peers, 'peer')})")
-        elif found.commit:
-            done = f"{count(len(acted), 'change')} made" if acted else "nothing to change"
-            click.echo(f"{interface} stays at {at} ({count(found.peers, 'peer')}, {done})")
-    elif acted and dry_run:
-        click.echo(f"{interface} would get {count(len(acted), 'change')} for {at}")
-    elif acted:
-        click.echo(f"{interface} is at {at}: {count(len(acted), 'change')}, {count(found.peers, 'peer')}")
-    else:
-        click.echo(found.in_sync)
 
 
 @click.command()

@@ -12,7 +12,8 @@ from mesh_sync.errors import ConfigError
 from mesh_sync.findings import printable
 from mesh_sync.mesh.layout import peer_path
 from mesh_sync.mesh.peer_view import PeerView
-from mesh_sync.terminal.command_line import count, json_option, print_json, print_table
+from mesh_sync.terminal.command_line import json_option, print_json, print_table
+from mesh_sync.terminal.say import count
 from mesh_sync.workspace.working_copy import WorkingCopy
 
 

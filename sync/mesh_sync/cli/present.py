@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import click
-
 from mesh_sync.diagnose.trouble import Trouble
 from mesh_sync.findings import ERROR, Finding, errors
-from mesh_sync.terminal.command_line import count
+from mesh_sync.terminal.say import count, say
 from mesh_sync.wireguard.plan import Change
 from mesh_sync.workspace.typed import in_copy
 
@@ -20,31 +18,31 @@ def changes(made: Iterable[Change]) -> None:
     """One line for each change."""
     for change in made:
         sign, colour = _SIGNS.get(change.kind.rpartition("-")[2], ("~", "yellow"))
-        click.secho(f"  {sign if change.acted else '?'} {change.text}", fg=colour)
+        say(f"  {sign if change.acted else '?'} {change.text}", colour)
 
 
 def notes(texts: Iterable[str]) -> None:
     """What could not be done yet, one line each."""
     for text in texts:
-        click.secho(f"  ! {text}", fg="yellow")
+        say(f"  ! {text}", "yellow")
 
 
 def findings(found: Iterable[Finding], *, err: bool) -> None:
     """One line for each finding: file:key: message."""
     for finding in found:
-        click.secho(str(finding), fg="red" if finding.severity == ERROR else "yellow", err=err)
+        say(str(finding), "red" if finding.severity == ERROR else "yellow", err=err)
 
 
 def troubles(found: Iterable[Trouble]) -> None:
     """What keeps this machine from what the list says, and below it what to do about that."""
     for trouble in found:
-        click.secho(f"  ! {trouble}", fg="red" if trouble.severity == ERROR else "yellow")
+        say(f"  ! {trouble}", "red" if trouble.severity == ERROR else "yellow")
         if trouble.fix:
-            click.echo(f"    {trouble.fix}")
+            say(f"    {trouble.fix}")
 
 
 def list_errors(found: Iterable[Finding], directory: Path) -> None:
     """Say on stderr that what is shown may not be the whole list, if the list has errors."""
     if wrong := errors(found):
         check = in_copy(directory, "mesh-sync check", "")
-        click.secho(f"the list has {count(len(wrong), 'error')}; next: {check}", fg="red", err=True)
+        say(f"the list has {count(len(wrong), 'error')}; next: {check}", "red", err=True)

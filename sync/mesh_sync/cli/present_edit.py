@@ -13,7 +13,7 @@ import click
 from mesh_sync.cli import present, present_plan
 from mesh_sync.cli.options import repository_option
 from mesh_sync.findings import errors
-from mesh_sync.terminal.command_line import count
+from mesh_sync.terminal.say import count
 from mesh_sync.workspace.edit import Edit, Edited
 from mesh_sync.workspace.push import Upstream
 from mesh_sync.workspace.typed import in_copy

@@ -7,12 +7,12 @@ import sys
 import click
 
 from mesh_sync.cli import present
-from mesh_sync.cli.node import present_outcome
+from mesh_sync.cli.present_outcome import present_outcome
 from mesh_sync.errors import MeshSyncError
 from mesh_sync.node.config import Node
 from mesh_sync.reconcile.run import run_now
-from mesh_sync.terminal.command_line import count
 from mesh_sync.terminal.exit import complain
+from mesh_sync.terminal.say import count
 from mesh_sync.workspace.here import node_here
 from mesh_sync.workspace.preview import Preview
 from mesh_sync.workspace.push import Upstream

@@ -9,7 +9,8 @@ import click
 from mesh_sync.cli.options import directory_argument, or_stdout, private_key_option, repository_option, secret_option
 from mesh_sync.cli.present_plan import present_plan
 from mesh_sync.system.shell_words import quote
-from mesh_sync.terminal.command_line import count, json_option, print_json
+from mesh_sync.terminal.command_line import json_option, print_json
+from mesh_sync.terminal.say import count
 from mesh_sync.workspace.output import write_output
 from mesh_sync.workspace.plan_markdown import markdown
 from mesh_sync.workspace.preview import plan_between, raise_if_inside, render_all, render_one

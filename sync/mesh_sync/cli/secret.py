@@ -9,7 +9,7 @@ import click
 
 from mesh_sync.cli.options import date_or_moment, file, repository_option
 from mesh_sync.cli.present_edit import edit_options, present_edit
-from mesh_sync.terminal.command_line import count
+from mesh_sync.terminal.say import count
 from mesh_sync.workspace import edit_secrets
 from mesh_sync.workspace.edit import Edit
 from mesh_sync.workspace.sealed_files import holders

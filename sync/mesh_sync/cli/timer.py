@@ -15,7 +15,7 @@ def now(config: Path = DEFAULT_CONFIG) -> int:
     if outcome.uneventful:
         print(f"{_priority()}{outcome.in_sync}", flush=True)
         return 0
-    from mesh_sync.cli.node import present_outcome  # click, which a run with nothing to do does without
+    from mesh_sync.cli.present_outcome import present_outcome  # a run with nothing to do does without it
 
     present_outcome(outcome, dry_run=False)
     return outcome.exit_code

@@ -1,4 +1,4 @@
-"""What both command lines share: options, and how JSON, counts and tables are printed."""
+"""What both command lines share: options, and how JSON and tables are printed."""
 
 from __future__ import annotations
 
@@ -49,21 +49,6 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 def print_json(value: object) -> None:
     """Print one JSON value."""
     click.echo(json.dumps(value, indent=2))
-
-
-def count(number: int, noun: str) -> str:
-    """``1 peer``, ``2 peers``."""
-    return f"{number:,} {noun}" + "s" * (number != 1)
-
-
-def duration(seconds: float) -> str:
-    """``4.2 s``, ``3 min``, ``2 h``, ``5 d``: one unit, rounded down."""
-    if seconds < 10:
-        return f"{max(0.0, seconds):.1f} s"
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size * (2 if size < 86400 else 1):
-            return f"{seconds // size:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def print_table(rows: Sequence[tuple[str, ...]]) -> None:

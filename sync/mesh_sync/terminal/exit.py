@@ -13,6 +13,7 @@ from typing import NoReturn
 from mesh_sync.errors import ConfigError, DeviceError, MeshSyncError
 from mesh_sync.findings import shown
 from mesh_sync.system.own_memory import close_to_others
+from mesh_sync.terminal.say import say
 
 
 class OutputClosed(Exception):
@@ -58,9 +59,7 @@ def said(error: OSError) -> str:
 
 def complain(error: MeshSyncError, program: str = "mesh-sync") -> None:
     """Print an error and its hint on stderr."""
-    import click  # the timer's run of `now` that has nothing to complain about does without it
-
-    click.secho(f"{program}: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(error.message, err=True)
+    say(f"{program}: ", "bold red", err=True, end="")
+    say(error.message, err=True)
     if error.hint:
-        click.echo(f"  {error.hint}", err=True)
+        say(f"  {error.hint}", err=True)

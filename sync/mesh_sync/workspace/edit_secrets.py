@@ -18,7 +18,7 @@ from mesh_sync.mesh.model import NO_SECRET, Preshared
 from mesh_sync.mesh.tree import some_files
 from mesh_sync.preshared import derive, secret_file
 from mesh_sync.preshared.derive import SIZE, Secrets
-from mesh_sync.terminal.command_line import count
+from mesh_sync.terminal.say import count
 from mesh_sync.typed_toml.fields import LABEL
 from mesh_sync.wireguard.keys import read_private_key
 from mesh_sync.wireguard.psk_rollover import MOVING

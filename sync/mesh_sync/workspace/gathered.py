@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from mesh_sync.errors import ConfigError, MeshSyncError, Refused
 from mesh_sync.mesh.model import Mesh
-from mesh_sync.terminal.command_line import count
+from mesh_sync.terminal.say import count
 from mesh_sync.trust.guard import TRAILER, Trip, standing, trips
 from mesh_sync.workspace.committed import Committed
 from mesh_sync.workspace.edit import Edit, Edited

@@ -12,7 +12,7 @@ from mesh_sync.errors import ConfigError
 from mesh_sync.findings import printable
 from mesh_sync.mesh.model import Peer
 from mesh_sync.mesh.peer_view import PeerView
-from mesh_sync.terminal.command_line import count
+from mesh_sync.terminal.say import count
 
 FIXED, NAMED, HIDDEN = "fixed", "named", "hidden"
 """How a peer is reached: at a literal address, at a name, or not at all (it initiates every session)."""

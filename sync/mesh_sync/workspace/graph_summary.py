@@ -15,7 +15,7 @@ from attrs import define, field
 from mesh_sync.findings import printable
 from mesh_sync.mesh.model import Peer
 from mesh_sync.mesh.peer_view import PeerView
-from mesh_sync.terminal.command_line import count
+from mesh_sync.terminal.say import count
 from mesh_sync.workspace.graph import FIXED, HIDDEN, NAMED, Edge, Graph, Node, kind
 
 LARGE = 100

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from attrs import frozen
 
 from mesh_sync.findings import printable
-from mesh_sync.terminal.command_line import count
+from mesh_sync.terminal.say import count
 from mesh_sync.wireguard.plan import Change
 from mesh_sync.workspace.preview import Preview
 

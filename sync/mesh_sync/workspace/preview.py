@@ -21,7 +21,7 @@ from mesh_sync.mesh.tree import Tree
 from mesh_sync.preshared.derive import with_keys
 from mesh_sync.preshared.secret_file import load
 from mesh_sync.repository.git_objects import GitObjects, git_directory, tree_at
-from mesh_sync.terminal.command_line import count
+from mesh_sync.terminal.say import count
 from mesh_sync.wireguard import conf
 from mesh_sync.wireguard.desired import Desired
 from mesh_sync.wireguard.keys import public_key, read_private_key

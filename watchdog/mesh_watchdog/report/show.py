@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from mesh_sync.findings import printable
-from mesh_sync.terminal.command_line import count, duration, print_table
+from mesh_sync.terminal.command_line import print_table
+from mesh_sync.terminal.say import count, duration
 from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC
 
 _NAT = {
