@@ -23,14 +23,19 @@ _QUOTED = r"""(?sx)
     | \# [^\n]*
     """
 """Compiled when needed. No possessive quantifiers: those of Python 3.11.2 (Debian 12) lose matches."""
+_WORDS = r'"[^"\\\x00-\x1f\x7f]*"'
+_LINE = rf"(?m)^([a-z_]+) = ({_WORDS}|\[(?:{_WORDS}(?:, {_WORDS})*)?\]|true|false|0|[1-9][0-9]{{0,8}})\n"
+"""A line of TOML whose value is JSON too, and means the same there. Compiled when needed."""
 
 
 def read_toml(content: bytes) -> dict[str, Any]:
     """What a file of TOML says. Raise Wrong, with one problem that has no key, if it is none."""
     try:
         text = content.decode("utf-8-sig")
-        _refuse_long_keys(text)
-        table = tomllib.loads(text)
+        table = _read_plain(text)
+        if table is None:
+            _refuse_long_keys(text)
+            table = tomllib.loads(text)
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 text (byte {error.start})"
     except RecursionError:
@@ -51,6 +56,19 @@ def read_json(content: bytes) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise Wrong(f"is not valid JSON: {error}") from None
+
+
+def _read_plain(text: str) -> dict[str, Any] | None:
+    """What a file says of which every line is a plain one, as nearly all of thousands are: many times as fast as
+    tomllib. None for any other, and for one that tomllib has something to say about.
+    """
+    if "\n[" in text:  # tables, as in the configuration
+        return None
+    found = re.findall(_LINE, text)
+    if sum([len(key) + len(value) + len(" = \n") for key, value in found]) != len(text):
+        return None
+    table: dict[str, Any] = json.loads("{" + ",".join([f'"{key}":{value}' for key, value in found]) + "}")
+    return table if len(table) == len(found) else None
 
 
 def _refuse_long_keys(text: str) -> None:
