@@ -1,15 +1,21 @@
-"""Whom a run asks for a sign of life, and how many at a time: the probes that arrive on the loopback interface."""
+"""Whom a run asks for a sign of life, and how many at a time: the probes that arrive on the loopback interface; and how
+often it reads the counters for that.
+"""
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from mesh_sync.reconcile.health import SMALL, SOME, heard_of
+from mesh_sync.reconcile.health import SMALL, SOME, heard_of, watch
+from mesh_sync.reconcile.health_goal import Goal, Patience
 from mesh_sync.wireguard.desired import DesiredPeer
 from mesh_sync.wireguard.probe import DISCARD
+from unit.believed import applied_node
 
 IP_PKTINFO = 8
 """ip(7); the socket module knows it from Python 3.12 on."""
@@ -46,3 +52,23 @@ def test_of_a_crowd_some_are_asked_at_a_time_and_all_in_their_turn(arriving: soc
 def test_a_small_mesh_is_asked_all_at_once(arriving: socket.socket) -> None:
     found = asked(arriving, SMALL)
     assert len({*found}) == SMALL
+
+
+WG = """echo look >> {looks}
+printf 'private\\tme\\t51820\\toff\\nkey\\t(none)\\t(none)\\t(none)\\t0\\t%s\\t0\\toff\\n' $(wc -l < {looks})"""
+"""An interface of one peer, who has sent more at every look."""
+
+
+@pytest.mark.parametrize(("sought", "most"), [(frozenset({"key"}), 2), (frozenset[str](), 0)], ids=["one", "none"])
+def test_who_was_heard_or_is_not_looked_for_costs_no_look_at_the_counters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sought: frozenset[str], most: int
+) -> None:
+    looks = tmp_path / "looks"
+    looks.touch()
+    for name, script in (("wg", WG.format(looks=looks)), ("ip", "echo '[]'"), ("git", "sleep 0.2; exit 1")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    missed, _ = watch(applied_node(tmp_path), Goal(sought, remote=True), {}, Patience(0.5, 0.5))
+    assert missed == Goal(remote=True)
+    assert len(looks.read_text().splitlines()) == most

@@ -72,15 +72,15 @@ def watch(node: Node, goal: Goal, peers: Peers, patience: Patience, *, any_part:
     """Look for ``goal`` until all of it is there, or the time of a part of it is up.
 
     With ``any_part``, until any part of it is there, or the time of all of it is up. Return what is missing, and what
-    the remotes said last.
+    the remotes said last. The counters are read for as long as a peer is looked for: those of thousands take a while.
     """
     began = time.monotonic()
     probed = {key: peers[key] for key in goal.peers if key in peers}
-    link, before = ip.link(node.interface) or {}, _counters(node.interface)
+    link, before = ip.link(node.interface) or {}, _counters(node.interface) if goal.peers else {}
     remote = remotes(node, patience.remote)
     with (
         asked(remote, AGAIN) if goal.remote else nullcontext() as question,
-        _listening(node.interface, probed, link.get("addresses", ()), before) as looks,
+        _listening(node.interface, probed, link.get("addresses", ()), before, goal.peers) as looks,
     ):
         for found in looks:
             waited = time.monotonic() - began
@@ -100,20 +100,31 @@ def watch(node: Node, goal: Goal, peers: Peers, patience: Patience, *, any_part:
 
 @contextmanager
 def _listening(
-    interface: str, probed: Peers, addresses: Iterable[str], before: Mapping[str, LivePeer]
+    interface: str,
+    probed: Peers,
+    addresses: Iterable[str],
+    before: Mapping[str, LivePeer],
+    any_of: frozenset[str] | None = None,
 ) -> Iterator[Iterator[frozenset[str]]]:
-    """Looks without end, at growing distances, while peers are probed: who was heard since ``before``."""
+    """Looks without end, at growing distances, while peers are probed: who was heard since ``before``.
+
+    ``any_of``: once one of these was heard, or where there are none, nobody else is looked for; None for all.
+    """
     prober = Prober(interface)
     versions = {ipaddress.ip_interface(address).version for address in addresses}
     targets = [address for peer in probed.values() if (address := target(peer, versions))]
     try:
-        yield _looks(interface, prober, targets, before)
+        yield _looks(interface, prober, targets, before, any_of)
     finally:
         prober.close()
 
 
 def _looks(
-    interface: str, prober: Prober, targets: Sequence[str], before: Mapping[str, LivePeer]
+    interface: str,
+    prober: Prober,
+    targets: Sequence[str],
+    before: Mapping[str, LivePeer],
+    any_of: frozenset[str] | None,
 ) -> Iterator[frozenset[str]]:
     found: frozenset[str] = frozenset()
     due, pause = time.monotonic(), SHORTEST
@@ -125,8 +136,8 @@ def _looks(
             due = time.monotonic() + AGAIN
         time.sleep(pause)
         pause = min(pause * 2, LONGEST)
-        after = _counters(interface)
-        found |= heard(before, after)
+        if any_of is None or (any_of and not any_of & found):
+            found |= heard(before, _counters(interface))
         yield found
 
 
