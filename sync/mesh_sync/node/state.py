@@ -211,13 +211,13 @@ class State:
 
 def load(path: Path) -> State:
     """Read the state. A missing file is an empty state; one that is broken is an empty state marked as lost."""
-    global _last_read
+    global _last_known
     try:
         content = path.read_bytes()
-        known, state = _last_read
+        known, state = _last_known
         if (mark := hashlib.sha256(content).digest()) != known:
             state = _read(content)
-            _last_read = mark, state
+            _last_known = mark, state
         return state
     except FileNotFoundError:
         return State()
@@ -234,8 +234,10 @@ def _read(content: bytes) -> State:
 
 def save(path: Path, state: State) -> None:
     """Write the state, whole or not at all, 0600."""
-    data = {"version": VERSION, **{name: getattr(state, name) for name in _PARTS}}
-    write_atomically(path, as_json(data, DesiredPeer))
+    global _last_known
+    content = as_json({"version": VERSION, **{name: getattr(state, name) for name in _PARTS}}, DesiredPeer).encode()
+    write_atomically(path, content)
+    _last_known = hashlib.sha256(content).digest(), evolve(state, lost=False)
 
 
 def digest(text: str) -> str:
@@ -243,9 +245,9 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-_last_read: tuple[bytes, State] = b"", State()
-"""The digest of the file that was read last, and the state in it: a run that changes something reads it several times,
-for each step asks the file itself, and a large one takes long to read."""
+_last_known: tuple[bytes, State] = b"", State()
+"""The digest of the file that was read or written last, and the state in it: a run that changes something reads it
+several times, for each step asks the file itself, and a large one takes long to read."""
 _state_of = table(State, keys={"lost": None})
 _PARTS = ("applied", "remote", "trial", "intent", "history")
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
-from itertools import repeat
+from itertools import compress, repeat
+from operator import attrgetter, is_not
 from typing import Any
 
 from attrs import fields
@@ -17,7 +18,7 @@ def as_json(value: object, brief: type | None = None) -> str:
     Sets are sorted, so that equal values are equal text; paths and addresses are text. ``brief``: the class of which
     there are thousands; what of one is as usual, its default, is left out, and is read all the same.
     """
-    return json.dumps(value, default=partial(_plain, brief), separators=(",", ":"))
+    return json.dumps(value, default=partial(_plain, brief), separators=(",", ":"), check_circular=False)
 
 
 def _plain(brief: type | None, value: object) -> Any:
@@ -27,14 +28,19 @@ def _plain(brief: type | None, value: object) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     kind: Any = type(value)
-    defaults = _defaults(kind)
-    if not defaults:
+    names, defaults, get = _attributes(kind)
+    if not names:
         return str(value)
-    found = zip(defaults, map(getattr, repeat(value), defaults), strict=True)
-    return {name: item for name, item in found if item is not defaults[name]} if kind is brief else dict(found)
+    found = get(value)
+    unusual = map(is_not, found, defaults) if kind is brief else repeat(True)
+    return dict(compress(zip(names, found, strict=True), unusual))
 
 
 @cache
-def _defaults(kind: Any) -> Mapping[str, object]:
-    """The attributes of an attrs class, each with its default; of any other none."""
-    return {each.name: each.default for each in fields(kind)} if hasattr(kind, "__attrs_attrs__") else {}
+def _attributes(kind: Any) -> tuple[tuple[str, ...], tuple[object, ...], Callable[[object], tuple[object, ...]]]:
+    """The names of an attrs class's attributes, their defaults, and what gets all of them; of any other class none."""
+    if not hasattr(kind, "__attrs_attrs__"):
+        return (), (), lambda _: ()
+    names = tuple(each.name for each in fields(kind))
+    get = attrgetter(*names) if len(names) > 1 else lambda value: tuple(getattr(value, name) for name in names)
+    return names, tuple(each.default for each in fields(kind)), get
