@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mesh_sync.wireguard.covering import candidates, covered, is_private, lies_in, set_apart
+from mesh_sync.wireguard.covering import candidates, covered, is_private, lies_in, may_cover, set_apart
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
 from mesh_sync.wireguard.live import longest_outside
 
@@ -62,6 +65,25 @@ def test_networks_and_addresses_of_both_versions() -> None:
     assert [is_private(one) for one in ("10.0.0.0/8", "10.0.0.0/7", "fd00::/64", "2001:db8::/32", "0.0.0.0/0")] == [
         True, False, True, False, False,
     ]  # fmt: skip
+
+
+some_addresses = st.sampled_from(
+    (
+        "10.0.0.0", "10.5.0.0", "172.16.0.0", "172.32.0.0", "192.168.0.0", "192.169.0.0", "203.0.113.0",
+        "100.127.0.0", "fc00::", "fdff::", "2001:db8::",
+    )
+)  # fmt: skip
+some_networks = st.builds(
+    lambda address, length: str(ip_network(f"{address}/{length}", strict=False)),
+    some_addresses,
+    st.integers(0, 32),
+)
+
+
+@given(st.frozensets(some_networks), st.frozensets(some_addresses))
+def test_most_nodes_are_told_at_once_that_nothing_is_covered(routes: frozenset[str], addresses: frozenset[str]) -> None:
+    asked = not all(map(is_private, routes)) or bool(covered(routes, addresses))
+    assert may_cover(routes, addresses) == asked
 
 
 def test_the_longest_way_outside_is_read_from_what_ip_shows() -> None:

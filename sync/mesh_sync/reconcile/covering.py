@@ -21,11 +21,14 @@ def with_covering(node: Node, desired: Desired, before: Desired | None, live: Li
     What was apart ``before`` stays so. Without a network behind a peer, nothing is asked; without a public one, no name
     is. Raise DeviceError.
     """
-    routes = covering.candidates(desired)
     kept = before.covering if before else frozenset()
+    endpoints, others = set(_endpoints(desired, live)), set(_nameservers())
+    asked = kept or covering.may_cover(
+        desired.routes | desired.covering, endpoints | others
+    )  # of few meshes, and quick
+    routes = covering.candidates(desired) if asked else ()
     if not routes:
         return covering.set_apart(desired, (), {}, {})
-    endpoints, others = set(_endpoints(desired, live)), set(_nameservers())
     if not all(map(covering.is_private, routes)):
         from mesh_sync.reconcile.needed_names import needed_addresses  # DNS, for networks that hardly any mesh has
 
@@ -52,7 +55,7 @@ def _endpoints(desired: Desired, live: Live | None) -> Iterator[str]:
     """The numeric endpoints of the list and of the interface."""
     declared = (endpoint for peer in desired.peers for endpoint in peer.endpoint if is_literal(endpoint))
     used = (peer.endpoint for peer in live.peers.values() if peer.endpoint) if live else ()
-    for endpoint in (*declared, *used):
+    for endpoint in {*declared, *used}:
         yield endpoint.rpartition(":")[0].strip("[]").partition("%")[0]
 
 

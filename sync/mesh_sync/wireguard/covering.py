@@ -24,9 +24,18 @@ def candidates(desired: Desired) -> frozenset[str]:
     return routes - {route for address in own for route in table.over(address)}
 
 
+def may_cover(routes: Iterable[str], addresses: Iterable[str]) -> bool:
+    """Whether one of the addresses lies in a route, or other addresses may, for a route is not for private use."""
+    table = _Table(routes)
+    return table.has_public or any(True for address in addresses for _ in table.over(address))
+
+
 def is_private(network: str) -> bool:
     """Whether the whole network is for private use: nothing that is known to others lies in it."""
-    bits, number, length = start_of(network)
+    return _is_private(*start_of(network))
+
+
+def _is_private(bits: int, number: int, length: int) -> bool:
     return any(of == bits and length >= most and number >> bits - most == first for of, first, most in _PRIVATE)
 
 
@@ -46,6 +55,16 @@ class _Table:
             bits, first, length = start_of(route)
             lengths.setdefault((bits, length), {})[first >> bits - length] = route
         self._lengths = sorted(lengths.items(), key=lambda entry: entry[0], reverse=True)
+
+    @property
+    def has_public(self) -> bool:
+        """Whether one of them is not for private use: their first bits tell, of which there are few."""
+        for (bits, length), routes in self._lengths:
+            short = min(length, _LONGEST_PRIVATE)
+            for start in {number >> length - short for number in routes}:
+                if not _is_private(bits, start << bits - short, short):
+                    return True
+        return False
 
     def over(self, address: str) -> Iterator[str]:
         """The routes that an address lies in, the longest first."""
@@ -94,3 +113,4 @@ def _private() -> Iterator[tuple[int, int, int]]:
 
 
 _PRIVATE = tuple(_private())
+_LONGEST_PRIVATE = max(length for _, _, length in _PRIVATE)

@@ -145,7 +145,7 @@ def _strayed(peer: DesiredPeer, live: LivePeer) -> bool:
 
 def is_literal(endpoint: str) -> bool:
     """Whether a valid endpoint is an address and a port, as `Endpoint.parse` has it, without importing ipaddress."""
-    return endpoint.startswith("[") or set(endpoint) <= set("0123456789.:")
+    return endpoint.startswith("[") or not endpoint.strip("0123456789.:")
 
 
 def _exit_rules(desired: Desired, live: Live) -> Iterator[Change]:
