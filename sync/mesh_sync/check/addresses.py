@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mesh_sync.findings import Finding, some
-from mesh_sync.mesh.exits import exit_networks
+from mesh_sync.mesh.exits import contains, exit_networks, last_of
 from mesh_sync.mesh.layout import MESH_FILE
 from mesh_sync.mesh.model import Mesh, Peer, reserved
 from mesh_sync.wireguard.endpoint import Address, Network
@@ -68,12 +68,12 @@ def _subnets(mesh: Mesh) -> Iterator[Finding]:
         for peer in mesh.peers.values()
         for index, network in enumerate(peer.announced)
     ]
-    exits = {peer.name: frozenset(exit_networks(peer)) for peer in mesh.peers.values() if peer.subnets}
-    offered = [claim for claim in claims if claim[0] in exits[claim[1].name]]
-    claims = [claim for claim in claims if claim[0] not in exits[claim[1].name]]
+    exits = {peer.name: found for peer in mesh.peers.values() if (found := exit_networks(peer))}
+    offered = [claim for claim in claims if claim[0] in exits.get(claim[1].name, ())]
+    claims = [claim for claim in claims if claim[0] not in exits.get(claim[1].name, ())]
     for network, peer, key in claims:
         for mine in mesh.networks:
-            if mine.version == network.version and mine.overlaps(network):
+            if contains(mine, network) or contains(network, mine):
                 yield Finding(peer.file, key, f"{network} overlaps the mesh's own network {mine}")
     yield from _overlaps(list(_apart(claims)))
     yield from _shared_with_exits(offered, claims)
@@ -113,19 +113,20 @@ def _overlaps(claims: list[Claim]) -> Iterator[Finding]:
     """Sorted by first address, a network overlaps an earlier one only if it begins before that one ends."""
     for version in (4, 6):
         widest: Claim | None = None
+        end = -1
         ordered = sorted(
             (claim for claim in claims if claim[0].version == version),
             key=lambda claim: (int(claim[0].network_address), claim[0].prefixlen, claim[1].name),
         )
         for claim in ordered:
             network, peer, key = claim
-            if widest and widest[0].overlaps(network):
+            if widest and int(network.network_address) <= end:
                 whose = "the same peer's" if widest[1] is peer else f"{widest[1].name}'s"
                 same_lan = widest[0] == network and widest[1] is not peer and not peer.nat_subnet
                 advice = SAME_LAN if same_lan else ""
                 yield Finding(peer.file, key, f"{network} overlaps {whose} {widest[0]}{advice}")
-            if widest is None or int(network.broadcast_address) > int(widest[0].broadcast_address):
-                widest = claim
+            if (last := last_of(network)) > end:
+                widest, end = claim, last
 
 
 def _mtus(mesh: Mesh) -> Iterator[Finding]:

@@ -29,13 +29,13 @@ def endpoints(mesh: Mesh, moment: datetime) -> Iterator[Finding]:
     )
     for peer in mesh.peers.values():
         for index, endpoint in enumerate(peer.endpoint):
-            if not endpoint.address:
+            if not (address := endpoint.address):
                 continue
             key = f"endpoint[{index}]" if len(peer.endpoint) > 1 else "endpoint"
-            if hit := inside.find(endpoint.address):
+            if hit := inside.find(address):
                 text = f"{endpoint} lies in the mesh's own network {hit[0]}: packets to it would enter the tunnel"
                 yield Finding(peer.file, key, text)
-            elif there := behind.find(endpoint.address):
+            elif there := behind.find(address):
                 whose = "its own" if there[1] is peer else f"{there[1].name}'s"
                 text = f"{endpoint} lies in {whose} subnet {there[0]}: of use only to nodes that are in that network"
                 yield Finding(peer.file, key, text, WARNING)

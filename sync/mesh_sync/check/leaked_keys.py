@@ -22,14 +22,15 @@ def leaked_keys(texts: Mapping[str, bytes]) -> Iterator[Finding]:
 
     A bare key counts when its public half is in the repository too.
     """
-    public = {key for path, text in texts.items() if path.endswith(".toml") for key in _KEY.findall(text)}
+    bare = {path: _KEY.findall(text) for path, text in texts.items()}
+    public = {key for path, keys in bare.items() if path.endswith(".toml") for key in keys}
     for path, text in texts.items():
         if _PEM.search(text) or _LABELLED.search(text):
             yield Finding(path, "", "contains a private key; remove it and make a new one, this one is compromised")
             continue
         if _PRESHARED.search(text) or any(key not in public for key in _SECRET.findall(text)):
             yield Finding(path, "", "contains a preshared key or mesh secret; remove it and rotate the secret")
-        for key in _KEY.findall(text):
+        for key in bare[path]:
             if _may_be_private(key) and public_key(key.decode()).encode() in public:
                 why = "contains the private key of a public key in this mesh; it is compromised, make a new one"
                 yield Finding(path, "", why)

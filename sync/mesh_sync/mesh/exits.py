@@ -77,6 +77,11 @@ def _size(network: Network) -> int:
     return 1 << network.max_prefixlen - network.prefixlen
 
 
+def last_of(network: Network) -> int:
+    """The last address in it, as a number; `broadcast_address` takes ten times as long."""
+    return int(network.network_address) + _size(network) - 1
+
+
 def _by_containment(networks: Iterable[Network]) -> tuple[list[Network], list[Network]]:
     """Those that lie in no other one, and the rest."""
     outer, inner = list[Network](), list[Network]()
