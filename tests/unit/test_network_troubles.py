@@ -36,6 +36,18 @@ def test_of_too_many_some_from_all_parts_are_asked_about(count: int, most: int |
     assert not found or int(found[-1]) >= count * 0.6
 
 
+@pytest.mark.parametrize("count", [40, 60, 150, 1000])
+def test_of_a_large_mesh_peers_and_the_networks_behind_them_are_asked_about(count: int) -> None:
+    both = [
+        (f"10.1.{number // 250}.{number % 250}", f"10.{number // 250 + 2}.{number % 250}.0/24")
+        for number in range(count)
+    ]
+    peers = [DesiredPeer(f"p{ip}", ip, (ip,), frozenset({f"{ip}/32", behind})) for ip, behind in both]
+    asked = targets(evolve(DESIRED, peers=tuple(peers)), 50)
+    assert 25 <= len(asked) <= 50
+    assert len(asked) / 3 <= sum("behind" in what for what in asked.values()) <= len(asked) * 2 / 3
+
+
 def shadow(way: Way | None, address: str = "10.0.0.22") -> list[str]:
     known = {address: targets(DESIRED)[address]}
     return [f"{each.code}: {each.text}" for each in shadows(known, "wg0", {address: way} if way else {})]

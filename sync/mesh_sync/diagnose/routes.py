@@ -27,18 +27,24 @@ _PORT = 9
 
 def targets(desired: Desired, most: int | None = None) -> dict[str, str]:
     """One address in each network that a peer has, and what is there: the peer itself, or a subnet of it. Only of IP
-    versions that the interface has; of no more than ``most`` networks, from all parts.
+    versions that the interface has; of no more than ``most`` networks, of peers from all parts.
     """
     ours = {":" in address for address in desired.addresses}
-    inside = ((network, peer) for peer in desired.peers for network in sorted(peer.allowed_ips - desired.exit_routes))
+    peers = spread(desired.peers, most)
+    inside = ((network, peer) for peer in peers for network in sorted(peer.allowed_ips - desired.exit_routes))
     known = [(network, peer) for network, peer in inside if (":" in network) in ours]
     return {_first(network): _what(network, peer) for network, peer in spread(known, most)}
 
 
 def spread(things: Sequence[T], most: int | None) -> Sequence[T]:
-    """At most so many of them, from all parts."""
+    """At most so many of them, from all parts: one of each, and each time the next one of its part. Peers have as many
+    networks each, as a rule, and always the first one would never be a subnet.
+    """
     step = -(-len(things) // most) if most else 1
-    return things[:: max(1, step)]
+    if step <= 1:
+        return things
+    places = (begin + turn % step for turn, begin in enumerate(range(0, len(things), step)))
+    return [things[place] for place in places if place < len(things)]
 
 
 def _first(network: str) -> str:
