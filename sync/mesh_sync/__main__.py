@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mesh_sync.terminal.exit import ending
 
-GARBAGE = (20_000, 50, 100)
+GARBAGE = (100_000, 50, 100)
 """When Python looks for cycles. Among the objects of a large list it finds none, and took a fifth of a run for that."""
 
 
