@@ -62,7 +62,6 @@ class Topology:
         self._exits: dict[str, tuple[Network, ...]] = {}
         self._towards: dict[tuple[Neighbour, str], Neighbour] = {}
         self.relays: tuple[str, ...] = tuple(peer.name for peer in self.roots if peer.relay and peer.managed)
-        self._offering = {name for name in self.members if self.exits(name)}
 
     def neighbours(self, name: str, part: Part | None = None) -> Iterator[Neighbour]:
         """The peers that ``name`` (a member) has a tunnel with, in order of their names, its relay first.
@@ -95,6 +94,11 @@ class Topology:
         if name not in self._exits:
             self._exits[name] = exit_networks(self.members[name])
         return self._exits[name]
+
+    @cached_property
+    def _offering(self) -> frozenset[str]:
+        """The members that offer an exit."""
+        return frozenset(name for name in self.members if self.exits(name))
 
     def exit_of(self, name: str) -> str | None:
         """The exit that a member uses: its own choice, or the mesh's unless it offers one itself.
