@@ -223,8 +223,10 @@ QUESTION = dns.message.make_query("aws.mesh.internal", "A").to_wire()
         QUESTION[:4] + b"\0\2" + QUESTION[6:] + QUESTION[12:],
         QUESTION[:4] + struct.pack("!4H", 0, 0, 0, 0),
         QUESTION[:12] + b"\xc0\x0c\0\1\0\1",
+        QUESTION[:7] + b"\x21" + QUESTION[8:] + b"\xc0\x0c\0\1\0\1\0\0\0\0\0\4abcd" * 33,
+        QUESTION[:7] + b"\1" + QUESTION[8:] + b"\0\xff\1\0\1\0\0\0\0\4\xb0" + bytes(1200),
     ],
-    ids=["short", "no question", "trailing", "two questions", "none", "a pointer to itself"],
+    ids=["short", "no question", "trailing", "two questions", "none", "a pointer to itself", "much to read", "large"],
 )
 def test_what_is_malformed_is_said_to_be(wire: bytes) -> None:
     found = answers.read(wire)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterable
 
 import dns.message
@@ -114,3 +116,45 @@ def test_two_questions_have_two_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(4):
         ask(monkeypatch, server)
     assert len(ids) > 1
+
+
+def test_a_peer_that_never_stops_talking_is_given_up_in_time_and_the_rest_of_the_program_has_its_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it sends is dear to read: hundreds of records with a long name."""
+    name = b"\1a" * 126 + b"\0"
+    records = b"\xc0\x0c\xff\x01\0\1\0\0\0\0\0\0" * 79
+    junk = bytes([0, 7, 0xA0, 0, 0, 1, 0, 79, 0, 0, 0, 0]) + name + b"\0\6\0\1" + records
+    over, pauses = threading.Event(), list[float]()
+
+    def talk(sock: socket.socket) -> None:
+        _, place = sock.recvfrom(4096)
+        while not over.is_set():
+            sock.sendto(junk, place)
+
+    async def live() -> None:
+        while True:
+            begin = time.monotonic()
+            await asyncio.sleep(0.01)
+            pauses.append(time.monotonic() - begin)
+
+    async def story(sock: socket.socket) -> None:
+        life = asyncio.create_task(live())
+        monkeypatch.setattr(exchange, "PORT", sock.getsockname()[1])
+        assert await exchange.ask(QUESTION, "127.0.0.1", "lo", Chatter()) is None
+        life.cancel()
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.settimeout(10)
+        threading.Timer(10, over.set).start()
+        talker = threading.Thread(target=talk, args=(sock,))
+        talker.start()
+        begin = time.monotonic()
+        asyncio.run(story(sock))
+        took = time.monotonic() - begin
+        over.set()
+        talker.join()
+    assert took < 6, "of 1.5 s"
+    assert pauses
+    assert max(pauses) < 1

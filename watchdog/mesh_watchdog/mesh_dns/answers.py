@@ -22,6 +22,8 @@ PLAIN_SIZE = 512
 EDNS_SIZE = 1232
 """Bytes of one with it, at the most: what fits into one packet of any tunnel."""
 TCP_SIZE = 65535
+LARGEST, MOST_RECORDS = EDNS_SIZE, 32
+"""Bytes and records of a question that is read: a call has at most 29. Whoever asks more makes work."""
 LISTED_SIZE = 71
 """Bytes of a peer in the list of all."""
 _QR, _OPCODE, _RD = 0x80, 0x78, 0x01
@@ -38,11 +40,14 @@ def read(data: bytes) -> dns.message.Message | bytes | None:
         return None
     if (data[2] & _OPCODE) >> 3 not in (dns.opcode.QUERY, dns.opcode.NOTIFY):
         return _bare(data, dns.rcode.NOTIMP)
+    questions, *records = (int.from_bytes(data[at : at + 2]) for at in (4, 6, 8, 10))
+    if questions != 1 or sum(records) > MOST_RECORDS or len(data) > LARGEST:
+        return _bare(data, dns.rcode.FORMERR)
     try:
         query = dns.message.from_wire(data)
     except (dns.exception.DNSException, ValueError):  # ValueError: what no type of record can hold
         return _bare(data, dns.rcode.FORMERR)
-    return query if len(query.question) == 1 else _bare(data, dns.rcode.FORMERR)
+    return query
 
 
 def _bare(data: bytes, code: dns.rcode.Rcode) -> bytes:

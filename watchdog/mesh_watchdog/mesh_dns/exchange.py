@@ -22,8 +22,10 @@ DEADLINE = 1.5
 """Seconds for the answer."""
 RETRY = 0.5
 """Seconds after which the question is sent again, as UDP loses packets."""
-LARGEST = 4096
-"""Bytes of a message that are read."""
+LARGEST = 1232
+"""Bytes of a message that are read; no node sends a larger one."""
+MOST = 16
+"""Messages that are read while one answer is waited for. Who sends more that are none is not listened to."""
 
 
 async def ask(question: bytes, address: str, interface: str, chatter: Chatter) -> dns.message.Message | None:
@@ -66,9 +68,9 @@ async def _exchange(question: bytes, sock: socket.socket, note: Note) -> dns.mes
     return None
 
 
-async def _answer(asked: dns.message.Message, sock: socket.socket, note: Note) -> dns.message.Message:
+async def _answer(asked: dns.message.Message, sock: socket.socket, note: Note) -> dns.message.Message | None:
     loop = asyncio.get_running_loop()
-    while True:
+    for _ in range(MOST):
         try:
             data = await loop.sock_recv(sock, LARGEST)
         except ConnectionRefusedError:  # port closed (yet)
@@ -78,3 +80,5 @@ async def _answer(asked: dns.message.Message, sock: socket.socket, note: Note) -
         with suppress(dns.exception.DNSException, ValueError):
             if asked.is_response(answer := dns.message.from_wire(data)):
                 return answer
+        await asyncio.sleep(0)  # what is there already is received without one: everything else has its turn
+    return None

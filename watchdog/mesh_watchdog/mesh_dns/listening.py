@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 PORT = 53
-LARGEST = 4096
-"""Bytes of a question that are read."""
+LARGEST = 2048
+"""Bytes of a question that are received; of fewer it is read (`answers.LARGEST`)."""
 BATCH = 256
 """Datagrams that are read in a row, of which most are dropped unread when there are so many …"""
 SPELL = 0.02
