@@ -152,8 +152,24 @@ def test_a_peer_that_is_heard_directly_is_not_moved_by_what_a_relay_says() -> No
     world.sought(FIRST)
     assert world.carries == []
     world.moment += relaying.CARRY_KNOWN
+    assert Probe(B) in world.sought(FIRST), "nothing was heard of it lately: it is asked"
+    world.look(0.9)
+    assert world.carries == []
     world.sought(FIRST)
     assert world.carries == [(B, FIRST)], "cut off from both in one moment, the end that moves first is followed"
+
+
+def test_a_relay_that_lies_every_second_does_not_part_two_that_hear_each_other_now_and_then() -> None:
+    world = World()
+    world.phase(B, UP)
+    answered = 0
+    for _ in range(600):
+        world.sought(FIRST)
+        world.look(0.5, *[B] * (world.done.count(Probe(B)) > answered))
+        answered = world.done.count(Probe(B))
+        world.look(0.5)
+    assert world.carries == []
+    assert answered > 20
 
 
 def test_a_relay_that_is_not_up_here_is_not_followed(world: World) -> None:

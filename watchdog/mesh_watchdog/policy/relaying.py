@@ -20,7 +20,7 @@ from mesh_sync.wireguard.relays import own_networks
 from mesh_watchdog.policy.actions import Action, Call, Carry, Probe
 from mesh_watchdog.policy.nat_class import EASY, HARD
 from mesh_watchdog.policy.observations import Declared, Reported, Sighting, Sought
-from mesh_watchdog.policy.peer import UP
+from mesh_watchdog.policy.peer import UP, probed
 from mesh_watchdog.policy.relay_order import is_ready, is_relay, may_be_carried, order
 from mesh_watchdog.policy.relayed import Carried, Relaying
 from mesh_watchdog.policy.rendezvous import own_candidates
@@ -43,6 +43,9 @@ HEARD_LATELY = 1.0
 """A peer heard within this many seconds is reached directly, whatever others say.
 
 Less than CARRY_KNOWN: a peer that was cut off from both ends in the same moment is followed when it first says so."""
+UNANSWERED = 0.8
+"""… and one that is up is asked first. It is followed when it has owed an answer for so many seconds and says so once
+more (TELL_AGAIN): the word of a relay alone parts no two peers that hear each other."""
 SETTLED = 3.0
 """Within this many seconds of a move, if the ends chose different relays, both take the later one of the order."""
 READINGS = 2
@@ -87,8 +90,12 @@ def take_search(state: State, sought: Sought, moment: float) -> Decision:
         state = _with_seen(state, relay, key, seen)
     if sought.relayed and _is_followed(state, key, relay, moment):
         return _carry(state, key, relay, moment)
-    if sought.relayed and state.relaying.relay_of(key):
-        state = _with(state, key, evolve(state.relaying.peers[key], freed=False))
+    peer = state.peers[key]
+    if sought.relayed and (now := state.relaying.peers.get(key)) and now.relay:
+        state = _with(state, key, evolve(now, freed=False))
+    elif sought.relayed and peer.phase == UP and peer.asked is None and moment - peer.heard >= HEARD_LATELY:
+        peer = evolve(probed(peer, moment), wanted=peer.wanted or moment)
+        return evolve(state, peers={**state.peers, key: peer}), (Probe(key),)
     return _see_to(state, [key], moment)
 
 
@@ -113,6 +120,8 @@ def _is_followed(state: State, key: str, relay: str, moment: float) -> bool:
     if not now.relay and moment - now.since < UNSURE:
         return moment - now.since >= RETURNED
     if peer.lived and moment - peer.heard < HEARD_LATELY:
+        return False
+    if peer.phase == UP and not now.relay and (peer.asked is None or moment - peer.asked < UNANSWERED):
         return False
     if not now.relay or not is_ready(state, now.relay) or moment - now.since >= SETTLED:
         return True
