@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from mesh_watchdog.policy.anchors import ANCHORS, IN_RESERVE
 from mesh_watchdog.policy.crowd import LARGE
+from mesh_watchdog.policy.peer import SAMPLE
 from mesh_watchdog.policy.relayed import Carried, Relaying
-from mesh_watchdog.policy.watched import ANCHORS, CARRIED, IN_RESERVE, IN_USE, SAMPLE
+from mesh_watchdog.policy.watched import CARRIED, IN_USE
 from sim import Node, World, at
 from sim.scenes import back_after, mesh
 
@@ -25,13 +27,13 @@ def traffic(one: Node) -> tuple[int, int]:
 
 def anchors(one: Node) -> list[str]:
     assert one.state
-    return list(one.state.anchors[:ANCHORS])
+    return list(one.state.anchors["a"][:ANCHORS])
 
 
 def bystander(one: Node) -> str:
     """A peer that is no anchor, was not asked yet, and is not about to be."""
     assert one.state
-    return next(key for key in one.tunnels if key not in one.state.anchors and not one.probes[key])
+    return next(key for key in one.tunnels if key not in one.state.anchors["a"] and not one.probes[key])
 
 
 @pytest.fixture
@@ -71,8 +73,8 @@ def test_nodes_have_different_anchors() -> None:
     other = world.nodes["p0"]
     other.watch({key: peer for key, peer in one.applied.peers.items() if key != "p0"})
     assert other.state
-    assert set(other.state.anchors) != set(one.state.anchors)
-    assert len(other.state.anchors) == ANCHORS + IN_RESERVE
+    assert set(other.state.anchors["p0"]) != set(one.state.anchors["a"])
+    assert len(other.state.anchors["p0"]) == ANCHORS + IN_RESERVE
 
 
 def test_each_peer_is_asked_about_once_an_hour(large: tuple[World, Node]) -> None:
@@ -146,7 +148,7 @@ def test_another_one_takes_the_place_of_an_anchor_that_does_not_answer(large: tu
     world, one = large
     gone = anchors(one)[1]
     assert one.state
-    reserve = one.state.anchors[ANCHORS]
+    reserve = one.state.anchors["a"][ANCHORS]
     world.nodes[gone].site.upstream = False
     world.run(300)
     assert one.probes[reserve] >= 5

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 from attrs import define, field
 
-from mesh_watchdog.policy import crowd, polling, watched
+from mesh_watchdog.policy import crowd
 from mesh_watchdog.policy.observations import Declared
 from sim import Node, World, at, declared
 
@@ -119,8 +119,7 @@ class Life:
 @pytest.mark.parametrize("large", [False, True], ids=["all watched", "large"])
 def test_no_pair_is_lost_for_good_and_nothing_grows(large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if large:
-        for module in (crowd, polling, watched):
-            monkeypatch.setattr(module, "LARGE", int(NODES) // 2)
+        monkeypatch.setattr(crowd, "LARGE", int(NODES) // 2)
     life = Life(7 + large)
     life.world.run(120)
     before = max(life.sizes())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mesh_watchdog.policy import crowd, polling, watched
+from mesh_watchdog.policy import crowd
 from sim.large import Life, Mesh
 from sim.large.audit import Audit
 from sim.large.figures import BACK
@@ -16,8 +16,7 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture(autouse=True)
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixty are many."""
-    for module in (crowd, polling, watched):
-        monkeypatch.setattr(module, "LARGE", NODES // 2)
+    monkeypatch.setattr(crowd, "LARGE", NODES // 2)
 
 
 def test_who_was_carried_by_a_relay_that_dies_is_reached_through_another() -> None:
@@ -32,8 +31,8 @@ def test_who_was_carried_by_a_relay_that_dies_is_reached_through_another() -> No
     assert not mesh.figures.lost
 
 
-def life(seed: int) -> Life:
-    lived = Life(Mesh(seed, NODES, ("named", "easy")), DAYS, pace=PACE)
+def life(seed: int, **more: int) -> Life:
+    lived = Life(Mesh(seed, NODES, ("named", "easy"), **more), DAYS, pace=PACE)
     lived.run()
     return lived
 
@@ -44,3 +43,9 @@ def test_no_pair_is_lost_nothing_grows_and_all_have_the_newest_commit() -> None:
     assert not figures.lost
     assert figures.audits > NODES
     assert [row for row in figures.rows() if not row.met] == []
+
+
+def test_without_a_relay_who_moved_behind_a_nat_is_found_by_the_anchors_it_has() -> None:
+    figures = life(2, relays=0).mesh.figures
+    assert not figures.lost
+    assert figures.audits > NODES

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from mesh_watchdog.policy import watched
+from mesh_watchdog.policy import anchors
 from mesh_watchdog.policy.observations import Declared
 from sim.large.figures import Figures
 from sim.large.gossip import Gossip
@@ -89,8 +89,7 @@ class Mesh:
         """From now on it asks those of its anchors that are sampled nodes."""
         if not isinstance(node, Modelled):
             return
-        public = {key: one for key, one in self.list().items() if one.endpoint and key != node.name}
-        node.anchors = frozenset(watched.order(public, node.name)[: watched.ANCHORS])
+        node.anchors = frozenset(anchors.order(self.list(), node.name)[: anchors.ANCHORS])
         for key in node.anchors & self.sampled.keys():
             self.after(zlib.crc32(node.name.encode()) % ASKS, partial(self._ask, node, key))
 
@@ -152,11 +151,13 @@ class Mesh:
     # -- what is found
 
     def has_path(self, one: Sampled, other: Modelled | Sampled) -> bool:
-        """Whether the two can reach each other, directly or through a relay."""
+        """Whether the two can reach each other, directly or through a relay. Without any relays, two easy NATs can."""
         if not (one.is_on and other.is_on) or self.internet.are_parted(one.site, other.site):
             return False
         if not (is_hidden(one.kind) and is_hidden(other.kind)):
             return True
+        if not self.relays:
+            return one.kind == other.kind == EASY
         return any(each.is_on and not self.internet.are_parted(each.site, one.site) for each in self.relays)
 
     def disturbed(self, one: Sampled, other: Modelled | Sampled) -> float:

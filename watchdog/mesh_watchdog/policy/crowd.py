@@ -12,7 +12,7 @@ longer they have been silent the less often. A small mesh is not bounded.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set, Sized
 
 from attrs import evolve, frozen
 
@@ -73,15 +73,15 @@ class Crowd:
 
 
 class Places:
-    """Who may be sent a packet at one moment; what was taken of it is in ``crowd``."""
+    """Who may be sent a packet at one moment; what was taken of it is in ``crowd``. ``busy``: see `under_way`."""
 
-    def __init__(self, peers: Mapping[str, PeerState], crowd: Crowd, moment: float) -> None:
-        self._peers, self._moment = peers, moment
+    def __init__(self, peers: Mapping[str, PeerState], busy: Iterable[str], crowd: Crowd, moment: float) -> None:
+        self._peers, self._busy, self._moment = peers, busy, moment
         self.bounded = len(peers) > SMALL
         rate = RATE_CROWDED if crowd.owing > DOUBTFUL else RATE
         allowance = min(rate, crowd.allowance + rate * (moment - crowd.counted))
         self.crowd = evolve(crowd, allowance=allowance, counted=moment, held=False) if self.bounded else crowd
-        self._owing, self._holding, self._living = Counter[str](), Counter[str](), set[str]()
+        self._owing, self._holding, self._living = Counter[str](), Counter[str](), dict[str, bool]()
         self._counted = False
 
     def take(self, peer: PeerState) -> bool:
@@ -104,7 +104,7 @@ class Places:
 
     def _cost(self, peer: PeerState) -> float:
         has_session = peer.session is not None and self._moment - peer.session < REJECT_AFTER_TIME
-        return 1.0 if has_session or len(self._peers) < LARGE else RATE / HANDSHAKES
+        return 1.0 if has_session or not is_large(self._peers) else RATE / HANDSHAKES
 
     @property
     def is_spent(self) -> bool:
@@ -126,27 +126,46 @@ class Places:
 
     def _is_dead(self, where: str, among: Counter[str], more: int = 0) -> bool:
         """Whether so many at one address owe an answer that it is the address that does not answer."""
-        return where not in self._living and among[where] + more > PLACES_AT_ONE
+        return among[where] + more > PLACES_AT_ONE and not self._lives(where)
+
+    def _lives(self, where: str) -> bool:
+        """Whether something was heard from an address lately."""
+        if where not in self._living:
+            there = (peer for peer in self._peers.values() if peer.phase == UP and _address(peer) == where)
+            self._living[where] = any(self._moment - peer.heard < LATELY and peer.asked is None for peer in there)
+        return self._living[where]
 
     def _count(self) -> None:
         if self._counted:
             return
         self._counted = True
-        for peer in self._peers.values():
+        for key in self._busy:
+            peer = self._peers[key]
             if peer.phase == MISSING or not peer.endpoint:
                 continue
-            is_waiting = peer.phase == NEW and len(self._peers) < LARGE
+            is_waiting = peer.phase == NEW and not is_large(self._peers)
             if is_waiting or peer.silent or peer.asked is not None:
                 self._owing[_address(peer)] += 1
                 self._holding[_address(peer)] += _has_place(peer, self._moment)
-            elif peer.phase == UP and self._moment - peer.heard < LATELY:
-                self._living.add(_address(peer))
         self.crowd = evolve(self.crowd, owing=self._holding.total())
+
+
+def is_large(peers: Sized) -> bool:
+    """Whether a mesh has so many peers that not all of them are watched."""
+    return len(peers) >= LARGE
+
+
+def under_way(peers: Mapping[str, PeerState], moment: float, more: Set[str] = frozenset()) -> list[str]:
+    """The keys of the peers with which there may be anything to do: in a large mesh those that are not at rest, and
+    ``more``."""
+    if not is_large(peers):
+        return list(peers)
+    return [key for key, peer in peers.items() if peer.rests_until <= moment or key in more]
 
 
 def is_there(peers: Mapping[str, PeerState], key: str, moment: float) -> bool:
     """Whether a peer that is up was heard lately enough to be counted on."""
-    return len(peers) < LARGE or moment - peers[key].heard < RECENT
+    return not is_large(peers) or moment - peers[key].heard < RECENT
 
 
 def in_turn(peers: Mapping[str, PeerState], moment: float) -> list[str]:

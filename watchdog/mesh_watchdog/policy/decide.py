@@ -14,7 +14,8 @@ from mesh_sync.names.nameservers import Answer, Unresolved
 from mesh_sync.wireguard.protocol import REKEY_TIMEOUT
 from mesh_watchdog.policy import birthday, dns_names, known_ways, leading, news, punching, relaying, rendezvous, watched
 from mesh_watchdog.policy.actions import Action, Announce, FollowUplink, LookUp, Probe, Promote
-from mesh_watchdog.policy.crowd import Places, in_turn
+from mesh_watchdog.policy.anchors import AnchorsOf
+from mesh_watchdog.policy.crowd import Places, in_turn, under_way
 from mesh_watchdog.policy.local_outage import HEARD_LATELY, is_local_outage, witnesses
 from mesh_watchdog.policy.news import Heard, Learnt
 from mesh_watchdog.policy.observations import (
@@ -90,7 +91,10 @@ def decide(state: State, observation: Observation, moment: float) -> Decision:
 
 def _apply(state: State, applied: Applied, moment: float) -> State:
     """Peers that left the list are forgotten at once: nothing is ever done to them again."""
-    peers = {key: _declare(state.peers.get(key), declared, moment) for key, declared in applied.peers.items()}
+    peers = {
+        key: evolve(_declare(state.peers.get(key), declared, moment), share=watched.share(applied.here.key, key))
+        for key, declared in applied.peers.items()
+    }
     hosts = {host for declared in applied.peers.values() for host in declared.hosts}
     names = {host: dns_names.seeded(host, applied.peers.values(), state.names.get(host)) for host in hosts}
     paired = state.paired if applied.pairs == state.pairs else moment if applied.pairs else None
@@ -101,7 +105,7 @@ def _apply(state: State, applied: Applied, moment: float) -> State:
         tunnel=applied.tunnel, carriers=applied.carriers, mark=applied.mark, past_exit=applied.past_exit,
         pairs=applied.pairs, here=applied.here, paired=paired,
         relaying=relaying.listed(state.relaying, applied.peers), news=news.without(state.news, peers),
-        leading=leading.listed(state.leading, applied.gateways), anchors=watched.order(applied.peers, applied.here.key),
+        leading=leading.listed(state.leading, applied.gateways), anchors=AnchorsOf(applied.peers),
     )  # fmt: skip
 
 
@@ -129,7 +133,7 @@ def _move(state: State, surroundings: Surroundings, moment: float) -> Decision:
     )  # fmt: skip
     if not state.interface:
         return moved, ()
-    places = Places(moved.peers, moved.crowd, moment)
+    places = Places(moved.peers, under_way(moved.peers, moment), moved.crowd, moment)
     moved, probes = _probe_all(moved, places, moment)
     return evolve(moved, crowd=places.crowd), (FollowUplink(), *probes)
 
@@ -191,7 +195,8 @@ def _take_in(state: State, snapshot: Snapshot, moment: float) -> Decision:
         probe_all = tuple(moment + delay for delay in PROBE_ALL)
         state = evolve(state, probe_all=probe_all, crowd=evolve(state.crowd, swept=moment))
     state = evolve(state, peers=peers, looked=moment, interface=True)
-    places = Places(peers, state.crowd, moment)
+    busy = under_way(peers, moment, watched.always(state) | state.relaying.peers.keys())
+    places = Places(peers, busy, state.crowd, moment)
     state, probes = _probe_all(state, places, moment)
     done += probes
     answered = state.surroundings.versions and moment - state.rendezvous.answered < HEARD_LATELY
@@ -201,8 +206,8 @@ def _take_in(state: State, snapshot: Snapshot, moment: float) -> Decision:
         done += probes
     if cut_off and not state.cut_off:
         done.append(Announce("", "appears to be cut off: no peer is searched for until it is back", urgent=True))
-    state, actions = _see_to_all(evolve(state, cut_off=cut_off), places, done, moment)
-    state, moves = relaying.step(state, moment)
+    state, actions = _see_to_all(evolve(state, cut_off=cut_off), busy, places, done, moment)
+    state, moves = relaying.step(state, busy, moment)
     state, leads = leading.step(state, moment)
     state, packets = birthday.step(state, moment)
     state, said = _tell_on(state, moment)
@@ -240,13 +245,14 @@ def _listen_to_all(
 ) -> tuple[dict[str, PeerState], list[Action]]:
     peers, done = dict(state.peers), list[Action]()
     for key, before in state.peers.items():
-        if key not in seen:
+        now = seen.get(key)
+        if now is None:
             if before.phase != MISSING:
                 peers[key] = evolve(begin(before, None, moment), phase=MISSING)
         elif before.phase == MISSING:
-            peers[key] = begin(before, seen[key], moment)
-        elif blind or (seen[key] is not before.seen and seen[key] != before.seen):
-            peer, heard = listen(before, seen[key], moment)
+            peers[key] = begin(before, now, moment)
+        elif blind or (now is not before.seen and now != before.seen):
+            peer, heard = listen(before, now, moment)
             if heard and before.phase != UP:
                 peer, said = _welcome(key, before, peer, moment)
                 done += said
@@ -266,14 +272,14 @@ def _welcome(key: str, before: PeerState, peer: PeerState, moment: float) -> tup
     return back, [] if took is None else [Announce(key, f"is back at {peer.endpoint} after {took:.0f} s of silence")]
 
 
-def _see_to_all(state: State, places: Places, done: list[Action], moment: float) -> Decision:
+def _see_to_all(state: State, busy: list[str], places: Places, done: list[Action], moment: float) -> Decision:
     """Probe, suspect and search for each peer as its time comes; then ask witnesses and DNS about silent ones."""
     state, meetings, lacked = punching.take_up(state, moment)
     done += meetings
     peers, names = dict(state.peers), dict(state.names)
     wanted, unknown, missed = dict[str, None](), set(lacked), list[str]()
-    due = watched.seen_to(state, moment)
-    peers |= watched.resting(state, due)
+    due = watched.seen_to(state, busy, moment)
+    peers |= watched.resting(state, busy, due, moment)
     for key in in_turn(due, moment) if places.bounded else due:
         peers[key], acts, looks, lacking = step(key, due[key], state, places, moment)
         done += acts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
+from functools import lru_cache
 
 from attrs import evolve, frozen
 
@@ -56,6 +57,7 @@ def seeded(host: str, peers: Iterable[Declared], known: NameState | None = None)
     return evolve(known or NameState(), addresses=frozenset(address for address in seeds if address))
 
 
+@lru_cache(8192)
 def numeric(endpoint: str) -> Address | None:
     """The address of a numeric endpoint; None for one that no other machine can have (`Endpoint.parse` refuses it)."""
     try:

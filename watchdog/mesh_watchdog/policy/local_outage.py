@@ -42,6 +42,8 @@ def is_local_outage(peers: Mapping[str, PeerState], surroundings: Surroundings, 
     if not surroundings.versions:
         return True
     doubtful = {key for key, peer in peers.items() if peer.asked is not None and is_in_doubt(peer, moment)}
+    if len(doubtful) < OUTAGE_LEAST:
+        return False
     heard = {
         _site(peer)
         for key, peer in peers.items()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from attrs import evolve, frozen
 
 from mesh_sync.wireguard import protocol
@@ -41,6 +43,11 @@ QUIET_BYTES = 600
 """What an idle peer may receive and send within some seconds: a handshake (148 + 92), a probe and its answer,
 keepalives."""
 
+SAMPLE = 3600.0
+"""Every peer of a large mesh that is not watched is asked once in this time, on the average."""
+LEAST = 0.75
+"""The least pause, in samples; the longest is half of one longer."""
+
 _WANTS_NOTHING = frozenset(
     keepalives * KEEPALIVE_SIZE + responses * RESPONSE_SIZE for keepalives in range(3) for responses in range(3)
 )
@@ -61,7 +68,7 @@ class PeerState:
     had others look for us; ``punched``: when we last acted on where others see it, ``aims``: what they reported, and
     ``punches``: how often, since it was heard; ``used``: when there was traffic of a user, as far as can be told;
     ``turn``: when it got the place it has among those that owe an answer (`crowd`), and ``turns``: how many it had
-    since it was heard.
+    since it was heard; ``share``: when it has its turn in the `SAMPLE`, from 0 to 1.
     """
 
     declared: Declared
@@ -103,6 +110,28 @@ class PeerState:
     used: float | None = None
     turn: float | None = None
     turns: int = 0
+    share: float = 0.0
+
+    @cached_property
+    def rests_until(self) -> float:
+        """Until when there is nothing to do with it in a large mesh, if nothing is heard of it or sent to it.
+
+        Reckoned once for each value, so that thousands of peers at rest cost a step next to nothing.
+        """
+        if self.phase == MISSING:
+            return float("inf")
+        is_heard = self.phase == UP or (self.phase == NEW and bool(self.endpoint))
+        is_placed = self.seen is None or self.seen.carries
+        since = (self.asked, self.wanted, self.used, self.sought)
+        is_at_rest = is_heard and is_placed and not self.tries and all(moment is None for moment in since)
+        return self.next_sample if is_at_rest else float("-inf")
+
+    @property
+    def next_sample(self) -> float:
+        """When it is asked in a large mesh, whatever happens: some time after there last was anything with it."""
+        if self.phase == NEW and self.probed is None:
+            return self.since + self.share * SAMPLE
+        return max(self.heard, self.probed or self.heard) + SAMPLE * (LEAST + self.share / 2)
 
     @property
     def endpoint(self) -> str:
@@ -182,7 +211,7 @@ def begin(peer: PeerState, seen: Seen | None, moment: float) -> PeerState:
     return PeerState(
         declared=peer.declared, since=moment, heard=moment, seen=seen, good=peer.good, source=peer.source,
         usual=peer.usual, writes=peer.writes, switches=peer.switches, wrote=peer.wrote, allowance=peer.allowance,
-        recovery=peer.recovery, used=peer.used,
+        recovery=peer.recovery, used=peer.used, share=peer.share,
     )  # fmt: skip
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from mesh_watchdog.policy.crowd import LARGE
+from mesh_watchdog.policy.crowd import is_large, under_way
 from mesh_watchdog.policy.observations import Seen
 from mesh_watchdog.policy.peer import MISSING, NEW, QUIET_BYTES, SEARCHING, TALK, TALK_PAUSE, UP, PeerState
 from mesh_watchdog.policy.state import State
+from mesh_watchdog.policy.watched import always
 
 TRYING = 0.1
 """Seconds between readings while endpoints are tried."""
@@ -50,7 +51,8 @@ def next_poll(state: State, moment: float, *, idle: float) -> float:
         wait = min(wait, BUSY)
     if state.birthday.round:
         wait = min(wait, 2 * TRYING)
-    for peer in state.peers.values():
+    for key in under_way(state.peers, moment, always(state)):
+        peer = state.peers[key]
         if peer.phase == UP and peer.asked is None and peer.wanted is None and not peer.tries:  # as nearly all do
             continue
         if peer.phase != MISSING:
@@ -108,7 +110,7 @@ def is_settled(state: State, began: float, moment: float) -> bool:
     if not state.interface:
         return moment - began > BUSY
     peers = list(state.peers.values())
-    if len(state.peers) >= LARGE and moment - began > SETTLED:  # those that are not watched have nothing to say
+    if is_large(state.peers) and moment - began > SETTLED:  # those that are not watched have nothing to say
         peers = [peer for peer in peers if peer.silent or peer.asked is not None]
     return all(_is_settled(peer, began, moment) for peer in peers)
 

@@ -7,7 +7,7 @@ that accepts unsolicited packets takes the first one for a flow of its own, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 
 from attrs import evolve, frozen
 
@@ -45,6 +45,7 @@ IN_ALL = 240
 """… and in all."""
 AT_ONE_ADDRESS = 8
 """Silent peers that are sent to one reported address at the same time."""
+NONE = frozenset[str]()
 
 
 @frozen
@@ -81,7 +82,7 @@ def take_up(state: State, moment: float) -> tuple[State, list[Action], Set[str]]
     if not known.told:
         return state, [], frozenset()
     peers, done, places, left = dict(state.peers), list[Action](), set[str](), dict[str, float]()
-    budget = _Budget(known.aimed, moment)
+    budget, crowds = _Budget(known.aimed, moment), _sent_by_hearsay(state)
     for key, since in known.told.items():
         peer = state.peers[key]
         if peer.seen is None or moment - since > COUNTS_FOR:
@@ -95,7 +96,7 @@ def take_up(state: State, moment: float) -> tuple[State, list[Action], Set[str]]
             places |= addresses
         else:
             targets = _ranked([report for report in reports if usable(report.endpoint, state)], key, state, moment)
-            peers[key], actions = _meet(key, targets, evolve(state, peers=peers), budget, moment)
+            peers[key], actions = _meet(key, targets, evolve(state, peers=peers), budget, crowds, moment)
             done += actions
     known = evolve(known, told=left, aimed=tuple(budget.spent))
     return evolve(state, peers=peers, rendezvous=known), done, places
@@ -146,7 +147,7 @@ def _ranked(reports: list[Report], key: str, state: State, moment: float) -> lis
 
 
 def _meet(
-    key: str, targets: list[Target], state: State, budget: _Budget, moment: float
+    key: str, targets: list[Target], state: State, budget: _Budget, crowds: Mapping[str, Set[str]], moment: float
 ) -> tuple[PeerState, list[Action]]:
     """Open our NAT towards the targets, call, and queue their endpoints if the peer is silent."""
     peer = state.peers[key]
@@ -157,7 +158,7 @@ def _meet(
     goals, actions = list[Target](), list[Action]()
     for target in targets:
         opens = target.opened and (is_silent or target.endpoint != peer.endpoint)
-        crowded = is_silent and _silent_ones_at(target.endpoint, key, state) >= AT_ONE_ADDRESS
+        crowded = is_silent and len(crowds.get(str(numeric(target.endpoint)), NONE) - {key}) >= AT_ONE_ADDRESS
         if crowded or not budget.take(target, len(hops) * opens + 1):
             continue
         goals.append(target)
@@ -197,9 +198,10 @@ def _counted(key: str, peer: PeerState, state: State, moment: float) -> PeerStat
     return evolve(peer, punched=moment, punches=peer.punches + 1, aims=aims)
 
 
-def _silent_ones_at(endpoint: str, key: str, state: State) -> int:
-    address = numeric(endpoint)
-    return sum(
-        other != key and peer.phase != UP and peer.source in (SEEN, TOLD) and numeric(peer.endpoint) == address
-        for other, peer in state.peers.items()
-    )
+def _sent_by_hearsay(state: State) -> dict[str, set[str]]:
+    """By address, the silent peers that are sent there because others reported it."""
+    found = dict[str, set[str]]()
+    for key, peer in state.peers.items():
+        if peer.phase != UP and peer.source in (SEEN, TOLD):
+            found.setdefault(str(numeric(peer.endpoint)), set()).add(key)
+    return found

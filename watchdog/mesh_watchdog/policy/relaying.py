@@ -129,13 +129,12 @@ def _is_followed(state: State, key: str, relay: str, moment: float) -> bool:
     return places.index(relay) > places.index(now.relay)
 
 
-def step(state: State, moment: float) -> Decision:
+def step(state: State, busy: Iterable[str], moment: float) -> Decision:
     """See to every peer that is carried or may have to be, after a reading of the interface."""
     if not state.relaying.relays:
         return state, ()
-    state, asks = _settled(_as_found(state, moment), moment)
-    carried = state.relaying.peers
-    state, done = _see_to(state, [key for key, one in state.peers.items() if one.phase != UP or key in carried], moment)
+    state, asks = _settled(_as_found(state, busy, moment), moment)
+    state, done = _see_to(state, busy, moment)
     return state, (*asks, *done)
 
 
@@ -177,7 +176,7 @@ def taken_back(before: State, after: State, keys: frozenset[str]) -> State:
     return evolve(after, relaying=evolve(after.relaying, peers=peers))
 
 
-def _see_to(state: State, keys: list[str], moment: float) -> Decision:
+def _see_to(state: State, keys: Iterable[str], moment: float) -> Decision:
     done: list[Action] = []
     for key in keys:
         if state.peers[key].phase == UP and not state.relaying.relay_of(key):
@@ -251,11 +250,12 @@ def _tell(state: State, key: str, now: Carried, moment: float) -> Decision:
 
 def _choice(state: State, key: str, moment: float, *, but: str = "", blindly: bool = False) -> str:
     """The first relay that is up and sees the peer. ``blindly``: else the first of which that is not known."""
-    ready = [relay for relay in order(state, key) if relay != but and is_ready(state, relay)]
+    ready = (relay for relay in state.relaying.relays.values() if relay != but and is_ready(state, relay))
     seen = {relay: state.relaying.seen.get((relay, key), float("-inf")) for relay in ready}
-    fresh = (relay for relay, when in seen.items() if when is not None and moment - when <= SEEN_AGE)
-    unsure = (relay for relay, when in seen.items() if blindly and when is not None)
-    return next(fresh, "") or next(unsure, "")
+    fresh = {relay for relay, when in seen.items() if when is not None and moment - when <= SEEN_AGE}
+    unsure = {relay for relay, when in seen.items() if blindly and when is not None}
+    chosen = fresh or unsure
+    return next(relay for relay in order(state, key) if relay in chosen) if chosen else ""
 
 
 def _last_seen(sightings: Iterable[Sighting], moment: float) -> float | None:
@@ -273,18 +273,19 @@ def _with(state: State, key: str, carried: Carried) -> State:
     return evolve(state, relaying=evolve(known, peers={**known.peers, key: carried}))
 
 
-def _as_found(state: State, moment: float) -> State:
+def _as_found(state: State, busy: Iterable[str], moment: float) -> State:
     """Take over what the interface shows: mesh-sync or an earlier watchdog may have moved allowed IPs too."""
-    changed = dict(_found(state, moment))
+    changed = dict(_found(state, busy, moment))
     if not changed:
         return state
     return evolve(state, relaying=evolve(state.relaying, peers={**state.relaying.peers, **changed}))
 
 
-def _found(state: State, moment: float) -> Iterator[tuple[str, Carried]]:
+def _found(state: State, busy: Iterable[str], moment: float) -> Iterator[tuple[str, Carried]]:
     holders: Mapping[str, str] | None = None
     known = state.relaying.peers
-    for key, peer in state.peers.items():
+    for key in busy:
+        peer = state.peers[key]
         if peer.seen is None or (peer.seen.carries and key not in known):  # nearly all
             continue
         now = known.get(key)

@@ -13,7 +13,8 @@ from attrs import evolve
 from mesh_sync.wireguard.endpoint import Address, Endpoint
 from mesh_sync.wireguard.underlay import Reach
 from mesh_watchdog.policy.actions import Announce, Call
-from mesh_watchdog.policy.crowd import is_there
+from mesh_watchdog.policy.anchors import ANCHORS
+from mesh_watchdog.policy.crowd import is_large, is_there
 from mesh_watchdog.policy.endpoint_search import has_young_session
 from mesh_watchdog.policy.local_outage import HEARD_LATELY
 from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC, UNKNOWN, is_contradicted, is_inner, nat_class
@@ -24,6 +25,7 @@ from mesh_watchdog.policy.repeating import repeating
 from mesh_watchdog.policy.reports import (
     Calling,
     Rendezvous,
+    Report,
     fresh,
     has_answered,
     has_asked,
@@ -125,22 +127,25 @@ def _told(state: State, reported: Reported, moment: float, *, whatever: bool = F
 def _classified(state: State) -> Decision:
     """The class of our NAT. What was seen before our own network changed says nothing about it."""
     known = state.rendezvous
-    reports = (report for report in known.reports[state.here.key] if report.seen >= known.moved)
-    found = nat_class(reports, state.surroundings.own, _sites(state.peers))
+    reports = [report for report in known.reports[state.here.key] if report.seen >= known.moved]
+    found = nat_class(reports, state.surroundings.own, _sites(state.peers, reports))
     if found in (UNKNOWN, known.said):
         return evolve(state, rendezvous=evolve(known, nat=found)), ()
     return evolve(state, rendezvous=evolve(known, nat=found, said=found)), (Announce("", _IS[found]),)
 
 
-def _sites(peers: Mapping[str, PeerState]) -> dict[str, str]:
-    return {key: peer.good or peer.endpoint for key, peer in peers.items()}
+def _sites(peers: Mapping[str, PeerState], reports: Iterable[Report]) -> dict[str, str]:
+    """Where this node reaches those who report."""
+    found = {report.observer: peers[report.observer] for report in reports if report.observer in peers}
+    return {key: peer.good or peer.endpoint for key, peer in found.items()}
 
 
 def is_hopeless(key: str, state: State, moment: float) -> bool:
     """Whether both this node and the peer are behind hard NATs: neither can know the other's port (R15)."""
     if state.rendezvous.nat != HARD:
         return False
-    return nat_class(fresh(state.rendezvous, key, moment), frozenset(), _sites(state.peers)) == HARD
+    reports = fresh(state.rendezvous, key, moment)
+    return nat_class(reports, frozenset(), _sites(state.peers, reports)) == HARD
 
 
 def after_move(known: Rendezvous, own: str, moment: float) -> Rendezvous:
@@ -196,7 +201,7 @@ def call(state: State, missed: Collection[str], moment: float) -> Decision:
             break
         calling = calls.get(key, Calling())
         relays = [relay for relay in to_ask(state, key) if not is_deaf(known, relay, moment)]
-        if not (asked := _chosen(ready, key, state, calling.count, relays)):
+        if not (asked := _chosen(_anchors(key, state, moment) or ready, key, state, calling.count, relays)):
             continue
         calls[key] = Calling(calling.count + 1, moment + _pause(calling, relays))
         allowance -= 1
@@ -224,13 +229,23 @@ def _publish_pause(known: Rendezvous) -> float:
 
 def observers(state: State, moment: float) -> list[str]:
     """The live peers that may be asked; those with an endpoint in the list first, for they are out in the open."""
-    ready = [
-        key
-        for key, peer in state.peers.items()
-        if peer.phase == UP and peer.declared.managed and not peer.misses and not is_deaf(state.rendezvous, key, moment)
-        if is_there(state.peers, key, moment)
-    ]
+    ready = [key for key in state.peers if _may_be_asked(key, state, moment) and is_there(state.peers, key, moment)]
     return sorted(ready, key=lambda key: (not state.peers[key].declared.endpoint, state.peers[key].declared.name))
+
+
+def _anchors(missed: str, state: State, moment: float) -> list[str]:
+    """In a large mesh, who hears a missed peer all the time. That this node may not have heard from those does not
+    matter."""
+    if not is_large(state.peers) or state.cut_off:
+        return []
+    return [key for key in state.anchors[missed] if _may_be_asked(key, state, moment, NEW)][:ANCHORS]
+
+
+def _may_be_asked(key: str, state: State, moment: float, *also: str) -> bool:
+    """Whether it is up, or in another phase that counts ``also``, and answers as far as is known."""
+    peer = state.peers[key]
+    is_well = (peer.phase == UP or peer.phase in also) and peer.declared.managed and not peer.misses
+    return is_well and not is_deaf(state.rendezvous, key, moment)
 
 
 def _chosen(ready: list[str], about: str, state: State, turn: int = 0, relays: Iterable[str] = ()) -> tuple[str, ...]:

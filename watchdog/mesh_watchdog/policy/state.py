@@ -14,6 +14,7 @@ from mesh_sync.wireguard.key_rollover import carriers
 from mesh_sync.wireguard.longest_prefix import LongestPrefix
 from mesh_sync.wireguard.underlay import Tunnel
 from mesh_watchdog.policy.actions import Action
+from mesh_watchdog.policy.anchors import AnchorsOf
 from mesh_watchdog.policy.crowd import Crowd
 from mesh_watchdog.policy.dns_names import NameState
 from mesh_watchdog.policy.led import Leading
@@ -37,7 +38,7 @@ class State:
     ``flowed``: when traffic last flowed; ``mapped``: the endpoint that our router forwards to us, empty when it
     does not; ``mapped_how``: by which protocol, or why it does not; ``mapped_at``: since when; ``crowd``: how many
     packets may be sent; ``rendezvous``: what other peers say of where one is; ``birthday``: rounds with peers
-    behind another kind of NAT; ``news``: of commits; ``anchors``: the peers that may be this node's, by rank.
+    behind another kind of NAT; ``news``: of commits; ``anchors``: of each node.
     """
 
     peers: Mapping[str, PeerState] = field(factory=dict)
@@ -67,7 +68,7 @@ class State:
     relaying: Relaying = Relaying()
     leading: Leading = Leading()
     crowd: Crowd = Crowd()
-    anchors: tuple[str, ...] = ()
+    anchors: AnchorsOf = field(factory=AnchorsOf, eq=False)
     rendezvous: Rendezvous = Rendezvous()
     birthday: Birthday = Birthday()
     news: News = News()
