@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address
 
 import dns.flags
@@ -24,7 +24,7 @@ FOUR, SIX = "192.0.2.1", "2001:db8::1"
 BOTH = (ip_address(FOUR), ip_address(SIX))
 SOON = 3
 """Seconds, on a machine that has much to do: nothing waited for the deadline."""
-Mood = Callable[[dns.message.Message, bytes], list[bytes]]
+Mood = Callable[[dns.message.Message, bytes], Iterable[bytes]]
 
 
 def _one_port() -> tuple[socket.socket, socket.socket]:

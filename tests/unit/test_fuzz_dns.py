@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv6Address
 
 import dns.message
@@ -107,3 +108,19 @@ def test_answers_with_bytes_changed_at_random(resolver: Resolver) -> None:
 def test_a_good_answer_is_found_among_bad_ones(resolver: Resolver) -> None:
     resolver.mood = lambda query, wire: [b"", wire, b"\0\0" + wire[2:], good(query).to_wire()]
     assert find(resolver, 5).addresses
+
+
+def test_noise_without_end_takes_no_longer(resolver: Resolver) -> None:
+    """Of records that are dear to read; what a busy machine needs for a few of them is not the point."""
+    name, begin, over = b"\1a" * 126 + b"\0", time.monotonic(), threading.Event()
+    packet = header(b"\0\0" + bytes(10) + name + bytes(4), answers=300) + b"\xc0\x0c\xff\1\0\1\0\0\0\0\0\0" * 300
+
+    def noise(query: dns.message.Message, wire: bytes) -> Iterator[bytes]:
+        while time.monotonic() < begin + 20 and not over.wait(0.005):  # more often than it can be read
+            yield packet
+
+    resolver.mood = noise
+    assert resolve([NAME], 0.5, [resolver.where])[NAME].addresses == ()
+    took = time.monotonic() - begin
+    over.set()
+    assert took < 10
