@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from attrs import evolve
 
 from mesh_watchdog.daemon import Daemon
 from mesh_watchdog.policy.crowd import LARGE
-from mesh_watchdog.policy.observations import Applied, Seen, Snapshot
+from mesh_watchdog.policy.news import Heard
+from mesh_watchdog.policy.observations import Applied, Seen, Snapshot, Sought
 from mesh_watchdog.policy.peer import MISSING, NEW, UP
 from mesh_watchdog.policy.state import State
 from mesh_watchdog.report import status_file
@@ -77,6 +79,35 @@ def test_something_that_happens_brings_the_next_look_forward(daemon: Daemon) -> 
         await daemon.close()
 
     asyncio.run(asyncio.wait_for(story(), 10))
+
+
+def test_what_peers_say_without_end_has_it_look_for_a_part_of_its_time(daemon: Daemon) -> None:
+    """In a mesh in which a look takes 50 ms: that of a thousand peers."""
+
+    class Dear(Scripted):
+        async def look(self) -> None:
+            end = time.process_time() + 0.05
+            while time.process_time() < end:
+                pass
+            await super().look()
+
+    daemon.senses, begin = [Dear()], time.process_time()
+
+    async def story() -> int:
+        await daemon.start()
+        for number in range(60):
+            daemon.inbox.put_nowait(Sought(KEY, KEY) if number % 2 else Heard(KEY, f"{number:040}"))
+            while not daemon.inbox.empty():
+                await daemon.step()
+            await daemon.step(within=0.02)
+        await daemon.close()
+        [sense] = daemon.senses
+        assert isinstance(sense, Scripted)
+        return sense.looks
+
+    looks = asyncio.run(asyncio.wait_for(story(), 60))
+    assert 1 <= looks < 25
+    assert time.process_time() - begin > looks * 0.05
 
 
 @pytest.mark.parametrize(("count", "is_news"), [(LARGE - 1, True), (LARGE, False)])

@@ -27,7 +27,8 @@ from mesh_watchdog.policy import news
 from mesh_watchdog.policy.crowd import LARGE
 from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.known_ways import in_use
-from mesh_watchdog.policy.observations import Observation, Snapshot
+from mesh_watchdog.policy.news import Heard
+from mesh_watchdog.policy.observations import Observation, Reported, Snapshot, Sought
 from mesh_watchdog.policy.peer import NEW, SEARCHING, UP
 from mesh_watchdog.policy.polling import BUSY, TRYING, next_poll
 from mesh_watchdog.policy.state import State
@@ -39,6 +40,10 @@ from mesh_watchdog.sense.own_network import OwnNetwork
 from mesh_watchdog.sense.sense import Inbox, Sense
 from mesh_watchdog.sense.wg_counters import WgCounters
 from mesh_watchdog.settings import Settings
+
+REST = 4.0
+"""So many times what a look has cost (processor time) it rests before what peers say brings the next one forward: in a
+large mesh each costs a tenth of a second, and some peer may never stop talking."""
 
 
 class Daemon:
@@ -54,6 +59,7 @@ class Daemon:
         self.problems = Problems()
         self.tally = Tally()
         self._next = self._last = time.monotonic()
+        self._cost, self._begun = 0.0, time.process_time()
         boot = status_file.boot_id()
         self.about = {"interface": node.interface, "boot": boot, "started": self._last}
         self.troubles: Sequence[Mapping[str, Any]] = ()
@@ -138,6 +144,7 @@ class Daemon:
         return in_use(self.state), self.state.mark
 
     async def _look(self) -> None:
+        self._begun = time.process_time()
         for sense in self.senses:
             with self.problems.survived(type(sense).__name__):
                 await sense.look()
@@ -151,8 +158,12 @@ class Daemon:
             after, actions = decide(before, observation, moment)
             self.state = await self._actor.carry_out(actions, before, after)
         self._notice(before)
-        self._next = moment = time.monotonic()
-        if isinstance(observation, Snapshot):
+        moment = time.monotonic()
+        if not isinstance(observation, Snapshot):
+            rested = self._last + REST * self._cost if isinstance(observation, Heard | Reported | Sought) else moment
+            self._next = min(self._next, max(moment, rested))
+        else:
+            self._next, self._cost = moment, time.process_time() - self._begun
             wait = next_poll(self.state, moment, idle=float(self.settings.idle_interval))
             wait = min(wait, max(TRYING, news.wait(self.state.news, moment)))
             self._next += min(wait, BUSY) if self.changed else wait
