@@ -30,15 +30,19 @@ class PathMtu:
 
 
 def interface_mtu(node: Node, desired: Desired, live: Live | None) -> int:
-    """In bytes. Without a way to any peer, what there is; for a new interface, the endpoints are those of the list."""
+    """In bytes. Without a way to any peer, what there is; for a new interface, the endpoints are those of the list.
+
+    A path takes nothing away that IPv6 needs, whatever its peer answers: it would end the IPv6 of all others.
+    """
     if desired.mtu:
         return desired.mtu
+    ipv6 = any(":" in address for address in desired.addresses)
     if live is None:
         listed = (endpoint for peer in desired.peers for endpoint in peer.endpoint if is_literal(endpoint))
         ways = mtu.of_ways(listed, desired.fwmark, ())
-        return mtu.fitting(ways, ipv6=any(":" in address for address in desired.addresses)) or DEFAULT_MTU
+        return mtu.fitting(ways, ipv6=ipv6) or DEFAULT_MTU
     narrow = (
-        path.mtu
+        max(path.mtu, mtu.least(ipv6=ipv6))
         for key, path in load(node.path_mtu_file).items()
         if key in live.peers and live.peers[key].endpoint == path.endpoint
     )

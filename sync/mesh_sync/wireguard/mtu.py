@@ -29,7 +29,12 @@ def fitting(mtus: Iterable[int], *, ipv6: bool) -> int:
     fragments.
     """
     smallest = min(mtus, default=0)
-    return max(smallest - OVERHEAD, IPV6_LEAST if ipv6 else IPV4_LEAST) if smallest else 0
+    return max(smallest - OVERHEAD, least(ipv6=ipv6)) if smallest else 0
+
+
+def least(*, ipv6: bool) -> int:
+    """The least MTU in bytes of an interface, which may have an IPv6 address."""
+    return IPV6_LEAST if ipv6 else IPV4_LEAST
 
 
 def of_ways(endpoints: Iterable[str], mark: int, own: Collection[str]) -> Iterator[int]:
