@@ -116,3 +116,16 @@ def test_a_liar_does_not_keep_an_honest_observer_from_being_believed() -> None:
     life.observe(Reported(LIVE[0], LOST[0], (Sighting("198.18.7.7:4711"),)))
     life.go_on(5.0)
     assert "198.18.7.7:4711" in [one.endpoint for _, one in life.done if isinstance(one, SetEndpoint)]
+
+
+def test_liars_with_many_fresh_places_do_not_hide_where_an_honest_observer_has_seen_a_peer() -> None:
+    life = LiedTo()
+    life.go_on(3.0)
+    for turn in range(60):
+        for number, liar in enumerate(LIARS):
+            places = tuple(Sighting(at(VICTIMS[number * 2 + port % 2], 1000 + 8 * turn + port)) for port in range(8))
+            life.observe(Reported(liar, LOST[0], places))
+        if turn == 5:
+            life.observe(Reported(LIVE[0], LOST[0], (Sighting("198.18.7.7:4711", 12.0),)))
+        life.go_on(1.0)
+    assert "198.18.7.7:4711" in [one.endpoint for _, one in life.done if isinstance(one, SetEndpoint)]

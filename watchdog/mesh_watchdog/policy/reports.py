@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from attrs import evolve, field, frozen
@@ -15,7 +16,7 @@ REPORT_AGE = 180.0
 REPORTS_OF_ONE = 8
 """Reports that are kept from one observer about one peer …"""
 REPORTS = 16
-"""… and about one peer in all: the freshest."""
+"""… and about one peer in all: the freshest of each observer first."""
 SEEN, TOLD = "seen", "told"
 """The source of an endpoint: an observer sees the peer there, or the peer says that it is there."""
 DEAF_AFTER = 3.0
@@ -81,9 +82,18 @@ class Rendezvous:
 
 
 def fresh(known: Rendezvous, key: str, moment: float) -> tuple[Report, ...]:
-    """The reports about a peer that still count, the freshest first, and what others saw before what it says itself."""
+    """The reports about a peer that still count, what others saw before what it says itself (`_by_turns`)."""
     found = (report for report in known.reports.get(key, ()) if moment - report.seen <= REPORT_AGE)
-    return tuple(sorted(found, key=lambda report: (report.own, -report.seen, report.endpoint)))
+    return tuple(sorted(_by_turns(found), key=lambda report: report.own))
+
+
+def _by_turns(reports: Iterable[Report]) -> list[Report]:
+    """The freshest of each observer, then the second of each, and so on: who says much leaves no other one out."""
+    said, turns = Counter[tuple[str, bool]](), list[tuple[int, Report]]()
+    for report in sorted(reports, key=lambda report: (-report.seen, report.endpoint)):
+        turns.append((said[report.observer, report.own], report))
+        said[report.observer, report.own] += 1
+    return [report for _, report in sorted(turns, key=lambda one: one[0])]
 
 
 def with_reports(known: Rendezvous, reported: Reported, moment: float) -> Rendezvous:
@@ -96,7 +106,7 @@ def with_reports(known: Rendezvous, reported: Reported, moment: float) -> Rendez
             report = Report(sighting.endpoint, observer, moment - sighting.age, sighting.own)
             said.setdefault(sighting.endpoint, report)
     before = (report for report in fresh(known, about, moment) if report.observer != observer)
-    merged = sorted((*said.values(), *before), key=lambda report: -report.seen)
+    merged = _by_turns((*said.values(), *before))
     return evolve(known, reports={**known.reports, about: tuple(merged[:REPORTS])})
 
 
