@@ -1,8 +1,9 @@
 """What kind of NAT a node is behind, judged by where others see it (rule R15). Pure.
 
 If two observers in different networks see the same port, the NAT keeps one port for all destinations, and a packet
-from the inside opens it ("easy"). If they see different ports, it uses one for each destination, which no other peer
-can know beforehand ("hard").
+from the inside opens it ("easy"). If all see different ports, it uses one for each destination, which no other peer
+can know beforehand ("hard"). Two that agree count more than one that does not: an observer may lie, and to take a hard
+NAT for an easy one costs some packets, the other way round the direct path.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def _class(found: list[tuple[Address, Report]], own: Set[Address], sites: Mappin
     }
     if not compared:
         return UNKNOWN
-    return EASY if all(compared) else HARD
+    return EASY if any(compared) else HARD
 
 
 def _apart(one: str | None, other: str | None) -> bool:
