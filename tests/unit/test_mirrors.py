@@ -125,6 +125,28 @@ def test_a_commit_of_a_node_does_not_replace_another(mesh: HostileMesh, mirror: 
     assert node.state.remote.refusals == ()
 
 
+def test_what_only_a_node_has_signed_comes_from_a_remote_while_one_answers(mesh: HostileMesh, mirror: Mirror) -> None:
+    """Else a node that may not push could keep what others push from this one, until an admin's next commit."""
+    node = mesh.nodes["a"]
+    fork, pushed = by_node(mesh, mesh.first, 51821), by_node(mesh, mesh.first, 51822)
+    node.show(0, mesh.first)
+    mirror.show(fork)
+    assert "no admin has signed it" in "; ".join(told(node, fork).notes)
+    assert at(mesh) == mesh.first
+    node.show(0, pushed)
+    told(node, fork)
+    assert at(mesh) == pushed
+
+
+def test_while_no_remote_answers_it_comes_from_a_peer_too(mesh: HostileMesh, mirror: Mirror) -> None:
+    node, own = mesh.nodes["a"], by_node(mesh, mesh.first, 51821)
+    node.ask("/nowhere")
+    mirror.show(own)
+    assert isinstance(told(node, own).problem, Unreachable)
+    assert told(node, own).problem is None
+    assert at(mesh) == own
+
+
 def test_a_peer_that_says_nothing_costs_a_little_time(mesh: HostileMesh, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mirrors_module, "EACH", 0.5)
     node, good = mesh.nodes["a"], by_admin(mesh, mesh.first)

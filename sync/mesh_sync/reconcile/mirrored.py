@@ -46,15 +46,28 @@ def verdict_on_mirrored(
     if not isinstance(decide(before, head.commit, fingerprint(node), clock), Evaluate):
         return None
     verdict = evaluate(node, before, head, remote, clock, note)
-    held = verdict.after.remote.held  # accepted, and others go first
-    if verdict.problem or head.commit not in (verdict.after.applied.commit, held and held.commit):
-        why = verdict.problem.message if verdict.problem else "it is not what is to be applied"
+    if why := _why_not(before, head, verdict):
         remote.said.append(f"{teller.name} ({teller.url}) has a commit that is not taken: {why}")
         return None
     since = before.remote.mirrored_since or clock.wall
     learnt = evolve(verdict.after.remote, silent_since=before.remote.silent_since, mirrored_since=since)
     told = f"commit {head.commit[:10]} came from {teller.name} ({teller.url})"
     return evolve(verdict, after=evolve(verdict.after, remote=learnt), notes=(*verdict.notes, told), mirrored=True)
+
+
+def _why_not(before: State, head: Head, verdict: Verdict) -> str:
+    """Why what a mirror gave is not taken, as the end of a sentence; empty if it is.
+
+    What nodes alone have signed would keep what others of them sign from this node until an admin's next commit: a node
+    that may not push could give everybody another branch. So a remote has to have it, while one answers.
+    """
+    held, trusted = verdict.after.remote.held, verdict.after.remote.trusted
+    if verdict.problem:
+        return verdict.problem.message
+    if head.commit not in (verdict.after.applied.commit, held and held.commit):  # held: accepted, and others go first
+        return "it is not what is to be applied"
+    is_admins = trusted is not None and trusted.commit == head.commit
+    return "" if is_admins or before.remote.silent_since is not None else "no admin has signed it"
 
 
 def answering(node: Node, before: Desired | None, after: Desired | None, changes: Iterable[Change]) -> float | None:
