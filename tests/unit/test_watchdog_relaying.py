@@ -153,7 +153,7 @@ def test_a_peer_that_is_heard_directly_is_not_moved_by_what_a_relay_says() -> No
     assert world.carries == []
     world.moment += relaying.CARRY_KNOWN
     assert Probe(B) in world.sought(FIRST), "nothing was heard of it lately: it is asked"
-    world.look(0.9)
+    world.look(1.0)
     assert world.carries == []
     world.sought(FIRST)
     assert world.carries == [(B, FIRST)], "cut off from both in one moment, the end that moves first is followed"

@@ -20,7 +20,7 @@ from mesh_sync.wireguard.relays import own_networks
 from mesh_watchdog.policy.actions import Action, Call, Carry, Probe
 from mesh_watchdog.policy.nat_class import EASY, HARD
 from mesh_watchdog.policy.observations import Declared, Reported, Sighting, Sought
-from mesh_watchdog.policy.peer import UP, probed
+from mesh_watchdog.policy.peer import MISS, UP, PeerState, probed
 from mesh_watchdog.policy.relay_order import is_ready, is_relay, may_be_carried, order
 from mesh_watchdog.policy.relayed import Carried, Relaying
 from mesh_watchdog.policy.rendezvous import own_candidates
@@ -33,7 +33,7 @@ CARRY_HARD = 1.0
 """The same for a pair of NATs of which one is hard, as both say: if they can meet, they have met by then."""
 CARRY_KNOWN = 1.2
 """The same for a peer that was heard before: by then it is surely silent (R3), and traffic may be waiting."""
-TELL_AGAIN = (1.0, 2.0, 5.0, 10.0, 25.0)
+TELL_AGAIN = (0.5, 1.0, 2.0, 5.0, 10.0, 25.0)
 """Seconds between messages to the other end that it is relayed; the last repeats, as that end may have restarted …"""
 TELL_EVERY = 0.5
 """… but where many are relayed only so often that there is one of these messages in this time."""
@@ -42,10 +42,9 @@ SEEN_AGE = 180.0
 HEARD_LATELY = 1.0
 """A peer heard within this many seconds is reached directly, whatever others say.
 
-Less than CARRY_KNOWN: a peer that was cut off from both ends in the same moment is followed when it first says so."""
-UNANSWERED = 0.8
-"""… and one that is up is asked first. It is followed when it has owed an answer for so many seconds and says so once
-more (TELL_AGAIN): the word of a relay alone parts no two peers that hear each other."""
+Less than CARRY_KNOWN: a peer that was cut off from both ends in the same moment is followed when it first says so; one
+that is up when it says so once more, and has not answered meanwhile: the word of a relay alone parts no two peers that
+hear each other."""
 SETTLED = 3.0
 """Within this many seconds of a move, if the ends chose different relays, both take the later one of the order."""
 READINGS = 2
@@ -121,12 +120,17 @@ def _is_followed(state: State, key: str, relay: str, moment: float) -> bool:
         return moment - now.since >= RETURNED
     if peer.lived and moment - peer.heard < HEARD_LATELY:
         return False
-    if peer.phase == UP and not now.relay and (peer.asked is None or moment - peer.asked < UNANSWERED):
+    if peer.phase == UP and not now.relay and not _is_unanswered(peer, moment):
         return False
     if not now.relay or not is_ready(state, now.relay) or moment - now.since >= SETTLED:
         return True
     places = order(state, key)
     return places.index(relay) > places.index(now.relay)
+
+
+def _is_unanswered(peer: PeerState, moment: float) -> bool:
+    """Whether a peer owes an answer for longer than it usually takes."""
+    return peer.asked is not None and moment - peer.asked >= (MISS if peer.usual is None else peer.miss_after)
 
 
 def step(state: State, busy: Iterable[str], moment: float) -> Decision:
