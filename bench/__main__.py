@@ -41,6 +41,7 @@ def main() -> None:
         help="recovery: one run, without keepalives; faults: each once; nat: each twice; scale, web: each once; "
         "week: a tenth of it",
     )
+    parser.add_argument("--days", type=float, default=week.DAYS, metavar="DAYS", help="of the week: so many; 7")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.add_argument("--before", type=Path, metavar="DIR", help="of idle: beside the version in this checkout")
     asked = parser.parse_args()
@@ -84,7 +85,7 @@ def main() -> None:
             print(f"{show(lines)}\n", flush=True)
         print(web.NOTE)
     if "week" in names:
-        for lines in week.week(asked.quick):
+        for lines in week.week(asked.quick, asked.days):
             print(f"{show(lines)}\n", flush=True)
         print(week.NOTE)
     if "converge" in names:

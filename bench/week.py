@@ -13,8 +13,7 @@ from sim.large import Life, Mesh
 from sim.large.figures import Row
 
 WORLDS = ((2000, ("public", "named"), 1 / 42), (400, ("easy", "hard"), 1 / 56))
-"""Nodes, the kinds of those with the real policy, and the share of time for which these are awake. What a node behind a
-NAT believes of 2,000 peers, of which relays carry hundreds, takes most of a core."""
+"""Nodes, the kinds of those with the real policy, and the share of time for which these are awake."""
 SEED, DAYS = 1, 7.0
 NOTE = (
     "Real: the policy of the sampled nodes with all their peers, and of all nodes that of news. Modelled: the rest.\n"
@@ -23,11 +22,11 @@ NOTE = (
 )
 
 
-def week(quick: bool) -> Iterator[Lines]:
-    """Live through the week, or a tenth of it; one table for each world."""
+def week(quick: bool, days: float = DAYS) -> Iterator[Lines]:
+    """Live through so many days, or a tenth of them; one table for each world."""
     for nodes, kinds, awake in WORLDS:
         began = time.process_time()
-        life = Life(Mesh(SEED, nodes, kinds), DAYS / 10 if quick else DAYS, awake=awake)
+        life = Life(Mesh(SEED, nodes, kinds), days / 10 if quick else days, awake=awake)
         life.run()
         figures = life.mesh.figures
         for line in figures.lost[:10]:

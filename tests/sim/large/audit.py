@@ -12,7 +12,7 @@ GIVEN_UP = 3600.0
 
 
 class Audit:
-    """One conversation. What disturbs the pair while it lasts, or that there is no path, begins the wait anew."""
+    """One conversation. The wait starts again when something disturbs the pair, or while it has no path."""
 
     def __init__(self, mesh: Mesh, one: Sampled, peer: str) -> None:
         self.mesh, self.one, self.peer = mesh, one, peer

@@ -51,6 +51,7 @@ class Figures:
         self.lost: list[str] = []
         self.lags: list[tuple[float, str]] = []
         self.entries = 0.0
+        self.traffic: Mapping[str, tuple[float, float]] = {}
         self.audits = self.since = 0
 
     def _count(self, what: str, key: tuple[object, ...], many: int = 1) -> None:
@@ -90,6 +91,10 @@ class Figures:
         bound = ENTRIES_EACH * len(state.peers) + ENTRIES_MORE
         self.entries = max(self.entries, entries(state) / bound)
 
+    def take_traffic(self) -> None:
+        """Bytes a second of each sampled node, while it is awake: before it talks to all peers, which no user does."""
+        self.traffic = self.mesh.traffic()
+
     def most(self, what: str) -> int:
         return max(self.counts.get(what, {}).values(), default=0)
 
@@ -109,9 +114,9 @@ class Figures:
         yield Row("NOTIFYs of a node in a minute", self.most("told"), 2 * FANOUT * MOST_TOLD)
         yield Row("looks of a node because of news, in a minute", self.most("pulls"), 2 * MOST_PULLS)
         yield Row("fetches of a node at the git host, in a minute", self.most("fetches"), 2 + 2 * MOST_PULLS)
-        for name, (received, sent) in mesh.traffic().items():
-            yield Row(f"{name} receives on the average", received, BYTES, "B/s")
-            yield Row(f"{name} sends on the average", sent, BYTES, "B/s")
+        for name, (received, sent) in self.traffic.items():
+            yield Row(f"{name} receives while it is awake, until all are greeted", received, BYTES, "B/s")
+            yield Row(f"{name} sends while it is awake, until all are greeted", sent, BYTES, "B/s")
 
 
 def entries(value: object) -> int:

@@ -67,6 +67,7 @@ class Life:
                 mesh.after(number * HOUR, partial(self._sleep, one))
         self._take_sizes()
         mesh.world.run(end - mesh.now)
+        mesh.figures.take_traffic()
         self.rates = {}
         self._mend()
         mesh.world.run(BACK)

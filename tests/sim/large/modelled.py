@@ -126,7 +126,7 @@ class Modelled(Node):
             self.world.clock.after(0.05, lambda: other.sought(peer, self.name, [each for each, _, _ in where]))
 
     def sought(self, by: str, observer: str, ends: Iterable[str]) -> None:
-        """Somebody looks for it: open the NAT, say so through the observer, and send."""
+        """A peer looks for it: open the NAT, say so through the observer, and send."""
         now, tunnel, ends = self.world.clock.now, self.tunnels.get(by), list(ends)
         if not self.is_on or tunnel is None or not ends or now - self.met.get(by, float("-inf")) < 0.9:
             return
