@@ -107,6 +107,18 @@ def test_a_peer_that_moved_is_found_by_whoever_sends_to_it(large: tuple[World, N
     assert one.tunnels[peer].endpoint == at("192.0.2.77")
 
 
+def test_for_a_peer_that_is_missed_its_own_anchors_are_asked(large: tuple[World, Node]) -> None:
+    world, one = large
+    peer = bystander(one)
+    world.nodes[peer].site.renumber({4: "192.0.2.77"}, gagged=True)
+    world.traffic(one, peer)
+    world.run(30)
+    assert one.state
+    asked = {observer for _, call in one.calls if call.about == peer for observer in call.observers}
+    assert asked
+    assert asked <= set(one.state.anchors[peer])
+
+
 def test_who_was_in_use_is_watched_for_three_minutes(large: tuple[World, Node]) -> None:
     world, one = large
     peer = bystander(one)
