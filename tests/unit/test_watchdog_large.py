@@ -7,6 +7,7 @@ from attrs import evolve
 
 from mesh_watchdog.policy.anchors import ANCHORS, IN_RESERVE
 from mesh_watchdog.policy.crowd import LARGE
+from mesh_watchdog.policy.observations import Snapshot
 from mesh_watchdog.policy.peer import SAMPLE
 from mesh_watchdog.policy.relayed import Carried, Relaying
 from mesh_watchdog.policy.watched import CARRIED, IN_USE
@@ -83,6 +84,18 @@ def test_each_peer_is_asked_about_once_an_hour(large: tuple[World, Node]) -> Non
     world.run(SAMPLE + 60)
     assert len(one.probes) == LARGE
     assert all(count <= 2 for key, count in one.probes.items() if key not in always)
+
+
+def test_a_machine_that_slept_for_hours_does_not_ask_all_at_once(large: tuple[World, Node]) -> None:
+    world, one = large
+    one._next += 1  # it looks no more
+    world.run(2 * SAMPLE)
+    one.probes.clear()
+    one._observe(Snapshot(one.seen()))
+    world.run(300)
+    assert 1 <= len(one.probes) < FEW + LARGE * 400 / SAMPLE
+    world.run(SAMPLE)
+    assert len(one.probes) > LARGE * 0.9
 
 
 def test_a_first_packet_works_at_once(large: tuple[World, Node]) -> None:

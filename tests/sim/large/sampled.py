@@ -104,6 +104,8 @@ class Sampled(Node):
 
     def _emit(self, packet: Packet, to: str) -> None:
         self._stale.add(packet.receiver)
+        if not self.interface:  # asleep or off: nothing is sent, whatever the timers of its tunnels say
+            self.tunnels[packet.receiver].tx -= packet.size
         super()._emit(packet, to)
 
     def seen(self) -> dict[str, Seen] | None:

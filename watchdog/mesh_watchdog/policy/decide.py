@@ -48,6 +48,8 @@ WITNESS_PAUSE = 3.0
 """Witnesses are not asked more often than this (R4)."""
 BLIND = 15.0
 """Not having looked for so long (the machine slept) says nothing about the peers."""
+SLEPT = 180.0
+"""After so long, in a large mesh, those whose turn came meanwhile have it within the next hour, and not all at once."""
 
 
 def decide(state: State, observation: Observation, moment: float) -> Decision:
@@ -189,6 +191,8 @@ def _take_in(state: State, snapshot: Snapshot, moment: float) -> Decision:
     seen = under_listed_keys(state.pairs, snapshot.peers, snapshot.wall)
     state = measured(state, seen, moment)
     peers, done = _listen_to_all(state, seen, blind, moment)
+    if state.looked is not None and moment - state.looked > SLEPT:
+        peers = {key: evolve(peer, woke=moment) for key, peer in peers.items()}
     if misplaced(_alone(state), snapshot.peers, snapshot.wall):
         done.append(Promote())
     if blind:

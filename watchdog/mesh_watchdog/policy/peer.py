@@ -68,7 +68,8 @@ class PeerState:
     had others look for us; ``punched``: when we last acted on where others see it, ``aims``: what they reported, and
     ``punches``: how often, since it was heard; ``used``: when there was traffic of a user, as far as can be told;
     ``turn``: when it got the place it has among those that owe an answer (`crowd`), and ``turns``: how many it had
-    since it was heard; ``share``: when it has its turn in the `SAMPLE`, from 0 to 1.
+    since it was heard; ``share``: when it has its turn in the `SAMPLE`, from 0 to 1;
+    ``woke``: when this machine woke, if it was asleep for long since the peer was last heard or asked.
     """
 
     declared: Declared
@@ -111,6 +112,7 @@ class PeerState:
     turn: float | None = None
     turns: int = 0
     share: float = 0.0
+    woke: float = float("-inf")
 
     @cached_property
     def rests_until(self) -> float:
@@ -129,9 +131,10 @@ class PeerState:
     @property
     def next_sample(self) -> float:
         """When it is asked in a large mesh, whatever happens: some time after there last was anything with it."""
-        if self.phase == NEW and self.probed is None:
-            return self.since + self.share * SAMPLE
-        return max(self.heard, self.probed or self.heard) + SAMPLE * (LEAST + self.share / 2)
+        last = max(self.heard, self.probed or self.heard)
+        if self.woke > last or (self.phase == NEW and self.probed is None):
+            return max(self.since, self.woke) + self.share * SAMPLE
+        return last + SAMPLE * (LEAST + self.share / 2)
 
     @property
     def endpoint(self) -> str:
