@@ -175,7 +175,7 @@ class Mesh:
         found = {}
         for name, one in self.sampled.items():
             tunnels = one.tunnels.values()
-            asleep = one.slept + (self.now - one.changed if one.asleep else 0.0)
+            asleep = one.slept + (self.now - one.lay_down if one.asleep else 0.0)
             spent = max(1.0, self.now - one.born - asleep)
             found[name] = (sum(each.rx for each in tunnels) / spent, sum(each.tx for each in tunnels) / spent)
         return found

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Sampled(Node):
     """``placed``: the relay that has a peer's allowed IPs; ``answered``: when a user's packet to a peer was last
     answered; ``steps``: how often the policy was asked; ``asleep``: it is not, meanwhile; ``changed``: when it was last
-    switched on or off, or moved; ``born``: when its interface was made, ``slept``: how long it has slept since."""
+    switched on or off, or moved; ``born``: when its interface was made, ``slept``: how long it has slept since,
+    ``lay_down``: when it last fell asleep."""
 
     mesh: Mesh
     kind: str
@@ -35,6 +36,7 @@ class Sampled(Node):
     asleep: bool = False
     born: float = 0.0
     slept: float = 0.0
+    lay_down: float = 0.0
     changed: float = 0.0
     _seen: dict[str, Seen] = field(factory=dict)
     _stale: set[str] = field(factory=set)
@@ -63,11 +65,12 @@ class Sampled(Node):
 
     def sleep(self) -> None:
         """The machine sleeps, with its interface and its watchdog as they are."""
-        self.interface, self.asleep, self.changed = False, True, self.world.clock.now
+        self.lay_down = self.changed = self.world.clock.now
+        self.interface, self.asleep = False, True
 
     def wake(self) -> None:
         now = self.world.clock.now
-        self.slept += now - self.changed
+        self.slept += now - self.lay_down
         self.interface, self.asleep, self.changed = True, False, now
         self._observe(self.surroundings())
 
