@@ -18,9 +18,8 @@ from mesh_sync.node.statement import NotDirect, Peers, Statement, joined, statem
 from mesh_sync.system.files import stamp
 from mesh_watchdog.journal import Problems
 from mesh_watchdog.policy.crowd import LARGE
-from mesh_watchdog.policy.peer import UP, PeerState
+from mesh_watchdog.policy.peer import SAMPLE, UP, PeerState
 from mesh_watchdog.policy.state import State
-from mesh_watchdog.policy.watched import SAMPLE
 
 KEPT = 1.0
 """Seconds for which it is told again unseen."""

@@ -112,7 +112,7 @@ class PeerState:
     turn: float | None = None
     turns: int = 0
     share: float = 0.0
-    woke: float = float("-inf")
+    woke: float | None = None
 
     @cached_property
     def rests_until(self) -> float:
@@ -132,8 +132,10 @@ class PeerState:
     def next_sample(self) -> float:
         """When it is asked in a large mesh, whatever happens: some time after there last was anything with it."""
         last = max(self.heard, self.probed or self.heard)
-        if self.woke > last or (self.phase == NEW and self.probed is None):
+        if self.woke is not None and self.woke > last:
             return max(self.since, self.woke) + self.share * SAMPLE
+        if self.phase == NEW and self.probed is None:
+            return self.since + self.share * SAMPLE
         return last + SAMPLE * (LEAST + self.share / 2)
 
     @property
