@@ -23,10 +23,9 @@ def with_covering(node: Node, desired: Desired, before: Desired | None, live: Li
     """
     kept = before.covering if before else frozenset()
     endpoints, others = set(_endpoints(desired, live)), set(_nameservers())
-    asked = kept or covering.may_cover(
-        desired.routes | desired.covering, endpoints | others
-    )  # of few meshes, and quick
-    routes = covering.candidates(desired) if asked else ()
+    # Few meshes have a route that may cover one, which is soon found out; which ones these are takes longer.
+    may_cover = kept or covering.may_cover(desired.routes | desired.covering, endpoints | others)
+    routes = covering.candidates(desired) if may_cover else ()
     if not routes:
         return covering.set_apart(desired, (), {}, {})
     if not all(map(covering.is_private, routes)):

@@ -108,7 +108,7 @@ def _listening(
 ) -> Iterator[Iterator[frozenset[str]]]:
     """Looks without end, at growing distances, while peers are probed: who was heard since ``before``.
 
-    ``any_of``: once one of these was heard, or where there are none, nobody else is looked for; None for all.
+    ``any_of``: once one of these was heard, or where there are none, no other peer is looked for; None for all.
     """
     prober = Prober(interface)
     versions = {ipaddress.ip_interface(address).version for address in addresses}
