@@ -169,6 +169,15 @@ def test_a_peer_named_twice_in_one_command_has_its_keepalive_off_and_on_again(en
     assert (a.peer()["keepalive"], a.peer()["allowed_ips"]) == ("25", "(none)")
 
 
+def test_a_keepalive_that_is_on_for_a_moment_speaks_at_once_and_is_off_again(ends: tuple[End, End]) -> None:
+    a, b = ends
+    a.set_peer("persistent-keepalive", "0")
+    heard = b.rx()
+    a.set_peer("persistent-keepalive", "25", "peer", b.public, "persistent-keepalive", "0")
+    until(lambda: b.rx() > heard, 1)
+    assert a.peer()["keepalive"] == "off"
+
+
 def test_a_peer_without_allowed_ips_goes_on_shaking_hands(ends: tuple[End, End]) -> None:
     a, b = ends
     moved = keys.public_key(keys.generate())

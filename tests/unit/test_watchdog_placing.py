@@ -63,7 +63,7 @@ def node(tmp_path: Path) -> Node:
     return made
 
 
-Interface = Callable[[dict[str, str]], Callable[[], list[str]]]
+Interface = Callable[..., Callable[[], list[str]]]
 
 
 @pytest.fixture
@@ -73,9 +73,10 @@ def interface(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Interface:
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
-    def install(peers: dict[str, str]) -> Callable[[], list[str]]:
+    def install(peers: dict[str, str], keepalive: str = "25") -> Callable[[], list[str]]:
         lines = [f"{PRIVATE}\t{keys.public_key(PRIVATE)}\t51820\toff"]
-        lines += [f"{key}\t(none)\t203.0.113.2:51820\t{ips or '(none)'}\t0\t0\t0\t25" for key, ips in peers.items()]
+        where = "(none)\t203.0.113.2:51820"
+        lines += [f"{key}\t{where}\t{ips or '(none)'}\t0\t0\t0\t{keepalive}" for key, ips in peers.items()]
         (folder / "dump").write_text("\n".join(lines) + "\n")
         (folder / "log").touch()
         script = f'#!/bin/sh\nif [ "$1" = show ]; then cat {folder}/dump; else echo "$@" >>{folder}/log; fi\n'
@@ -210,3 +211,9 @@ def test_a_nudge_goes_to_peers_that_are_listed_and_there(node: Node, interface: 
     gone = "X" * 43 + "="
     assert nudge(node, frozenset({B, S, gone})) == Changed(frozenset({B}))
     assert told() == [f"set wg0 peer {B} persistent-keepalive 0 peer {B} persistent-keepalive 25"]
+
+
+def test_a_nudge_leaves_a_peer_without_a_keepalive_without_one(node: Node, interface: Interface) -> None:
+    told = interface({B: OWN[B]}, keepalive="off")
+    assert nudge(node, frozenset({B})) == Changed(frozenset({B}))
+    assert told() == [f"set wg0 peer {B} persistent-keepalive 25 peer {B} persistent-keepalive 0"]

@@ -117,7 +117,7 @@ def _words(peer: DesiredPeer, found: LivePeer, moved: Set[str]) -> list[str]:
 
 @under_lock
 def nudge(node: Node, keys: Set[str]) -> Changed:
-    """Have WireGuard send something to peers that have no allowed IPs: a keepalive, switched off and on (fact 15)."""
+    """Have WireGuard send an empty packet to peers: their keepalive is switched on, again or for a moment (fact 15)."""
     desired = states.load(node.state_file).applied.desired
     found = Live(**wg.dump(node.interface)).peers
     listed = {each for peer in (desired.peers if desired else ()) if peer.public_key in keys for each in peer.keys}
@@ -125,7 +125,7 @@ def nudge(node: Node, keys: Set[str]) -> Changed:
     words = [
         word
         for key in due
-        for seconds in (0, found[key].keepalive or relays.TRYING)
+        for seconds in ((0, found[key].keepalive) if found[key].keepalive else (relays.TRYING, 0))
         for word in ("peer", key, "persistent-keepalive", str(seconds))
     ]
     if words:
