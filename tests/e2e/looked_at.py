@@ -35,6 +35,7 @@ PICTURES = os.environ.get("MESH_SYNC_SCREENSHOTS", "")
 
 def faults(page: Page, name: str, language: str) -> list[str]:
     """On a desktop and on a phone, one light and one dark: what axe-core finds, and what is cut or too wide."""
+    page.wait_for_load_state()
     page.evaluate(FOLDED)
     page.evaluate(AXE)
     found: list[str] = []
@@ -72,7 +73,8 @@ class Focus:
 
 
 def tab(page: Page) -> Focus:
-    """Press Tab; where that leads."""
+    """Press Tab once the page is there with its styles; where that leads."""
+    page.wait_for_load_state()
     page.keyboard.press("Tab")
     number, text, id_, is_visible = page.evaluate(FOCUS)
     return Focus(number, " ".join((text or "").split()), id_, is_visible)
