@@ -14,6 +14,7 @@ import pytest
 from mesh_sync.reconcile.health import SMALL, SOME, heard_of, watch
 from mesh_sync.reconcile.health_goal import Goal, Patience
 from mesh_sync.wireguard.desired import DesiredPeer
+from mesh_sync.wireguard.live import LivePeer
 from mesh_sync.wireguard.probe import DISCARD
 from unit.believed import applied_node
 
@@ -32,7 +33,7 @@ def arriving() -> Iterator[socket.socket]:
 def asked(arriving: socket.socket, count: int) -> list[str]:
     """The addresses of ``count`` peers to which probes have come, in their order; none of them answers."""
     addresses = [f"127.1.{number // 250}.{number % 250 + 1}" for number in range(count)]
-    peers = {one: DesiredPeer(one, one, (f"{one}/32",), frozenset()) for one in addresses}
+    peers = [DesiredPeer(one, one, (f"{one}/32",), frozenset()) for one in addresses]
     assert not heard_of("lo", peers, {}, 0.2)
     found: list[str] = []
     while True:
@@ -59,16 +60,27 @@ printf 'private\\tme\\t51820\\toff\\nkey\\t(none)\\t(none)\\t(none)\\t0\\t%s\\t0
 """An interface of one peer, who has sent more at every look."""
 
 
+def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, looks: Path) -> None:
+    """Programs that say the same each time, but for `wg`; of that, each look is written down."""
+    looks.touch()
+    for name, script in (("wg", WG.format(looks=looks)), ("ip", "echo '[]'"), ("git", "sleep 0.2; exit 1")):
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
 @pytest.mark.parametrize(("sought", "most"), [(frozenset({"key"}), 2), (frozenset[str](), 0)], ids=["one", "none"])
 def test_who_was_heard_or_is_not_looked_for_costs_no_look_at_the_counters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sought: frozenset[str], most: int
 ) -> None:
     looks = tmp_path / "looks"
-    looks.touch()
-    for name, script in (("wg", WG.format(looks=looks)), ("ip", "echo '[]'"), ("git", "sleep 0.2; exit 1")):
-        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    stand_in(tmp_path, monkeypatch, looks)
     missed, _ = watch(applied_node(tmp_path), Goal(sought, remote=True), {}, Patience(0.5, 0.5))
     assert missed == Goal(remote=True)
     assert len(looks.read_text().splitlines()) == most
+
+
+def test_a_peer_that_changes_its_key_is_heard_under_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, peer = tmp_path / "looks", DesiredPeer("b", "old", (), frozenset(), next_public_key="key")
+    stand_in(tmp_path, monkeypatch, looks)
+    assert heard_of("wg0", [peer], {"key": LivePeer("key", frozenset())}, 30) == {"b"}

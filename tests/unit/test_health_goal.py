@@ -26,7 +26,14 @@ def trial(before: Desired | None, *alive: str, remote: bool = True) -> Trial:
     )
 
 
+def changing(whole: Desired, **next_keys: str) -> Desired:
+    """The same, with peers that are about to change their keys."""
+    peers = (evolve(peer, next_public_key=next_keys.get(peer.name, "")) for peer in whole.peers)
+    return evolve(whole, peers=tuple(peers))
+
+
 BEFORE = desired(b="B", c="C", d="D")
+CHANGING = changing(BEFORE, b="B2")
 GOALS = {
     "all stay": (trial(BEFORE, "B", "C"), BEFORE, {"B", "C"}),
     "nobody was alive": (trial(BEFORE), BEFORE, set()),
@@ -36,6 +43,9 @@ GOALS = {
     "one gets a new key": (trial(BEFORE, "B", "C"), desired(b="B2", c="C"), {"B2", "C"}),
     "the only one gets a new key": (trial(BEFORE, "B"), desired(b="B2", c="C"), set()),
     "both get new keys": (trial(BEFORE, "B", "C"), desired(b="B2", c="C2"), {"B2", "C2"}),
+    "one of them may change its key meanwhile": (trial(CHANGING, "B", "C"), CHANGING, {"B", "B2", "C"}),
+    "it has changed it, and may go back": (trial(changing(desired(b="B2"), b="B"), "B2"), CHANGING, {"B", "B2"}),
+    "the end of a change": (trial(CHANGING, "B", "C"), desired(b="B2", c="C"), {"B2", "C"}),
     "the node's own key": (trial(BEFORE, "B", "C"), desired("new", b="B", c="C"), set()),
 }
 
@@ -62,6 +72,7 @@ def test_only_what_was_missed_can_put_the_blame_on_a_commit() -> None:
     record = trial(BEFORE, "B", "C")
     assert proof(Goal(remote=True), record) == Goal(remote=True)
     assert proof(Goal(frozenset({"B2", "C2"})), record) == Goal(frozenset("BC"))
+    assert proof(Goal(frozenset("B")), trial(CHANGING, "B")) == Goal(frozenset({"B", "B2"}))
 
 
 def test_heard_is_who_sent_something_or_shook_hands() -> None:

@@ -56,15 +56,19 @@ def answering(interface: str, peers: Peers, live: Live, kept: frozenset[str]) ->
     return {}
 
 
-def heard_of(interface: str, peers: Peers, before: Mapping[str, LivePeer], seconds: float) -> frozenset[str]:
-    """Ask these peers, with a session or without one; return the public keys of those that were heard since ``before``,
-    after ``seconds`` at the latest.
+def heard_of(
+    interface: str, peers: Sequence[DesiredPeer], before: Mapping[str, LivePeer], seconds: float
+) -> frozenset[str]:
+    """Ask these peers, with a session or without one; return the names of those that were heard since ``before``, under
+    whichever of their keys, after ``seconds`` at the latest.
     """
     link, end = ip.link(interface) or {}, time.monotonic() + seconds
-    with _listening(interface, peers, link.get("addresses", ()), before) as looks:
+    probed = {peer.public_key: peer for peer in peers}
+    with _listening(interface, probed, link.get("addresses", ()), before) as looks:
         for found in looks:
-            if found >= peers.keys() or time.monotonic() >= end:
-                return found & peers.keys()
+            names = frozenset(peer.name for peer in peers if not found.isdisjoint(peer.keys))
+            if len(names) == len(peers) or time.monotonic() >= end:
+                return names
     return frozenset()
 
 

@@ -7,7 +7,7 @@ within 10 s, whatever the far machine thinks of the packet (fact 12): so silence
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from attrs import frozen
 
@@ -58,8 +58,9 @@ def goal(trial: Trial, desired: Desired) -> Goal:
     """What the tried state ``desired`` has to show.
 
     A node that leaves the mesh, as was announced, need not show anything. Peers that left the list cannot answer, and
-    with a new key of this node none does before it has pulled the list. A peer with a new key needs its time as well;
-    but when all of several that were alive get one, one of them has to live under it.
+    with a new key of this node none does before it has pulled the list. A peer that changes its key may do so meanwhile
+    and live under either. One with a new key needs its time as well; but when all of several that were alive get one,
+    one of them has to live under it.
     """
     before = trial.previous.desired or trial.found
     if before and before.peers and not desired.peers:
@@ -67,7 +68,7 @@ def goal(trial: Trial, desired: Desired) -> Goal:
     if before and before.public_key != desired.public_key:
         return Goal(remote=trial.remote)
     peers = by_key(desired)
-    kept = frozenset(peers.keys() & trial.alive.keys())
+    kept = _with_other_keys(trial.alive.keys() & peers.keys(), peers)
     gone = {name for key, name in trial.alive.items() if key not in kept}
     renewed = frozenset(key for key, peer in peers.items() if peer.name in gone)
     several = len({peers[key].name for key in renewed}) > 1
@@ -81,7 +82,13 @@ def by_key(desired: Desired | None) -> dict[str, DesiredPeer]:
 
 def proof(missed: Goal, trial: Trial) -> Goal:
     """What puts the blame on the commit if it is seen with the previous state again: something of what was missed."""
-    return Goal(frozenset(trial.alive) if missed.peers else frozenset(), missed.remote)
+    peers = by_key(trial.previous.desired or trial.found)
+    return Goal(_with_other_keys(trial.alive, peers) if missed.peers else frozenset(), missed.remote)
+
+
+def _with_other_keys(keys: Iterable[str], peers: Mapping[str, DesiredPeer]) -> frozenset[str]:
+    """These keys, and the other ones of those ``peers`` that have two."""
+    return frozenset(each for key in keys for each in (peers[key].keys if key in peers else (key,)))
 
 
 def heard(before: Mapping[str, LivePeer], after: Mapping[str, LivePeer]) -> frozenset[str]:

@@ -74,12 +74,12 @@ def close(node: Node) -> None:
 
 
 def _dead(node: Node, desired: Desired, live: Live, asked_for: float) -> Mapping[str, DesiredPeer]:
-    """The peers that carry what leaves by an exit and do not answer, by public key; ``asked_for``: for so many
-    seconds the remotes were asked through them."""
+    """The peers that carry what leaves by an exit and do not answer, by the key that the list has; ``asked_for``: for
+    so many seconds the remotes were asked through them."""
     carrying = {
         peer.public_key: peer
         for peer in desired.peers
-        if peer.allowed_ips & desired.exit_routes and peer.public_key in live.peers
+        if peer.allowed_ips & desired.exit_routes and live.peers.keys() & {*peer.keys}
     }
     if node.git_past_exit == "unreachable":
         return carrying
@@ -87,8 +87,8 @@ def _dead(node: Node, desired: Desired, live: Live, asked_for: float) -> Mapping
         return {}
     # What was asked so far went through them, so they have owed an answer since ``live`` was read.
     rest = max(SHORTEST, ANSWER_OWED - asked_for)
-    alive = heard_of(node.interface, carrying, live.peers, rest)
-    return {key: peer for key, peer in carrying.items() if key not in alive}
+    alive = heard_of(node.interface, list(carrying.values()), live.peers, rest)
+    return {key: peer for key, peer in carrying.items() if peer.name not in alive}
 
 
 def _resolvers() -> list[str]:
