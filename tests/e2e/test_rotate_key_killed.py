@@ -28,8 +28,8 @@ def mesh() -> Iterator[Mesh]:
 
 
 def killed_or_done(node: Node, step: int) -> bool:
-    """Run `rotate-key` until it is killed at a step; whether it was."""
-    return killed(node, step, "rotate-key", "--wait", "150", env={"STEPS": LASTING})
+    """Run `rotate-key` until it is killed at a step; whether it was. It may also find no peer alive, as below."""
+    return killed(node, step, "rotate-key", "--wait", "150", may_end=(0, 5), env={"STEPS": LASTING})
 
 
 def ended(node: Node) -> None:
@@ -57,7 +57,7 @@ def test_wherever_it_is_killed_nobody_is_cut_off_and_the_next_one_ends_it(mesh: 
                 assert key_of(node) == keys.public_key(held(node).strip()), first
                 assert leftovers(node) == [], first
             all_reach(mesh)
-            if not all(reached):
+            if not any(reached):
                 break
     assert first > 12
     mesh.now()
