@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from e2e.key_rotation import KEY, all_reach, begin, counted, end, held, keys_on, leftovers, rotate, timers
+from e2e.preshared_mesh import SECRET, at, secret
 from e2e.running_watchdog import Watchdog, watching
 from lab import Lab
 from lab.mesh import WORK, Mesh, key_of, now, now_json, status
@@ -16,6 +18,7 @@ from lab.node import Node
 from lab.tree import HOME
 from lab.waiting import until
 from mesh_sync.wireguard import keys
+from mesh_sync.wireguard.psk_rollover import SLOT
 
 pytestmark = pytest.mark.e2e
 
@@ -248,6 +251,30 @@ def test_a_node_that_does_not_follow_the_newest_list_pushes_nothing_on_top_of_it
     mesh.push("nobody is left, and the message does not allow it")
     assert "Mesh-Allow" in rotate(a, exit_code=4)
     assert "next_public_key" not in listed(mesh, "a")
+
+
+@pytest.mark.timeout(400)
+def test_while_the_mesh_has_two_secrets_who_was_prepared_long_ago_is_met_at_once(mesh: Mesh) -> None:
+    """b tries the next key in a slot of the former secret, for as long as c is waited for."""
+    a, b, c = [mesh.node(name, number) for name, number in NUMBERS]
+    secret(mesh, "new", "--secret-file", SECRET)
+    secret(mesh, "retire", "--force")
+    secret(mesh, "rotate", "--secret-file", SECRET, *at(time.time() - 7200))
+    mesh.push()
+    mesh.now()
+    all_reach(mesh)
+    until(lambda: int(time.time() // SLOT) % 2 and time.time() % SLOT < SLOT / 2, 2 * SLOT)
+    old, rotating = key_of(a), begin(a)
+    until(lambda: "next_public_key" in listed(mesh, "a"))
+    now(b)
+    for _ in range(2):  # at the second of these looks it knows how often it has tried since the first
+        time.sleep(6)
+        now(b)
+    now(c)
+    end(rotating)
+    now(b)
+    all_reach(mesh, "a", "b", seconds=10)
+    assert key_of(a) != old
 
 
 def take_no_end(mesh: Mesh, *, really: bool) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
+from mesh_sync.wireguard.key_rollover import placed
 from mesh_sync.wireguard.live import Live, LivePeer
 from mesh_sync.wireguard.psk_rollover import (
     FIRST,
@@ -137,6 +138,28 @@ def test_without_a_look_before_nobody_was_asked_for() -> None:
 def test_settling_twice_is_settling_once() -> None:
     once = settled(WANTED, live(1148), {KEY: 1000}, EVEN + SLOT)
     assert settled(once, live(1148), {}, EVEN) == once
+
+
+@pytest.mark.parametrize("moment", [EVEN, EVEN + SLOT])
+def test_both_keys_of_a_peer_have_the_preshared_key_that_the_pair_uses(moment: float) -> None:
+    """The one that stands by has no session and tries all the time, for which nothing is to be read out of it."""
+    stands_by = "N" * 43 + "="
+    desired = evolve(WANTED, peers=(evolve(PEER, next_public_key=stands_by),))
+    session = LivePeer(KEY, frozenset(), handshake=int(moment) - 60, preshared_key="newer")
+    tried = LivePeer(stands_by, frozenset(), tx_bytes=1480, preshared_key="newer")
+    seen = Live(peers={KEY: session, stands_by: tried})
+    found = placed(settled(desired, seen, {KEY: 0, stands_by: 0}, moment), seen, moment).peers
+    assert {one.public_key: one.preshared_key for one in found} == {KEY: "newer", stands_by: "newer"}
+
+
+def test_a_peer_that_has_changed_its_key_goes_on_with_what_it_used_under_it() -> None:
+    new = "N" * 43 + "="
+    desired = evolve(WANTED, peers=(evolve(PEER, next_public_key=new),))
+    before = LivePeer(KEY, frozenset(), handshake=int(EVEN) - 400, preshared_key="newer", tx_bytes=1480)
+    since = LivePeer(new, frozenset(), handshake=int(EVEN) - 60, preshared_key="former")
+    seen = Live(peers={KEY: before, new: since})
+    [found] = settled(desired, seen, {KEY: 0, new: 0}, EVEN).peers
+    assert found.preshared_key == "former"
 
 
 def test_either_key_is_no_drift_and_a_third_one_is() -> None:

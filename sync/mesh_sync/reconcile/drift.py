@@ -48,7 +48,7 @@ def for_kernel(node: Node, desired: Desired, live: Live | None, moment: float, a
     """
     desired = possible(desired, node.interface)
     fixed = evolve(desired, mtu=interface_mtu(node, desired, live))
-    return settled(node, placed(fixed, live, moment, applied), live, moment)
+    return placed(settled(node, fixed, live, moment), live, moment, applied)
 
 
 def touches(changes: Iterable[Change]) -> bool:

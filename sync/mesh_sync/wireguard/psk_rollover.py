@@ -11,6 +11,8 @@ ends decide by what both see, the moment of their last handshake, so that they a
   its next handshake, which would fail where the other end has not pulled: so each end holds the former key over.
 - No session is disturbed: the key under a session that is alive is only changed as above, and a peer that no packet
   asks for waits with the newer key.
+- A peer that changes its public key has the same preshared key under both: the far end, which runs one at a time, goes
+  on with what the pair uses.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from collections.abc import Container, Mapping
 from attrs import evolve
 
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
+from mesh_sync.wireguard.key_rollover import carrier
 from mesh_sync.wireguard.live import Live, LivePeer
 from mesh_sync.wireguard.protocol import INITIATION_SIZE, REJECT_AFTER_TIME, REKEY_AFTER_TIME, is_alive
 
@@ -116,11 +119,13 @@ def settled(desired: Desired, live: Live | None, last: Mapping[str, int], moment
     if not overlapping(desired):
         return desired
     peers = live.peers if live else {}
+    handshakes = {key: peer.handshake for key, peer in peers.items()}
     grown = {key for key, total in counters(live).items() if total - last.get(key, total) >= INITIATION_SIZE}
 
     def one(peer: DesiredPeer) -> DesiredPeer:
-        asked = peer.public_key in grown
-        key = key_of(peer, peers.get(peer.public_key), asked=asked, moment=moment)
+        asked, other = not grown.isdisjoint(peer.keys), peer.next_public_key
+        used = carrier(peer.public_key, other, handshakes, moment) if other else peer.public_key
+        key = key_of(peer, peers.get(used), asked=asked, moment=moment)
         return evolve(peer, preshared_key=key, former_key=None, moves_at=None, held_until=None)
 
     return evolve(desired, peers=tuple(map(one, desired.peers)))
