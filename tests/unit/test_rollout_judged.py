@@ -9,6 +9,9 @@ import pytest
 
 from mesh_sync.errors import Refused
 from mesh_sync.node.clock import trusted
+from mesh_sync.node.fingerprint import fingerprint
+from mesh_sync.reconcile import canaries
+from mesh_sync.reconcile.decision import Evaluate, decide
 from mesh_sync.reconcile.heads import verdict_on
 from mesh_sync.reconcile.verdict import Verdict
 from mesh_sync.repository.remote import asked, remotes
@@ -90,6 +93,24 @@ def test_what_has_been_applied_is_not_held_again(mesh: SignedMesh) -> None:
     before = at(mesh)
     assert look(mesh).problem is None
     assert (at(mesh), held(mesh)) == (before, None)
+
+
+def test_what_root_changes_while_the_canaries_are_asked_is_looked_at_next(
+    mesh: SignedMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interface is worked out by then. It may be another secret that is put in place."""
+
+    def confirm(*_: object) -> bool:
+        mesh.hold(mesh.private["a"])
+        return True
+
+    monkeypatch.setattr(canaries, "have_confirmed", confirm)
+    mesh.set("b", mtu=1400)
+    commit = mesh.push()
+    assert look(mesh).problem is None
+    assert at(mesh) == commit
+    clock = trusted(time.time())
+    assert decide(mesh.state, commit, fingerprint(mesh.node), clock) == Evaluate(commit)
 
 
 def test_a_canary_waits_for_no_one(tmp_path: Path) -> None:

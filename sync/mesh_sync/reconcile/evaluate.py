@@ -39,8 +39,11 @@ Note = Callable[[str], None]
 
 
 def evaluate(node: Node, before: State, head: Head, remote: Remote, clock: Clock, note: Note) -> Verdict:
-    """Given the head that a remote offers, return what it asks of this node; else what is kept, and why. Fetches it."""
-    known = heard(before, head.commit, clock.wall)
+    """Given the head that a remote offers, return what it asks of this node; else what is kept, and why. Fetches it.
+
+    The fingerprint is taken first: what root changes on this node meanwhile has the next run look again.
+    """
+    known, present = heard(before, head.commit, clock.wall), fingerprint(node)
     try:
         found = _look(node, known, head, remote, clock, note)
     except Unreachable as error:
@@ -55,19 +58,26 @@ def evaluate(node: Node, before: State, head: Head, remote: Remote, clock: Clock
         if waiting := _waiting(node, found.known, found.commit, found.rollout, remote.bare.objects, clock.wall):
             known = evolve(found.known, remote=evolve(found.known.remote, commit=found.commit))
             return _hold(node, known, waiting, None, remote, clock)
-        after = accepted(found.known, found.commit, fingerprint(node), found.result)
+        after = accepted(found.known, found.commit, present, found.result)
         after = worked_out(after, clock.counts(found.dated), found.dated)
         notes = (*_rewritten(found.known, found.commit, remote.bare.objects), *_renamed(node, before, found.result))
         return Verdict(after, None, found.findings, notes)
-    return _refuse(node, before, found, found.result, remote, clock, note)
+    return _refuse(node, before, found, found.result, present, remote, clock, note)
 
 
 def _refuse(
-    node: Node, before: State, found: _Looked, problem: Refused, remote: Remote, clock: Clock, note: Note
+    node: Node,
+    before: State,
+    found: _Looked,
+    problem: Refused,
+    present: str,
+    remote: Remote,
+    clock: Clock,
+    note: Note,
 ) -> Verdict:
     """Do not accept the commit; take the admin's below it, where nodes have signed everything above that one."""
     note(f"refused {found.commit[:10]}")
-    lasts = fingerprint(node) if problem.lasting else ""
+    lasts = present if problem.lasting else ""
     trusted = before.remote.trusted
     refusal = Refusal(found.commit, problem.message, problem.findings, lasts, trusted.commit if trusted else None)
     at = clock.latest(before.last_confirmed.dated).at if lasts else None
@@ -81,7 +91,7 @@ def _refuse(
             if waiting := _waiting(node, kept, commit, rollout, remote.bare.objects, clock.wall):
                 kept = refused(found.known, evolve(refusal, fingerprint="", at=None))  # it is looked at again
                 return _hold(node, kept, waiting, problem, remote, clock)
-            after = worked_out(accepted_below(kept, commit, fingerprint(node), desired), moment, dated)
+            after = worked_out(accepted_below(kept, commit, present, desired), moment, dated)
             return Verdict(after, problem, (*problem.findings, *findings))
     return stay(node, kept, problem, remote, clock)
 
