@@ -14,6 +14,7 @@ from lab.mesh import Mesh, now, now_json, status, stranger
 from lab.node import Node
 from lab.ping import first_answer
 from lab.tree import ENVIRONMENT
+from lab.waiting import until
 from mesh_sync.wireguard import keys
 
 pytestmark = pytest.mark.e2e
@@ -138,6 +139,25 @@ def wrapped(tmp_path: Path) -> Wrapped:
 def cut_when_applying(wrapped: Wrapped) -> dict[str, str]:
     """An environment whose `wg` cuts the node off just before it changes the interface."""
     return wrapped("wg", f"case \"$*\" in *addconf*) nft -f - <<'END'\n{CUT}\nEND\nesac")
+
+
+def test_a_peer_that_dies_while_the_commit_is_fetched_is_not_waited_for(
+    mesh: Mesh, wrapped: Wrapped, tmp_path: Path
+) -> None:
+    """It was heard since the run began, and is gone when the commit is tried."""
+    a, b = mesh.nodes["a"], mesh.nodes["b"]
+    mesh.configure(a, confirm=SHORT)
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    hanging = wrapped("git", f'case "$*" in *" fetch "*) touch {begun}; until [ -e {go} ]; do sleep 0.1; done ;; esac')
+    stranger(mesh, "c", 13)
+    commit = mesh.push("c")
+    run = a.popen(["mesh-sync", "now"], env=hanging)
+    until(begun.exists)
+    first_answer(b, "10.0.0.11")
+    b.port.unplug()
+    go.touch()
+    said, _ = run.communicate(timeout=90)
+    assert (run.returncode, status(a)["commit"]) == (0, commit), said
 
 
 def test_a_node_that_is_offline_itself_does_not_blame_the_commit(mesh: Mesh, cut_when_applying: dict[str, str]) -> None:

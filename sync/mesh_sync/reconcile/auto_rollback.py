@@ -38,7 +38,6 @@ def attempt(
     node: Node,
     device: Device,
     target: State,
-    live: Live | None,
     *,
     wait: float,
     took: float | None,
@@ -46,11 +45,13 @@ def attempt(
 ) -> Tried:
     """Apply ``target``, and keep it if it lives within node.toml's time.
 
-    ``live``: the interface before; ``took``: seconds after which a remote answered just now, None if none did;
-    ``blame``: whether a commit that fails is remembered as bad. Whatever goes wrong while applying, and whatever ends
-    the run, brings the previous state back.
+    ``took``: seconds after which a remote answered just now, None if none did; ``blame``: whether a commit that fails
+    is remembered as bad. Whatever goes wrong while applying, and whatever ends the run, brings the previous state back.
+
+    The interface is read again for this: since the run began, a fetch or the canaries may have taken minutes.
     """
     before = states.load(node.state_file)
+    live = device.read(before.applied.desired, target.applied.desired)
     record = _record(node, before, target, live, remote=took is not None)
     if blame and record.attempt > ATTEMPTS:
         text = f"commit {_short(record)} is not tried again: {ATTEMPTS} runs ended before it was confirmed"

@@ -95,7 +95,7 @@ def _bring_about(
             from mesh_sync.reconcile.mirrored import answering  # few runs have news
 
             took = answering(node, before.applied.desired, desired, changes)
-        return told(node, verdict, auto_rollback.attempt(node, device, after, live, wait=wait, took=took))
+        return told(node, verdict, auto_rollback.attempt(node, device, after, wait=wait, took=took))
     if way is Way.GO_BACK and not dry_run:
         return told(node, verdict, auto_rollback.go_back(node, device, before, live, verdict, wait))
     after = entered(after, clock.wall) if way is Way.APPLY_UNCONFIRMED else after

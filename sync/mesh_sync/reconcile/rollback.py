@@ -55,8 +55,7 @@ def rollback(node: Node, commit: str | None, *, wait: float = WAIT, note: Callab
         target = went_back(before, chosen, fingerprint(node), desired, Pause(clock.wall, why))
         target = worked_out(target, moment)
         if node.confirm.deadline and is_new(before.last_confirmed, target.applied):
-            live = device.read(desired)
-            tried = attempt(node, device, target, live, wait=wait, took=_took(node), blame=False)
+            tried = attempt(node, device, target, wait=wait, took=_took(node), blame=False)
             return told(node, Verdict(target, notes=() if tried.problem else again), tried)
         target = entered(target, clock.wall)
         done = apply(node, device, before, target, wait=wait, undo=before.trial)
