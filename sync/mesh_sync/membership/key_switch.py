@@ -38,7 +38,7 @@ def switch(node: Node, files: KeyFiles, next_key: str) -> None:
         if next_key != desired.other_key:
             raise MeshSyncError("the list no longer names the next key", hint="run it again")
         shaken = _handshakes(desired, _at_rest(node))
-        alive = {name: moment for name, moment in shaken.items() if is_alive(moment, time.time())}
+        alive = {key: moment for key, moment in shaken.items() if is_alive(moment, time.time())}
         write_atomically(_memory(node), json.dumps(alive))  # one that differs later was made under the new key
         files.switch()
         try:
@@ -56,11 +56,12 @@ def confirm(node: Node, files: KeyFiles) -> tuple[str, ...]:
         return ()
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        shaken = _handshakes(_desired(node), wg.dump(node.interface)["peers"])  # others change their keys, too
-        if names := [name for name in before if shaken.get(name) not in (None, 0, before[name])]:
-            return tuple(sorted(names))
+        if names := _answering(node, before):
+            return names
         time.sleep(LOOK)
     with locked(node.run_lock_file), locked(node.lock_file):
+        if names := _answering(node, before):  # which took as long as that
+            return names
         files.switch_back()
         _enforce(node)
     text = f"no peer answered under the new key within {PATIENCE:g} s: this machine runs its old one again"
@@ -97,15 +98,28 @@ def _at_rest(node: Node) -> Mapping[str, LivePeer]:
     return peers
 
 
+def _answering(node: Node, before: Mapping[str, int]) -> tuple[str, ...]:
+    """The names of the peers of ``before`` that have made another handshake since.
+
+    The list may have changed meanwhile: others change their keys, too, and are renamed.
+    """
+    desired = _desired(node)
+    shaken = _handshakes(desired, wg.dump(node.interface)["peers"])
+    answering = {key for key, moment in shaken.items() if key in before and moment not in (0, before[key])}
+    return tuple(sorted(peer.name for peer in desired.peers if not answering.isdisjoint(peer.keys)))
+
+
 def _handshakes(desired: Desired, live: Mapping[str, LivePeer]) -> dict[str, int]:
-    """The last handshake of each peer, under whichever of its keys."""
+    """The last handshake of each peer, under whichever of its keys, by each of these."""
     return {
-        peer.name: max((live[key].handshake for key in peer.keys if key in live), default=0) for peer in desired.peers
+        key: max((live[each].handshake for each in peer.keys if each in live), default=0)
+        for peer in desired.peers
+        for key in peer.keys
     }
 
 
 def _remembered(node: Node) -> dict[str, int]:
-    """The peers that were alive before the switch, and their handshakes; empty when that was not kept."""
+    """The keys of the peers that were alive before the switch, and their handshakes; empty when that was not kept."""
     try:
         return _handshakes_of(read_json(_memory(node).read_bytes()))
     except (OSError, Wrong):
