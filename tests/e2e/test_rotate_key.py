@@ -6,6 +6,7 @@ import contextlib
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,8 @@ from e2e.running_watchdog import Watchdog, watching
 from lab import Lab
 from lab.mesh import WORK, Mesh, key_of, now, now_json, status
 from lab.node import Node
-from lab.tree import HOME
+from lab.program import Program
+from lab.tree import ENVIRONMENT, HOME
 from lab.waiting import until
 from mesh_sync.wireguard import keys
 from mesh_sync.wireguard.psk_rollover import SLOT
@@ -275,6 +277,62 @@ def test_while_the_mesh_has_two_secrets_who_was_prepared_long_ago_is_met_at_once
     now(b)
     all_reach(mesh, "a", "b", seconds=10)
     assert key_of(a) != old
+
+
+@contextlib.contextmanager
+def overtaken(mesh: Mesh, node: Node, folder: Path) -> Iterator[Program]:
+    """`rotate-key`, before whose first push an admin does what the body does."""
+    begun, go = folder / "begun", folder / "go"
+    (folder / "git").write_text(f"""#!/bin/sh
+        PATH={ENVIRONMENT["PATH"]}
+        case "$*" in *" push "*) touch {begun}; until [ -e {go} ]; do sleep 0.1; done ;; esac
+        exec git "$@"
+    """)
+    (folder / "git").chmod(0o755)
+    rotating = node.popen(["mesh-sync", "rotate-key"], env={"PATH": f"{folder}:{ENVIRONMENT['PATH']}"})
+    until(begun.exists)
+    yield rotating
+    go.touch()
+
+
+@pytest.mark.timeout(300)
+def test_a_rename_that_comes_before_its_push_is_heeded(mesh: Mesh, tmp_path: Path) -> None:
+    a, _, _ = three(mesh)
+    old = key_of(a)
+    with overtaken(mesh, a, tmp_path) as rotating:
+        mesh.operator.run(["mesh-sync", "peer", "rename", "a", "zurich", "-C", WORK])
+        mesh.push("a is zurich")
+    with timers(mesh, "b", "c"):
+        end(rotating)
+    assert key_of(a) != old
+    assert f'public_key = "{key_of(a)}"' in listed(mesh, "zurich")
+
+
+@pytest.mark.timeout(300)
+def test_a_key_that_an_admin_takes_from_it_before_its_push_stays_away(mesh: Mesh, tmp_path: Path) -> None:
+    """The machine may have been stolen: it must not write its own key back."""
+    a, _, _ = three(mesh)
+    other = keys.public_key(keys.generate())
+    with overtaken(mesh, a, tmp_path) as rotating:
+        mesh.set("a", public_key=other)
+        mesh.push("another machine is a")
+    assert "peers/a.toml has another public key than /etc/mesh-sync/private.key belongs to" in end(rotating, 2)
+    assert f'public_key = "{other}"' in listed(mesh, "a")
+    assert "next_public_key" not in listed(mesh, "a")
+
+
+@pytest.mark.timeout(300)
+def test_where_others_apply_a_commit_first_it_takes_longer(mesh: Mesh) -> None:
+    a, b, c = three(mesh)
+    mesh.set_mesh(rollout={"canary": ["b"], "wait": 3600})
+    mesh.push("b goes first")
+    mesh.now()
+    old = key_of(a)
+    with watching(a), watching(b), watching(c), timers(mesh, "b", "c"):
+        said = rotate(a)
+    assert "waiting for the nodes that apply a commit first" in said
+    assert key_of(a) != old
+    assert leftovers(a) == []
 
 
 def take_no_end(mesh: Mesh, *, really: bool) -> None:

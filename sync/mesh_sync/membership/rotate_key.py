@@ -11,9 +11,11 @@ The list and the key files say how far a rotation has come, so the command can b
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +25,7 @@ from mesh_sync.check.examine import examine
 from mesh_sync.errors import ConfigError, Locked, MeshSyncError, Unreachable
 from mesh_sync.membership.key_switch import confirm, forget, switch
 from mesh_sync.membership.publish import Change, NeedsAdmin, checked, publish
-from mesh_sync.membership.wait_for_peers import Neighbours, neighbours, wait_for_peers
+from mesh_sync.membership.wait_for_peers import REFRESH, Neighbours, neighbours, wait_for_peers
 from mesh_sync.mesh.edit_toml import edited
 from mesh_sync.mesh.layout import SIGNERS_FILE, peer_path
 from mesh_sync.mesh.model import Peer
@@ -51,10 +53,7 @@ def rotate_key(node: Node, *, wait: float, force: bool, note: Note) -> str:
     """
     with locked(node.run_lock_file.with_suffix(".rotation.lock"), 0):
         files = KeyFiles(node.private_key_file)
-        peer = _listed(node, files.public)
-        if files.public not in (peer.public_key, peer.next_public_key):
-            text = f"{peer.file} has another public key than {files.held} belongs to"
-            raise ConfigError(text, hint="correct the list, or put the private key that it names there")
+        peer = _at_the_first(node, lambda url: with_fresh_copy(node.repository, url, partial(_listed, node)))
         if files.public == peer.public_key and not peer.next_public_key and files.is_on_trial:
             note("the list has the new key already")
         else:
@@ -62,7 +61,7 @@ def rotate_key(node: Node, *, wait: float, force: bool, note: Note) -> str:
                 _switch_over(node, files, peer, wait, force, note)
             else:
                 note("this machine runs its next key already")
-                _follow(node, files.public)
+                _follow(node, files.public, wait, note)
             if names := confirm(node, files):
                 note(f"answers under the new key: {', '.join(names)}")
             _publish(node, {"public_key": files.public}, ["next_public_key"], "runs its new key", note)
@@ -77,7 +76,7 @@ def _switch_over(node: Node, files: KeyFiles, peer: Peer, wait: float, force: bo
     next_key = files.make_next()
     if peer.next_public_key != next_key:
         _publish(node, {"next_public_key": next_key}, [], "announces its next key", note)
-    desired = _follow(node, files.public, next_key)
+    desired = _follow(node, files.public, wait, note, next_key)
     key = read_private_key(files.next)
     missing = wait_for_peers(lambda: _neighbours(node), key, desired.listen_port, wait, note)
     if missing and not force:
@@ -92,12 +91,21 @@ def _switch_over(node: Node, files: KeyFiles, peer: Peer, wait: float, force: bo
     note("switched: this machine runs its next key")
 
 
-def _follow(node: Node, held: str, other: str = "") -> Desired:
-    """Have this node apply the list that names both its keys: what it refuses, others would refuse too."""
-    outcome = run_now(node)
-    desired = states.load(node.state_file).applied.desired
-    if desired and desired.public_key == held and other in ("", desired.other_key):
-        return desired
+def _follow(node: Node, held: str, wait: float, note: Note, other: str = "") -> Desired:
+    """Have this node apply the list that names both its keys: what it refuses, others would refuse too.
+
+    Where others apply a commit first, that takes a while: at most ``wait`` seconds.
+    """
+    end = time.monotonic() + wait
+    while True:
+        outcome, state = run_now(node), states.load(node.state_file)
+        desired = state.applied.desired
+        if desired and desired.public_key == held and other in ("", desired.other_key):
+            return desired
+        if outcome.problem or not state.remote.held or time.monotonic() >= end:
+            break
+        note("waiting for the nodes that apply a commit first")
+        time.sleep(REFRESH)
     text = "this node has not applied the list that names its next key"
     raise outcome.problem or MeshSyncError(text, hint="`mesh-sync status` says why: perhaps it is paused")
 
@@ -113,13 +121,20 @@ def _neighbours(node: Node) -> Neighbours:
     return neighbours(mesh, _name(node))
 
 
-def _listed(node: Node, key: str) -> Peer:
-    """What the list says of this node. Of one that was renamed it is the peer with the ``key`` that it runs."""
-    mesh = _at_the_first(node, lambda url: with_fresh_copy(node.repository, url, checked))
-    peer = mesh.peers.get(_name(node)) or next((one for one in mesh.peers.values() if key in one.keys), None)
-    if peer is None:
+def _listed(node: Node, copy: FreshCopy) -> Peer:
+    """What the list says of this node. Of one that was renamed it is the peer with the key that it runs.
+
+    Raise ConfigError when it is not in the list, or has another key there: then that is not to be changed from here.
+    """
+    file, peers = node.private_key_file, checked(copy).peers
+    key, named = KeyFiles(file).public, peers.get(_name(node))
+    peer = next((one for one in (named, *peers.values()) if one and key in one.keys), None)
+    if peer:
+        return peer
+    if named is None:
         raise ConfigError(f"{_name(node)} is not in the list", hint="mesh-sync join puts it there")
-    return peer
+    text = f"{named.file} has another public key than {file} belongs to"
+    raise ConfigError(text, hint="correct the list, or put the private key that it names there")
 
 
 def _name(node: Node) -> str:
@@ -131,19 +146,19 @@ def _publish(node: Node, values: Mapping[str, str], unset: Iterable[str], what: 
     """Change keys of this node's own file in the list; nothing is pushed when it says so already."""
     if problem := run_now(node).problem:  # nothing is pushed on top of a list that this node refuses
         raise problem
-    node = evolve(node, name=_name(node))
-    path = peer_path(node.name)
 
     def work(copy: FreshCopy) -> None:
-        before = copy.tree.texts[path].decode()
+        listed = _listed(node, copy)  # each time: what came first may have renamed it, or taken its key away
+        before = copy.tree.texts[listed.file].decode()
         text = edited(before, values, unset)
         if text == before:
             return
-        publish(copy, own_change(node, copy, text, what, values), node.repository.branch)
-        note(f"pushed {path}: {node.name} {what}")
+        change = own_change(evolve(node, name=listed.name), copy, text, what, values)
+        publish(copy, change, node.repository.branch)
+        note(f"pushed {listed.file}: {listed.name} {what}")
 
     if states.load(node.state_file).intent.pause:
-        text = f"{node.name} is paused; nothing was pushed"
+        text = f"{_name(node)} is paused; nothing was pushed"
         raise MeshSyncError(text, hint="`mesh-sync resume`, then run it again")
     whole = node.trust.mode == "signed"
     _at_the_first(node, lambda url: with_fresh_copy(node.repository, url, work, note, whole=whole))
