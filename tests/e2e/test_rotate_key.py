@@ -345,6 +345,32 @@ def take_no_end(mesh: Mesh, *, really: bool) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_a_secret_that_is_sealed_to_the_old_key_after_the_switch_is_opened(mesh: Mesh) -> None:
+    """The list goes on to name the old key first, until the end of the rotation can be pushed."""
+    a, *_ = [mesh.node(name, number) for name, number in NUMBERS]
+    secret(mesh, "new", "--secret-file", SECRET, *at(time.time() - 7200))
+    secret(mesh, "retire", "--force")
+    mesh.push()
+    mesh.now()
+    all_reach(mesh)
+    old = key_of(a)
+    take_no_end(mesh, really=True)
+    with timers(mesh, "b", "c"):
+        rotate(a, exit_code=3)
+    assert key_of(a) != old
+    mesh.operator.run(["git", "-C", WORK, "pull", "-q", "--rebase", mesh.url, "main"])
+    secret(mesh, "rotate", "--secret-file", SECRET)
+    commit = mesh.push("another secret")
+    now(a)
+    assert status(a)["commit"] == commit
+    take_no_end(mesh, really=False)
+    rotate(a)
+    assert leftovers(a) == []
+    mesh.now()
+    all_reach(mesh)
+
+
+@pytest.mark.timeout(300)
 def test_a_power_cut_in_the_middle_of_it_cuts_nobody_off(mesh: Mesh) -> None:
     a, b, c = three(mesh)
     old = key_of(a)

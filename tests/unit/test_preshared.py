@@ -273,5 +273,5 @@ def test_a_node_that_reads_a_refused_commit_loses_no_secret(tmp_path: Path) -> N
     save(node.kept_secret_file, Secrets({1: SECRET}))
     mesh = mesh_of(2, Use(secret=2))
     with pytest.raises(Refused, match="the mesh secret 2 is not sealed to this node"):
-        Source(node, {}, "").keyed(Renderer(mesh, MOMENT).desired("n1"), mesh)
+        Source(node, {}, ()).keyed(Renderer(mesh, MOMENT).desired("n1"), mesh)
     assert load(node.kept_secret_file) == Secrets({1: SECRET})

@@ -65,10 +65,9 @@ def rotate_key(node: Node, *, wait: float, force: bool, note: Note) -> str:
             if names := confirm(node, files):
                 note(f"answers under the new key: {', '.join(names)}")
             _publish(node, {"public_key": files.public}, ["next_public_key"], "runs its new key", note)
+        if problem := run_now(node).problem:  # first: what an admin has sealed to the old key meanwhile is opened by it
+            raise problem
         forget(node, files)
-        outcome = run_now(node)
-        if outcome.problem:
-            raise outcome.problem
         return files.public
 
 

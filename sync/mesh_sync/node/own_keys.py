@@ -70,6 +70,11 @@ class KeyFiles:
         """The key that this node runs."""
         return public_key(read_private_key(self.held))
 
+    @property
+    def private(self) -> tuple[str, ...]:
+        """The private half of it, and of the one before while that is kept. Raise ConfigError."""
+        return tuple(map(read_private_key, (self.held, *([self.previous] if self.previous.exists() else []))))
+
     def switch(self) -> None:
         """The next key becomes the node's: the rename is the moment."""
         write_atomically(self.previous, read_private_key(self.held) + "\n")

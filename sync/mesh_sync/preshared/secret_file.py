@@ -5,7 +5,7 @@ And where a node finds the secrets: in that file, else sealed to it in the list.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from attrs import frozen
@@ -58,11 +58,14 @@ def remembered(kept: Secrets, in_use: Mapping[int, bytes]) -> Secrets:
 
 @frozen
 class Source:
-    """Where this node's secrets come from."""
+    """Where this node's secrets come from.
+
+    ``private_keys``: all that the list may mean: while this node changes its key, they are sealed to the one before.
+    """
 
     node: Node
     texts: Mapping[str, bytes]
-    private_key: str
+    private_keys: Sequence[str]
 
     def keyed(self, desired: Desired, mesh: Mesh) -> Desired:
         """The interface with its preshared keys. Raise Refused when the secret in use is not there."""
@@ -85,7 +88,9 @@ class Source:
                 raise Refused(error.message, hint=error.hint, cause=Cause.SECRET) from None
         kept = self._kept()
         boxes = self._sealed
-        found = {**kept.by_id, **(opened(boxes, self.private_key).by_id if boxes else {})}
+        found = dict(kept.by_id)
+        for key in self.private_keys:
+            found |= opened(boxes, key).by_id if boxes else {}
         in_use = {number: found[number] for number in (use.secret, use.former) if number in found}
         if (known := remembered(kept, in_use)) != kept:
             save(self.node.kept_secret_file, known)

@@ -15,14 +15,14 @@ from mesh_sync.mesh.render import Renderer
 from mesh_sync.mesh.tree import Tree
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node
-from mesh_sync.node.own_keys import with_own_key
+from mesh_sync.node.own_keys import KeyFiles, with_own_key
 from mesh_sync.preshared.secret_file import Source
 from mesh_sync.reconcile.own_name import own_name
 from mesh_sync.repository.git_objects import GitObjects, tree_at
 from mesh_sync.system.cpu_limit import CHECKING, spending
 from mesh_sync.wireguard import psk_rollover
 from mesh_sync.wireguard.desired import Desired
-from mesh_sync.wireguard.keys import public_key, read_private_key
+from mesh_sync.wireguard.keys import public_key
 
 
 def desired_at(node: Node, commit: str, repository: GitObjects, moment: datetime) -> Desired:
@@ -59,13 +59,13 @@ def interface(
         reason = "is disabled, expired or cut off" if node.name in mesh.peers else "is not in the list"
         text = f"{node.name} {reason} at commit {commit[:10]}; its last applied state is kept"
         raise Refused(text, findings=findings, cause=Cause.NOT_LISTED)
-    desired, private_key = _with_held_key(renderer.desired(node.name), node)
+    desired, private_keys = _with_held_key(renderer.desired(node.name), node)
     if desired.machine and not node.machine:
         text = f"{peer_path(node.name)} has {node.name} on the machine {desired.machine}"
         raise Refused(text, hint='say in node.toml which one this is: machine = "NAME"')
     if desired.is_elsewhere(node.machine):
         return evolve(left(desired), addresses=frozenset())
-    desired = Source(node, tree.texts, private_key).keyed(desired, mesh)
+    desired = Source(node, tree.texts, private_keys).keyed(desired, mesh)
     by_hand = {name for name, peer in mesh.peers.items() if not peer.managed}
     before = states.load(node.state_file).last_confirmed.desired
     return psk_rollover.held_over(desired, before, by_hand, moment.timestamp())
@@ -80,12 +80,14 @@ def left(before: Desired) -> Desired:
     return evolve(without, sysctls=nothing, firewall=nothing, subnets=nothing, translated=frozenset(), passages=nothing)
 
 
-def _with_held_key(desired: Desired, node: Node) -> tuple[Desired, str]:
-    """The key of this machine must be one that the list names: any other would cut it off. Return it, too."""
+def _with_held_key(desired: Desired, node: Node) -> tuple[Desired, tuple[str, ...]]:
+    """The key of this machine must be one that the list names: any other would cut it off. Return it, too, and the one
+    before while that is kept.
+    """
     desired = with_own_key(desired, node)
     try:
-        private_key = read_private_key(node.private_key_file)
-        held = public_key(private_key)
+        private_keys = KeyFiles(node.private_key_file).private
+        held = public_key(private_keys[0])
     except ConfigError as error:
         raise Refused(error.message, hint=error.hint, cause=Cause.KEY) from None
     if held != desired.public_key:
@@ -95,4 +97,4 @@ def _with_held_key(desired: Desired, node: Node) -> tuple[Desired, str]:
             "names one that is gone",
             cause=Cause.KEY,
         )
-    return desired, private_key
+    return desired, private_keys
