@@ -11,7 +11,7 @@ import pytest
 from e2e.running_watchdog import watching
 from lab import Lab, Site
 from lab.host import Host
-from lab.mesh import Mesh, now
+from lab.mesh import Mesh, dump, key_of, now
 from lab.node import Node
 from lab.ping import first_answer
 from lab.waiting import until
@@ -39,6 +39,7 @@ table inet no_word {
 FITS = 1400 - 60
 """An MTU that keeps all within an uplink of 1400. WireGuard pads packets to 16 bytes, but not beyond its MTU: at 1420 a
 packet of 1340 is too large, at 1340 it is not. So it is 1340 or 1320, by who is measured first."""
+RAISED = "again, if all paths take it"
 SERVE = """
 import socket
 with socket.create_server(("0.0.0.0", 5000)) as server:
@@ -220,6 +221,25 @@ def test_mesh_watchdog_lowers_the_mtu_to_what_the_path_takes(mesh: Mesh, narrow:
         assert fetched(SITES["azure"].host, SITES["aws"].host) == 3_000_000
         for gateway in gateways:
             assert "MTU" not in now(gateway).stdout
+
+
+def test_a_peer_that_moves_behind_its_narrow_path_is_measured_at_its_new_place(mesh: Mesh, narrow: Mesh) -> None:
+    """It was narrow before, so larger packets can only be tried once the interface takes them again."""
+    aws, azure = (site.gateway for site in SITES.values())
+    link(SITES["aws"].router, 1500)
+    mesh.now("aws", "azure")
+    key = key_of(azure)
+    with watching(aws) as watchdog:
+        first_answer(aws, "10.0.0.32")
+        until(lambda: "takes no larger packets" in watchdog.said(), seconds=60)
+        before, raised = dump(aws)[key]["endpoint"], watchdog.said().count(RAISED)
+        azure.run(["wg", "set", "wg0", "listen-port", "51999"])
+        first_answer(azure, "10.0.0.31")
+        assert dump(aws)[key]["endpoint"] != before
+        until(lambda: watchdog.said().count(RAISED) > raised, seconds=30, what=watchdog.said)
+        until(lambda: mtu(aws) <= FITS, seconds=60)
+        assert "MTU" not in now(aws).stdout
+        now(azure)
 
 
 def test_it_follows_an_uplink_at_once(mesh: Mesh, a: Node) -> None:

@@ -38,3 +38,12 @@ def test_a_peer_that_answers_small_packets_only_ends_no_ipv6(tmp_path: Path, add
     assert interface_mtu(node, desired, live) == least
     save(node.path_mtu_file, {"b": PathMtu(where, 1380)})
     assert interface_mtu(node, desired, live) == 1380
+
+
+def test_a_path_is_as_narrow_under_the_next_key_of_its_peer(tmp_path: Path) -> None:
+    node, where = applied_node(tmp_path), "203.0.113.2:51820"
+    desired = Desired("lab", "a", "me", 51820, 0, frozenset({"10.0.0.1/32"}), frozenset(), ())
+    save(node.path_mtu_file, {"old": PathMtu(where, 1380)})
+    live = Live(mtu=1420, fits=1420, peers={"new": LivePeer("new", frozenset(), where)})
+    assert interface_mtu(node, desired, live) == 1380
+    assert interface_mtu(node, desired, Live(mtu=1420, fits=1420, peers={"c": LivePeer("c", frozenset())})) == 1420

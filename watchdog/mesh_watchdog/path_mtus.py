@@ -1,12 +1,16 @@
 """The interface's MTU: it follows this machine's uplink, and what the paths to peers turn out to take.
 
-One path is measured after the other, in the background, once for each endpoint that a peer is heard at.
+One path is measured after the other, in the background, once for each endpoint that a peer is heard at. No packet that
+is tried is larger than the interface's MTU: when that is raised, what passed before says too little, and all are
+measured again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from functools import partial
+
+from attrs import frozen
 
 from mesh_sync.errors import MeshSyncError
 from mesh_sync.node import interface_mtu as mtus
@@ -25,6 +29,11 @@ AGAIN = 5.0
 """Seconds after which a path that this machine could not measure is measured after all."""
 
 
+@frozen
+class Raised(Changed):
+    """The MTU is larger than it was."""
+
+
 class PathMtus:
     """Measures the paths that it is asked to, and sets the MTU when one takes less."""
 
@@ -33,12 +42,17 @@ class PathMtus:
         self._problems = problems
         self._chatter = chatter
         self._due: dict[str, tuple[str, str, str]] = {}
+        self._measured: dict[str, tuple[str, str, str]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def measure(self, key: str, name: str, endpoint: str, address: str) -> None:
         """Measure the path to the peer of this key, which was heard at ``endpoint``; ``address``: in the mesh."""
-        self._due[key] = (name, endpoint, address)
-        if self._task is None or self._task.done():
+        self._measured = {other: path for other, path in self._measured.items() if path[1] != endpoint}
+        self._due[key] = self._measured[key] = (name, endpoint, address)
+        self._begin()
+
+    def _begin(self) -> None:
+        if self._due and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._work())
 
     async def follow(self) -> None:
@@ -47,6 +61,9 @@ class PathMtus:
         self._problems.set("mtu", result.problem, over="the MTU can be set again")
         for size in result.done:
             log.info("MTU %s, as the uplink has it", size)
+        if isinstance(result, Raised):
+            self._due |= self._measured
+            self._begin()
 
     def close(self) -> None:
         if self._task:
@@ -61,7 +78,10 @@ class PathMtus:
             if result.problem:
                 self._due.setdefault(key, (name, endpoint, address))
                 await asyncio.sleep(AGAIN)
-            if result.done:
+            if isinstance(result, Raised):
+                log.info("MTU %s again, if all paths take it", *result.done)
+                self._due = {key: (name, endpoint, address), **self._due, **self._measured}
+            elif result.done:
                 log.warning("the path to %s takes no larger packets: MTU %s", name, *result.done)
 
 
@@ -73,7 +93,7 @@ def measured(node: Node, key: str, endpoint: str, address: str, chatter: Chatter
         if link is None or found is None:
             return Changed()
         before = mtus.load(node.path_mtu_file)
-        kept = {other: path for other, path in before.items() if other != key}
+        kept = {other: path for other, path in before.items() if other != key and path.endpoint != endpoint}
         if found < link["mtu"]:
             kept[key] = PathMtu(endpoint, found)
         if kept != before:
@@ -94,4 +114,4 @@ def follow(node: Node) -> Changed:
     if not live or wanted in (0, live.mtu):
         return Changed()
     run(["ip", "link", "set", "dev", node.interface, "mtu", str(wanted)])
-    return Changed(frozenset({str(wanted)}))
+    return (Raised if wanted > live.mtu else Changed)(frozenset({str(wanted)}))

@@ -41,10 +41,9 @@ def interface_mtu(node: Node, desired: Desired, live: Live | None) -> int:
         listed = (endpoint for peer in desired.peers for endpoint in peer.endpoint if is_literal(endpoint))
         ways = mtu.of_ways(listed, desired.fwmark, ())
         return mtu.fitting(ways, ipv6=ipv6) or DEFAULT_MTU
+    ends = {peer.endpoint for peer in live.peers.values()}  # whatever key the peer has there by now
     narrow = (
-        max(path.mtu, mtu.least(ipv6=ipv6))
-        for key, path in load(node.path_mtu_file).items()
-        if key in live.peers and live.peers[key].endpoint == path.endpoint
+        max(path.mtu, mtu.least(ipv6=ipv6)) for path in load(node.path_mtu_file).values() if path.endpoint in ends
     )
     return min([live.fits or live.mtu, *narrow])
 
