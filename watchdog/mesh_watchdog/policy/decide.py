@@ -92,9 +92,14 @@ def decide(state: State, observation: Observation, moment: float) -> Decision:
 
 
 def _apply(state: State, applied: Applied, moment: float) -> State:
-    """Peers that left the list are forgotten at once: nothing is ever done to them again."""
+    """Peers that left the list are forgotten at once: nothing is ever done to them again.
+
+    One that has changed its key is known as before.
+    """
+    renewed = {old: new for old, new in state.pairs.items() if old not in applied.peers and new in applied.peers}
+    known = {renewed.get(key, key): peer for key, peer in state.peers.items()}
     peers = {
-        key: evolve(_declare(state.peers.get(key), declared, moment), share=watched.share(applied.here.key, key))
+        key: evolve(_declare(known.get(key), declared, moment), share=watched.share(applied.here.key, key))
         for key, declared in applied.peers.items()
     }
     hosts = {host for declared in applied.peers.values() for host in declared.hosts}
@@ -106,7 +111,7 @@ def _apply(state: State, applied: Applied, moment: float) -> State:
         known_ways.forgotten(state), rendezvous=others, birthday=rounds, peers=peers, names=names,
         tunnel=applied.tunnel, carriers=applied.carriers, mark=applied.mark, past_exit=applied.past_exit,
         pairs=applied.pairs, here=applied.here, paired=paired,
-        relaying=relaying.listed(state.relaying, applied.peers), news=news.without(state.news, peers),
+        relaying=relaying.listed(state.relaying, applied.peers, renewed), news=news.without(state.news, peers),
         leading=leading.listed(state.leading, applied.gateways), anchors=AnchorsOf(applied.peers),
     )  # fmt: skip
 

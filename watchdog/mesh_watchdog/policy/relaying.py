@@ -19,7 +19,7 @@ from attrs import evolve
 from mesh_sync.wireguard.relays import own_networks
 from mesh_watchdog.policy.actions import Action, Call, Carry, Probe
 from mesh_watchdog.policy.nat_class import EASY, HARD
-from mesh_watchdog.policy.observations import Declared, Reported, Sighting, Sought
+from mesh_watchdog.policy.observations import Declared, Pairs, Reported, Sighting, Sought
 from mesh_watchdog.policy.peer import MISS, UP, PeerState, probed
 from mesh_watchdog.policy.relay_order import is_ready, is_relay, may_be_carried, order
 from mesh_watchdog.policy.relayed import Carried, Relaying
@@ -59,14 +59,25 @@ STEADY = 600.0
 """… unless it lasted this many seconds."""
 
 
-def listed(known: Relaying, peers: Mapping[str, Declared]) -> Relaying:
-    """What is known under a new list: peers that left it and peers that no longer relay are forgotten."""
+def listed(known: Relaying, peers: Mapping[str, Declared], renewed: Pairs) -> Relaying:
+    """What is known under a new list: peers that left it and peers that no longer relay are forgotten.
+
+    ``renewed``: the peers that have changed their key, by the one under which they are known.
+    """
     relays = {declared.name: key for key, declared in peers.items() if declared.relay}
     if not relays:
         return Relaying()
-    kept = {key: each for key, each in known.peers.items() if key in peers}
-    seen = {pair: when for pair, when in known.seen.items() if pair[0] in relays.values() and pair[1] in peers}
-    return Relaying(relays, kept, seen)
+
+    def called(key: str) -> str:
+        return renewed.get(key, key)
+
+    carried = {called(key): evolve(each, relay=called(each.relay)) for key, each in known.peers.items()}
+    seen = {(called(relay), called(key)): when for (relay, key), when in known.seen.items()}
+    return Relaying(
+        relays,
+        {key: each for key, each in carried.items() if key in peers},
+        {pair: when for pair, when in seen.items() if pair[0] in relays.values() and pair[1] in peers},
+    )
 
 
 def take_report(state: State, reported: Reported, moment: float) -> Decision:
