@@ -13,7 +13,7 @@ from attrs import evolve
 
 from mesh_watchdog.journal import Problems
 from mesh_watchdog.mesh_dns import commits, exchange, notices, responder
-from mesh_watchdog.mesh_dns.directory import View, calling
+from mesh_watchdog.mesh_dns.directory import View, calling, view_of
 from mesh_watchdog.mesh_dns.names import zone_name
 from mesh_watchdog.mesh_dns.responder import Responder
 from mesh_watchdog.mesh_dns.views import Views
@@ -50,11 +50,11 @@ class Node:
     async def _ask(self, question: bytes, address: str, interface: str, chatter: Chatter) -> None:
         self.passed.append((notices.read(dns.message.from_wire(question), [HERE.key], SERVICES), address))
 
-    def told(self, *told: tuple[str, bytes]) -> list[dns.message.Message]:
+    def told(self, *told: tuple[str, bytes], views: Views | None = None) -> list[dns.message.Message]:
         """What it answers to these, each from an address."""
 
         async def story() -> list[dns.message.Message]:
-            made = Responder("wg0", Here(), Problems())
+            made = Responder("wg0", views or Here(), Problems())
             await made.start(asyncio.Queue())
             answers = [await made.answer(data, source) for source, data in told]
             await asyncio.sleep(0)
@@ -102,6 +102,20 @@ def test_what_a_peer_has_published_is_told_after_where_it_was_seen(node: Node) -
     assert where(own) == (Sighting("203.0.113.2:51820"),)
     assert where(answer) == (Sighting("203.0.113.2:51820", 7.0), *OWN)
     assert [address for _, address in node.passed] == [AT_AZURE]
+
+
+class Shrinking(Here):
+    """A list without azure is applied while the interface is read."""
+
+    async def fresh(self, caller: str) -> View:
+        peers = {key: peer for key, peer in self.state.peers.items() if key != AZURE}
+        self.state = evolve(self.state, here=evolve(self.state.here), peers=peers)
+        return calling(view_of(self.directory, self.state, 0.0), caller, FOUND)
+
+
+def test_a_peer_that_leaves_the_list_meanwhile_is_not_looked_for(node: Node) -> None:
+    [answer] = node.told((AT_GCP, notice(AZURE, GCP)), views=Shrinking())
+    assert (answer.rcode(), node.passed) == (dns.rcode.NXDOMAIN, [])
 
 
 def test_a_peer_without_a_watchdog_is_not_told(node: Node) -> None:

@@ -208,8 +208,8 @@ class Responder(Sense):
             self._found(caller, notice)
             return response.to_wire()
         self._published.put(caller, notice.own, notice.standing)
-        view = await self._views.fresh(caller)
-        about = directory.listed.get(notice.about, "")
+        view = await self._views.fresh(caller)  # and the list may be another by now
+        about = view.directory.listed.get(notice.about, "")
         if about and about != caller:
             self._pass_on(caller, about, view, notice)
         places = self._places(about, view) if about != caller else _seen(about, view)
