@@ -102,15 +102,18 @@ def _about(state: State, head: str | None, fingerprint: str, clock: Clock, *, re
         return InSync()
     if retry:
         return Evaluate(head)
-    if bad and (bad.commit, bad.fingerprint) == (head, fingerprint) and _rests(bad, clock.wall):
+    if bad and (bad.commit, bad.fingerprint) == (head, fingerprint) and rests(bad, clock.wall):
         return Keep(Reason.ROLLED_BACK)
     trusted = state.remote.trusted and state.remote.trusted.commit
+    if bad and bad.commit == trusted and not rests(bad, clock.wall):  # it is below the head, and its time has come
+        return Evaluate(head)
     if refusal and (refusal.fingerprint, refusal.trusted) == (fingerprint, trusted) and _stands(refusal, clock, home):
         return Keep(Reason.REFUSED)
     return Evaluate(head)
 
 
-def _rests(bad: BadCommit, moment: float) -> bool:
+def rests(bad: BadCommit, moment: float) -> bool:
+    """Whether a commit that was rolled back is left alone at ``moment`` (Unix seconds)."""
     return bad.until is None or bad.until - LONGEST_REST <= moment < bad.until
 
 

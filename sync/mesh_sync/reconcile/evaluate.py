@@ -20,7 +20,7 @@ from mesh_sync.node.clock import Clock
 from mesh_sync.node.config import Node
 from mesh_sync.node.fingerprint import fingerprint
 from mesh_sync.node.state import Held, Refusal, State
-from mesh_sync.reconcile.decision import wait
+from mesh_sync.reconcile.decision import rests, wait
 from mesh_sync.reconcile.derive import interface, left, mesh_at
 from mesh_sync.reconcile.own_name import own_name
 from mesh_sync.reconcile.promise import accepted, accepted_below, heard, held, refused, worked_out
@@ -84,7 +84,7 @@ def _refuse(
     refusal = evolve(refusal, at=at, cause=problem.cause.value)
     kept = refused(found.known, refusal)
     with suppress(MeshSyncError):
-        if commit := _below(node, kept, found.commit, remote.bare.objects):
+        if commit := _below(node, kept, found.commit, remote.bare.objects, clock.wall):
             dated = git_history.date_of(remote.bare.objects, commit)
             moment = clock.counts(dated)
             desired, findings, rollout = _asked(node, kept, commit, remote, remote.bare.objects, moment.date)
@@ -96,12 +96,12 @@ def _refuse(
     return stay(node, kept, problem, remote, clock)
 
 
-def _below(node: Node, known: State, head: str, repository: GitObjects) -> str | None:
+def _below(node: Node, known: State, head: str, repository: GitObjects, moment: float) -> str | None:
     """The newest commit of an admin, if only nodes' are above it in the history of ``head`` and it is news here."""
     anchor, bad, applied = known.remote.trusted, known.remote.bad, known.applied.commit
     if not anchor or known.intent.pause:
         return None
-    if bad and (bad.commit, bad.fingerprint) == (anchor.commit, fingerprint(node)):
+    if bad and (bad.commit, bad.fingerprint) == (anchor.commit, fingerprint(node)) and rests(bad, moment):
         return None
     if (applied and repository.descends(applied, anchor.commit)) or not below_nodes(repository, head, anchor.commit):
         return None

@@ -148,8 +148,13 @@ def confirmed(tried: State, how: str, moment: float) -> State:
 
 
 def rolled_back(back: State, bad: BadCommit | None, moment: float) -> State:
-    """The tried commit is rolled back, and ``back`` is what there is again; ``bad``: it is not tried again."""
-    closed = evolve(back, trial=None, remote=evolve(back.remote, bad=bad))
+    """The tried commit is rolled back, and ``back`` is what there is again; ``bad``: it is not tried again.
+
+    Else the next run does so, also where the head above it was refused.
+    """
+    is_bad = bad is not None and back.trial is not None and bad.commit == back.trial.commit
+    refusals = back.remote.refusals if is_bad else ()
+    closed = evolve(back, trial=None, remote=evolve(back.remote, bad=bad, refusals=refusals))
     return closed.ending("rolled-back", moment, back.trial.commit) if back.trial and back.trial.commit else closed
 
 
