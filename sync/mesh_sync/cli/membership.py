@@ -113,7 +113,7 @@ def _note(text: str) -> None:
 
 @click.command("rotate-key")
 @click.option("--wait", type=click.FloatRange(min=0), default=180.0, show_default=True, metavar="SECONDS",
-              help="How long the other nodes may take to prepare.")  # fmt: skip
+              help="How long canaries, and then the other nodes, may take.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Switch after that even if some nodes are not prepared.")
 @config_option
 def rotate_key(config: Path, wait: float, force: bool) -> None:

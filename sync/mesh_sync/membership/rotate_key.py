@@ -46,7 +46,7 @@ T = TypeVar("T")
 def rotate_key(node: Node, *, wait: float, force: bool, note: Note) -> str:
     """Do all that is left to do; return the key that this node runs now.
 
-    ``wait``: seconds that the other nodes may take to prepare; ``force``: then switch even if some have not.
+    ``wait``: seconds that canaries, and then the other nodes, may take; ``force``: then switch even if some have not.
 
     Raise MeshSyncError (1) when a peer is not prepared, this node is paused, or may not sign; RolledBack (5) when no
     peer answers under the new key; and Unreachable (3), Refused (4), DeviceError (6).
