@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from mesh_sync.names.hosts_block import block, with_block
 from mesh_sync.node.config import Dns, Node, Paths, Repository, Trust
+from mesh_sync.node.state import State
 from mesh_sync.reconcile import mesh_names
+from mesh_sync.reconcile.drift import difference
 from mesh_sync.system import run
 from mesh_sync.wireguard.desired import Desired, DesiredPeer
+from mesh_sync.wireguard.live import Live
 
 PEERS = (
     DesiredPeer("azure", "KA", ("10.0.0.2", "fd00::2"), frozenset()),
@@ -67,6 +70,16 @@ def test_unless_wished_for_nothing_is_touched(node: Node, resolvectl: Path) -> N
     assert list(mesh_names.drift(node, DESIRED)) == []
     assert mesh_names.take_away(node) == ()
     assert (node.paths.hosts.read_text(), resolvectl.read_text()) == (OTHERS, "")
+
+
+def test_a_peer_that_changes_its_key_has_one_name_and_that_is_no_drift(node: Node) -> None:
+    node, changing = using(node, "hosts"), evolve(PEERS[0], next_public_key="KN")
+    desired = evolve(DESIRED, peers=(changing, PEERS[1]))
+    for changes in ([mesh_names.KIND], []):
+        found = [each for each in difference(node, desired, State(), Live(), 0.0) if each.kind == mesh_names.KIND]
+        assert [each.kind for each in found] == changes
+        assert mesh_names.bring_about(node, desired, frozenset(each.value for each in found)) == ()
+    assert node.paths.hosts.read_text() == OTHERS + BLOCK
 
 
 def test_the_hosts_file_gets_a_block_and_loses_it_again(node: Node) -> None:

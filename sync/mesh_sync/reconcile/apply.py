@@ -125,7 +125,7 @@ def _prepare(
     node: Node, desired: Desired, kernel: Desired, before: State, live: Live | None, moment: float, undo: Trial | None
 ) -> _Work:
     """Find the endpoints that the changes need; those that have none yet are left for another run."""
-    changes = difference_of(node, kernel, before, live, moment)
+    changes = difference_of(node, desired, kernel, before, live, moment)
     live, was = live or Live(), before.applied
     last = endpoint_choice.last_known(desired, was, live)
     if undo:

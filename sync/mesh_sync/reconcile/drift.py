@@ -25,10 +25,14 @@ def difference(
 ) -> tuple[Change, ...]:
     """What `apply` would change, and what became of wg0.conf. ``state`` says what is ours to take away."""
     moment = time.time() if moment is None else moment
-    return difference_of(node, for_kernel(node, desired, live, moment, state.applied.desired), state, live, moment)
+    kernel = for_kernel(node, desired, live, moment, state.applied.desired)
+    return difference_of(node, desired, kernel, state, live, moment)
 
 
-def difference_of(node: Node, kernel: Desired, state: State, live: Live | None, moment: float) -> tuple[Change, ...]:
+def difference_of(
+    node: Node, desired: Desired, kernel: Desired, state: State, live: Live | None, moment: float
+) -> tuple[Change, ...]:
+    """The same; ``kernel``: what of ``desired`` the kernel is to have."""
     applied = state.applied
     context = Context(
         owned=owned(node, state, live),
@@ -39,7 +43,7 @@ def difference_of(node: Node, kernel: Desired, state: State, live: Live | None, 
     )
     if live is None:  # what is on without us is no change
         kernel = evolve(kernel, sysctls=kernel.sysctls - live_sysctls(kernel.sysctls))
-    return (*plan(kernel, live, context), *conf_drift(node, applied.conf), *mesh_names.drift(node, kernel))
+    return (*plan(kernel, live, context), *conf_drift(node, applied.conf), *mesh_names.drift(node, desired))
 
 
 def for_kernel(node: Node, desired: Desired, live: Live | None, moment: float, applied: Desired | None) -> Desired:
