@@ -106,7 +106,8 @@ def _follow(node: Node, held: str, wait: float, note: Note, other: str = "") -> 
         note("waiting for the nodes that apply a commit first")
         time.sleep(REFRESH)
     text = "this node has not applied the list that names its next key"
-    raise outcome.problem or MeshSyncError(text, hint="`mesh-sync status` says why: perhaps it is paused")
+    hint = "`mesh-sync status` says why: perhaps it is paused, or waits for the canaries"
+    raise outcome.problem or MeshSyncError(text, hint=hint)
 
 
 def _neighbours(node: Node) -> Neighbours:
