@@ -10,7 +10,7 @@ import pytest
 
 from e2e.running_watchdog import Watchdog, watching
 from lab import Lab
-from lab.mesh import Mesh, now, now_json, status
+from lab.mesh import WORK, Mesh, now, now_json, status
 from lab.ping import first_answer
 from lab.waiting import until
 
@@ -83,6 +83,13 @@ def test_what_is_waited_for_is_what_the_list_before_says(world: World) -> None:
     world.mesh.set_mesh(rollout={"canary": ["first"], "wait": LONG})
     world.mesh.push("canaries again")
     world.mesh.now()
+
+
+def test_a_commit_that_renames_a_canary_waits_for_it_under_its_new_name(world: World) -> None:
+    world.mesh.operator.run(["mesh-sync", "peer", "rename", "a", "zurich", "-C", WORK])
+    world.mesh.push("a is zurich")
+    assert world.waits("b")
+    world.follows("a", "b", "c")
 
 
 def test_a_canary_that_says_nothing_costs_no_more_than_the_wait(world: World) -> None:

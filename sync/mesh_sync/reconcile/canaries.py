@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Set
+
 from mesh_sync.fleet.look import hear, signers_at, whom
-from mesh_sync.fleet.verify import Heard
+from mesh_sync.fleet.verify import Doubt, Heard
+from mesh_sync.mesh import manifest
 from mesh_sync.node.config import Node
 from mesh_sync.node.state import State
-from mesh_sync.repository.git_objects import GitObjects
+from mesh_sync.repository.git_objects import GitObjects, tree_at
+from mesh_sync.wireguard.desired import Desired
 
 
 def have_confirmed(node: Node, state: State, canaries: frozenset[str], commit: str, objects: GitObjects) -> bool:
@@ -19,7 +23,20 @@ def have_confirmed(node: Node, state: State, canaries: frozenset[str], commit: s
     if desired is None or asked.keys() != canaries:
         return False
     found = hear(node, desired, asked, signers_at(objects, state.last_confirmed.commit))
+    if others := {each.name for each in found if each.doubt is Doubt.MISNAMED}:  # this may be the commit that did it
+        renamed = {new: asked[old] for old, new in _renamed(others, desired, commit, objects) if old != new}
+        known = (each for each in found if asked[each.name] not in renamed.values())
+        found = (*known, *hear(node, desired, renamed, signers_at(objects, commit)))
     return all(_has(each, commit, objects) for each in found)
+
+
+def _renamed(names: Set[str], desired: Desired, commit: str, objects: GitObjects) -> Iterator[tuple[str, str]]:
+    """These peers' names, and what ``commit`` calls each."""
+    mesh, _ = manifest.read(tree_at(objects, commit).manifests)
+    called = {key: peer.name for peer in (mesh.peers.values() if mesh else ()) for key in peer.keys}
+    for peer in desired.peers:
+        if peer.name in names:
+            yield from ((peer.name, called[key]) for key in peer.keys if key in called)
 
 
 def _has(heard: Heard, commit: str, objects: GitObjects) -> bool:
