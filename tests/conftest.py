@@ -17,9 +17,10 @@ REQUIRED = os.environ.get("CI") == "true" or os.environ.get("MESH_SYNC_REQUIRE_E
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")  # how long an example takes says how busy the machine is
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # Started in the background of a shell that keeps Ctrl-C from it, and so from every program that the tests start.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Started in the background of a shell, or by nohup, which keep them from it, and so from every program of the tests.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 LONG = (
