@@ -105,6 +105,15 @@ def test_the_table_and_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None
     assert "e: has an answer that is not signed with its key in allowed_signers" in lines
 
 
+def test_a_node_that_does_not_even_hear_itself_is_told_where_to_look(capsys: pytest.CaptureFixture[str]) -> None:
+    show(compared("a", NEW, [Heard("a"), Heard("b")], frozenset()), 1000.0)
+    silent, hint = capsys.readouterr().out.splitlines()[-2:]
+    assert silent.startswith("a, b: no answer")
+    assert hint.startswith("a is this node: ")
+    show(compared("b", NEW, [Heard("a"), at("b", NEW)], frozenset()), 1000.0)
+    assert "this node" not in capsys.readouterr().out
+
+
 def test_a_fleet_at_one_commit_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     show(compared("a", NEW, [at("a", NEW), at("b", NEW)], frozenset()), 1000.0)
     assert capsys.readouterr().out.splitlines()[3:] == [f"2 nodes at {NEW[:10]}"]

@@ -43,6 +43,17 @@ def test_a_command_is_for_the_working_copy_that_it_is_about() -> None:
     assert in_copy(Path("a b"), "mesh-sync check", "") == "mesh-sync check 'a b'"
 
 
+def test_a_plan_of_the_first_commit_says_what_can_be_planned(place: Path) -> None:
+    first = subprocess.run(
+        ["git", "-C", place, "rev-list", "--max-parents=0", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    subprocess.run(["git", "-C", place, "checkout", "-q", first], check=True)
+    ended = mesh_sync("plan", "-C", place)
+    assert ended.code == 2
+    assert pasted(ended.err) == 0
+    assert pasted(mesh_sync("plan", "HEAD~99", "-C", place).err) == 0
+
+
 def test_commands_of_hints_work_where_the_person_is(place: Path, tmp_path: Path) -> None:
     assert pasted(mesh_sync("log", "azure", "-C", place).err) == 0
     assert pasted(mesh_sync("peer", "set", "aws", "--mtu", 1400, "-C", place).fine()) == 0

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import dns.flags
 import dns.message
@@ -20,6 +21,7 @@ from mesh_sync.node import last_run, own_signature
 from mesh_sync.node import state as states
 from mesh_sync.node.config import Node, Paths, Repository, Trust
 from mesh_sync.node.last_run import LastRun
+from mesh_sync.node.state import Held, Intent, Pause, Remote
 from mesh_sync.node.statement import NotDirect, Peers
 from mesh_sync.reconcile import run as running
 from mesh_sync.system.lock import locked
@@ -100,6 +102,27 @@ def test_it_says_what_is_applied_and_how_its_peers_are(here: Here) -> None:
     assert (said.up, said.stale, said.relayed, said.new) == (1, 1, 1, 0)
     assert [(one.peer, one.relay) for one in said.not_direct] == [("gcp", ""), ("phone", "azure")]
     assert said.names_all
+
+
+@pytest.mark.parametrize(
+    ("changes", "run", "cause"),
+    [
+        ({"intent": Intent(Pause(9.0))}, ("in-sync", ""), "paused"),
+        ({"intent": Intent(Pause(9.0))}, ("refused", ""), ""),
+        ({"remote": Remote(held=Held(TWO, 9.0, 9.0))}, ("in-sync", ""), "canaries"),
+        ({"remote": Remote(held=Held(TWO, 9.0, 9.0))}, ("refused", "guard"), "guard"),
+        ({}, ("in-sync", ""), ""),
+    ],
+)
+def test_it_says_what_keeps_it_from_a_newer_commit(
+    here: Here, changes: dict[str, Any], run: tuple[str, str], cause: str
+) -> None:
+    here.applies(ONE)
+    states.save(here.node.state_file, evolve(states.load(here.node.state_file), **changes))
+    last_run.record(here.node, *run)
+    found = heard("aws", here.said(), "lab", [], time.time()).statement
+    assert found
+    assert (found.result, found.cause) == (run[0], cause)
 
 
 def test_it_is_signed_with_the_nodes_key(here: Here) -> None:

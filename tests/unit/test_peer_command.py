@@ -224,6 +224,23 @@ def test_a_narrow_terminal_cuts_nothing(monkeypatch: pytest.MonkeyPatch, capsys:
     assert "".join(line[column : lines[0].index("state")].strip() for line in lines[1:]) == endpoint
 
 
+def test_a_terminal_too_narrow_for_a_table_has_a_list_for_each_row(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    head = ("node", "commit", "last run", "peers", "signature", "version")
+    print_table([head, ("a", "4d114d1616", "applied, 23 s ago", "2/0/2", "signed", "0.1.0")])
+    assert capsys.readouterr().out.splitlines() == [
+        "a",
+        "  commit     4d114d1616",
+        "  last run   applied, 23 s ago",
+        "  peers      2/0/2",
+        "  signature  signed",
+        "  version    0.1.0",
+    ]
+
+
 def test_the_list_is_one_object_as_json_and_says_when_it_is_not_whole(operator: Operator) -> None:
     operator.put("azure", "mtu = 3")
     ended = operator.peer("list", "--json")

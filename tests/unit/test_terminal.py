@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from unit.list_keeper import Operator, key
 
 MESH_SYNC = (sys.executable, "-c", "from mesh_sync.cli.main import main; main()")
 WATCHDOG = (sys.executable, "-c", "from mesh_watchdog.cli import main; main()")
+FULL = "input or output: No space left on device"
 NOT_TEXT = "\udcff"
 """The byte 0xff, as Python has it in an argument."""
 
@@ -42,6 +44,37 @@ def test_the_watchdogs_reader_may_have_enough_too() -> None:
     done = subprocess.run([*WATCHDOG, "-h"], stdout=writing, stderr=subprocess.PIPE, text=True)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("words", ["check", "peer list", "-h", "plan HEAD", "export aws", "log", "graph", "nonsense"])
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_an_output_that_is_closed_changes_nothing_but_that_nothing_is_seen(
+    operator: Operator, words: str, closed: str
+) -> None:
+    seen = subprocess.run([*MESH_SYNC, *words.split()], cwd=operator.place, capture_output=True)
+    line = f"{shlex.join(MESH_SYNC)} {words} {closed}"
+    done = subprocess.run(["sh", "-c", line], cwd=operator.place, capture_output=True)
+    assert (done.returncode, done.stdout) == (seen.returncode, b"")
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("program", [MESH_SYNC, WATCHDOG], ids=["mesh-sync", "mesh-watchdog"])
+@pytest.mark.parametrize("closed", ["", "<&-"])
+def test_an_output_that_takes_nothing_is_told_in_one_line(program: tuple[str, ...], closed: str) -> None:
+    done = subprocess.run(["sh", "-c", f"{shlex.join(program)} -h >/dev/full {closed}"], capture_output=True, text=True)
+    assert done.returncode == 6
+    assert done.stderr.splitlines() == [f"mesh-{'watchdog' if program == WATCHDOG else 'sync'}: {FULL}"]
+
+
+def test_a_status_does_not_pass_over_a_table_with_which_no_watchdog_starts(tmp_path: Path) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text(
+        'name = "a"\n[repository]\nurls = ["git://x/y"]\n[trust]\nmode = "none"\n[watchdog]\nnew = false\n'
+        f'[paths]\nstate = "{tmp_path}"\nrun = "{tmp_path}"\n'
+    )
+    done = subprocess.run([*WATCHDOG, "status", "--config", config], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == f"mesh-watchdog: {config}:watchdog.new: unknown key; did you mean news?\n"
 
 
 @pytest.mark.parametrize("encoding", ["iso-8859-1", "koi8-r"])

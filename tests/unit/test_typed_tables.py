@@ -98,7 +98,7 @@ def test_every_problem_comes_at_once_with_its_place() -> None:
         "f:leaf.port: 0 is not a port (1 to 65535)",
         "f:leaf.how: 'side' is not one of 'up', 'down'",
         "f:leaves[1].port: is missing",
-        "f:leaves[1].porto: unknown key",
+        "f:leaves[1].porto: unknown key; did you mean port?",
         "f:leaves[2]: must be a table, not 3",
         "f:at: must be a number of seconds, not 1e+99",
         "f:count: must be a number, not True",
@@ -109,6 +109,22 @@ def test_every_problem_comes_at_once_with_its_place() -> None:
         "f:below.name: must be text in quotes, not None",
         "f:name: is missing",
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("leavse", "unknown key; did you mean leaves?"),
+        ("belo", "unknown key; did you mean below?"),
+        ("a", "unknown key"),
+        ("nmae", "unknown key"),
+        ("x" * 10_000, "unknown key"),
+    ],
+)
+def test_a_key_that_is_nearly_one_of_the_file_s_is_told_which(key: str, said: str) -> None:
+    with pytest.raises(Wrong) as caught:
+        TREE({"name": "x", key: 1})
+    assert caught.value.problems == [(key, said)]
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 1])

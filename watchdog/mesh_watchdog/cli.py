@@ -13,6 +13,7 @@ from mesh_sync.terminal.command_line import Program, config_option, json_option,
 from mesh_sync.terminal.exit import ending
 from mesh_watchdog import journal
 from mesh_watchdog.report import show, status_file
+from mesh_watchdog.settings import settings_of
 
 PROGRAM = "mesh-watchdog"
 
@@ -56,7 +57,9 @@ def once(config: Path) -> int:
 @json_option
 def status(config: Path, as_json: bool) -> None:
     """Show what the watchdog knows of every peer, and what it did. Changes nothing."""
-    found = status_file.read(nodes.load(config))
+    node = nodes.load(config)
+    settings_of(node, config)  # a watchdog that is started with what is wrong there ends at once
+    found = status_file.read(node)
     if as_json:
         print_json(found)
     else:

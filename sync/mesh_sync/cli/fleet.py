@@ -63,7 +63,7 @@ def _node(config: Path) -> Node:
     try:
         return nodes.load(config)
     except ConfigError as error:
-        if config.exists():
+        if not isinstance(error.__context__, FileNotFoundError):
             raise
         hint = "nodes are asked over the mesh: run it on a machine that has joined, this one or another"
         raise ConfigError(error.message, hint=hint) from None
@@ -76,7 +76,10 @@ def show(found: Fleet, moment: float) -> None:
     if found.is_current:
         click.secho(f"{count(len(found.rows), 'node')} at {at}", fg="green")
     for names, words in _wrong(found):
-        click.secho(f"{some(names)}: {words}", fg="red", err=False)
+        click.secho(f"{some(names)}: {words}", fg="red")
+    if found.asker in found.names(Standing.SILENT):
+        hint = "is this node: mesh-sync status says whether it is up, mesh-watchdog status whether its watchdog runs"
+        click.secho(f"{found.asker} {hint}", fg="yellow")
 
 
 def _wrong(found: Fleet) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -70,9 +70,10 @@ def named(found: Iterable[NotDirect]) -> tuple[NotDirect, ...]:
 @frozen(kw_only=True)
 class Statement:
     """``commit``: the one confirmed last, ``since``: when it was applied; ``trial``: one that is applied and not
-    confirmed yet. ``result``, ``cause``, ``ran``: of the last run (`LastRun`). ``nat``: the class of the NAT before the
-    node, empty while it is not known. ``not_direct``: see `Peers`; all of them where they are as many as ``stale`` and
-    ``relayed`` together. ``moment``: when this was said. Moments are Unix seconds, by the node's clock.
+    confirmed yet. ``result``, ``cause``, ``ran``: of the last run (`LastRun`); ``cause`` is also ``paused``, or
+    ``canaries`` that are waited for. ``nat``: the class of the NAT before the node, empty while it is not known.
+    ``not_direct``: see `Peers`; all of them where they are as many as ``stale`` and ``relayed`` together. ``moment``:
+    when this was said. Moments are Unix seconds, by the node's clock.
     """
 
     mesh: str
@@ -113,10 +114,17 @@ def statement(state: State, run: LastRun, peers: Peers, nat: str, version: str, 
     entered = [past.applied_at for past in state.history if past.stayed and past.commit == confirmed.commit]
     return Statement(
         mesh=desired.mesh, node=desired.name, commit=confirmed.commit, since=entered[-1] if entered else confirmed.at,
-        trial=state.trial.commit if state.trial else None, version=version, result=run.result, cause=run.cause,
-        ran=run.at, up=peers.up, stale=peers.stale, relayed=peers.relayed, new=peers.new, nat=nat,
-        moment=moment, not_direct=named(peers.not_direct),
+        trial=state.trial.commit if state.trial else None, version=version, result=run.result,
+        cause=run.cause or _holding(state, run), ran=run.at, up=peers.up, stale=peers.stale, relayed=peers.relayed,
+        new=peers.new, nat=nat, moment=moment, not_direct=named(peers.not_direct),
     )  # fmt: skip
+
+
+def _holding(state: State, run: LastRun) -> str:
+    """Why a run that refused nothing left a newer commit alone."""
+    if run.result not in ("in-sync", "applied"):
+        return ""
+    return "paused" if state.intent.pause else "canaries" if state.remote.held else ""
 
 
 def written(said: Statement) -> str:

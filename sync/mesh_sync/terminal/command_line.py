@@ -14,6 +14,9 @@ import click
 from mesh_sync.node.config import DEFAULT_CONFIG
 from mesh_sync.terminal.exit import OutputClosed
 
+FOLDED = 12
+"""Characters, with what is between columns, to which a column of a table may shrink before its cells are unreadable."""
+
 
 class Program(click.Group):
     """A program's commands. Output that is closed ends them by `ending`: click would exit with 1, "errors found"."""
@@ -52,16 +55,28 @@ def print_json(value: object) -> None:
 
 
 def print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    """Print rows under a row of headings: aligned on a terminal, separated by tabs elsewhere."""
+    """Print rows under a row of headings: aligned on a terminal, separated by tabs elsewhere.
+
+    On a terminal too narrow for that, each row is a list of its own, with the heading before each value.
+    """
     if not sys.stdout.isatty():
         for row in rows:
             click.echo("\t".join(row))
         return
     from rich import console, table  # takes 50 ms, and only a table on a terminal needs it
 
+    terminal = console.Console(markup=False, emoji=False, highlight=False)
+    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
+    if sum(min(width, FOLDED) for width in widths) > terminal.width:
+        others = rows[0][1:]
+        for first, *rest in rows[1:]:
+            click.echo(first)
+            for name, value in zip(others, rest, strict=True):
+                click.echo(f"  {name:{max(map(len, others))}}  {value}")
+        return
     shown = table.Table(box=None)
     for heading in rows[0]:
         shown.add_column(heading, overflow="fold")  # in a narrow window a long endpoint takes two lines, and is whole
     for row in rows[1:]:
         shown.add_row(*row)
-    console.Console(markup=False, emoji=False, highlight=False).print(shown)
+    terminal.print(shown)

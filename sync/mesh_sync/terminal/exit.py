@@ -26,17 +26,20 @@ def ending(run: Callable[[], int], program: str = "mesh-sync") -> NoReturn:
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup has SIGHUP ignored
             signal.signal(number, signal.default_int_handler)
     close_to_others()
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding lacks is escaped
             stream.reconfigure(errors="backslashreplace")
     try:
-        sys.exit(run())
+        code = run()
+        sys.stdout.flush()
+        sys.exit(code)
     except KeyboardInterrupt:
         with suppress(OSError):  # the terminal may be gone
             print("stopped", file=sys.stderr)
         sys.exit(130)
     except (BrokenPipeError, OutputClosed):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_the_rest()
         sys.exit(141)
     except MeshSyncError as error:
         problem = error
@@ -47,9 +50,26 @@ def ending(run: Callable[[], int], program: str = "mesh-sync") -> NoReturn:
             raise
         problem = ConfigError("git is not installed", hint="install it, or put its directory on PATH")
     except OSError as error:
+        if error.filename is None:  # it may be the output, whose rest Python would try to write once more
+            _drop_the_rest()
         problem = DeviceError(said(error))
     complain(problem, program)
     sys.exit(problem.exit_code)
+
+
+def _open_what_is_closed() -> None:
+    """Make /dev/null of a standard stream that the caller has closed (`>&-`): the next file opened would be it."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it takes the lowest free number: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
+
+
+def _drop_the_rest() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def said(error: OSError) -> str:

@@ -17,8 +17,9 @@ evaluated when a table is first read, so a class may name itself, and what is ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, reduce
+from itertools import takewhile
 from operator import or_
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
@@ -93,7 +94,8 @@ class _Table(Generic[T]):
                     problems += _problems(key, error)
         if problems or len(found) < len(value) or not self._required <= value.keys():
             problems += [(key, "is missing") for key in sorted(self._required - value.keys())]
-            problems += [(key, "unknown key") for key in sorted(value.keys() - hooks.keys())]
+            unknown = sorted(value.keys() - hooks.keys())
+            problems += [(key, "unknown key" + _meant(key, hooks.keys() - value.keys())) for key in unknown]
             raise Wrong(problems)
         return self._kind(**found, **given)
 
@@ -112,6 +114,20 @@ class _Table(Generic[T]):
     def _required(self) -> frozenset[str]:
         needed = {each.alias for each in fields(self._kind) if each.default is NOTHING}
         return frozenset(key for key, (attribute, _) in self._by_key.items() if attribute in needed)
+
+
+def _in_common(one: str, other: str) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def _meant(key: str, known: Iterable[str]) -> str:
+    """What to say of a key that is one or two letters away from a known one. Quick: strangers write such files."""
+    for one in sorted(known):
+        start = _in_common(key, one)
+        end = _in_common(key[start:][::-1], one[start:][::-1])
+        if len(one) > 3 and max(len(key), len(one)) - start - end <= min(2, len(one) // 3):
+            return f"; did you mean {one}?"
+    return ""
 
 
 def list_of(hook: Hook, collect: Callable[[list[Any]], Any] = tuple, most: int | None = None, empty: str = "") -> Hook:

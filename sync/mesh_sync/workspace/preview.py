@@ -29,6 +29,7 @@ from mesh_sync.wireguard.live import Live, LivePeer
 from mesh_sync.wireguard.placement import placed
 from mesh_sync.wireguard.plan import Change, Context, plan
 from mesh_sync.workspace.output import make_output_folder, write_output
+from mesh_sync.workspace.typed import in_copy
 from mesh_sync.workspace.working_copy import read_list
 
 
@@ -226,7 +227,10 @@ def commit_in(directory: Path, revision: str) -> tuple[GitObjects, str]:
     try:
         return objects, objects.resolve(revision)
     except CommandError:
-        raise ConfigError(f"{revision!r} is not a commit of {directory.absolute()}") from None
+        plan, log = (in_copy(directory, f"mesh-sync {words}") for words in ("plan HEAD", "log"))
+        first = f"where HEAD is the first commit, nothing is before it; what is not committed yet: {plan}"
+        hint = first if revision == "HEAD~1" else f"to list the commits: {log}"
+        raise ConfigError(f"{revision!r} is not a commit of {directory.absolute()}", hint=hint) from None
 
 
 def _renderer(tree: Tree, what: str) -> Renderer:

@@ -13,7 +13,7 @@ from mesh_sync.terminal.say import count, duration
 from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC
 
 _NAT = {
-    PUBLIC: "none: this node is seen at an address of its own",
+    PUBLIC: "public: this node is seen at an address of its own",
     EASY: "easy: peers can meet this node directly",
     HARD: "hard: peers behind NATs of this kind cannot meet this node directly",
 }
