@@ -15,6 +15,7 @@ from command import mesh_sync
 from unit.list_keeper import Operator, key
 
 MESH_SYNC = (sys.executable, "-c", "from mesh_sync.cli.main import main; main()")
+PRINTS = (sys.executable, "-c", "from mesh_sync.terminal.exit import ending; ending(lambda: print('said last') or 0)")
 WATCHDOG = (sys.executable, "-c", "from mesh_watchdog.cli import main; main()")
 FULL = "input or output: No space left on device"
 NOT_TEXT = "\udcff"
@@ -64,6 +65,13 @@ def test_an_output_that_takes_nothing_is_told_in_one_line(program: tuple[str, ..
     done = subprocess.run(["sh", "-c", f"{shlex.join(program)} -h >/dev/full {closed}"], capture_output=True, text=True)
     assert done.returncode == 6
     assert done.stderr.splitlines() == [f"mesh-{'watchdog' if program == WATCHDOG else 'sync'}: {FULL}"]
+
+
+def test_an_output_that_takes_nothing_at_the_very_end_is_told_too() -> None:
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    line = f"{shlex.join(PRINTS)} >/dev/full"
+    done = subprocess.run(["sh", "-c", line], env=buffered, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (6, f"mesh-sync: {FULL}\n")
 
 
 def test_a_status_does_not_pass_over_a_table_with_which_no_watchdog_starts(tmp_path: Path) -> None:
