@@ -14,7 +14,7 @@ from lab import Lab, Node
 from lab.host import Host
 from lab.mesh import Mesh
 from lab.program import Program
-from lab.waiting import eventually
+from lab.waiting import LONG, eventually
 
 PORT = 7777
 BOTH = ["0.0.0.0/0", "::/0"]
@@ -169,7 +169,7 @@ def seen_from(node: Host, address: str) -> str:
     return done.stdout.strip()
 
 
-def becomes_seen(node: Host, address: str, expected: Iterable[str], seconds: float = 15) -> str:
+def becomes_seen(node: Host, address: str, expected: Iterable[str], seconds: float = LONG) -> str:
     """The same, once it is one of those expected; else what it was last."""
     last = ""
 

@@ -13,7 +13,7 @@ from typing import Any
 from lab.mesh import dump
 from lab.node import Node
 from lab.program import Program
-from lab.waiting import until
+from lab.waiting import LONG, until
 
 STATUS = "/run/mesh-sync/wg0.watchdog.json"
 
@@ -43,7 +43,7 @@ class Watchdog:
         """Signal it, and return its exit code."""
         if self.program.poll() is None:
             self.program.send_signal(number)
-        self.program.wait(timeout=10)
+        self.program.wait(timeout=LONG)
         return self.program.returncode
 
     def shown(self) -> dict[str, Any]:
@@ -61,6 +61,8 @@ class Watchdog:
         return found
 
     def peer(self, name: str) -> dict[str, Any]:
+        """One peer of the status, once it is in there: an older one may be from before the list had it."""
+        until(lambda: name in {peer["name"] for peer in self.written()["peers"]}, what=name)
         return peer_in(self.written(), name)
 
     def all_are(self, state: str, *names: str) -> bool:

@@ -11,7 +11,7 @@ from lab.mesh import Mesh, dump, key_of, now, now_json, status, stranger
 from lab.node import Node
 from lab.ping import first_answer
 from lab.snapshot import CONF
-from lab.waiting import eventually
+from lab.waiting import LONG, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -214,8 +214,8 @@ def test_a_second_now_waits_and_finds_nothing_to_do_or_leaves_with_7(mesh: Mesh)
     assert is_one_sentence(hurried.stderr)
     patient = a.popen(["mesh-sync", "now"])
     mesh.lab.git.thaw()
-    assert "wg0 is at commit" in first.communicate(timeout=20)[0]
-    assert "wg0 is in sync with commit" in patient.communicate(timeout=20)[0]
+    assert "wg0 is at commit" in first.communicate(timeout=LONG)[0]
+    assert "wg0 is in sync with commit" in patient.communicate(timeout=LONG)[0]
     assert (first.returncode, patient.returncode) == (0, 0)
     assert set(dump(a)) == {"", added}
 

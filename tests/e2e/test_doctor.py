@@ -13,6 +13,7 @@ import pytest
 from lab import Lab, Node
 from lab.mesh import Mesh, now
 from lab.ping import first_answer
+from lab.waiting import LONG
 
 pytestmark = pytest.mark.e2e
 
@@ -203,5 +204,5 @@ def test_ctrl_c_ends_it_at_once(a: Node, lab: Lab) -> None:
     assert running.stdout
     running.stdout.readline()
     running.send_signal(signal.SIGINT)
-    assert running.wait(timeout=10) == 130
+    assert running.wait(timeout=LONG) == 130
     a.set_resolvers(lab.dns.address)

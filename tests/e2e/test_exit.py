@@ -203,7 +203,7 @@ def test_an_exit_that_moves_silently_is_found_though_names_are_asked_by_a_local_
     exit_.nft(NEVER_SPEAKS_FIRST)
     try:
         with stub(pub, lab), watching(pub) as dog, pinging(pub, WORLD) as [ping]:
-            until(lambda: dog.all_are("up", "exit"), 20)
+            until(lambda: dog.all_are("up", "exit"))
             ping.flows(time.time() + FLOWING)
             exit_.renumber("203.0.113.112")
             pub.run(["ip", "neigh", "flush", "all"])

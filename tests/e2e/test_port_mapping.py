@@ -14,7 +14,7 @@ from lab.mesh import PORT, Mesh, dump, key_of
 from lab.miniupnpd import Miniupnpd
 from lab.network import Site
 from lab.ping import first_answer
-from lab.waiting import until
+from lab.waiting import LONG, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -200,7 +200,7 @@ def test_the_one_capability_of_the_unit_is_enough(home: Home, daemon: Miniupnpd)
     program = home.node.popen([*bounded, "mesh-watchdog", "run"])
     until(lambda: str(PORT) in daemon.forwarded(), 60)
     program.terminate()
-    said, _ = program.communicate(timeout=20)
+    said, _ = program.communicate(timeout=LONG)
     assert str(PORT) not in daemon.forwarded(), said
 
 

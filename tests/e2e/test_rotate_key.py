@@ -186,7 +186,7 @@ def test_without_a_watchdog_the_next_now_moves_the_traffic(mesh: Mesh) -> None:
     stale = [change["kind"] for change in now_json(b, "--dry-run")["changes"]]
     assert "allowed-ips" in stale
     mesh.now("b", "c")
-    all_reach(mesh, seconds=5)
+    all_reach(mesh)
     assert status(b)["drift"] == status(c)["drift"] == []
     first = key_of(a)
     with timers(mesh, "b", "c"):
@@ -275,7 +275,7 @@ def test_while_the_mesh_has_two_secrets_who_was_prepared_long_ago_is_met_at_once
     now(c)
     end(rotating)
     now(b)
-    all_reach(mesh, "a", "b", seconds=10)
+    all_reach(mesh, "a", "b")
     assert key_of(a) != old
 
 

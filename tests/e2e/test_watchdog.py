@@ -16,7 +16,7 @@ from lab.mesh import Mesh, dump
 from lab.node import Node
 from lab.program import Program
 from lab.router import Router
-from lab.waiting import until
+from lab.waiting import LONG, until
 
 pytestmark = pytest.mark.e2e
 
@@ -70,7 +70,7 @@ def watchdog(world: World) -> Iterator[Program]:
     yield program
     if program.poll() is None:
         program.terminate()
-        program.communicate(timeout=10)
+        program.communicate(timeout=LONG)
 
 
 def status(node: Node) -> dict[str, Any] | None:
@@ -91,7 +91,7 @@ def state_of_b(node: Node) -> str:
 
 def end(program: Program, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
     program.send_signal(number)
-    said, _ = program.communicate(timeout=10)
+    said, _ = program.communicate(timeout=LONG)
     return program.returncode, said
 
 
@@ -143,7 +143,7 @@ def test_a_peer_that_moved_under_traffic_is_recovered(world: World, watchdog: Pr
     time.sleep(6)
     world.move(NEW)
     try:
-        took = until(lambda: world.endpoint_of_b() == f"{NEW}:51820", 20)
+        took = until(lambda: world.endpoint_of_b() == f"{NEW}:51820")
         until(lambda: state_of_b(world.a) == "up")
     finally:
         end(ping, signal.SIGINT)

@@ -145,7 +145,7 @@ def story(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]
     logged = LoggedPrograms(tmp_path_factory.mktemp("logged"))
     with ExitStack() as stack:
         watchdog = stack.enter_context(watching(world.a, logged.env))
-        until(lambda: watchdog.all_are("up"), 20)
+        until(lambda: watchdog.all_are("up"))
         numbers = [*MOVED.values(), 31, 32, *STAY.values()]
         pings = stack.enter_context(pinging(world.a, *(f"10.0.0.{number}" for number in numbers), interval=0.5))
         since = time.time() + FLOWING
@@ -215,7 +215,7 @@ def test_a_resolver_in_the_dead_tunnel_is_not_asked(story: Story) -> None:
     assert story.took["three"] < SOON
     story.world.a.set_resolvers(IN_THE_TUNNEL)
     story.world.a.ip("address add 203.0.113.250/24 dev eth0")  # our own news: all names are asked again at once
-    until(lambda: "except through a peer" in str(story.watchdog.peer("servfail")["dns"][0]["problem"]), 20)
+    until(lambda: "except through a peer" in str(story.watchdog.peer("servfail")["dns"][0]["problem"]))
 
 
 def test_those_who_stayed_were_not_touched(story: Story) -> None:

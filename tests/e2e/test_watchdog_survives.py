@@ -118,7 +118,7 @@ def test_a_clock_that_jumps_neither_stalls_nor_floods(world: World) -> None:
                 before = watchdog.written()
                 alive = pings_of_life(systemd, 4)
                 assert 2 <= alive <= 6, f"{alive} in 4 s with the clock {shift:.0f} s off"
-                until(lambda before=before: watchdog.written()["written"] > before["written"], 16)  # type: ignore[misc]
+                until(lambda before=before: watchdog.written()["written"] > before["written"])  # type: ignore[misc]
                 after = watchdog.written()
                 assert after["readings"] - before["readings"] < 10 * (after["written"] - before["written"] + 1)
             assert watchdog.peer("b")["state"] == "up"
@@ -160,16 +160,16 @@ def test_killed_at_any_moment_it_looks_before_it_writes(world: World, tmp_path: 
         assert not writes, f"in life {life}: {calls}"
         assert len(looks) < 100
     with watching(world.a, logged.env) as watchdog:
-        until(lambda: watchdog.all_are("up", "b"), 15)
-        until(lambda: watchdog.all_are("hunted", "lost"), 25)
-        until(lambda: watchdog.peer("lost")["writes"], 10)
+        until(lambda: watchdog.all_are("up", "b"))
+        until(lambda: watchdog.all_are("hunted", "lost"))
+        until(lambda: watchdog.peer("lost")["writes"])
         assert watchdog.peer("b")["writes"] == 0
 
 
 def test_after_a_restart_it_remembers_where_peers_were(world: World) -> None:
     """No name server answers, the list knows only the name, and the interface has an endpoint where nobody is."""
     with watching(world.a) as watchdog:
-        until(lambda: watchdog.all_are("up", "b"), 15)
+        until(lambda: watchdog.all_are("up", "b"))
         until(lambda: world.b_key in json.loads(world.a.path(MEMORY).read_text())["good"])
         watchdog.end(signal.SIGKILL)
     state = json.loads(world.a.path(STATE).read_text())
@@ -184,8 +184,8 @@ def test_after_a_restart_it_remembers_where_peers_were(world: World) -> None:
         world.a.path(MEMORY).write_text(json.dumps({**known, "names": {}}))
         with watching(world.a) as watchdog:
             until(lambda: endpoint(world.a, world.b_key) == f"203.0.113.12:{PORT}", 40, what=watchdog.said)
-            until(lambda: watchdog.all_are("up", "b"), 10)
-            until(lambda: watchdog.peer("b")["writes"], 5)
+            until(lambda: watchdog.all_are("up", "b"))
+            until(lambda: watchdog.peer("b")["writes"])
     finally:
         world.a.path(STATE).write_text(json.dumps(state))
         world.lab.dns.thaw()
@@ -197,12 +197,12 @@ def test_after_a_restart_it_remembers_where_peers_were(world: World) -> None:
 
 def test_an_interface_that_goes_and_comes_back_is_watched_again(world: World) -> None:
     with watching(world.a) as watchdog:
-        until(lambda: watchdog.all_are("up", "b"), 15)
+        until(lambda: watchdog.all_are("up", "b"))
         world.a.run(["mesh-sync", "down"])
-        until(lambda: not watchdog.written()["interface_up"], 10)
+        until(lambda: not watchdog.written()["interface_up"])
         assert watchdog.all_are("missing")
         world.a.run(["mesh-sync", "up"])
-        until(lambda: watchdog.written()["interface_up"] and watchdog.all_are("up", "b"), 15)
+        until(lambda: watchdog.written()["interface_up"] and watchdog.all_are("up", "b"))
         assert watchdog.peer("b")["writes"] == 0
 
 
@@ -211,14 +211,14 @@ def test_without_wg_it_waits_until_there_is_one(world: World, tmp_path: Path) ->
         (tmp_path / program).symlink_to(shutil.which(program, path=ENVIRONMENT["PATH"]) or program)
     wg = tmp_path / "wg"
     with watching(world.a, {"PATH": str(tmp_path)}) as watchdog:
-        until(lambda: watchdog.all_are("up", "b"), 15)
+        until(lambda: watchdog.all_are("up", "b"))
         there = wg.readlink()
         wg.unlink()
-        until(lambda: "wg is not installed" in str(watchdog.written()["problems"]), 15)
+        until(lambda: "wg is not installed" in str(watchdog.written()["problems"]))
         assert watchdog.program.poll() is None
         wg.symlink_to(there)
-        until(lambda: not watchdog.written()["problems"], 15, what=watchdog.written)
-        until(lambda: watchdog.all_are("up", "b"), 15)
+        until(lambda: not watchdog.written()["problems"], what=watchdog.written)
+        until(lambda: watchdog.all_are("up", "b"))
         assert watchdog.peer("b")["writes"] == 0
         assert "wg0 can be read again" in watchdog.said()
 
@@ -236,25 +236,25 @@ def remembers(world: World) -> bool:
 def test_a_broken_memory_is_none(world: World, broken: str) -> None:
     world.a.path(MEMORY).write_text(broken)
     with watching(world.a) as watchdog:
-        until(lambda: watchdog.all_are("up", "b"), 15)
-        until(lambda: remembers(world), 15)
+        until(lambda: watchdog.all_are("up", "b"))
+        until(lambda: remembers(world))
 
 
 def test_a_broken_state_is_told_and_outlived(world: World) -> None:
     good = world.a.path(STATE).read_text()
     with watching(world.a) as watchdog:
-        until(lambda: watchdog.all_are("up", "b"), 15)
+        until(lambda: watchdog.all_are("up", "b"))
         try:
             for broken in ("", "{", "[]", '{"version": 1, "wanted": {"peers": 3}}'):
                 world.a.path(STATE).write_text(broken)
-                until(lambda: "is broken" in str(watchdog.written()["problems"]), 10)
+                until(lambda: "is broken" in str(watchdog.written()["problems"]))
                 assert watchdog.program.poll() is None
         finally:
             aside = world.a.path(STATE + ".new")
             aside.write_text(good)
             aside.replace(world.a.path(STATE))
-        until(lambda: not watchdog.written()["problems"], 10)
-        until(lambda: watchdog.all_are("up", "b"), 15)
+        until(lambda: not watchdog.written()["problems"])
+        until(lambda: watchdog.all_are("up", "b"))
         assert watchdog.peer("b")["writes"] == 0
 
 

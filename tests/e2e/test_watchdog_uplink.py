@@ -85,7 +85,7 @@ def test_with_the_own_uplink_down_nobody_is_looked_for_and_all_are_back_with_it(
         dogs = {node.name: stack.enter_context(watching(node, logs[node.name].env)) for node in (crowd.x, crowd.y)}
         for node in (crowd.x, crowd.y):
             stack.enter_context(pinging(node, *(f"10.0.0.{150 + number}" for number in range(6)), interval=0.5))
-        until(lambda: all(dog.all_are("up") for dog in dogs.values()), 20)
+        until(lambda: all(dog.all_are("up") for dog in dogs.values()))
         time.sleep(5)  # for the traffic to be a habit
         asked = {name: dog.shown()["dns_queries"] for name, dog in dogs.items()}
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+LONG = 60.0
+"""Seconds after which it will not come to pass. Tests are about what happens, and the machine may be busy."""
 
-def until(true: Callable[[], object], seconds: float = 15.0, *, every: float = 0.1, what: object = "it") -> float:
+
+def until(true: Callable[[], object], seconds: float = LONG, *, every: float = 0.1, what: object = "it") -> float:
     """Wait for it; return how long that took. AssertionError, which names ``what``, when it does not come to pass."""
     began = time.monotonic()
     while not true():
@@ -16,7 +19,7 @@ def until(true: Callable[[], object], seconds: float = 15.0, *, every: float = 0
     return time.monotonic() - began
 
 
-def eventually(holds: Callable[[], object], seconds: float = 10) -> bool:
+def eventually(holds: Callable[[], object], seconds: float = LONG) -> bool:
     """Whether it becomes true in time."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -126,7 +126,7 @@ def test_an_end_that_holds_on_to_the_relay_goes_with_the_one_that_does_not(seed:
     assert pair.lost < 1.0
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_path_that_leads_only_one_way_is_tried_ever_less_often(seed: int) -> None:
     pair = Pair(seed, (0, float("inf")))
     pair.run(3600)
