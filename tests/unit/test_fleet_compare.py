@@ -122,7 +122,9 @@ def test_a_fleet_at_one_commit_is_one_line(capsys: pytest.CaptureFixture[str]) -
 def test_why_a_commit_was_refused_and_what_is_on_trial(capsys: pytest.CaptureFixture[str]) -> None:
     said = evolve(SAID, result="refused", cause="untrusted", trial=OTHER, since=None, ran=None, nat="")
     show(compared("a", NEW, [Heard("a", said, Signature.SIGNED)], frozenset()), 1000.0)
-    row = capsys.readouterr().out.splitlines()[1].split("\t")
+    lines = capsys.readouterr().out.splitlines()
+    row = lines[1].split("\t")
+    assert lines[-1] == "a: refused another commit; mesh-sync status there says why"
     assert row[1:4] == [f"{NEW[:10]} (on trial: {OTHER[:10]})", "-", "refused (untrusted)"]
     assert row[5] == "-"
 

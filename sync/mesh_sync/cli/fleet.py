@@ -22,6 +22,8 @@ from mesh_sync.terminal.say import count, duration
 
 BETWEEN = 1.0
 """Seconds between two looks of --watch, on top of what a look takes."""
+KEPT = {"refused": "refused another commit", "rolled-back": "rolled another commit back"}
+"""What is said of nodes that have the newest commit of those that count, by the result of their last run."""
 HEADINGS = ("node", "commit", "for", "last run", "peers", "NAT", "signature", "version")
 DOUBTS = {
     Doubt.UNREADABLE: "does not answer as a node does",
@@ -77,6 +79,10 @@ def show(found: Fleet, moment: float) -> None:
         click.secho(f"{count(len(found.rows), 'node')} at {at}", fg="green")
     for names, words in _wrong(found):
         click.secho(f"{some(names)}: {words}", fg="red")
+    for result, words in KEPT.items():
+        rows = (row for row in found.rows if row.standing is Standing.CURRENT)
+        if names := tuple(row.name for row in rows if row.said and row.said.result == result):
+            click.secho(f"{some(names)}: {words}; mesh-sync status there says why", fg="yellow")
     if found.asker in found.names(Standing.SILENT):
         hint = "is this node: mesh-sync status says whether it is up, mesh-watchdog status whether its watchdog runs"
         click.secho(f"{found.asker} {hint}", fg="yellow")
