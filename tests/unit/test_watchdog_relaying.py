@@ -9,11 +9,12 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh_sync.wireguard.ways import Way, Ways
 from mesh_watchdog.policy import relaying
 from mesh_watchdog.policy.actions import Call, Carry, Probe
 from mesh_watchdog.policy.decide import decide
 from mesh_watchdog.policy.nat_class import EASY, HARD, PUBLIC, UNKNOWN
-from mesh_watchdog.policy.observations import Applied, Here, Reported, Sighting, Sought, Standing
+from mesh_watchdog.policy.observations import Applied, Here, Reported, Routed, Sighting, Snapshot, Sought, Standing
 from mesh_watchdog.policy.peer import NEW, SEARCHING, UP
 from mesh_watchdog.policy.relayed import Carried
 from unit.relay_world import FIRST, PEERS, SECOND, WHERE, A, B, C, R, S, World, relayed, seen
@@ -114,6 +115,26 @@ def test_a_peer_that_was_never_heard_and_has_no_endpoint_is_carried(world: World
     world.moment += 3
     world.report(FIRST)
     assert world.carries == [(B, FIRST)]
+
+
+@pytest.mark.parametrize("called", [0.3, 1.7])
+def test_a_new_peer_is_carried_as_soon_where_it_calls_late(called: float) -> None:
+    """It is asked directly only once it has called; what is waited for began with the first word of it."""
+    world = World()
+    ways = {WHERE.partition(":")[0]: Way("eth0")}
+    world.see(Routed(frozenset(ways), Ways(ways, ways)))
+    nowhere = evolve(seen(B, rx=0), endpoint="", handshake=0)
+    world.phase(B, NEW, seen=nowhere)
+    world.report(FIRST)
+    began, asked = world.moment, list[float]()
+    while not world.carries:
+        world.moment += 0.1
+        if abs(world.moment - began - called) < 0.05:
+            world.sought(FIRST, relayed=False)
+        done = world.see(Snapshot({**world.reading(), B: nowhere}, 1_700_000_000.0))
+        asked += [world.moment - began for action in done if action == Probe(B)]
+    assert called < asked[0] < called + 0.9
+    assert world.moment - began == pytest.approx(relaying.CARRY_AFTER, abs=0.15)
 
 
 def test_a_cut_off_machine_moves_nothing(world: World) -> None:

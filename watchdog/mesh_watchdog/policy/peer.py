@@ -155,9 +155,12 @@ class PeerState:
 
     @property
     def missed_since(self) -> float | None:
-        """Since when a direct answer of it is missing; None if it is not."""
+        """Since when a direct answer of it is missing; None if it is not.
+
+        One that had no endpoint is missed before it is asked: an endpoint that is found late begins no new wait.
+        """
         if self.silent:
-            return self.since if self.asked is None else self.asked
+            return self.since if self.asked is None else min(self.since, self.asked)
         if self.phase != NEW:
             return None
         if not self.endpoint:
