@@ -24,7 +24,8 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 
 
 LONG = (
-    "preshared", "confirm", "rotate_key", "confirm_not_fooled", "preshared_begin", "confirm_killed",
+    "preshared", "confirm", "rotate_key", "rotate_key_overtaken", "confirm_not_fooled", "preshared_begin",
+    "confirm_killed",
     "wireguard_facts", "watchdog",  # short ones: a worker takes a second file when its first has one or two tests
     "web_looks", "web_browser", "news", "fleet", "hub", "watchdog_crowd", "rollout",
     "relay", "birthday", "port_mapping", "punch", "exit", "birthday_halves", "mesh_dns", "mesh_calls", "bombs",

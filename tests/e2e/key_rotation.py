@@ -9,16 +9,41 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from lab.mesh import Mesh, dump
+from lab.mesh import WORK, Mesh, dump
 from lab.node import Node
 from lab.ping import Loss, reachability, steady_ping
 from lab.program import Program
 from lab.waiting import until
 
+NUMBERS = (("a", 11), ("b", 12), ("c", 13))
 KEY = "/etc/mesh-sync/private.key"
 TIMER = 3.0
 """Seconds; the product's has a minute."""
 BESIDE = ("private.key.next", "private.key.previous")
+
+
+def three(mesh: Mesh) -> tuple[Node, Node, Node]:
+    """a, b and c, in the mesh and talking."""
+    nodes = mesh.node("a", 11), mesh.node("b", 12), mesh.node("c", 13)
+    mesh.push()
+    mesh.now()
+    all_reach(mesh)
+    return nodes
+
+
+def listed(mesh: Mesh, name: str) -> str:
+    """A peer's file as it is at the git host."""
+    mesh.operator.run(["git", "-C", WORK, "pull", "-q", "--rebase", mesh.url, "main"])
+    return (mesh.operator.path(WORK) / f"peers/{name}.toml").read_text()
+
+
+def take_no_end(mesh: Mesh, *, really: bool) -> None:
+    """Whether the git host refuses commits without a next key for a."""
+    hook = mesh.lab.git.bare / "hooks/update"
+    hook.unlink(missing_ok=True)
+    if really:
+        hook.write_text('#!/bin/sh\ngit show "$3:peers/a.toml" | grep -q next_public_key\n')
+        hook.chmod(0o755)
 
 
 @contextlib.contextmanager
